@@ -5,7 +5,9 @@ This module imports nothing heavy, so that ``kinema --help`` stays quick.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,191 @@ class ClipConfig:
     size: tuple[int, int] = (48, 48)
     center_crop: tuple[int, int] | None = None
     center_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """How optical flow is made while clips are loaded.
+
+    Attributes:
+        estimator: name of the estimator.
+        step_ratio: time between the two frames of a flow field, as a share of the clip's step.
+        cache: folder of a flow cache that several runs may share; None to compute flow anew for every clip.
+    """
+
+    estimator: str = "dis"
+    step_ratio: float = 1.0
+    cache: str | None = None
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Which clips of a video are drawn.
+
+    Attributes:
+        clips_per_video: clip pairs drawn from each video in an epoch.
+        key_shift: the key clip starts at most this many clip lengths before or after the query clip.
+        mds: Motion Differential Sampling (MSCL, section 3.4): draw only clips whose motion changes more than the
+            video's median, by this score; None for all clips.
+    """
+
+    clips_per_video: int = 1
+    key_shift: float = 0.0
+    mds: Literal["vectors", "wheel", "sobel"] | None = None
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Augmentation of a clip; one draw serves all its frames, and its flow where geometry is concerned.
+
+    Attributes:
+        min_area: smallest area of the random crop, as a share of the frame.
+        aspect: largest ratio of the crop's aspect to the output's, and of its inverse.
+        flip: probability of a horizontal flip, from 0 to 1; it also negates rightward flow.
+        jitter: probability of colour jitter.
+        brightness: largest relative change of brightness.
+        contrast: largest relative change of contrast.
+        saturation: largest relative change of saturation.
+        hue: largest turn of hue, as a share of the full circle.
+        grey: probability of dropping colour.
+        blur: probability of a Gaussian blur with a sigma of 0.1 to 2 pixels at a side of 112 pixels.
+    """
+
+    min_area: float = 0.6
+    aspect: float = 1.333
+    flip: float = 0.0
+    jitter: float = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    grey: float = 0.2
+    blur: float = 0.5
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The encoders.
+
+    Attributes:
+        width: channels of the RGB encoder's first stage; 64 is R3D-18.
+        patch: side of the space-to-depth patches of a quick stem; None for torchvision's 7x7 convolution.
+        input: what the RGB encoder looks at: frames, or their differences.
+        flow_width: channels of the flow encoder's first stage.
+        flow_patch: as ``patch``, for the flow encoder.
+        flow_input: flow as two channels of ``vectors``, or drawn on a colour ``wheel``.
+        embedding: dimensions of the contrastive embeddings.
+    """
+
+    width: int = 16
+    patch: int | None = 4
+    input: Literal["rgb", "difference"] = "difference"
+    flow_width: int = 16
+    flow_patch: int | None = 4
+    flow_input: Literal["vectors", "wheel"] = "vectors"
+    embedding: int = 128
+
+
+@dataclass(frozen=True)
+class MSCLConfig:
+    """Losses of MSCL; every part is a switch, and a weight of zero also saves its cost.
+
+    Attributes:
+        rgb: weight of the clip-level loss between RGB clips (MoCo).
+        flow: weight of the clip-level loss between flow clips.
+        cross: weight of the two clip-level losses across the modalities.
+        lmcl: weight of Local Motion Contrastive Learning, the frame-level loss across the modalities.
+        fra_negatives: rotated flow gives extra negatives in LMCL (Flow Rotation Augmentation).
+        fra_clips: weight of rotated flow as another view of its video at clip level.
+        temperature: temperature of every loss.
+        queue: keys of earlier batches kept as negatives, for each modality.
+        batch_negatives: the other keys of a batch are negatives too.
+        age_decay: the logit of a negative is damped by this number to the power of its age in steps.
+        momentum: momentum of the key encoders at the start; it rises to 1 on a cosine.
+    """
+
+    rgb: float = 0.5
+    flow: float = 1.0
+    cross: float = 1.0
+    lmcl: float = 3.0
+    fra_negatives: bool = False
+    fra_clips: float = 0.0
+    temperature: float = 0.1
+    queue: int = 256
+    batch_negatives: bool = True
+    age_decay: float = 0.99999
+    momentum: float = 0.97
+
+    @property
+    def uses_flow(self) -> bool:
+        """Whether any loss looks at optical flow."""
+        return any((self.flow, self.cross, self.lmcl, self.fra_clips))
+
+    def rgb_only(self) -> MSCLConfig:
+        """The same method with all but the RGB loss switched off: MoCo."""
+        return dataclasses.replace(
+            self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False
+        )
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Optimisation.
+
+    Attributes:
+        name: the optimiser; SGD has a momentum of 0.9.
+        lr: largest learning rate, for a batch of ``lr_batch`` clips over all devices.
+        lr_batch: the learning rate scales linearly with the batch from here; None to take ``lr`` as it is.
+        weight_decay: weight decay; not applied to biases and normalisation.
+        warmup_epochs: epochs of linear warm-up before the cosine.
+        clip_norm: largest norm of the gradient.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 2e-3
+    lr_batch: int | None = None
+    weight_decay: float = 1e-4
+    warmup_epochs: float = 1.0
+    clip_norm: float = 40.0
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """The run.
+
+    Attributes:
+        epochs: passes over the videos.
+        batch_size: clip pairs per step on each device.
+        workers: processes that decode video, on each device; 0 to decode in the training process.
+        threads: threads of the training process on a CPU; None for one less than there are cores, but at least one.
+        precision: ``bf16`` for autocast, ``32`` for single precision, ``auto`` for what this machine is quick at.
+        devices: devices to train on; None for every GPU, or one CPU process.
+        accelerator: what to train on.
+        checkpoint_minutes: minutes between checkpoints inside an epoch; every epoch ends with one as well.
+        max_bad_share: stop when more than this share of the videos cannot be used.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    workers: int = 1
+    threads: int | None = None
+    precision: Literal["auto", "bf16", "32"] = "auto"
+    devices: int | None = None
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    checkpoint_minutes: float = 10.0
+    max_bad_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Everything that decides a pretraining run; saved with it."""
+
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    mscl: MSCLConfig = field(default_factory=MSCLConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    seed: int = 0

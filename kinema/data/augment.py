@@ -1,0 +1,108 @@
+"""Photometric augmentation of clips, batched in torch; one draw serves all frames of a clip (MSCL, section 4.1).
+
+Geometry is not here: it is cut while clips are loaded, for RGB and flow together (:mod:`kinema.data.pairs`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kinema.config import AugmentConfig
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+def _draw(count: int, low: float, high: float, generator: torch.Generator, like: Tensor) -> Tensor:
+    values = torch.rand(count, generator=generator) * (high - low) + low
+    return values.to(like.device).view(-1, 1, 1, 1, 1)
+
+
+def _grey(clips: Tensor) -> Tensor:
+    return (clips * clips.new_tensor(LUMA).view(1, 3, 1, 1, 1)).sum(dim=1, keepdim=True)
+
+
+def hue_matrix(turn: Tensor) -> Tensor:
+    """Linear maps (B, 3, 3) of RGB that turn the hue, from shares (B,) of the full circle.
+
+    The turn is a rotation about the luma axis in YIQ, which keeps luma; unlike the way through HSV it is one product.
+    """
+    to_yiq = turn.new_tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
+    angle = 2 * math.pi * turn
+    cosine, sine, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    rows = torch.stack((one, zero, zero, zero, cosine, -sine, zero, sine, cosine), dim=1)
+    return torch.linalg.inv(to_yiq) @ rows.view(-1, 3, 3) @ to_yiq
+
+
+def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast, saturation and hue, in this order, for a share ``config.jitter`` of the clips.
+
+    Args:
+        clips: (B, 3, T, H, W) from 0 to 1.
+        config: strengths and probability.
+        generator: source of the draws, on the CPU.
+    """
+    count = len(clips)
+    strengths = (config.brightness, config.contrast, config.saturation)
+    brightness, contrast, saturation = (_draw(count, 1 - s, 1 + s, generator, clips) for s in strengths)
+    turn = _draw(count, -config.hue, config.hue, generator, clips).flatten()
+    chosen = _draw(count, 0, 1, generator, clips) < config.jitter
+
+    # The four changes are affine in the colour, so they are one affine map per clip; only the means need the pixels.
+    mean = _grey(clips).mean(dim=(1, 2, 3, 4), keepdim=True) * brightness
+    luma = clips.new_tensor(LUMA)
+    identity = torch.eye(3, device=clips.device)
+    desaturate = saturation.view(-1, 1, 1) * identity + (1 - saturation.view(-1, 1, 1)) * luma.expand(3, 3)
+    matrix = hue_matrix(turn) @ desaturate
+    offset = (1 - contrast) * mean  # grey, which neither saturation nor hue moves
+    matrix = torch.where(chosen.view(-1, 1, 1), matrix * (brightness * contrast).view(-1, 1, 1), identity)
+    offset = torch.where(chosen, offset, torch.zeros_like(offset))
+    return (torch.einsum("bij,bjthw->bithw", matrix, clips) + offset).clamp(0, 1)
+
+
+def random_grey(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Drop the colour of a share ``probability`` of the clips (B, 3, T, H, W)."""
+    chosen = _draw(len(clips), 0, 1, generator, clips) < probability
+    return torch.where(chosen, _grey(clips), clips)
+
+
+def random_blur(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Blur a share ``probability`` of the clips (B, 3, T, H, W) with Gaussians of random width.
+
+    Sigma is 0.1 to 2 pixels at a side of 112 pixels, and in proportion at other sides.
+    """
+    side = min(clips.shape[3:])
+    sigma = _draw(len(clips), 0.1, 2.0, generator, clips).flatten() * side / 112
+    chosen = _draw(len(clips), 0, 1, generator, clips).flatten() < probability
+    radius = max(1, math.ceil(3 * 2.0 * side / 112))
+    offsets = torch.arange(-radius, radius + 1, device=clips.device)
+    kernels = torch.exp(-0.5 * (offsets / sigma[chosen, None]) ** 2)
+    kernels = kernels / kernels.sum(dim=1, keepdim=True)
+    if len(kernels) == 0:
+        return clips
+    blurred = clips[chosen].flatten(1, 2).transpose(0, 1)  # (3T, B', H, W): one group per clip
+    groups = len(kernels)
+    for shape, padding in (((groups, 1, -1, 1), (0, 0, radius, radius)), ((groups, 1, 1, -1), (radius, radius, 0, 0))):
+        blurred = F.conv2d(F.pad(blurred, padding, mode="replicate"), kernels.view(shape), groups=groups)
+    result = clips.clone()
+    result[chosen] = blurred.transpose(0, 1).unflatten(1, clips.shape[1:3])
+    return result
+
+
+def augment_colors(clips: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Jitter, grey and blur, in the order of MSCL's recipe.
+
+    Args:
+        clips: (B, 3, T, H, W) from 0 to 1.
+        config: strengths and probabilities.
+        generator: source of the draws, on the CPU, so that every device draws the same.
+
+    Returns:
+        Clips of the same shape, from 0 to 1.
+    """
+    clips = color_jitter(clips, config, generator)
+    clips = random_grey(clips, config.grey, generator)
+    return random_blur(clips, config.blur, generator)

@@ -1,0 +1,73 @@
+"""The two contrastive losses of MSCL."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def clip_info_nce(
+    query: Tensor,
+    key: Tensor,
+    queue: Tensor,
+    *,
+    temperature: float = 0.07,
+    damping: Tensor | None = None,
+    batch_negatives: bool = False,
+) -> Tensor:
+    """Clip-level InfoNCE against a queue of earlier keys (MoCo; MSCL, section 3.1).
+
+    Args:
+        query: embeddings (B, D) of unit length, with gradient.
+        key: embeddings (B, D) of unit length of the same videos; row i is the positive of query i.
+        queue: negatives (K, D) of unit length; K may be 0.
+        temperature: divides every logit.
+        damping: factors (K,) from 0 to 1 on the logits of the queue, smaller for older keys (VideoMoCo).
+        batch_negatives: the keys of the other videos in the batch are negatives too.
+
+    Returns:
+        The mean loss, a scalar.
+    """
+    query, key = query.float(), key.float()
+    old = query @ queue.T
+    if damping is not None:
+        old = old * damping
+    if batch_negatives:
+        logits = torch.cat((query @ key.T, old), dim=1) / temperature
+        return F.cross_entropy(logits, torch.arange(len(query), device=query.device))
+    logits = torch.cat(((query * key).sum(dim=1, keepdim=True), old), dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
+
+
+class LocalContrast(NamedTuple):
+    """What :func:`lmcl` returns."""
+
+    loss: Tensor
+    """The mean loss over clips and time steps, a scalar."""
+    accuracy: Tensor
+    """The share of time steps whose most similar flow is the one of that moment, from 0 to 1; chance is one in the
+    number of candidates."""
+
+
+def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperature: float = 0.07) -> LocalContrast:
+    """Local Motion Contrastive Learning: which moment's flow belongs to this moment's RGB? (MSCL, section 3.2)
+
+    The positive of an RGB time step is the flow of the same step; the negatives are the flow of the clip's other steps
+    and all steps of the rotated flow (FRA, section 3.3). The gradient flows into both encoders.
+
+    Args:
+        rgb: local RGB features (B, S, D), of any length.
+        flow: local flow features (B, S, D) of the same clips.
+        rotated: local features (B, S, D) of the rotated flow; None for no such negatives.
+        temperature: divides every logit.
+    """
+    candidates = flow if rotated is None else torch.cat((flow, rotated), dim=1)
+    logits = F.normalize(rgb.float(), dim=2) @ F.normalize(candidates.float(), dim=2).transpose(1, 2) / temperature
+    clips, steps, _ = logits.shape
+    target = torch.arange(steps, device=logits.device).expand(clips, steps)
+    loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
+    accuracy = (logits.argmax(dim=2) == target).float().mean()
+    return LocalContrast(loss, accuracy)

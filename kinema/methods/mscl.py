@@ -1,0 +1,178 @@
+"""MSCL: Motion Sensitive Contrastive Learning (Ni et al., ECCV 2022).
+
+Read it next to section 3 of the paper. With all but the RGB loss switched off it is MoCo on RGB clips.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kinema.config import ModelConfig, MSCLConfig
+from kinema.flow import FRA_ANGLES, rotate_flow
+from kinema.methods.losses import clip_info_nce, lmcl
+from kinema.methods.momentum import MomentumEncoder
+from kinema.methods.queue import KeyQueue
+from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder
+from kinema.models.pyramid import TemporalPyramid
+
+
+class Views(NamedTuple):
+    """A batch: two augmented clips of each video, and their flow where a loss looks at it."""
+
+    query: Tensor
+    """RGB (B, 3, T, H, W) from 0 to 1."""
+    key: Tensor
+    """RGB (B, 3, T, H, W) from 0 to 1."""
+    query_flow: Tensor | None = None
+    """(B, 2, T, H, W) in pixels."""
+    key_flow: Tensor | None = None
+    """(B, 2, T, H, W) in pixels."""
+
+
+def projector(inputs: int, outputs: int) -> nn.Sequential:
+    """The MLP from a clip's feature to its contrastive embedding."""
+    return nn.Sequential(nn.Linear(inputs, inputs), nn.ReLU(inplace=True), nn.Linear(inputs, outputs))
+
+
+class RGBBranch(nn.Module):
+    """RGB encoder, projector and, for LMCL, the temporal pyramid."""
+
+    def __init__(self, encoder: VideoEncoder, embedding: int):
+        super().__init__()
+        self.encoder = encoder
+        self.projector = projector(encoder.features, embedding)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> embeddings (B, D) of unit length."""
+        return self.embed(self.encoder.stages(clips))
+
+    def embed(self, stages: dict[str, Tensor]) -> Tensor:
+        """Stage outputs -> embeddings (B, D) of unit length."""
+        return F.normalize(self.projector(stages["layer4"].mean(dim=(2, 3, 4))).float(), dim=1)
+
+
+class FlowBranch(nn.Module):
+    """Flow encoder and projector."""
+
+    def __init__(self, encoder: FlowEncoder, embedding: int):
+        super().__init__()
+        self.encoder = encoder
+        self.projector = projector(encoder.features, embedding)
+
+    def forward(self, flow: Tensor) -> Tensor:
+        """(B, 2, T, H, W) -> embeddings (B, D) of unit length."""
+        return self.embed(self.encoder(flow))
+
+    def embed(self, local: Tensor) -> Tensor:
+        """Local features (B, T/2, C) -> embeddings (B, D) of unit length."""
+        return F.normalize(self.projector(local.mean(dim=1)).float(), dim=1)
+
+
+class MSCL(nn.Module):
+    """The method: encoders, their momentum copies, queues and losses.
+
+    Args:
+        model: the encoders.
+        config: the losses.
+    """
+
+    def __init__(self, model: ModelConfig, config: MSCLConfig):
+        super().__init__()
+        self.config = config
+        size = config.queue
+        self.rgb = RGBBranch(build_encoder(model), model.embedding)
+        self.rgb_key = MomentumEncoder(self.rgb)
+        self.rgb_queue = KeyQueue(size, model.embedding, config.age_decay)
+        if config.uses_flow:
+            self.flow = FlowBranch(build_flow_encoder(model), model.embedding)
+            self.flow_key = MomentumEncoder(self.flow)
+            self.flow_queue = KeyQueue(size, model.embedding, config.age_decay)
+        if config.lmcl:
+            widths = self.rgb.encoder.backbone.stage_widths
+            later = {name: widths[name] for name in ("layer2", "layer3", "layer4")}
+            self.pyramid = TemporalPyramid(later, self.flow.encoder.features)
+
+    def losses(self, views: Views, angles: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """Every loss of one batch.
+
+        Args:
+            views: the batch.
+            angles: one angle (B,) in radians per clip for Flow Rotation Augmentation.
+
+        Returns:
+            the weighted terms, whose sum is the loss; what else is worth logging; the keys to enqueue after the step, by
+            the name of their queue.
+        """
+        c = self.config
+        terms: dict[str, Tensor] = {}
+        facts: dict[str, Tensor] = {}
+
+        # Section 3.1: clip-level contrast within RGB.
+        stages = self.rgb.encoder.stages(views.query)
+        q_rgb, k_rgb = self.rgb.embed(stages), self.rgb_key(views.key)
+        keys = {"rgb_queue": k_rgb}
+        terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue)
+        if not c.uses_flow:
+            return terms, facts, keys
+
+        # ... within flow, and across the modalities.
+        assert views.query_flow is not None and views.key_flow is not None
+        local_flow = self.flow.encoder(views.query_flow)
+        q_flow, k_flow = self.flow.embed(local_flow), self.flow_key(views.key_flow)
+        keys["flow_queue"] = k_flow
+        if c.flow:
+            terms["flow"] = c.flow * self._contrast(q_flow, k_flow, self.flow_queue)
+        if c.cross:
+            terms["rgb2flow"] = c.cross * self._contrast(q_rgb, k_flow, self.flow_queue)
+            terms["flow2rgb"] = c.cross * self._contrast(q_flow, k_rgb, self.rgb_queue)
+
+        # Section 3.3: the same motion in another direction.
+        local_rotated = None
+        if c.fra_negatives or c.fra_clips:
+            local_rotated = self.flow.encoder(rotate_flow(views.query_flow, angles))
+        if c.fra_clips:
+            assert local_rotated is not None
+            q_rotated = self.flow.embed(local_rotated)
+            k_rotated = self.flow_key(rotate_flow(views.key_flow, angles))
+            terms["fra_flow"] = c.fra_clips * self._contrast(q_rotated, k_rotated, self.flow_queue)
+            terms["fra_rgb2flow"] = c.fra_clips * self._contrast(q_rgb, k_rotated, self.flow_queue)
+            terms["fra_flow2rgb"] = c.fra_clips * self._contrast(q_rotated, k_rgb, self.rgb_queue)
+
+        # Section 3.2: which moment's flow belongs to this moment's RGB?
+        if c.lmcl:
+            negatives = local_rotated if c.fra_negatives else None
+            local = lmcl(self.pyramid(stages), local_flow, negatives, temperature=c.temperature)
+            terms["lmcl"] = c.lmcl * local.loss
+            facts["lmcl_accuracy"] = local.accuracy
+        return terms, facts, keys
+
+    def _contrast(self, query: Tensor, key: Tensor, queue: KeyQueue) -> Tensor:
+        return clip_info_nce(
+            query,
+            key,
+            queue.keys,
+            temperature=self.config.temperature,
+            damping=queue.damping,
+            batch_negatives=self.config.batch_negatives,
+        )
+
+    def update_keys(self, momentum: float) -> None:
+        """Move the momentum encoders towards the query encoders."""
+        self.rgb_key.update(self.rgb, momentum)
+        if self.config.uses_flow:
+            self.flow_key.update(self.flow, momentum)
+
+    def enqueue(self, keys: dict[str, Tensor]) -> None:
+        """Put keys (N, D) into their queues."""
+        for name, values in keys.items():
+            self.get_submodule(name).enqueue(values)
+
+
+def draw_angles(count: int, generator: torch.Generator) -> Tensor:
+    """One of the eight FRA angles for each of ``count`` clips, in radians, shape (count,)."""
+    table = torch.tensor(FRA_ANGLES)
+    return table[torch.randint(len(table), (count,), generator=generator)]

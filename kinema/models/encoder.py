@@ -1,0 +1,98 @@
+"""Encoders: a backbone together with what it does to its input."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from kinema.config import ModelConfig
+from kinema.flow import flow_to_wheel, scale_flow
+from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d18
+
+# Mean and standard deviation of Kinetics-400 frames, which torchvision's video weights were trained with.
+MEAN = (0.43216, 0.394666, 0.37645)
+STD = (0.22803, 0.22145, 0.216989)
+
+
+class VideoEncoder(nn.Module):
+    """Clips with values from 0 to 1 to features.
+
+    Args:
+        backbone: a network over normalised clips that exposes ``stages`` and ``features``.
+        input: what the backbone sees: normalised ``rgb`` frames, or the ``difference`` of each frame to the next.
+
+    Attributes:
+        card: facts about a loaded encoder: the settings, data and versions it was made with.
+    """
+
+    def __init__(self, backbone: VideoResNet, input: Literal["rgb", "difference"] = "rgb"):
+        super().__init__()
+        self.backbone = backbone
+        self.input = input
+        self.features = backbone.features
+        self.card: dict[str, Any] = {}
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1, 1), persistent=False)
+
+    def normalise(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape."""
+        if self.input == "rgb":
+            return (clips - self.mean) / self.std
+        difference = clips[:, :, 1:] - clips[:, :, :-1]
+        difference = torch.cat((difference, difference[:, :, -1:]), dim=2)
+        # A clip's contrast says nothing of its motion, and compression noise of a still clip must stay small.
+        spread = difference.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
+        return difference / (spread + 0.01)
+
+    def stages(self, clips: Tensor) -> dict[str, Tensor]:
+        """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name."""
+        return self.backbone.stages(self.normalise(clips))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) from 0 to 1 -> pooled features (B, features)."""
+        return self.backbone(self.normalise(clips))
+
+
+class FlowEncoder(nn.Module):
+    """Optical flow to features, one per two fields.
+
+    Args:
+        backbone: a network over flow, of temporal stride 2.
+        input: ``vectors`` divides each clip by its own robust largest magnitude, so that speeding up inside a clip
+            stays visible; ``wheel`` draws each field, divided by its largest magnitude, on the Middlebury colour wheel.
+    """
+
+    def __init__(self, backbone: VideoResNet, input: Literal["vectors", "wheel"] = "vectors"):
+        super().__init__()
+        self.backbone = backbone
+        self.input = input
+        self.features = backbone.features
+
+    def forward(self, flow: Tensor) -> Tensor:
+        """(B, 2, T, H, W) in pixels -> local features (B, T/2, features); their mean is the clip's feature."""
+        shown = scale_flow(flow) if self.input == "vectors" else flow_to_wheel(flow)
+        return self.backbone.stages(shown)["layer4"].mean(dim=(3, 4)).transpose(1, 2)
+
+
+def build_encoder(config: ModelConfig) -> VideoEncoder:
+    """An untrained RGB encoder."""
+    return VideoEncoder(r3d18(config.width, config.patch), config.input)
+
+
+def build_flow_encoder(config: ModelConfig) -> FlowEncoder:
+    """An untrained flow encoder."""
+    channels = 2 if config.flow_input == "vectors" else 3
+    return FlowEncoder(flow_resnet18(config.flow_width, channels, config.flow_patch), config.flow_input)
+
+
+def random_encoder(config: ModelConfig | None = None, seed: int = 0) -> VideoEncoder:
+    """An untrained encoder in evaluation mode, the same for the same seed."""
+    config = config or ModelConfig()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = build_encoder(config).eval()
+    encoder.card = {"name": "random", "model": asdict(config), "seed": seed}
+    return encoder
