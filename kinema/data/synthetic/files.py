@@ -1,0 +1,78 @@
+"""The files of a synthetic video: H.264 in MP4, and its true flow."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from kinema.errors import DataError
+from kinema.files import atomic_path
+
+FLOW_UNIT = 1 / 256
+"""Pixels per step of the stored integers; they reach 128 pixels either way."""
+
+
+def encode_video(frames: np.ndarray, fps: float) -> bytes:
+    """Frames (T, H, W, 3) uint8 RGB as an MP4 file, by one thread, so that the same frames give the same bytes."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"preset": "ultrafast", "crf": "18"}
+        stream.codec_context.thread_count = 1
+        for picture in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def write_video(path: Path, frames: np.ndarray, fps: float) -> None:
+    """Write frames (T, H, W, 3) uint8 RGB as MP4.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encode_video(frames, fps))
+
+
+def write_true_flow(path: Path, flow: np.ndarray) -> None:
+    """Write a flow (T-1, 2, H, W) in pixels as int16 steps of 1/256 pixel: a NumPy archive with the array ``flow``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    steps = np.rint(flow / FLOW_UNIT).astype(np.int16)
+    with (
+        atomic_path(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        archive.writestr("flow.npy", _npy(steps))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array)
+    return buffer.getvalue()
+
+
+def load_true_flow(path: str | Path) -> np.ndarray:
+    """The flow (T-1, 2, H, W) float32 of a synthetic video: field t takes frame t to frame t+1.
+
+    Pixels, channel 0 rightwards, channel 1 downwards, to the nearest 1/256.
+
+    Raises:
+        DataError: the file is missing or is not such a flow.
+    """
+    try:
+        with np.load(path) as archive:
+            steps = archive["flow"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot read the flow {path}: {error}; make the videos again with `kinema synth`") from error
+    return steps.astype(np.float32) * np.float32(FLOW_UNIT)
