@@ -1,0 +1,100 @@
+"""Where clips lie in a video: the one place that turns a :class:`~kinema.config.ClipConfig` into times and a view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kinema.config import ClipConfig
+from kinema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kinema.video import VideoInfo, View
+
+
+def clip_view(config: ClipConfig) -> View:
+    """How frames are cut and scaled while they are read: the central crop first, then the shorter side."""
+    from kinema.video import View
+
+    return View(crop=config.center_crop, short_side=config.short_side)
+
+
+def step_seconds(config: ClipConfig, fps: float) -> float:
+    """Seconds between two frames of a clip, in a video of ``fps`` frames per second.
+
+    Raises:
+        ConfigError: neither or both of ``step`` and ``step_frames`` are set, or not positive.
+    """
+    if (config.step is None) == (config.step_frames is None):
+        raise ConfigError("a clip needs either step (seconds) or step_frames (frames of the file), not both or neither")
+    step = config.step if config.step is not None else (config.step_frames or 0) / fps
+    if not step > 0:
+        raise ConfigError(f"the step between a clip's frames must be positive, not {step}")
+    return step
+
+
+def span(config: ClipConfig, fps: float, extra: int = 0) -> float:
+    """Seconds from the first to the last frame of a clip of ``config.frames + extra`` frames."""
+    return (config.frames + extra - 1) * step_seconds(config, fps)
+
+
+def usable_part(config: ClipConfig, info: VideoInfo) -> tuple[float, float]:
+    """Earliest and latest second that clips may ask for: of the whole video, or of its central ``center_seconds``.
+
+    Both lie in the middle of a frame's time on screen, not at its beginning: containers round timestamps (Matroska to
+    milliseconds), and a time just before a rounded one would show the frame before.
+    """
+    length = info.duration if config.center_seconds is None else min(info.duration, config.center_seconds)
+    begin = (info.duration - length) / 2 + 0.5 / info.fps
+    return begin, max(begin, begin + length - 1 / info.fps)
+
+
+def start_range(config: ClipConfig, info: VideoInfo, extra: int = 0) -> tuple[float, float]:
+    """Earliest and latest start, in seconds, of a clip that lies within the usable part.
+
+    Both are the same where the part is no longer than a clip; the clip then holds the last frame
+    (:func:`is_short` says whether it does).
+    """
+    begin, end = usable_part(config, info)
+    return begin, max(begin, end - span(config, info.fps, extra))
+
+
+def uniform_starts(config: ClipConfig, info: VideoInfo, clips: int, extra: int = 0) -> np.ndarray:
+    """(clips,) starts in seconds, from the earliest to the latest at equal distances; one clip: the middle."""
+    earliest, latest = start_range(config, info, extra)
+    return np.linspace(earliest, latest, clips) if clips > 1 else np.array([(earliest + latest) / 2])
+
+
+def is_short(config: ClipConfig, info: VideoInfo, extra: int = 0) -> bool:
+    """Whether the usable part is shorter than a clip by more than half a frame, so that a frame must be held."""
+    begin, end = usable_part(config, info)
+    return end - begin < span(config, info.fps, extra) - 0.5 / info.fps
+
+
+def clip_times(config: ClipConfig, start: float, info: VideoInfo, extra: int = 0) -> np.ndarray:
+    """(frames + extra,) float64: the times in seconds of a clip that starts at ``start``.
+
+    Times never pass the end of the usable part: a clip that is longer holds the part's last frame. A clip counted in
+    frames of the file starts in the middle of the frame that is on screen at ``start``.
+    """
+    if config.step_frames is not None:
+        start = (np.floor(start * info.fps) + 0.5) / info.fps
+    times = start + step_seconds(config, info.fps) * np.arange(config.frames + extra)
+    return np.minimum(times, max(start, usable_part(config, info)[1]))
+
+
+def center_cut(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The central ``size`` (height, width) of frames (..., H, W, C).
+
+    Raises:
+        ConfigError: the frames are smaller than that.
+    """
+    height, width = frames.shape[-3:-1]
+    if height < size[0] or width < size[1]:
+        raise ConfigError(
+            f"a frame scaled to {height}x{width} is smaller than the clip's size {size[0]}x{size[1]} (height x width); "
+            "raise short_side or lower size"
+        )
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    return frames[..., top : top + size[0], left : left + size[1], :]

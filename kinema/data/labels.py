@@ -1,0 +1,164 @@
+"""Labelled videos: a table or class folders, read and checked before any work starts."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from kinema.errors import DataError
+
+VIDEO_SUFFIXES = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+"""What counts as a video in class folders; a table may name files of any suffix."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSet:
+    """Videos with one label each, in the order of the table.
+
+    Attributes:
+        folder: the folder that ``files`` are relative to.
+        files: one path a video, posix style; every one exists.
+        labels: (N,) int64, indices into ``classes``.
+        classes: the labels' names, sorted; at least two, each of at least two videos.
+        splits: "train" or "test" for each video, or None.
+        groups: the group (source video, subject, sequence) of each video, or None.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    splits: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "splits", "groups"):
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.files):
+                raise ValueError(f"{name} has {len(column)} entries for {len(self.files)} files")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __repr__(self) -> str:
+        return f"LabelledSet({len(self)} videos, {len(self.classes)} classes, folder={str(self.folder)!r})"
+
+    @property
+    def paths(self) -> list[Path]:
+        """The videos' full paths."""
+        return [self.folder / file for file in self.files]
+
+    @classmethod
+    def read(
+        cls,
+        folder: str | Path,
+        table: str | Path | None = None,
+        label_column: str = "label",
+        group_column: str | None = None,
+    ) -> LabelledSet:
+        """Read the labels of the videos in ``folder``.
+
+        Args:
+            folder: the folder of videos.
+            table: a CSV file with a header, a column ``file`` (paths relative to ``folder``), the label's column, and
+                optionally ``split`` (train or test). None: every sub-folder of ``folder`` is a class.
+            label_column: the column that holds the label.
+            group_column: a column that says which videos belong together and must never be on both sides of a split.
+
+        Raises:
+            DataError: one sentence that says what is wrong and how to mend it.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise DataError(f"{folder} is not a folder; --data names the folder that holds the videos")
+        if table is None:
+            if group_column is not None:
+                raise DataError("class folders have no groups; give a table with --labels to use --group-column")
+            return _from_folders(folder)
+        return _from_table(folder, Path(table), label_column, group_column)
+
+
+def _from_table(folder: Path, table: Path, label_column: str, group_column: str | None) -> LabelledSet:
+    columns, rows = _read_csv(table)
+    for column in ("file", label_column, *([group_column] if group_column is not None else [])):
+        if column not in columns:
+            raise DataError(f"{table} has no column {column!r}; its columns are {', '.join(columns)}")
+
+    def column_of(name: str) -> tuple[str, ...]:
+        values = tuple(row[name].strip() for row in rows)
+        empty = [number for number, value in enumerate(values, 1) if not value]
+        if empty:
+            raise DataError(f"column {name!r} of {table} is empty in row {first_few(empty)}; fill or delete it")
+        return values
+
+    files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
+    repeated = [file for file, count in Counter(files).items() if count > 1]
+    _refuse(table, "lists more than once", repeated, "keep one row each")
+    missing = [file for file in files if not (folder / file).is_file()]
+    _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
+    splits = column_of("split") if "split" in columns else None
+    strange = sorted(set(splits or ()) - {"train", "test"})
+    _refuse(table, "has in its column 'split', besides train and test,", strange, "use these two only")
+    groups = column_of(group_column) if group_column is not None else None
+    return _checked(str(table), folder, files, column_of(label_column), splits, groups)
+
+
+def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, restval="", strict=True)
+            rows = [row for row in reader if any(value for value in row.values())]
+            columns = [name.strip() for name in reader.fieldnames or ()]
+    except OSError as error:
+        raise DataError(f"cannot read the labels {table}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
+    if not rows:
+        raise DataError(f"{table} holds no rows; it needs a header with 'file' and a label column, and a row a video")
+    if any(None in row for row in rows):
+        raise DataError(f"{table} has rows with more fields than its header; put quotes around fields with a comma")
+    return columns, [dict(zip(columns, row.values(), strict=True)) for row in rows]
+
+
+def _from_folders(folder: Path) -> LabelledSet:
+    paths = sorted(p for p in folder.glob("*/**/*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+    files = [path.relative_to(folder) for path in paths]
+    if not files:
+        raise DataError(f"{folder} holds no class folders with videos; give a table with --labels instead")
+    return _checked(str(folder), folder, tuple(f.as_posix() for f in files), [f.parts[0] for f in files], None, None)
+
+
+def _checked(
+    source: str,
+    folder: Path,
+    files: tuple[str, ...],
+    names: Sequence[str],
+    splits: tuple[str, ...] | None,
+    groups: tuple[str, ...] | None,
+) -> LabelledSet:
+    counts = Counter(names)
+    if len(counts) < 2:
+        raise DataError(f"{source} has only the label {names[0]!r}; an evaluation needs at least two labels")
+    single = sorted(name for name, count in counts.items() if count == 1)
+    _refuse(source, "has only one video of", single, "add videos of the kind or leave it out")
+    classes = tuple(sorted(counts))
+    index = {name: position for position, name in enumerate(classes)}
+    labels = np.array([index[name] for name in names], dtype=np.int64)
+    return LabelledSet(folder, files, labels, classes, splits, groups)
+
+
+def _refuse(source: str | Path, complaint: str, culprits: Sequence[str], remedy: str) -> None:
+    if culprits:
+        raise DataError(f"{source} {complaint} {first_few(culprits)}; {remedy}")
+
+
+def first_few(items: Sequence[object]) -> str:
+    """The first three of ``items`` and how many more there are, for the sentence of an error."""
+    shown = ", ".join(str(item) for item in items[:3])
+    more = f" and {len(items) - 3} more ({len(items)} in all)" if len(items) > 3 else ""
+    return f"{shown}{more}"

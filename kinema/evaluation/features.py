@@ -1,0 +1,201 @@
+"""From videos to features: every video is decoded once, for all encoders, while they compute."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from kinema.config import ClipConfig
+from kinema.data.clips import center_cut, clip_times, clip_view, is_short, uniform_starts
+from kinema.data.labels import first_few
+from kinema.errors import DataError, KinemaError, VideoError
+from kinema.progress import track
+
+Precision = Literal["auto", "float32"]
+"""``auto``: bfloat16 autocast where it helps on the device; ``float32``: never."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of some videos under one or several encoders, and what happened on the way.
+
+    Attributes:
+        values: (N, D) float32 on the CPU, by the encoder's name; the mean over the video's clips.
+        clip: the geometry of the clips.
+        clips: clips per video.
+        precision: as asked for.
+        duration: seconds of video, of all files together.
+        short: positions of the videos that are shorter than a clip, whose last frame was held.
+        seconds: wall time.
+        waiting: seconds of it spent waiting for frames.
+    """
+
+    values: dict[str, Tensor] = field(repr=False)
+    clip: ClipConfig
+    clips: int
+    precision: Precision
+    duration: float
+    short: tuple[int, ...]
+    seconds: float
+    waiting: float
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.values[name]
+
+    def spec(self) -> dict[str, Any]:
+        """How the features were made, for a result file."""
+        return {
+            "feature": "mean of the encoder's pooled output over clips at equal distances, central crop",
+            "clips": self.clips,
+            "clip": asdict(self.clip),
+            "precision": self.precision,
+        }
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One video as it leaves a worker: its clips (clips, T, H, W, 3) uint8, or why there are none."""
+
+    position: int
+    clips: Tensor | None = None
+    duration: float = 0.0
+    short: bool = False
+    error: str = ""
+
+
+class _Clips(Dataset[_Read]):
+    """The uniformly spaced clips of each video, read in one go from a file opened once."""
+
+    def __init__(self, paths: Sequence[str | Path], config: ClipConfig, clips: int):
+        self.paths = [str(path) for path in paths]
+        self.config = config
+        self.clips = clips
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, position: int) -> _Read:
+        from kinema.video import Video
+
+        try:
+            with Video(self.paths[position], view=clip_view(self.config)) as video:
+                info = video.info
+                starts = uniform_starts(self.config, info, self.clips)
+                times = np.stack([clip_times(self.config, start, info) for start in starts])
+                distinct, order = np.unique(times, return_inverse=True)
+                frames = center_cut(video.at_times(distinct.tolist()).frames, self.config.size)
+        except VideoError as error:
+            return _Read(position, error=str(error))
+        except KinemaError as error:
+            return _Read(position, error=f"{self.paths[position]}: {error}")
+        clips = torch.from_numpy(frames[order.reshape(times.shape)])
+        return _Read(position, clips, info.duration, is_short(self.config, info))
+
+
+def extract_features(
+    encoders: Mapping[str, nn.Module],
+    paths: Sequence[str | Path],
+    clip: ClipConfig,
+    *,
+    clips: int = 10,
+    batch_size: int = 64,
+    workers: int | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> Features:
+    """The features of ``paths`` under each of ``encoders``, which all see the same clips.
+
+    Args:
+        encoders: by name; each maps (B, 3, T, H, W) in [0, 1] to (B, D). They are put into evaluation mode meanwhile.
+        paths: the video files.
+        clip: the clips' geometry.
+        clips: clips per video, at equal distances from the first possible to the last.
+        batch_size: clips per forward pass (at least those of one video).
+        workers: processes that decode; None for one less than there are cores (at most 8), 0 to decode in this process.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+        precision: whether autocast is allowed.
+
+    Raises:
+        DataError: some files cannot be read, or are too small for the clip's size; all were tried, and the sentence
+            names the first of them.
+    """
+    if not encoders or not paths:
+        raise ValueError("extract_features needs at least one encoder and one video")
+    began = time.perf_counter()
+    on = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    loader = DataLoader(
+        _Clips(paths, clip, clips),
+        batch_size=max(1, batch_size // clips),
+        num_workers=min((os.cpu_count() or 1) - 1, 8, len(paths)) if workers is None else workers,
+        collate_fn=list,
+        generator=torch.Generator(),  # the loader seeds its workers from it, and so leaves the global state alone
+    )
+    rows: dict[str, list[Tensor]] = {name: [] for name in encoders}
+    reads: list[_Read] = []
+    waiting, asked = 0.0, time.perf_counter()
+    with _evaluating(encoders, on), torch.inference_mode(), _autocast(on, precision):
+        for batch in track(loader, "reading videos", total=len(loader)):
+            waiting += time.perf_counter() - asked
+            good = [read.clips for read in batch if read.clips is not None]
+            reads += [_Read(read.position, None, read.duration, read.short, read.error) for read in batch]
+            if good:
+                inputs = _to_input(torch.stack(good), on)
+                for name, encoder in encoders.items():
+                    outputs = encoder(inputs).float().cpu()
+                    rows[name].append(outputs.unflatten(0, (len(good), clips)).mean(1))
+            asked = time.perf_counter()
+    _refuse_unreadable(reads, paths)
+    return Features(
+        values={name: torch.cat(parts).clone() for name, parts in rows.items()},
+        clip=clip,
+        clips=clips,
+        precision=precision,
+        duration=sum(read.duration for read in reads),
+        short=tuple(read.position for read in reads if read.short),
+        seconds=time.perf_counter() - began,
+        waiting=waiting,
+    )
+
+
+def _to_input(clips: Tensor, device: torch.device) -> Tensor:
+    """(V, clips, T, H, W, 3) uint8 -> (V * clips, 3, T, H, W) float in [0, 1]."""
+    return clips.to(device).flatten(0, 1).permute(0, 4, 1, 2, 3).float().div_(255)
+
+
+@contextmanager
+def _evaluating(encoders: Mapping[str, nn.Module], device: torch.device) -> Iterator[None]:
+    """Encoders on ``device`` and in evaluation mode; their former mode comes back at the end."""
+    modes = {module: module.training for encoder in encoders.values() for module in encoder.modules()}
+    try:
+        for encoder in encoders.values():
+            encoder.to(device).eval()
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    from kinema.precision import autocast_for
+
+    return nullcontext() if precision == "float32" else autocast_for(device)
+
+
+def _refuse_unreadable(reads: Sequence[_Read], paths: Sequence[str | Path]) -> None:
+    failed = [read for read in reads if read.error]
+    if failed:
+        names = first_few([Path(paths[read.position]).name for read in failed])
+        raise DataError(
+            f"{len(failed)} of {len(paths)} videos cannot be used: {names} (the first: {failed[0].error}); "
+            "repair them or take them out of the labels"
+        )

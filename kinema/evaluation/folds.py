@@ -1,0 +1,129 @@
+"""Which videos are compared with which: the splits of every protocol, as one typed value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from kinema.data.labels import LabelledSet
+from kinema.errors import ConfigError, DataError
+
+Split = Literal["auto", "split", "group", "video"]
+"""How videos are held out: by the table's column ``split``, one group at a time, or one video at a time; ``auto`` takes
+the first of these that the table allows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One round of an evaluation: queries are answered from the gallery (for a probe: tested after training on it).
+
+    Attributes:
+        gallery: (G,) int64 indices of videos, ascending.
+        queries: (Q,) int64 indices of videos, ascending.
+    """
+
+    gallery: np.ndarray
+    queries: np.ndarray
+
+    @property
+    def gallery_sizes(self) -> np.ndarray:
+        """(Q,) videos that each query is compared with: the gallery without the query itself."""
+        return len(self.gallery) - np.isin(self.queries, self.gallery)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """All rounds; every query is asked once.
+
+    Attributes:
+        scheme: in words, for the result file.
+        folds: the rounds.
+    """
+
+    scheme: str
+    folds: tuple[Fold, ...]
+
+    def __iter__(self):
+        return iter(self.folds)
+
+    def __len__(self) -> int:
+        return len(self.folds)
+
+
+def make_folds(labelled: LabelledSet, split: Split, protocol: Literal["retrieval", "probe"], seed: int = 0) -> Folds:
+    """The rounds that ``split`` asks for.
+
+    One video at a time means, for retrieval, a single round in which everything is both query and gallery (a video is
+    never compared with itself); for the probe, five stratified parts, each held out once.
+
+    Raises:
+        ConfigError: ``split`` asks for a column that the table has not or that was not named.
+        DataError: the split leaves one side empty.
+    """
+    if split == "auto":
+        split = "split" if labelled.splits is not None else "group" if labelled.groups is not None else "video"
+    if split == "split":
+        return split_folds(labelled)
+    if split == "group":
+        return group_folds(labelled)
+    return leave_one_video_out(labelled) if protocol == "retrieval" else stratified_folds(labelled, seed=seed)
+
+
+def split_folds(labelled: LabelledSet) -> Folds:
+    """Test videos against train videos, never against those of their own group."""
+    if labelled.splits is None:
+        raise ConfigError("the labels have no column 'split' (train or test); add it, or hold out by group or video")
+    is_test = np.array(labelled.splits) == "test"
+    gallery, queries = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    if not len(gallery) or not len(queries):
+        raise DataError(
+            f"column 'split' puts {len(gallery)} videos into train and {len(queries)} into test; both need some"
+        )
+    if labelled.groups is None:
+        return Folds("test against train", (Fold(gallery, queries),))
+    groups = np.array(labelled.groups)
+    shared = np.intersect1d(groups[gallery], groups[queries])
+    if not len(shared):
+        return Folds("test against train, no group on both sides", (Fold(gallery, queries),))
+    apart = [Fold(gallery, queries[~np.isin(groups[queries], shared)])]
+    apart += [Fold(gallery[groups[gallery] != group], queries[groups[queries] == group]) for group in shared]
+    return _checked("test against train, without the train videos of the query's group", apart)
+
+
+def group_folds(labelled: LabelledSet) -> Folds:
+    """Leave one group out: each group's videos against all videos of the other groups."""
+    if labelled.groups is None:
+        raise ConfigError("holding out by group needs --group-column, the column that names each video's group")
+    groups = np.array(labelled.groups)
+    names = np.unique(groups)
+    if len(names) < 2:
+        raise DataError(f"all videos are of the one group '{names[0]}'; leave-one-group-out needs at least two groups")
+    return _checked(
+        f"leave one group out ({len(names)} groups)",
+        [Fold(np.flatnonzero(groups != name), np.flatnonzero(groups == name)) for name in names],
+    )
+
+
+def leave_one_video_out(labelled: LabelledSet) -> Folds:
+    """Everything against everything else, as a single round; the retrieval keeps a video from finding itself."""
+    everything = np.arange(len(labelled))
+    return Folds("leave one video out", (Fold(everything, everything),))
+
+
+def stratified_folds(labelled: LabelledSet, parts: int = 5, seed: int = 0) -> Folds:
+    """``parts`` stratified parts (fewer if a label has fewer videos), each held out once."""
+    from sklearn.model_selection import StratifiedKFold
+
+    parts = min(parts, int(np.bincount(labelled.labels).min()))
+    splitter = StratifiedKFold(parts, shuffle=True, random_state=seed)
+    rounds = splitter.split(labelled.labels, labelled.labels)
+    return Folds(f"{parts} stratified parts", tuple(Fold(gallery, queries) for gallery, queries in rounds))
+
+
+def _checked(scheme: str, folds: list[Fold]) -> Folds:
+    folds = [fold for fold in folds if len(fold.queries)]
+    if any(not len(fold.gallery) for fold in folds):
+        raise DataError(f"{scheme}: a group leaves nothing to compare with; use more groups")
+    return Folds(scheme, tuple(folds))

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kinema.data.labels import LabelledSet
+from kinema.errors import DataError
+
+ROWS = [("a/1.mp4", "run"), ("a/2.mp4", "jump"), ("b/3.mp4", "run"), ("b/4.mp4", "jump")]
+
+
+def make(folder: Path, rows=ROWS, header="file,label", name="labels.csv") -> Path:
+    """A table in ``folder`` and an (empty) file for each of ``ROWS``."""
+    for file, *_ in ROWS:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    table = folder / name
+    table.write_text("\n".join([header, *(",".join(row) for row in rows)]) + "\n")
+    return table
+
+
+def sentence(folder: Path, table: Path | None, *columns: str) -> str:
+    with pytest.raises(DataError) as caught:
+        LabelledSet.read(folder, table, *columns)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_table_is_read_in_its_own_order(tmp_path):
+    labelled = LabelledSet.read(tmp_path, make(tmp_path))
+    assert labelled.files == tuple(file for file, _ in ROWS)
+    assert labelled.classes == ("jump", "run")
+    assert labelled.labels.tolist() == [1, 0, 1, 0]
+    assert labelled.splits is None
+    assert labelled.groups is None
+    assert labelled.paths[0] == tmp_path / "a/1.mp4"
+    assert len(labelled) == 4
+    assert "4 videos, 2 classes" in repr(labelled)
+
+
+def test_splits_groups_and_any_label_column(tmp_path):
+    rows = [
+        (file, label, split, group)
+        for (file, label), split, group in zip(ROWS, ["train", "test"] * 2, "pqpq", strict=True)
+    ]
+    labelled = LabelledSet.read(tmp_path, make(tmp_path, rows, "file,motion,split,place"), "motion", "place")
+    assert labelled.splits == ("train", "test", "train", "test")
+    assert labelled.groups == ("p", "q", "p", "q")
+
+
+def test_a_byte_order_mark_spaces_blank_lines_and_quotes_do_no_harm(tmp_path):
+    table = make(tmp_path)
+    table.write_text('\ufefffile , label\r\n"a/1.mp4", run \r\n\r\n./a/2.mp4,run\r\n')
+    labelled = LabelledSet.read(tmp_path, make_second_class(table))
+    assert labelled.files[:2] == ("a/1.mp4", "a/2.mp4")
+    assert labelled.classes == ("jump", "run")
+
+
+def make_second_class(table: Path) -> Path:
+    table.write_text(table.read_text() + "b/3.mp4,jump\nb/4.mp4,jump\n")
+    return table
+
+
+def test_class_folders(tmp_path):
+    for file in ("run/1.mp4", "run/deep/2.MKV", "jump/3.avi", "jump/4.webm", "jump/notes.txt", "loose.mp4"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    labelled = LabelledSet.read(tmp_path)
+    assert labelled.files == ("jump/3.avi", "jump/4.webm", "run/1.mp4", "run/deep/2.MKV")
+    assert labelled.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_missing_files_are_counted_and_the_first_named(tmp_path):
+    rows = [*ROWS, *((f"gone/{n}.mp4", "run") for n in range(5))]
+    message = sentence(tmp_path, make(tmp_path, rows))
+    assert "gone/0.mp4, gone/1.mp4, gone/2.mp4 and 2 more (5 in all)" in message
+    assert "labels.csv" in message
+    assert "--data" in message
+
+
+def test_an_unknown_column_lists_what_is_there(tmp_path):
+    assert "no column 'motion'; its columns are file, label" in sentence(tmp_path, make(tmp_path), "motion")
+    assert "no column 'place'" in sentence(tmp_path, make(tmp_path), "label", "place")
+    assert "no column 'file'" in sentence(tmp_path, make(tmp_path, header="path,label"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "holds no rows"),
+        ("file,label\n", "holds no rows"),
+        ("file,label\na/1.mp4,run\na/1.mp4,run\n", "lists more than once a/1.mp4"),
+        ("file,label\na/1.mp4,run\na/./1.mp4,run\n", "lists more than once a/1.mp4"),
+        ("file,label\na/1.mp4,run\na/2.mp4,\n", "column 'label' of"),
+        ("file,label\na/1.mp4,run\na/2.mp4,run\n", "only the label 'run'"),
+        ("file,label\na/1.mp4,run\na/2.mp4,run\nb/3.mp4,jump\n", "only one video of jump"),
+        ("file,label\na/1.mp4,run,fast\n", "more fields than its header"),
+        ("file,label,split\na/1.mp4,run,val\na/2.mp4,run,test\n", "besides train and test, val"),
+    ],
+)
+def test_bad_tables_give_one_sentence(tmp_path, text, expected):
+    table = make(tmp_path)
+    table.write_text(text)
+    message = sentence(tmp_path, table)
+    assert expected in message
+    assert str(table) in message
+
+
+def test_a_table_that_is_no_table(tmp_path):
+    table = make(tmp_path)
+    table.write_bytes(b"\xff\xfe\x00\x81binary")
+    assert "not a CSV file" in sentence(tmp_path, table)
+    assert "cannot read the labels" in sentence(tmp_path, tmp_path / "none.csv")
+    assert "cannot read the labels" in sentence(tmp_path, tmp_path)
+
+
+def test_bad_folders_give_one_sentence(tmp_path):
+    assert "is not a folder" in sentence(tmp_path / "none", None)
+    assert "no class folders" in sentence(tmp_path, None)
+    assert "class folders have no groups" in sentence(tmp_path, None, "label", "place")
