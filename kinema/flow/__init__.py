@@ -1,0 +1,34 @@
+"""Optical flow: estimation, geometry of fields, rendering, motion differentials and a cache on disk.
+
+Flow is float32 in pixels per sampled step, channel 0 = u rightwards and channel 1 = v downwards: numpy ``(T, 2, H, W)``
+from the estimators and the cache, torch ``(B, 2, T, H, W)`` in batches.
+"""
+
+from kinema.flow.estimators import FlowEstimator, create_estimator, list_estimators, set_opencv_threads
+from kinema.flow.ops import (
+    FRA_ANGLES,
+    crop_resize,
+    crop_resize_flow,
+    flip_flow,
+    largest_magnitude,
+    magnitude,
+    resize_flow,
+    rotate_flow,
+    scale_flow,
+)
+
+__all__ = [
+    "FRA_ANGLES",
+    "FlowEstimator",
+    "create_estimator",
+    "crop_resize",
+    "crop_resize_flow",
+    "flip_flow",
+    "largest_magnitude",
+    "list_estimators",
+    "magnitude",
+    "resize_flow",
+    "rotate_flow",
+    "scale_flow",
+    "set_opencv_threads",
+]
