@@ -1,0 +1,178 @@
+"""Reading clips from a video file by time or by frame number."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+
+from kinema.video.clip import Clip
+from kinema.video.source import Shown, Source
+from kinema.video.view import Converter, Pixels, View
+
+TOLERANCE = 1e-6  # seconds by which a frame may come on screen too late and still count, against rounding
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What the header of a file says; only decoding tells what is true of ``duration`` and ``frames``.
+
+    Attributes:
+        path: the file.
+        duration: seconds, 0 if the header does not say.
+        frames: number of frames, 0 if the header does not say.
+        fps: frames a second on average, 0 if the header does not say.
+        width: pixels, as displayed: after rotation.
+        height: pixels, as displayed.
+        rotation: degrees counter-clockwise by which the stored frames are turned for display, from -180 to 180.
+        codec: name of the decoder.
+        pixel_format: libav's name of the stored pixel format.
+        start: seconds on the file's own clock of the first displayed frame, which is time 0 everywhere in kinema.
+    """
+
+    path: str
+    duration: float
+    frames: int
+    fps: float
+    width: int
+    height: int
+    rotation: int
+    codec: str
+    pixel_format: str
+    start: float
+
+
+class Video:
+    """An open video file that gives clips; a context manager.
+
+    Time 0 is the first displayed frame, wherever the file's own clock begins. Several clips may be asked for; asking
+    in the order of time is quickest. Not to be shared between threads.
+
+    Args:
+        path: the file.
+        view: how frames are cut and scaled.
+
+    Raises:
+        VideoError: the file cannot be opened or no frame of it can be decoded.
+
+    Example:
+        >>> with Video("jump.mp4", View(short_side=64)) as video:
+        ...     clip = video.at_times([0.5, 0.625, 0.75])
+    """
+
+    def __init__(self, path: str | Path, view: View | None = None):
+        self._source = Source(path)
+        self._convert = Converter(view or View(), self._source.first)
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the decoder and the file."""
+        self._source.close()
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the header says."""
+        source, stream, first = self._source, self._source.stream, self._source.first
+        width, height = self._convert.orientation.swap((first.width, first.height))
+        duration = (source.container.duration or 0) / av.time_base
+        if stream.duration and stream.time_base:
+            duration = float(stream.duration * stream.time_base)
+        return VideoInfo(
+            path=source.path,
+            duration=duration,
+            frames=stream.frames,
+            fps=float(stream.average_rate or 0),
+            width=width,
+            height=height,
+            rotation=first.rotation,
+            codec=stream.codec_context.name,
+            pixel_format=first.format.name,
+            start=source.origin,
+        )
+
+    def at_times(self, seconds: Sequence[float]) -> Clip:
+        """Return the frame on screen at each time: the last that comes on screen at or before it.
+
+        Times before the first frame give the first, times after the last give the last that decodes. Decoding begins
+        at the key frame before the earliest time and ends with the latest; only frames that are wanted are converted.
+
+        Args:
+            seconds: one or more finite times in seconds, in any order.
+
+        Raises:
+            ValueError: no times, or one that is not finite.
+            VideoError: the file changed or vanished while it was open.
+        """
+        times = np.asarray(seconds, np.float64)
+        if times.ndim != 1 or not times.size or not np.isfinite(times).all():
+            raise ValueError(f"expected one or more finite times, got {seconds}")
+        wanted = times + TOLERANCE
+        return self._pick(wanted, ((s, s.time) for s in self._source.frames(float(wanted.min()))))
+
+    def at_indices(self, indices: Sequence[int]) -> Clip:
+        """Return frames by number, counting those that decode: the same as picking from :meth:`read`.
+
+        Numbers after the last frame give the last. Frames are counted by decoding from the start, since neither
+        headers nor packets can be trusted for it: where the clock will do, :meth:`at_times` is cheaper.
+
+        Raises:
+            ValueError: no indices, or a negative one.
+            VideoError: the file changed or vanished while it was open.
+        """
+        numbers = np.asarray(indices)
+        if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu" or numbers.min() < 0:
+            raise ValueError(f"expected one or more frame numbers from 0, got {indices}")
+        shown = self._source.frames_from(int(numbers.min()))
+        return self._pick(numbers, ((s, s.number or 0) for s in shown))
+
+    def read(self) -> Clip:
+        """Return all frames that decode; ``warning`` says so if the file promises more."""
+        shown = [(s.time, self._convert(s.frame)) for s in self._source.frames_from(0)]
+        times, frames = zip(*shown, strict=True)
+        return Clip(
+            np.stack(frames), np.array(times), self._source.path, self._source.shortfall(len(frames), times[-1])
+        )
+
+    def _pick(self, wanted: np.ndarray, frames: Iterator[tuple[Shown, float]]) -> Clip:
+        """Choose for each of ``wanted`` the last frame whose place, its second item, is not beyond it."""
+        pending = deque(np.argsort(wanted, kind="stable").tolist())
+        times, pixels = np.empty(len(wanted)), [np.empty(0, np.uint8)] * len(wanted)
+        latest: tuple[Shown, Pixels] | None = None  # converted once, however often it is wanted
+
+        def give(shown: Shown) -> None:
+            nonlocal latest
+            if latest is None or latest[0] is not shown:
+                latest = shown, self._convert(shown.frame)
+            number = pending.popleft()
+            times[number], pixels[number] = shown.time, latest[1]
+
+        before: Shown | None = None
+        for shown, place in frames:
+            while pending and before is not None and wanted[pending[0]] < place:
+                give(before)
+            while pending and wanted[pending[0]] <= place + 2 * TOLERANCE:  # no later frame can be nearer
+                give(shown)
+            if not pending:
+                break
+            before = shown
+        warning = ""
+        if pending and before is not None:
+            if self._source.damage:
+                warning = (
+                    f"corrupt after {before.time:.3f} s ({self._source.damage}): the last frame stands for the rest"
+                )
+            while pending:
+                give(before)
+        return Clip(np.stack(pixels), times, self._source.path, warning)
