@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -10,7 +11,45 @@ from kinema.config import ClipConfig
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kinema.video import VideoInfo, View
+    from kinema.video import Video, View
+
+NEVER = 1e9
+"""Seconds: later than any video's end."""
+
+
+class Timed(Protocol):
+    """What has a length and a frame rate: a manifest's entry, a file's header, or a :class:`Timeline`."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, on average."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Length in seconds and frames per second of a video, both positive."""
+
+    duration: float
+    fps: float
+
+
+def timeline(video: Video, shown: float | None = None) -> Timeline:
+    """The length of an open video: as its header says, or up to the last frame where the header is silent or wrong.
+
+    Args:
+        video: the video.
+        shown: when its last frame came on screen, in seconds, where the header has proved wrong.
+    """
+    info = video.info
+    fps = info.fps if info.fps > 0 else 25.0
+    if shown is None and info.duration > 0:
+        return Timeline(info.duration, fps)
+    last = float(video.at_times([NEVER]).timestamps[-1]) if shown is None else shown
+    return Timeline(last + 1 / fps, fps)
 
 
 def clip_view(config: ClipConfig) -> View:
@@ -39,7 +78,7 @@ def span(config: ClipConfig, fps: float, extra: int = 0) -> float:
     return (config.frames + extra - 1) * step_seconds(config, fps)
 
 
-def usable_part(config: ClipConfig, info: VideoInfo) -> tuple[float, float]:
+def usable_part(config: ClipConfig, info: Timed) -> tuple[float, float]:
     """Earliest and latest second that clips may ask for: of the whole video, or of its central ``center_seconds``.
 
     Both lie in the middle of a frame's time on screen, not at its beginning: containers round timestamps (Matroska to
@@ -50,7 +89,7 @@ def usable_part(config: ClipConfig, info: VideoInfo) -> tuple[float, float]:
     return begin, max(begin, begin + length - 1 / info.fps)
 
 
-def start_range(config: ClipConfig, info: VideoInfo, extra: int = 0) -> tuple[float, float]:
+def start_range(config: ClipConfig, info: Timed, extra: int = 0) -> tuple[float, float]:
     """Earliest and latest start, in seconds, of a clip that lies within the usable part.
 
     Both are the same where the part is no longer than a clip; the clip then holds the last frame
@@ -60,19 +99,19 @@ def start_range(config: ClipConfig, info: VideoInfo, extra: int = 0) -> tuple[fl
     return begin, max(begin, end - span(config, info.fps, extra))
 
 
-def uniform_starts(config: ClipConfig, info: VideoInfo, clips: int, extra: int = 0) -> np.ndarray:
+def uniform_starts(config: ClipConfig, info: Timed, clips: int, extra: int = 0) -> np.ndarray:
     """(clips,) starts in seconds, from the earliest to the latest at equal distances; one clip: the middle."""
     earliest, latest = start_range(config, info, extra)
     return np.linspace(earliest, latest, clips) if clips > 1 else np.array([(earliest + latest) / 2])
 
 
-def is_short(config: ClipConfig, info: VideoInfo, extra: int = 0) -> bool:
+def is_short(config: ClipConfig, info: Timed, extra: int = 0) -> bool:
     """Whether the usable part is shorter than a clip by more than half a frame, so that a frame must be held."""
     begin, end = usable_part(config, info)
     return end - begin < span(config, info.fps, extra) - 0.5 / info.fps
 
 
-def clip_times(config: ClipConfig, start: float, info: VideoInfo, extra: int = 0) -> np.ndarray:
+def clip_times(config: ClipConfig, start: float, info: Timed, extra: int = 0) -> np.ndarray:
     """(frames + extra,) float64: the times in seconds of a clip that starts at ``start``.
 
     Times never pass the end of the usable part: a clip that is longer holds the part's last frame. A clip counted in

@@ -19,6 +19,11 @@ _HOMES = {
     "RetrievalResult": "retrieval",
     "RetrievalSpec": "retrieval",
     "evaluate_retrieval": "retrieval",
+    "ProbeResult": "probe",
+    "ProbeSpec": "probe",
+    "evaluate_probe": "probe",
+    "Evaluation": "run",
+    "evaluate": "run",
 }
 
 __all__ = sorted(_HOMES)

@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -16,13 +16,19 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from kinema.config import ClipConfig
-from kinema.data.clips import center_cut, clip_times, clip_view, is_short, uniform_starts
+from kinema.data.clips import Timeline, center_cut, clip_times, clip_view, is_short, timeline, uniform_starts
 from kinema.data.labels import first_few
 from kinema.errors import DataError, KinemaError, VideoError
 from kinema.progress import track
 
-Precision = Literal["auto", "float32"]
-"""``auto``: bfloat16 autocast where it helps on the device; ``float32``: never."""
+if TYPE_CHECKING:
+    from kinema.video import Video
+
+Precision = Literal["auto", "32"]
+"""``auto``: bfloat16 autocast where it helps on the device; ``32``: single precision."""
+
+EARLY = 3.0
+"""Frames that may be missing at the end before a video counts as shorter than its header says; many miss one or two."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Features:
         precision: as asked for.
         duration: seconds of video, of all files together.
         short: positions of the videos that are shorter than a clip, whose last frame was held.
+        early: positions of the videos that end before their header says; their clips lie in what there is.
         seconds: wall time.
         waiting: seconds of it spent waiting for frames.
     """
@@ -46,6 +53,7 @@ class Features:
     precision: Precision
     duration: float
     short: tuple[int, ...]
+    early: tuple[int, ...]
     seconds: float
     waiting: float
 
@@ -64,12 +72,13 @@ class Features:
 
 @dataclass(frozen=True)
 class _Read:
-    """One video as it leaves a worker: its clips (clips, T, H, W, 3) uint8, or why there are none."""
+    """One video as it leaves a worker: its clips (clips, T, H, W, 3) uint8 and what is odd, or why there are none."""
 
     position: int
     clips: Tensor | None = None
     duration: float = 0.0
     short: bool = False
+    early: bool = False
     error: str = ""
 
 
@@ -89,17 +98,26 @@ class _Clips(Dataset[_Read]):
 
         try:
             with Video(self.paths[position], view=clip_view(self.config)) as video:
-                info = video.info
-                starts = uniform_starts(self.config, info, self.clips)
-                times = np.stack([clip_times(self.config, start, info) for start in starts])
-                distinct, order = np.unique(times, return_inverse=True)
-                frames = center_cut(video.at_times(distinct.tolist()).frames, self.config.size)
+                found = timeline(video)
+                clips, missing, shown = self._clips(video, found)
+                early = missing > EARLY / found.fps
+                if early:
+                    found = timeline(video, shown)
+                    clips, _, _ = self._clips(video, found)
         except VideoError as error:
             return _Read(position, error=str(error))
         except KinemaError as error:
             return _Read(position, error=f"{self.paths[position]}: {error}")
-        clips = torch.from_numpy(frames[order.reshape(times.shape)])
-        return _Read(position, clips, info.duration, is_short(self.config, info))
+        return _Read(position, torch.from_numpy(clips), found.duration, is_short(self.config, found), early)
+
+    def _clips(self, video: Video, found: Timeline) -> tuple[np.ndarray, float, float]:
+        """Clips (clips, T, H, W, 3), how long before the last time asked for the last frame came, and when that was."""
+        starts = uniform_starts(self.config, found, self.clips)
+        times = np.stack([clip_times(self.config, start, found) for start in starts])
+        distinct, order = np.unique(times, return_inverse=True)
+        clip = video.at_times(distinct.tolist())
+        frames = center_cut(clip.frames, self.config.size)
+        return frames[order.reshape(times.shape)], float(distinct[-1] - clip.timestamps[-1]), float(clip.timestamps[-1])
 
 
 def extract_features(
@@ -147,7 +165,7 @@ def extract_features(
         for batch in track(loader, "reading videos", total=len(loader)):
             waiting += time.perf_counter() - asked
             good = [read.clips for read in batch if read.clips is not None]
-            reads += [_Read(read.position, None, read.duration, read.short, read.error) for read in batch]
+            reads += [replace(read, clips=None) for read in batch]
             if good:
                 inputs = _to_input(torch.stack(good), on)
                 for name, encoder in encoders.items():
@@ -162,6 +180,7 @@ def extract_features(
         precision=precision,
         duration=sum(read.duration for read in reads),
         short=tuple(read.position for read in reads if read.short),
+        early=tuple(read.position for read in reads if read.early),
         seconds=time.perf_counter() - began,
         waiting=waiting,
     )
@@ -186,9 +205,11 @@ def _evaluating(encoders: Mapping[str, nn.Module], device: torch.device) -> Iter
 
 
 def _autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    if precision == "32":
+        return nullcontext()
     from kinema.precision import autocast_for
 
-    return nullcontext() if precision == "float32" else autocast_for(device)
+    return autocast_for(device)
 
 
 def _refuse_unreadable(reads: Sequence[_Read], paths: Sequence[str | Path]) -> None:

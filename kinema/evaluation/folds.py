@@ -32,6 +32,11 @@ class Fold:
         """(Q,) videos that each query is compared with: the gallery without the query itself."""
         return len(self.gallery) - np.isin(self.queries, self.gallery)
 
+    def chance(self, labels: np.ndarray) -> np.ndarray:
+        """(Q,) share of the videos each query is compared with that have its label, by the ``labels`` (N,) of all."""
+        counts = np.bincount(labels[self.gallery], minlength=labels.max() + 1)
+        return (counts[labels[self.queries]] - np.isin(self.queries, self.gallery)) / self.gallery_sizes
+
 
 @dataclass(frozen=True)
 class Folds:

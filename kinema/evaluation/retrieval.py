@@ -94,6 +94,13 @@ class RetrievalResult:
             values[way] = {f"r{k}": share for k, share in recall.items()} | values[way]
         return values
 
+    def summary(self) -> str:
+        """The main figures in one line."""
+        figures = ", ".join(
+            f"R@{k} {self.plain.recall[k]:.3f} plain {self.centred.recall[k]:.3f} centred" for k in self.plain.recall
+        )
+        return f"{figures} (R@1 by chance {self.chance:.3f}; {len(self.queries)} queries, {self.scheme})"
+
 
 def evaluate_retrieval(
     features: Tensor | np.ndarray,
@@ -116,17 +123,16 @@ def evaluate_retrieval(
     spec = spec or RetrievalSpec()
     values = checked_features(features, labelled)
     folds = make_folds(labelled, split, "retrieval")
-    sizes = np.concatenate([fold.gallery_sizes for fold in folds])
-    share = np.concatenate([_same_label(fold, labelled.labels) for fold in folds]) / sizes
-    smallest = int(sizes.min())
+    chance = np.concatenate([fold.chance(labelled.labels) for fold in folds])
+    smallest = int(min(fold.gallery_sizes.min() for fold in folds))
     return RetrievalResult(
         spec=spec,
         scheme=folds.scheme,
         rounds=len(folds),
         queries=np.concatenate([fold.queries for fold in folds]).tolist(),
         smallest_gallery=smallest,
-        chance=float(share.mean()),
-        unanswerable=int((share == 0).sum()),
+        chance=float(chance.mean()),
+        unanswerable=int((chance == 0).sum()),
         plain=_figures(values, labelled, folds, smallest, spec, centred=False),
         centred=_figures(values, labelled, folds, smallest, spec, centred=True),
     )
@@ -175,12 +181,6 @@ def _neighbours(values: np.ndarray, fold: Fold, depth: int, centred: bool, own_m
         similarity[fold.queries[start : start + CHUNK, None] == fold.gallery] = -np.inf
         found.append(fold.gallery[nearest(similarity, depth)])
     return np.concatenate(found)
-
-
-def _same_label(fold: Fold, labels: np.ndarray) -> np.ndarray:
-    """(Q,) how many videos of the gallery share the query's label, itself not counted."""
-    counts = np.bincount(labels[fold.gallery], minlength=labels.max() + 1)
-    return counts[labels[fold.queries]] - np.isin(fold.queries, fold.gallery)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -1,0 +1,42 @@
+"""Where a result comes from: the fingerprints and versions that every result and encoder file carries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "av", "opencv-contrib-python-headless", "scikit-learn", "safetensors", "lightning")
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of kinema, Python and the packages that can change a number; those not installed are left out."""
+    from kinema import __version__
+
+    versions = {"kinema": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def ids_sha256(ids: Iterable[str]) -> str:
+    """SHA-256 of the sorted ids, one a line: the same for the same set, whatever its order."""
+    return hashlib.sha256("".join(f"{name}\n" for name in sorted(ids)).encode()).hexdigest()
+
+
+def config_sha256(config: Any) -> str:
+    """SHA-256 of plain values as JSON with sorted keys: the same for the same settings."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
