@@ -14,6 +14,10 @@ from kinema.errors import ConfigError
 
 Pixels = NDArray[np.uint8]
 
+# Without the second flag libswscale gives every two columns one colour: a 720p frame scaled to 320 pixels then differs
+# by 2 levels on average from the true one and is darker, with it by 0.5; it costs nothing.
+SCALING = Interpolation.AREA | Interpolation.FULL_CHR_H_INT
+
 
 @dataclass(frozen=True)
 class View:
@@ -114,6 +118,6 @@ class Converter:
 
 def _pixels(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> Pixels:
     rgb = reformatter.reformat(
-        frame, width=size[0], height=size[1], format="rgb24", interpolation=Interpolation.AREA, threads=1
+        frame, width=size[0], height=size[1], format="rgb24", interpolation=SCALING, threads=1
     )
     return np.asarray(rgb.to_ndarray(), np.uint8)
