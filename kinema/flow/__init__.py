@@ -4,6 +4,8 @@ Flow is float32 in pixels per sampled step, channel 0 = u rightwards and channel
 from the estimators and the cache, torch ``(B, 2, T, H, W)`` in batches.
 """
 
+from kinema.flow.color_wheel import flow_to_wheel, wheel_legend
+from kinema.flow.differential import clip_scores, kept_starts, key_start, motion_differential, motion_edges
 from kinema.flow.estimators import FlowEstimator, create_estimator, list_estimators, set_opencv_threads
 from kinema.flow.ops import (
     FRA_ANGLES,
@@ -20,15 +22,22 @@ from kinema.flow.ops import (
 __all__ = [
     "FRA_ANGLES",
     "FlowEstimator",
+    "clip_scores",
     "create_estimator",
     "crop_resize",
     "crop_resize_flow",
     "flip_flow",
+    "flow_to_wheel",
+    "kept_starts",
+    "key_start",
     "largest_magnitude",
     "list_estimators",
     "magnitude",
+    "motion_differential",
+    "motion_edges",
     "resize_flow",
     "rotate_flow",
     "scale_flow",
     "set_opencv_threads",
+    "wheel_legend",
 ]
