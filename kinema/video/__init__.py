@@ -10,15 +10,35 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kinema.video.clip import Clip
+    from kinema.video.manifest import ManifestEntry, read_manifest, usable, write_manifest
     from kinema.video.reader import Video, VideoInfo
+    from kinema.video.scan import find_videos, scan_folder
     from kinema.video.view import View
 
-__all__ = ["Clip", "Video", "VideoInfo", "View"]
+__all__ = [
+    "Clip",
+    "ManifestEntry",
+    "Video",
+    "VideoInfo",
+    "View",
+    "find_videos",
+    "read_manifest",
+    "scan_folder",
+    "usable",
+    "write_manifest",
+]
 
-_HOMES = {"Clip": "clip", "Video": "reader", "VideoInfo": "reader", "View": "view"}
+_HOMES = {
+    "clip": ("Clip",),
+    "manifest": ("ManifestEntry", "read_manifest", "usable", "write_manifest"),
+    "reader": ("Video", "VideoInfo"),
+    "scan": ("find_videos", "scan_folder"),
+    "view": ("View",),
+}
 
 
 def __getattr__(name: str):
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"kinema.video.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"kinema.video.{home}"), name)
     raise AttributeError(f"module 'kinema.video' has no attribute {name!r}")

@@ -78,6 +78,10 @@ class Source:
             self._rewind()
         yield from self._onwards()
 
+    def end(self) -> float:
+        """Return when the latest decoded frame goes off screen, in seconds from the first frame."""
+        return self._current.time + float((self._current.frame.duration or self._step) * self._base)
+
     def shortfall(self, frames: int, end: float) -> str:
         """Say what is missing after ``frames`` frames and ``end`` seconds were all that decoded from the start.
 
@@ -142,7 +146,7 @@ class Source:
         """Decode onwards from where the container stands, to the end or to the first damage."""
         self.damage, self.packets, number = "", 0, 0
         by_dts = self.container.format.name in WITHOUT_PTS
-        step = max(1, round(1 / (self._base * (self.stream.average_rate or 25))))
+        self._step = max(1, round(1 / (self._base * (self.stream.average_rate or 25))))
         last: int | None = None
         try:
             for packet in self.container.demux(self.stream):
@@ -150,9 +154,9 @@ class Source:
                 for frame in packet.decode():
                     ticks = frame.dts if by_dts else frame.pts
                     if ticks is None or (last is not None and ticks <= last):  # missing or not rising
-                        ticks = 0 if last is None else last + step
+                        ticks = 0 if last is None else last + self._step
                     elif last is not None:
-                        step = ticks - last
+                        self._step = ticks - last
                     last = ticks
                     if self._origin is None:
                         self._origin = ticks

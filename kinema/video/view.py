@@ -117,7 +117,5 @@ class Converter:
 
 
 def _pixels(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> Pixels:
-    rgb = reformatter.reformat(
-        frame, width=size[0], height=size[1], format="rgb24", interpolation=SCALING, threads=1
-    )
+    rgb = reformatter.reformat(frame, width=size[0], height=size[1], format="rgb24", interpolation=SCALING, threads=1)
     return np.asarray(rgb.to_ndarray(), np.uint8)

@@ -1,0 +1,102 @@
+"""Finding the videos of a folder and what each one really holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from kinema.errors import DataError, VideoError
+from kinema.progress import track
+from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
+from kinema.video.source import Source
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("3g2", "3gp", "asf", "avi", "divx", "f4v", "flv", "gif", "m2ts", "m2v", "m4v", "mkv", "mov", "mp4"),
+        *("mpeg", "mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv", "y4m"),
+    )
+)
+CONSTANT = 0.0015  # seconds by which steps may differ in a file of constant rate: some containers round to milliseconds
+
+
+def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
+    """Walk ``folder`` and the folders in it, through links too, passing over names that begin with a dot.
+
+    Returns:
+        The files whose suffix is that of a video, and the other files; both sorted.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}; name one that holds videos")
+    videos: list[Path] = []
+    others: list[Path] = []
+    seen: set[str] = set()  # links may lead in circles
+    for parent, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(parent)
+        folders.sort()
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        for name in [] if real in seen else names:
+            if not name.startswith("."):
+                (videos if Path(name).suffix.lower() in SUFFIXES else others).append(Path(parent, name))
+        seen.add(real)
+    return sorted(videos), sorted(others)
+
+
+def scan_folder(folder: str | Path, *, workers: int | None = None, progress: bool = True) -> list[ManifestEntry]:
+    """Decode every video in ``folder`` once and say what it holds, sorted by path.
+
+    Args:
+        folder: searched with all folders in it (see :func:`find_videos`).
+        workers: files decoded at the same time; None for as many as there are processor cores.
+        progress: show a bar with the time left.
+
+    Raises:
+        DataError: there is no such folder, or no video in it.
+    """
+    root = Path(folder)
+    videos, others = find_videos(root)
+    if not videos:
+        found = f"{len(others)} files with other suffixes" if others else "nothing"
+        raise DataError(f"{root} holds no videos, but {found}; videos end in {', '.join(sorted(SUFFIXES))}")
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:  # threads do: libav decodes without Python's lock
+        entries: Iterable[ManifestEntry] = pool.map(lambda path: scan_file(path, root), videos)
+        return list(track(entries, "Scanning", len(videos)) if progress else entries)
+
+
+def scan_file(path: Path, root: Path) -> ManifestEntry:
+    """Decode the file at ``path`` in full; a file that cannot be read gives an entry that says so."""
+    name = path.relative_to(root).as_posix()
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        source = Source(path)
+    except VideoError as error:
+        return ManifestEntry(name, UNREADABLE, bytes=size, error=error.reason)
+    with closing(source):
+        times = np.array([shown.time for shown in source.frames_from(0)])
+        steps, end = np.diff(times), source.end()
+        missing = source.shortfall(len(times), end)
+        header_rate = float(source.stream.average_rate or 0)
+        return ManifestEntry(
+            path=name,
+            status=PARTIAL if missing else OK,
+            duration=round(end, 6),
+            frames=len(times),
+            fps=round(len(steps) / float(times[-1]) if len(steps) else header_rate, 6),
+            width=source.first.width,
+            height=source.first.height,
+            rotation=source.first.rotation,
+            codec=source.stream.codec_context.name,
+            variable_rate=bool(len(steps) and np.ptp(steps) > CONSTANT),
+            start=round(source.origin, 6),
+            bytes=size,
+            error=missing,
+        )
