@@ -1,0 +1,189 @@
+"""Pictures that live inside a page: moving pictures, flow overlays and charts, each as one string."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+
+PALETTE: dict[str, tuple[str, str]] = {
+    "ink": ("#1c2024", "#e8e6e3"),
+    "muted": ("#60646c", "#a5a3a0"),
+    "rule": ("#d9d9de", "#3a3d42"),
+    "paper": ("#fdfdfc", "#16181b"),
+    "panel": ("#f3f3f1", "#202327"),
+    "random": ("#8b8d98", "#8c8f99"),
+    "moco": ("#c4500a", "#f0883e"),
+    "mscl": ("#0b68b8", "#58a6f0"),
+    "same": ("#1a7f37", "#3fb950"),
+    "other": ("#c93038", "#f06a64"),
+}
+"""Names of colours and their values on light and on dark paper; the style sheet defines one variable for each."""
+
+ARROW_SPACING = 8
+"""Pixels of the original frame between two arrows of a flow overlay."""
+
+
+def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 70) -> str:
+    """Return ``frames`` as an endless animated WebP in a data URI.
+
+    Equal consecutive frames may be stored as one longer frame.
+
+    Args:
+        frames: (T, H, W, 3) uint8, RGB.
+        fps: frames shown per second.
+        scale: enlargement of width and height.
+        quality: of the lossy compression, 0 to 100.
+    """
+    first, *rest = [_enlarged(frame, scale) for frame in frames]
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        format="WEBP",
+        save_all=True,
+        append_images=rest,
+        duration=round(1000 / fps),
+        loop=0,
+        quality=quality,
+    )
+    return _data_uri(buffer.getvalue(), "image/webp")
+
+
+def still(frame: np.ndarray, scale: int = 2, quality: int = 70) -> str:
+    """Return one (H, W, 3) uint8 frame as a WebP in a data URI."""
+    buffer = io.BytesIO()
+    _enlarged(frame, scale).save(buffer, format="WEBP", quality=quality)
+    return _data_uri(buffer.getvalue(), "image/webp")
+
+
+def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 3) -> np.ndarray:
+    """Show a video and, to its right, the same video under its optical flow, in one picture so that they keep step.
+
+    Colour tells the direction; its strength and the length of the arrows tell the speed.
+
+    Args:
+        frames: (T, H, W, 3) uint8; frames beyond the last flow field are left out.
+        flow: (F, 2, H, W) float32, pixels per step, F <= T.
+        scale: enlargement of width and height.
+
+    Returns:
+        (F, scale * H, 2 * scale * W, 3) uint8.
+    """
+    import torch
+
+    from kinema.flow import flow_to_wheel
+
+    speed = np.hypot(flow[:, 0], flow[:, 1])
+    fastest = max(float(np.quantile(speed, 0.99)), 0.25)  # floor: do not blow the noise of a still video up
+    motion = flow / np.maximum(speed, fastest)[:, None]
+    strength = 200 * np.minimum(speed / fastest, 1)
+    colours = 255 * flow_to_wheel(torch.from_numpy(motion), max_magnitude=1.0).permute(0, 2, 3, 1).numpy()
+    shown: list[np.ndarray] = []
+    for frame, field, colour, mask in zip(frames, motion, colours, strength, strict=False):
+        grey = Image.fromarray(frame).convert("L").convert("RGB")
+        laid = Image.composite(Image.fromarray(colour.astype(np.uint8)), grey, Image.fromarray(mask.astype(np.uint8)))
+        overlay = _enlarged(np.asarray(laid), scale)
+        _draw_arrows(overlay, field, scale)
+        shown.append(np.hstack([np.asarray(_enlarged(frame, scale)), np.asarray(overlay)]))
+    return np.stack(shown)
+
+
+def colour_wheel(size: int = 160) -> str:
+    """Return the legend of a flow overlay, a disc of all directions and speeds on white, as a PNG in a data URI."""
+    from kinema.flow import wheel_legend
+
+    disc = (255 * wheel_legend(size).permute(1, 2, 0).numpy()).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(disc).save(buffer, format="PNG", optimize=True)
+    return _data_uri(buffer.getvalue(), "image/png")
+
+
+def themed(text: str) -> str:
+    """Replace the light colours of :data:`PALETTE` by the variables of the page's style sheet."""
+    for name, (light, _) in PALETTE.items():
+        text = text.replace(light, f"var(--{name})")
+    return text
+
+
+def figure_svg(figure: Figure, description: str) -> Markup:
+    """Return a figure as an SVG element to stand inside a page.
+
+    Colours of :data:`PALETTE` turn into the page's variables, so one drawing serves light and dark paper; text stays
+    text, in the page's font.
+
+    Args:
+        figure: drawn with the light colours of :data:`PALETTE`.
+        description: what somebody who cannot see the figure is told.
+    """
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kinema"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    source = themed(buffer.getvalue())
+    root = ElementTree.fromstring(source)
+    for parent in list(root.iter()):
+        for child in [child for child in parent if child.tag.endswith(("}metadata", "}style"))]:
+            parent.remove(child)
+    # Several figures share one page, so the names of their parts must differ from figure to figure.
+    prefix = "f" + hashlib.sha256((source + description).encode()).hexdigest()[:8]
+    used = set(re.findall(r"#([\w.-]+)[\")]", source))
+    for element in root.iter():
+        attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+        if attributes.get("id", "") not in used:
+            attributes.pop("id", None)
+        elif "id" in attributes:
+            attributes["id"] = f"{prefix}-{attributes['id']}"
+        for key in ("href", "clip-path"):
+            if key in attributes:
+                attributes[key] = attributes[key].replace("#", f"#{prefix}-")
+        element.tag = element.tag.rpartition("}")[2]
+        element.attrib = attributes
+    width, height = figure.get_size_inches() * 72
+    root.attrib = {
+        "viewBox": f"0 0 {width:g} {height:g}",
+        "class": "figure",
+        "role": "img",
+        "aria-label": description,
+        "style": f"max-width: {width * 1.35:.0f}px",
+    }
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _enlarged(frame: np.ndarray, scale: int) -> Image.Image:
+    picture = Image.fromarray(frame)
+    if scale == 1:
+        return picture
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
+
+
+def _draw_arrows(picture: Image.Image, field: np.ndarray, scale: int) -> None:
+    """Draw a (2, H, W) field, of length 1 where fastest, as arrows onto a picture enlarged by ``scale``."""
+    draw = ImageDraw.Draw(picture)
+    _, height, width = field.shape
+    for y in range(ARROW_SPACING // 2, height, ARROW_SPACING):
+        for x in range(ARROW_SPACING // 2, width, ARROW_SPACING):
+            u, v = field[:, y, x]
+            if np.hypot(u, v) < 0.2:
+                continue
+            start = np.array([x, y], dtype=float) * scale
+            step = np.array([u, v]) * ARROW_SPACING * scale
+            side = np.array([-step[1], step[0]])
+            tip = start + step
+            _line(draw, [start, tip])
+            _line(draw, [tip - 0.35 * step + 0.22 * side, tip, tip - 0.35 * step - 0.22 * side])
+
+
+def _line(draw: ImageDraw.ImageDraw, points: Sequence[np.ndarray]) -> None:
+    draw.line([(float(x), float(y)) for x, y in points], fill=(20, 20, 20), width=1)
+
+
+def _data_uri(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
