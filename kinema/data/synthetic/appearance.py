@@ -97,9 +97,9 @@ SCENES: Mapping[str, tuple[Callable[[Array, Array, Rng], Array], float, float]] 
 
 
 def draw_background(scene: str, side: int, width: int, rng: Rng) -> Array:
-    """A (side, side, 3) float32 RGB picture, 0 to 255, of the scene; a frame is ``width`` of its pixels wide."""
+    """A (side, side, 3) uint8 RGB picture of the scene; a frame is ``width`` of its pixels wide."""
     pattern, hue, saturation = SCENES[scene]
-    angle, shift = rng.uniform(0, math.pi), rng.uniform(0, 50, 2)
+    angle, shift = rng.uniform(0, math.pi), rng.uniform(0, 50, 2).tolist()
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / width
     u = math.cos(angle) * x + math.sin(angle) * y + shift[0]
     v = math.cos(angle) * y - math.sin(angle) * x + shift[1]
@@ -107,7 +107,7 @@ def draw_background(scene: str, side: int, width: int, rng: Rng) -> Array:
     dark = _colour(hue - rng.uniform(0, 0.03), 1.15 * saturation, rng.uniform(0.38, 0.48))
     light = _colour(hue + rng.uniform(0, 0.03), 0.75 * saturation, rng.uniform(0.74, 0.86))
     level = pattern(u, v, rng).astype(np.float32)[..., None]
-    return 255 * (dark + (light - dark) * level)
+    return np.rint(255 * (dark + (light - dark) * level)).astype(np.uint8)
 
 
 # --- Objects. An outline is a list of closed curves (n, 2), y downwards; what lies in an odd number of them is inside.
@@ -183,7 +183,7 @@ def _stencil(shape: str, side: int) -> Array:
 
 
 def draw_object(shape: str, side: int, textured: bool, rng: Rng) -> Array:
-    """A square (side, side, 4) float32 picture, 0 to 255: RGB multiplied by coverage, and the coverage.
+    """A (side, side, 4) uint8 picture: RGB multiplied by coverage, and the coverage.
 
     Args:
         shape: a name in ``SHAPES``.
@@ -207,4 +207,4 @@ def draw_object(shape: str, side: int, textured: bool, rng: Rng) -> Array:
     rim = max(1, round(side / 28))
     core = cv2.erode(cover, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))[..., None]
     paint = pale + (paint - pale) * core
-    return 255 * np.concatenate([paint * cover[..., None], cover[..., None]], axis=-1).astype(np.float32)
+    return np.rint(255 * np.dstack([paint * cover[..., None], cover])).astype(np.uint8)

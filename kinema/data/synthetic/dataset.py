@@ -28,7 +28,7 @@ from kinema.files import make_folder, write_json, write_text
 from kinema.progress import track
 
 LABEL_COLUMNS = ("file", "split", "motion", "scene", "shape")
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Counts up whenever the same parameters would give other pixels or labels."""
 
 
@@ -133,6 +133,8 @@ def synthesise(
         raise ConfigError(f"workers must be at least 1, not {workers}")
     start = time.perf_counter()
     folder = _claim(Path(out), config)
+    for split in ("train", "test"):
+        make_folder(folder / split)
     specs = plan(config)
     missing = [spec for spec in specs if not all(path.exists() for path in _paths(folder, spec))]
     for _ in track(_make_all(folder, missing, config, workers), "synthesising", len(missing)):
@@ -153,7 +155,7 @@ def plan(config: SynthConfig) -> list[VideoSpec]:
         pairs = _crossed(rng.permutation(list(motions)).tolist(), rng.permutation(list(SCENES)).tolist(), count)
         shapes = rng.permutation(np.resize(rng.permutation(list(SHAPES)), count))
         specs += [
-            VideoSpec(split, i, *pairs[k], str(shape), config.seed)
+            VideoSpec(split, i, pairs[k][0], pairs[k][1], str(shape), config.seed)
             for i, (k, shape) in enumerate(zip(order, shapes, strict=True))
         ]
     return specs
@@ -195,8 +197,7 @@ def _read_parameters(folder: Path) -> dict[str, Any] | None:
 
 
 def _paths(folder: Path, spec: VideoSpec) -> tuple[Path, Path]:
-    name = f"{spec.split}/{spec.index:05d}"
-    return folder / f"{name}.mp4", folder / "flow" / f"{name}.npz"
+    return folder / f"{spec.name}.mp4", folder / "flow" / f"{spec.name}.npz"
 
 
 def _labels(specs: Sequence[VideoSpec]) -> str:
@@ -204,7 +205,7 @@ def _labels(specs: Sequence[VideoSpec]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(LABEL_COLUMNS)
     for spec in specs:
-        writer.writerow((f"{spec.split}/{spec.index:05d}.mp4", spec.split, spec.motion, spec.scene, spec.shape))
+        writer.writerow((f"{spec.name}.mp4", spec.split, spec.motion, spec.scene, spec.shape))
     return text.getvalue()
 
 

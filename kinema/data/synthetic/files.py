@@ -48,18 +48,11 @@ def write_true_flow(path: Path, flow: np.ndarray) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    steps = np.rint(flow / FLOW_UNIT).astype(np.int16)
-    with (
-        atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-    ):
-        archive.writestr("flow.npy", _npy(steps))
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array)
-    return buffer.getvalue()
+    array = io.BytesIO()
+    np.save(array, np.rint(flow / FLOW_UNIT).astype(np.int16))
+    member = zipfile.ZipInfo("flow.npy")  # without a time stamp, so that the same flow gives the same bytes
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr(member, array.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 def load_true_flow(path: str | Path) -> np.ndarray:

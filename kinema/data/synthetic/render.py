@@ -20,22 +20,6 @@ OVERSAMPLE = 2
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """A video and its truth.
-
-    Attributes:
-        frames: (T, H, W, 3) uint8 RGB.
-        cover: (T, H, W) float32, the share of each pixel that the object covers.
-        flow: (T-1, 2, H, W) float32; field t takes the surface seen in frame t to where it is in frame t+1, in pixels,
-            channel 0 rightwards, channel 1 downwards.
-    """
-
-    frames: np.ndarray
-    cover: np.ndarray
-    flow: np.ndarray
-
-
-@dataclass(frozen=True)
 class VideoSpec:
     """One video to make: its labels and where its random draws come from.
 
@@ -55,84 +39,124 @@ class VideoSpec:
     shape: str
     seed: int = 0
 
+    @property
+    def name(self) -> str:
+        """Path below the set's folder, without suffix."""
+        return f"{self.split}/{self.index:05d}"
+
     def rng(self, purpose: int) -> np.random.Generator:
         """A generator of its own for each purpose, so that motion, textures and noise are drawn independently.
 
-        The split is part of the key: train and test never share a texture.
+        The split is part of the key: train and test share no texture.
         """
-        return np.random.default_rng([self.seed, self.split == "test", self.index, purpose])
+        return np.random.default_rng([self.seed, int(self.split == "test"), self.index, purpose])
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A video and its truth.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8 RGB.
+        cover: (T, H, W) float32, the share of each pixel that the object covers.
+        flow: (T-1, 2, H, W) float32; field t takes the surface seen in frame t to where it is in frame t+1, in pixels,
+            channel 0 rightwards, channel 1 downwards.
+    """
+
+    frames: np.ndarray
+    cover: np.ndarray
+    flow: np.ndarray
 
 
 def render(spec: VideoSpec, difficulty: Difficulty, size: int = 64, frames: int = 32, fps: float = 16) -> Rendered:
     """Draw the video that ``spec`` describes, ``size`` pixels square."""
     times = np.arange(frames) / fps
-    moving, look, noise = (spec.rng(purpose) for purpose in range(3))
-    trajectory = sample_trajectory(difficulty.motions[spec.motion], times, moving, difficulty.speed)
-    direction, pace = moving.uniform(0, 2 * math.pi), moving.uniform(*difficulty.drift)
-    camera = pace * (times - times.mean())[:, None] * [math.cos(direction), math.sin(direction)]  # (T, 2) frame widths
+    motion, look, sensor = (spec.rng(purpose) for purpose in range(3))
+    trajectory = sample_trajectory(difficulty.motions[spec.motion], times * difficulty.pace, motion)
+    heading, drift = motion.uniform(0, 2 * math.pi), motion.uniform(*difficulty.drift)
+    camera = size * drift * np.outer(times - times.mean(), [math.cos(heading), math.sin(heading)])
+    centre = camera + size * (trajectory.centre + 0.5)
 
-    margin = math.ceil(np.abs(camera).max() * size) + 2
-    background = draw_background(spec.scene, OVERSAMPLE * (size + 2 * margin), OVERSAMPLE * size, look)
-    patch = draw_object(spec.shape, round(1.5 * size), difficulty.textured, look)
-    centre = (trajectory.centre + camera + 0.5) * size
-    pictures = np.empty((frames, size, size, 3), np.float32)
-    cover = np.empty((frames, size, size), np.float32)
-    for t in range(frames):
-        behind = _warp(background, np.eye(2), OVERSAMPLE * (camera[t] * size - margin), size)
-        front = np.zeros((size, size, 4), np.float32)
-        for place in _copies(centre[t], trajectory, t, size):
-            front += _draw(patch, place, trajectory.angle[t], trajectory.diameter[t] * size, size)
-        cover[t] = front[..., 3] / 255
-        pictures[t] = behind * (1 - cover[t, ..., None]) + front[..., :3]
-    pictures += noise.standard_normal((frames, size, size, 1), np.float32) * difficulty.noise
-    flow = _true_flow(trajectory, centre, camera * size, cover)
-    return Rendered(np.clip(pictures + 0.5, 0, 255).astype(np.uint8), cover, flow)
+    cover, pictures = _compose(spec, difficulty, trajectory, camera, centre, size, look)
+    noise = sensor.standard_normal(cover.shape, np.float32)
+    pictures += _rgb(np.float32(difficulty.noise) * noise + np.float32(0.5))  # the half rounds
+    np.clip(pictures, 0, 255, out=pictures)
+    return Rendered(pictures.astype(np.uint8), cover, _true_flow(trajectory, camera, centre, cover))
 
 
-def _warp(picture: np.ndarray, linear: np.ndarray, offset: np.ndarray, size: int) -> np.ndarray:
-    """Move ``picture`` to linear @ p + offset (in pixels of the oversampled frame) and average down to ``size``."""
-    matrix = np.column_stack([linear, offset + (linear.sum(axis=1) - 1) / 2])  # OpenCV counts from pixel centres
-    wide = cv2.warpAffine(picture, matrix, (OVERSAMPLE * size,) * 2, flags=cv2.INTER_LINEAR)
-    return cv2.resize(wide, (size, size), interpolation=cv2.INTER_AREA)
+def _compose(
+    spec: VideoSpec,
+    difficulty: Difficulty,
+    trajectory: Trajectory,
+    camera: np.ndarray,
+    centre: np.ndarray,
+    size: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cover (T, H, W) and pictures (T, H, W, 3), float32, of the object at ``centre`` over the drifting background."""
+    margin = math.ceil(np.abs(camera).max()) + 2
+    background = draw_background(spec.scene, OVERSAMPLE * (size + 2 * margin), OVERSAMPLE * size, rng)
+    background = cv2.blur(background, (OVERSAMPLE, OVERSAMPLE), anchor=(0, 0))  # averages down, once for all frames
+    patch = draw_object(spec.shape, round(1.5 * size), difficulty.textured, rng)
+    behind = np.empty((len(camera), size, size, 3), np.uint8)
+    front = np.zeros((len(camera), size, size, 4), np.uint8)
+    for t, drift in enumerate(camera):
+        view = np.array([[OVERSAMPLE, 0, margin - drift[0]], [0, OVERSAMPLE, margin - drift[1]]])
+        view[:, 2] *= OVERSAMPLE
+        behind[t] = cv2.warpAffine(background, view, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        diameter = size * trajectory.diameter[t]
+        for place in _copies(centre[t], trajectory.period, diameter, size):
+            front[t] += _place(patch, place, trajectory.angle[t], diameter, size)
+    cover = front[..., 3] / np.float32(255)
+    pictures = behind * _rgb(1 - cover)
+    pictures += front[..., :3]
+    return cover, pictures
 
 
-def _draw(patch: np.ndarray, place: np.ndarray, angle: float, diameter: float, size: int) -> np.ndarray:
-    side = len(patch)
-    linear = OVERSAMPLE * PATCH_REACH * diameter / side * _rotation(angle)
-    return _warp(patch, linear, OVERSAMPLE * place - linear @ [side / 2, side / 2], size)
-
-
-def _rotation(angle: float | np.ndarray) -> np.ndarray:
-    return np.moveaxis(np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), (0, 1), (-2, -1))
-
-
-def _copies(place: np.ndarray, trajectory: Trajectory, t: int, size: int) -> list[np.ndarray]:
-    """Where the object shows: ``place`` itself, or every multiple of the period away that reaches the frame."""
-    if trajectory.period is None:
-        return [place]
-    period, reach = trajectory.period * size, PATCH_REACH * trajectory.diameter[t] * size / 2
-    options = [[p for k in (-1, 0, 1) if -reach < (p := c % period + k * period) < size + reach] for c in place]
+def _copies(centre: np.ndarray, period: float | None, diameter: float, size: int) -> list[np.ndarray]:
+    """Where the object shows: at ``centre``, or wherever multiples of the period away reach into the frame."""
+    if period is None:
+        return [centre]
+    step, reach = period * size, PATCH_REACH * diameter / 2
+    options = [[p for k in (-1, 0, 1) if -reach < (p := c % step + k * step) < size + reach] for c in centre]
     return [np.array(place) for place in itertools.product(*options)]
 
 
-def _true_flow(trajectory: Trajectory, centre: np.ndarray, camera: np.ndarray, cover: np.ndarray) -> np.ndarray:
+def _place(patch: np.ndarray, centre: np.ndarray, angle: float, diameter: float, size: int) -> np.ndarray:
+    """The object's picture (H, W, 4) at a pose in pixels of the frame."""
+    linear = OVERSAMPLE * PATCH_REACH * diameter / len(patch) * _rotation(angle)
+    offset = OVERSAMPLE * centre - linear @ np.full(2, len(patch) / 2)
+    offset += (linear.sum(axis=1) - 1) / 2  # OpenCV counts from the centre of the first pixel
+    fine = cv2.warpAffine(patch, np.column_stack([linear, offset]), (OVERSAMPLE * size, OVERSAMPLE * size))
+    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _rotation(angle: float | np.ndarray) -> np.ndarray:
+    """Matrices (..., 2, 2) that turn clockwise on the screen."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([cos, -sin, sin, cos], axis=-1).reshape(*np.shape(angle), 2, 2)
+
+
+def _rgb(grey: np.ndarray) -> np.ndarray:
+    """(T, H, W) to (T, H, W, 3); much faster than broadcasting over so short an axis."""
+    return cv2.cvtColor(grey.reshape(-1, grey.shape[-1]), cv2.COLOR_GRAY2RGB).reshape(*grey.shape, 3)
+
+
+def _true_flow(trajectory: Trajectory, camera: np.ndarray, centre: np.ndarray, cover: np.ndarray) -> np.ndarray:
     """The object's motion where it covers at least half of a pixel, the camera's elsewhere.
 
-    An object drawn several times only shifts, so that the distance from its centre does not matter.
+    An object that is drawn several times only shifts, so that it does not matter which of its centres is meant.
     """
-    size = cover.shape[-1]
     growth = trajectory.diameter[1:] / trajectory.diameter[:-1]
-    linear = growth[:, None, None] * _rotation(np.diff(trajectory.angle)) - np.eye(2)
-    linear = linear.astype(np.float32)
-    pixel = np.arange(size, dtype=np.float32) + 0.5
-    x = (pixel - centre[:-1, :1].astype(np.float32))[:, None, :]
-    y = (pixel - centre[:-1, 1:].astype(np.float32))[:, :, None]
-    shift = np.diff(centre, axis=0).astype(np.float32)
-    drift = np.diff(camera, axis=0).astype(np.float32)
+    strain = growth[:, None, None] * _rotation(np.diff(trajectory.angle)) - np.eye(2)
+    strain, shift, drift = (a.astype(np.float32) for a in (strain, np.diff(centre, axis=0), np.diff(camera, axis=0)))
+    pixel = np.arange(cover.shape[-1], dtype=np.float32) + 0.5
+    right = (pixel - centre[:-1, :1].astype(np.float32))[:, None, :]
+    down = (pixel - centre[:-1, 1:].astype(np.float32))[:, :, None]
     inside = cover[:-1] >= 0.5
-    fields = []
+    flow = np.empty((len(inside), 2, *inside.shape[1:]), np.float32)
     for axis in (0, 1):
-        a, b = linear[:, axis, 0, None, None], linear[:, axis, 1, None, None]
-        moved = a * x + b * y + shift[:, axis, None, None]
-        fields.append(np.where(inside, moved, drift[:, axis, None, None]))
-    return np.stack(fields, axis=1)
+        s = strain[:, axis, :, None, None]
+        moved = s[:, 0] * right + s[:, 1] * down + shift[:, axis, None, None]
+        flow[:, axis] = np.where(inside, moved, drift[:, axis, None, None])
+    return flow
