@@ -12,9 +12,6 @@ import numpy as np
 
 from kinema.errors import DataError
 
-VIDEO_SUFFIXES = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
-"""What counts as a video in class folders; a table may name files of any suffix."""
-
 
 @dataclass(frozen=True, eq=False)
 class LabelledSet:
@@ -126,8 +123,9 @@ def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def _from_folders(folder: Path) -> LabelledSet:
-    paths = sorted(p for p in folder.glob("*/**/*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
-    files = [path.relative_to(folder) for path in paths]
+    from kinema.video import find_videos
+
+    files = [file for path in find_videos(folder)[0] if len((file := path.relative_to(folder)).parts) > 1]
     if not files:
         raise DataError(f"{folder} holds no class folders with videos; give a table with --labels instead")
     return _checked(str(folder), folder, tuple(f.as_posix() for f in files), [f.parts[0] for f in files], None, None)

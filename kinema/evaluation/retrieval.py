@@ -96,10 +96,12 @@ class RetrievalResult:
 
     def summary(self) -> str:
         """The main figures in one line."""
-        figures = ", ".join(
-            f"R@{k} {self.plain.recall[k]:.3f} plain {self.centred.recall[k]:.3f} centred" for k in self.plain.recall
+        ways = {"plain": self.plain.recall, "centred": self.centred.recall}
+        figures = "; ".join(
+            f"{way} {', '.join(f'R@{k} {recall:.3f}' for k, recall in recalls.items())}"
+            for way, recalls in ways.items()
         )
-        return f"{figures} (R@1 by chance {self.chance:.3f}; {len(self.queries)} queries, {self.scheme})"
+        return f"{figures} (R@1 by chance {self.chance:.3f}, {len(self.queries)} queries, {self.scheme})"
 
 
 def evaluate_retrieval(

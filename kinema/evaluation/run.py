@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Settings = TypeVar("Settings")
 Protocol = Literal["retrieval", "probe"]
+ENCODER = "encoder.safetensors"
 RANDOM = "random"
 """In place of a run: an untrained encoder."""
 
@@ -77,7 +78,7 @@ class Evaluation:
 
 def evaluate(
     protocol: Protocol,
-    run: str,
+    run: str | Path,
     data: str | Path,
     labels: str | Path | None = None,
     label_column: str = "label",
@@ -121,10 +122,10 @@ def evaluate(
     if out is not None:
         make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
     labelled = LabelledSet.read(data, labels, label_column, group_column)
-    encoder, facts = _untrained(like, seed) if run == RANDOM else _trained(run)
+    encoder, facts = _untrained(like, seed) if str(run) == RANDOM else _trained(run)
     clip = clip or _clip_of(encoder)
     features = extract_features(
-        {RANDOM if run == RANDOM else "encoder": encoder},
+        {"encoder": encoder},
         labelled.paths,
         clip,
         clips=clips,
@@ -133,8 +134,8 @@ def evaluate(
         device=device,
         precision=precision,
     )
-    (values,) = features.values.values()
-    result = (evaluate_retrieval if protocol == "retrieval" else evaluate_probe)(values, labelled, split)
+    measure = evaluate_retrieval if protocol == "retrieval" else evaluate_probe
+    result: RetrievalResult | ProbeResult = measure(features["encoder"], labelled, split)
     evaluation = Evaluation(
         protocol=protocol,
         result=result,
@@ -158,11 +159,15 @@ def evaluate(
 def _trained(run: str | Path) -> tuple[VideoEncoder, dict[str, Any]]:
     from kinema.models import load_encoder
 
-    path = Path(run) / "encoder.safetensors" if Path(run).is_dir() else Path(run)
+    path = Path(run) / ENCODER if Path(run).is_dir() else Path(run)
     if not path.is_file():
         raise CheckpointError(f"there is no encoder at {path}; give a run's folder, an encoder file, or {RANDOM!r}")
     encoder = load_encoder(path)
-    return encoder, {"name": path.parent.name, "sha256": file_sha256(path), "card": encoder.card}
+    return encoder, {
+        "name": path.stem if path.name != ENCODER else path.resolve().parent.name,
+        "sha256": file_sha256(path),
+        "card": encoder.card,
+    }
 
 
 def _untrained(like: str | Path | None, seed: int) -> tuple[VideoEncoder, dict[str, Any]]:

@@ -23,21 +23,26 @@ def labelled_set() -> Callable[..., LabelledSet]:
     return make
 
 
-def write_video(path: Path, frames: np.ndarray, fps: int = 10) -> Path:
-    """Write frames (T, H, W, 3) uint8 without loss."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264rgb", rate=fps, options={"crf": "0", "preset": "ultrafast"})
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "rgb24"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    return path
+@pytest.fixture(scope="session")
+def write_video() -> Callable[..., Path]:
+    """Writes frames (T, H, W, 3) uint8 without loss."""
+
+    def write(path: Path, frames: np.ndarray, fps: int = 10) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264rgb", rate=fps, options={"crf": "0", "preset": "ultrafast"})
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "rgb24"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")
-def counting_video() -> Callable[..., Path]:
+def counting_video(write_video) -> Callable[..., Path]:
     """Writes a video whose frame n is of the even grey ``first + n``."""
 
     def make(path: Path, count: int, first: int = 0, fps: int = 10, size: tuple[int, int] = (32, 48)) -> Path:

@@ -118,9 +118,7 @@ def test_a_header_that_promises_too_much_is_noticed(tmp_path, counting_video, mo
     assert found.duration == pytest.approx(2.0)
 
 
-def test_the_crop_is_central_and_of_the_scaled_frame(tmp_path):
-    from tests.evaluation.conftest import write_video
-
+def test_the_crop_is_central_and_of_the_scaled_frame(tmp_path, write_video):
     frames = np.zeros((8, 64, 96, 3), np.uint8)
     frames[:, 8:56, 24:72] = 200  # what the central 24x24 of the frame at half size shows
     path = write_video(tmp_path / "a.mp4", frames)
@@ -152,3 +150,14 @@ def test_a_frame_smaller_than_the_clip_names_the_file(tmp_path, counting_video):
 def test_nothing_to_do_is_a_mistake_of_the_caller():
     with pytest.raises(ValueError, match="at least one"):
         extract([])
+
+
+def test_awkward_real_files(shared_data):
+    """Corrupt after 28 of 50 frames; four frames in a GIF; rotated; ten bits; an unreadable one would raise."""
+    names = ["decord_corrupted.mp4", "tc_animated.gif", "tc_nasa_13013_rotated.mp4", "tc_h264_10bits.mp4"]
+    features = extract([shared_data / "assets" / name for name in names], clips=3, workers=1)
+    assert features.early == (0,)
+    assert features.short == (1,)
+    assert torch.isfinite(features["grey"]).all()
+    with pytest.raises(DataError, match=r"made_empty\.mp4.*the file is empty"):
+        extract([shared_data / "assets" / name for name in ("tc_animated.gif", "made_empty.mp4")])

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import kinema.models
+from kinema.config import ClipConfig
+from kinema.errors import CheckpointError, DataError, OutputError
+from kinema.evaluation import evaluate
+from kinema.provenance import file_sha256, ids_sha256
+
+CLIP = {"frames": 4, "step": 0.1, "step_frames": None, "short_side": 32, "size": [24, 24]}
+QUICK = {"clips": 2, "workers": 0, "precision": "32"}
+
+
+class Shift(nn.Module):
+    """How the mean grey changes over a clip, and the grey itself: it sees the direction and the brightness."""
+
+    def __init__(self):
+        super().__init__()
+        self.card = {"clip": CLIP, "preset": "tiny"}
+
+    def forward(self, clips):
+        grey = clips.mean((1, 3, 4))
+        return torch.stack(((grey[:, -1] - grey[:, 0]).sign(), 1e-3 * grey[:, 0]), 1)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Path:
+    """A run whose encoder file is read as :class:`Shift`."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "encoder.safetensors").write_bytes(b"weights")
+    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Shift(), raising=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory, write_video) -> Path:
+    """Twelve videos that become brighter or darker, from three places, with labels.csv."""
+    folder = tmp_path_factory.mktemp("videos")
+    rows = ["file,motion,place,split"]
+    for number in range(12):
+        rising, place = number % 2 == 0, number // 4
+        greys = 60 + 40 * place + 3 * np.arange(10)[:: 1 if rising else -1] + number
+        frames = np.broadcast_to(greys.astype(np.uint8)[:, None, None, None], (10, 32, 48, 3))
+        write_video(folder / f"clips/{number}.mp4", frames)
+        rows.append(f"clips/{number}.mp4,{'up' if rising else 'down'},place{place},{'test' if place == 2 else 'train'}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("protocol", ["retrieval", "probe"])
+def test_from_an_encoder_file_to_a_json_file(run, videos, tmp_path, protocol):
+    out = tmp_path / "results" / "figures.json"
+    evaluation = evaluate(protocol, run, videos, videos / "labels.csv", "motion", "place", out, **QUICK)
+    written = json.loads(out.read_text())
+    assert written == json.loads(json.dumps(evaluation.to_dict()))
+    assert written["protocol"] == protocol
+    assert written["encoder"]["name"] == "run"
+    assert written["encoder"]["sha256"] == file_sha256(run / "encoder.safetensors")
+    assert written["encoder"]["card"]["preset"] == "tiny"
+    assert written["spec"]["features"]["clip"]["size"] == [24, 24]
+    assert written["spec"]["protocol"]["version"] == 1
+    assert written["data"]["videos"] == 12
+    assert written["data"]["hours"] == pytest.approx(12 / 3600)
+    assert written["data"]["files_sha256"] == ids_sha256(written["files"])
+    assert {"kinema", "torch"} <= set(written["versions"])
+    assert written["notes"] == []
+    result = written["result"]
+    assert (result["plain"]["r1"] if protocol == "retrieval" else result["top1"]) == 1.0
+    assert "test against train, no group on both sides" in evaluation.summary()
+
+
+def test_two_runs_differ_in_their_timings_only(run, videos):
+    first, second = (
+        evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK).to_dict() for _ in range(2)
+    )
+    assert first.pop("timings")["seconds"] > 0
+    second.pop("timings")
+    assert json.dumps(first) == json.dumps(second)
+
+
+def test_hashes_tell_what_differs(run, videos):
+    motion = evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK).to_dict()
+    place = evaluate("retrieval", run, videos, videos / "labels.csv", "place", **QUICK, split="video").to_dict()
+    one_clip = evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **{**QUICK, "clips": 1}).to_dict()
+    assert motion["data"]["files_sha256"] == place["data"]["files_sha256"]
+    assert motion["data"]["labels_sha256"] != place["data"]["labels_sha256"]
+    assert motion["spec_sha256"] == place["spec_sha256"] != one_clip["spec_sha256"]
+
+
+def test_an_untrained_encoder_by_name(videos, monkeypatch):
+    monkeypatch.setattr(kinema.models, "random_encoder", lambda config, seed: named(config, seed), raising=False)
+
+    def named(config, seed):
+        encoder = Shift()
+        encoder.card = {"name": "random", "seed": seed, "model": {"width": config.width}}
+        return encoder
+
+    clip = ClipConfig(**{**CLIP, "size": (16, 16)})
+    evaluation = evaluate("retrieval", "random", videos, videos / "labels.csv", "motion", clip=clip, seed=7, **QUICK)
+    assert evaluation.encoder["name"] == "random"
+    assert evaluation.encoder["sha256"] is None
+    assert evaluation.encoder["card"]["seed"] == 7
+    assert evaluation.features["clip"]["size"] == (16, 16)
+
+
+def test_short_videos_and_hopeless_queries_are_noted(run, videos):
+    clip = ClipConfig(**{**CLIP, "frames": 20, "size": (24, 24)})
+    table = videos / "odd.csv"
+    table.write_text("file,label,group\n" + "".join(f"clips/{n}.mp4,{n // 3},{'ab'[n > 2]}\n" for n in range(9)))
+    evaluation = evaluate("retrieval", run, videos, table, group_column="group", clip=clip, **QUICK)
+    assert "9 of 9 videos are shorter than a clip, their last frame is held: clips/0.mp4" in evaluation.notes[0]
+    assert evaluation.notes[1].startswith("9 queries have no video of their label")
+    assert evaluation.notes[1] in evaluation.summary()
+
+
+def test_what_is_missing_is_said_before_any_work(run, videos, tmp_path):
+    with pytest.raises(CheckpointError, match=r"no encoder at .*nowhere.*random"):
+        evaluate("retrieval", tmp_path / "nowhere", videos, videos / "labels.csv", "motion")
+    with pytest.raises(CheckpointError, match=r"no encoder at .*encoder\.safetensors"):
+        evaluate("retrieval", tmp_path, videos, videos / "labels.csv", "motion")
+    with pytest.raises(DataError, match="no column 'motions'"):
+        evaluate("retrieval", run, videos, videos / "labels.csv", "motions")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        evaluate("retrieval", run, videos, videos / "labels.csv", "motion", out=tmp_path / "file" / "out.json")
+    with pytest.raises(DataError, match="class folders"):
+        evaluate("retrieval", run, run)
+
+
+def test_a_failed_evaluation_leaves_an_earlier_result_alone(run, videos, tmp_path):
+    out = tmp_path / "out.json"
+    out.write_text("earlier")
+    (videos / "broken.mp4").write_text("no video")
+    table = videos / "broken.csv"
+    table.write_text("file,label\nclips/0.mp4,a\nclips/1.mp4,a\nclips/2.mp4,b\nbroken.mp4,b\n")
+    with pytest.raises(DataError, match=r"1 of 4 videos cannot be used: broken\.mp4"):
+        evaluate("retrieval", run, videos, table, out=out, **QUICK)
+    assert out.read_text() == "earlier"
+
+
+def test_a_card_of_another_version_is_refused(run, videos, monkeypatch):
+    class Strange(Shift):
+        def __init__(self):
+            super().__init__()
+            self.card = {"clip": {"framez": 8}}
+
+    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Strange(), raising=False)
+    with pytest.raises(CheckpointError, match=r"not of this version .*framez"):
+        evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK)
