@@ -104,12 +104,14 @@ def _entry(row: dict[str, str], place: str) -> ManifestEntry:
 
 
 def usable(
-    entries: Sequence[ManifestEntry], max_bad_share: float = 0.1, min_duration: float = 0.0
+    entries: Sequence[ManifestEntry],
+    max_bad_share: float = 0.1,
+    min_duration: Callable[[ManifestEntry], float] = lambda entry: 0.0,
 ) -> tuple[list[ManifestEntry], str]:
     """Choose the entries that training can use, and say in words what was left out and why.
 
-    Unreadable files and videos under ``min_duration`` seconds are left out; partly readable ones stay, with the
-    duration that decodes.
+    Unreadable files and videos shorter than the seconds that ``min_duration`` asks of them are left out; partly
+    readable ones stay, with the duration that decodes.
 
     Returns:
         The entries to use, and a summary for the user, one line for each file that is left out or partial.
@@ -120,21 +122,21 @@ def usable(
     unreadable = [entry for entry in entries if entry.status == UNREADABLE]
     partial = [entry for entry in entries if entry.status == PARTIAL]
     readable = [entry for entry in entries if entry.status != UNREADABLE]
-    chosen = [entry for entry in readable if entry.duration >= min_duration]
-    short = [entry for entry in readable if entry.duration < min_duration]
+    chosen = [entry for entry in readable if entry.duration >= min_duration(entry)]
+    short = [entry for entry in readable if entry.duration < min_duration(entry)]
     if len(unreadable) > max_bad_share * len(entries):
         raise DataError(
             f"{len(unreadable)} of {len(entries)} videos cannot be read, more than the share of {max_bad_share:g} "
             f"that is allowed; the first is {unreadable[0].path}: {unreadable[0].error}"
         )
     if not chosen:
-        longest = max((entry.duration for entry in readable), default=0.0)
-        raise DataError(
-            f"none of {len(entries)} videos is as long as the {min_duration:g} s that a clip needs; "
-            f"the longest has {longest:.3f} s"
-        )
+        longest = max(short, key=lambda entry: entry.duration, default=None)
+        reason = f"; the longest, {longest.path}, has {longest.duration:.3f} s of {min_duration(longest):g} s" if longest else ""
+        raise DataError(f"none of {len(entries)} videos is as long as a clip{reason}")
     lines = [f"{len(chosen)} of {len(entries)} videos are used"]
     lines += [f"left out, unreadable: {entry.path}: {entry.error}" for entry in unreadable]
-    lines += [f"left out, under {min_duration:g} s: {entry.path}: {entry.duration:.3f} s" for entry in short]
+    lines += [
+        f"left out, shorter than a clip: {entry.path}: {entry.duration:.3f} s of {min_duration(entry):g} s" for entry in short
+    ]
     lines += [f"used as far as it goes: {entry.path}: {entry.error}" for entry in partial if entry in chosen]
     return chosen, "\n".join(lines)

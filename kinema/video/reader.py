@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import av
 import numpy as np
 
 from kinema.video.clip import Clip
@@ -86,12 +85,9 @@ class Video:
         """What the header says."""
         source, stream, first = self._source, self._source.stream, self._source.first
         width, height = self._convert.orientation.swap((first.width, first.height))
-        duration = (source.container.duration or 0) / av.time_base
-        if stream.duration and stream.time_base:
-            duration = float(stream.duration * stream.time_base)
         return VideoInfo(
             path=source.path,
-            duration=duration,
+            duration=source.duration(),
             frames=stream.frames,
             fps=float(stream.average_rate or 0),
             width=width,
@@ -139,11 +135,8 @@ class Video:
 
     def read(self) -> Clip:
         """Return all frames that decode; ``warning`` says so if the file promises more."""
-        shown = [(s.time, self._convert(s.frame)) for s in self._source.frames_from(0)]
-        times, frames = zip(*shown, strict=True)
-        return Clip(
-            np.stack(frames), np.array(times), self._source.path, self._source.shortfall(len(frames), times[-1])
-        )
+        times, frames = zip(*((s.time, self._convert(s.frame)) for s in self._source.frames_from(0)), strict=True)
+        return Clip(np.stack(frames), np.array(times), self._source.path, self._source.shortfall(len(frames)))
 
     def _pick(self, wanted: np.ndarray, frames: Iterator[tuple[Shown, float]]) -> Clip:
         """Choose for each of ``wanted`` the last frame whose place, its second item, is not beyond it."""

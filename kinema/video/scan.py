@@ -83,7 +83,7 @@ def scan_file(path: Path, root: Path) -> ManifestEntry:
     with closing(source):
         times = np.array([shown.time for shown in source.frames_from(0)])
         steps, end = np.diff(times), source.end()
-        missing = source.shortfall(len(times), end)
+        missing = source.shortfall(len(times))
         header_rate = float(source.stream.average_rate or 0)
         return ManifestEntry(
             path=name,

@@ -14,7 +14,9 @@ from av.video.stream import VideoStream
 
 from kinema.errors import VideoError
 
-UNSEEKABLE = {"gif", "apng"}  # their frames change a canvas that only exists when decoding from the start
+# Read from the start only: in gif and apng a frame is a change to the one before, in mpeg (program streams: .mpg, .vob)
+# few packets carry a time, and libav guesses wrong ones after a seek.
+UNSEEKABLE = {"gif", "apng", "mpeg"}
 WITHOUT_PTS = {"avi"}  # libav guesses presentation times there, wrongly where B-frames are packed; decoding times hold
 SEEK_GAP = 1.0  # seconds; to decode this much costs less than a seek that lands on the key frame just passed
 
@@ -41,7 +43,6 @@ class Source:
         stream: its first video stream that is no cover picture.
         first: the first frame.
         origin: the time of the first frame on the file's own clock, in seconds.
-        packets: how many packets were decoded since the start or the latest seek.
         damage: empty, or why decoding stopped before the end of the file.
 
     Raises:
@@ -55,7 +56,7 @@ class Source:
 
     def __init__(self, path: str | Path):
         self.path = str(path)
-        self.damage, self.packets = "", 0
+        self.damage = ""
         self._origin: int | None = None  # in ticks of the stream's time base
         self._begin()
         self.first = self._current.frame
@@ -82,21 +83,28 @@ class Source:
         """Return when the latest decoded frame goes off screen, in seconds from the first frame."""
         return self._current.time + float((self._current.frame.duration or self._step) * self._base)
 
-    def shortfall(self, frames: int, end: float) -> str:
-        """Say what is missing after ``frames`` frames and ``end`` seconds were all that decoded from the start.
+    def duration(self) -> float:
+        """Return the seconds that the header promises, 0 where it promises none."""
+        stream, container = self.stream, self.container
+        if stream.frames and stream.average_rate and container.format.name in WITHOUT_PTS:
+            return float(stream.frames / stream.average_rate)  # of its durations libav takes what is missing
+        if stream.duration:
+            return float(stream.duration * self._base)
+        return max(0.0, (container.duration or 0) / av.time_base - self.origin)  # here counted from the clock's zero
 
-        Headers miscount by a frame or two, and sound may outlast the picture: neither is worth a word.
+    def shortfall(self, frames: int) -> str:
+        """Say what is missing when ``frames`` frames were all that decoded from the start; empty if nothing is.
+
+        Short of damage only time is compared, since headers miscount frames. A few frames do not matter, nor sound that
+        outlasts the picture a little where the header times only the whole.
         """
-        declared = self.stream.frames
-        of_declared = f"{frames} of {declared} frames" if declared else f"{frames} frames"
         if self.damage:
-            return f"corrupt after {of_declared} ({self.damage})"
-        if declared and declared - self.packets > max(2, declared // 50):
-            return f"ends early, after {of_declared}"
-        duration = (self.container.duration or 0) / 1e6
-        if not declared and duration - end > max(1.0, duration / 10):
-            return f"ends early, after {end:.3f} of {duration:.3f} s"
-        return ""
+            declared = f" of {self.stream.frames}" if self.stream.frames else ""
+            return f"corrupt after {frames}{declared} frames ({self.damage})"
+        promised, end = self.duration(), self.end()
+        exact = self.stream.duration or len(self.container.streams) == 1
+        slack = max(5 / float(self.stream.average_rate or 25), promised / 50) if exact else max(1.0, promised / 10)
+        return f"ends early, after {end:.3f} of {promised:.3f} s" if promised - end > slack else ""
 
     def _onwards(self) -> Iterator[Shown]:
         yield self._current
@@ -144,13 +152,12 @@ class Source:
 
     def _decode(self, from_start: bool) -> Generator[Shown, None, None]:
         """Decode onwards from where the container stands, to the end or to the first damage."""
-        self.damage, self.packets, number = "", 0, 0
+        self.damage, number = "", 0
         by_dts = self.container.format.name in WITHOUT_PTS
         self._step = max(1, round(1 / (self._base * (self.stream.average_rate or 25))))
         last: int | None = None
         try:
             for packet in self.container.demux(self.stream):
-                self.packets += packet.size > 0
                 for frame in packet.decode():
                     ticks = frame.dts if by_dts else frame.pts
                     if ticks is None or (last is not None and ticks <= last):  # missing or not rising
@@ -164,6 +171,8 @@ class Source:
                     number += 1
         except av.FFmpegError as error:
             self.damage = error.strerror or type(error).__name__
+        except IndexError:  # how PyAV ends, all packets decoded, when a stream has turned up that it did not know of
+            return
 
     def _seconds(self, ticks: int) -> float:
         assert self._origin is not None
@@ -172,39 +181,35 @@ class Source:
 
 def _open(path: str) -> tuple[InputContainer, VideoStream]:
     """Open ``path`` for decoding by one thread."""
-    file = Path(path)
     try:
-        if file.is_file() and file.stat().st_size == 0:
-            raise VideoError(path, "the file is empty")
         # The prefix keeps libav from taking a name for an address, and the white list from following one in the file.
         container = av.open(
             f"file:{path}", mode="r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
         )
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, _why_not(file, error)) from error
+        raise VideoError(path, _why_not(Path(path))) from error
     try:
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             raise VideoError(path, "it holds no video stream")
         if streams[0].codec_context is None:
-            raise VideoError(path, "this build of libav has no decoder for its codec; convert it to H.264")
+            raise VideoError(path, "its codec is unknown to this build of libav; convert it, for example to H.264")
         streams[0].codec_context.thread_type = "NONE"
         streams[0].codec_context.thread_count = 1
-    except BaseException:
+    except VideoError:
         container.close()
         raise
     return container, streams[0]
 
 
-def _why_not(file: Path, error: Exception) -> str:
-    """Say in human terms why ``file`` does not open."""
-    if not file.exists():
-        return "there is no such file"
-    if file.is_dir():
-        return "it is a folder"
-    if not isinstance(error, av.error.InvalidDataError):
-        return getattr(error, "strerror", None) or str(error)
-    boxes = _top_level_boxes(file)
+def _why_not(file: Path) -> str:
+    """Say in human terms why libav does not open ``file``."""
+    try:
+        boxes = _top_level_boxes(file)
+        if file.stat().st_size == 0:
+            return "the file is empty"
+    except OSError as error:
+        return f"{error.strerror}".lower()
     if b"ftyp" in boxes and b"moov" not in boxes:
         return "the file is truncated: its index (the moov box) is missing"
     return "it is not a video, or its header is damaged"
