@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Settings = TypeVar("Settings")
 Protocol = Literal["retrieval", "probe"]
-ENCODER = "encoder.safetensors"
 RANDOM = "random"
 """In place of a run: an untrained encoder."""
 
@@ -158,22 +157,18 @@ def evaluate(
 
 def _trained(run: str | Path) -> tuple[VideoEncoder, dict[str, Any]]:
     from kinema.models import load_encoder
+    from kinema.models.weights import ENCODER_FILE
 
-    path = Path(run) / ENCODER if Path(run).is_dir() else Path(run)
-    if not path.is_file():
-        raise CheckpointError(f"there is no encoder at {path}; give a run's folder, an encoder file, or {RANDOM!r}")
-    encoder = load_encoder(path)
-    return encoder, {
-        "name": path.stem if path.name != ENCODER else path.resolve().parent.name,
-        "sha256": file_sha256(path),
-        "card": encoder.card,
-    }
+    encoder, path = load_encoder(run), Path(run).resolve()
+    file = path / ENCODER_FILE if path.is_dir() else path
+    name = file.parent.name if file.name == ENCODER_FILE else file.stem
+    return encoder, {"name": name, "sha256": file_sha256(file), "card": encoder.card}
 
 
 def _untrained(like: str | Path | None, seed: int) -> tuple[VideoEncoder, dict[str, Any]]:
-    from kinema.models import random_encoder
+    from kinema.models import load_encoder, random_encoder
 
-    card = _trained(like)[0].card if like is not None else {}
+    card = {} if like is None else load_encoder(like).card
     encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed)
     encoder.card = {**encoder.card, "clip": card.get("clip")}
     return encoder, {"name": RANDOM, "sha256": None, "card": encoder.card}

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +13,7 @@ import torch
 from torch import nn
 
 import kinema.models
-from kinema.config import ClipConfig
+from kinema.config import ClipConfig, ModelConfig
 from kinema.errors import CheckpointError, DataError, OutputError
 from kinema.evaluation import evaluate
 from kinema.provenance import file_sha256, ids_sha256
@@ -36,8 +40,19 @@ def run(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "encoder.safetensors").write_bytes(b"weights")
-    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Shift(), raising=False)
+    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Shift())
     return folder
+
+
+@pytest.fixture
+def real_run(tmp_path) -> Path:
+    """A run of a small encoder that was never trained."""
+    model = ModelConfig(width=4)
+    encoder = kinema.models.random_encoder(model, seed=3)
+    kinema.models.save_encoder(
+        encoder, tmp_path / "real" / "encoder.safetensors", {"model": asdict(model), "clip": {**CLIP, "size": [16, 16]}}
+    )
+    return tmp_path / "real"
 
 
 @pytest.fixture(scope="module")
@@ -95,20 +110,46 @@ def test_hashes_tell_what_differs(run, videos):
     assert motion["spec_sha256"] == place["spec_sha256"] != one_clip["spec_sha256"]
 
 
-def test_an_untrained_encoder_by_name(videos, monkeypatch):
-    monkeypatch.setattr(kinema.models, "random_encoder", lambda config, seed: named(config, seed), raising=False)
+def test_the_untrained_encoder_has_the_architecture_and_the_clips_of_a_run(real_run, videos):
+    table = videos / "labels.csv"
+    saved = evaluate("retrieval", real_run, videos, table, "motion", **QUICK).to_dict()
+    named = evaluate("retrieval", "random", videos, table, "motion", like=real_run, seed=3, **QUICK).to_dict()
+    other = evaluate("retrieval", "random", videos, table, "motion", like=real_run, seed=4, **QUICK).to_dict()
+    assert saved["result"] == named["result"]
+    assert named["result"] != other["result"]
+    assert saved["encoder"]["name"] == "real"
+    assert named["encoder"]["name"] == "random"
+    assert named["encoder"]["sha256"] is None
+    assert (named["encoder"]["card"]["seed"], named["encoder"]["card"]["model"]["width"]) == (3, 4)
 
-    def named(config, seed):
-        encoder = Shift()
-        encoder.card = {"name": "random", "seed": seed, "model": {"width": config.width}}
-        return encoder
 
+def test_the_untrained_encoder_of_the_tiny_preset(videos):
     clip = ClipConfig(**{**CLIP, "size": (16, 16)})
-    evaluation = evaluate("retrieval", "random", videos, videos / "labels.csv", "motion", clip=clip, seed=7, **QUICK)
-    assert evaluation.encoder["name"] == "random"
-    assert evaluation.encoder["sha256"] is None
-    assert evaluation.encoder["card"]["seed"] == 7
+    evaluation = evaluate("retrieval", "random", videos, videos / "labels.csv", "motion", clip=clip, **QUICK)
     assert evaluation.features["clip"]["size"] == (16, 16)
+    assert evaluation.encoder["card"]["model"] == asdict(ModelConfig())
+
+
+def test_another_process_writes_the_same_files(real_run, videos, tmp_path):
+    """With the defaults for workers and precision, as the command line runs it."""
+    code = (
+        "import sys, torch; from kinema.evaluation import evaluate; torch.set_num_threads(1); "
+        "[evaluate(p, *sys.argv[1:4], 'motion', out=f'{sys.argv[4]}/{p}.json') for p in ('retrieval', 'probe')]"
+    )
+    arguments = [real_run, videos, videos / "labels.csv"]
+    subprocess.run(
+        [sys.executable, "-c", code, *arguments, tmp_path], check=True, env={**os.environ, "PYTHONHASHSEED": "1"}
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for protocol in ("retrieval", "probe"):
+            here = json.loads(json.dumps(evaluate(protocol, *arguments, "motion").to_dict()))
+            there = json.loads((tmp_path / f"{protocol}.json").read_text())
+            assert here.pop("timings").keys() == there.pop("timings").keys()
+            assert here == there
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_short_videos_and_hopeless_queries_are_noted(run, videos):
@@ -122,10 +163,6 @@ def test_short_videos_and_hopeless_queries_are_noted(run, videos):
 
 
 def test_what_is_missing_is_said_before_any_work(run, videos, tmp_path):
-    with pytest.raises(CheckpointError, match=r"no encoder at .*nowhere.*random"):
-        evaluate("retrieval", tmp_path / "nowhere", videos, videos / "labels.csv", "motion")
-    with pytest.raises(CheckpointError, match=r"no encoder at .*encoder\.safetensors"):
-        evaluate("retrieval", tmp_path, videos, videos / "labels.csv", "motion")
     with pytest.raises(DataError, match="no column 'motions'"):
         evaluate("retrieval", run, videos, videos / "labels.csv", "motions")
     (tmp_path / "file").touch()
@@ -133,6 +170,12 @@ def test_what_is_missing_is_said_before_any_work(run, videos, tmp_path):
         evaluate("retrieval", run, videos, videos / "labels.csv", "motion", out=tmp_path / "file" / "out.json")
     with pytest.raises(DataError, match="class folders"):
         evaluate("retrieval", run, run)
+
+
+def test_a_run_without_an_encoder_is_refused(videos, tmp_path):
+    for run in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(CheckpointError, match="no encoder at"):
+            evaluate("retrieval", run, videos, videos / "labels.csv", "motion")
 
 
 def test_a_failed_evaluation_leaves_an_earlier_result_alone(run, videos, tmp_path):
@@ -152,6 +195,6 @@ def test_a_card_of_another_version_is_refused(run, videos, monkeypatch):
             super().__init__()
             self.card = {"clip": {"framez": 8}}
 
-    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Strange(), raising=False)
+    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Strange())
     with pytest.raises(CheckpointError, match=r"not of this version .*framez"):
         evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK)
