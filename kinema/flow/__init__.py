@@ -4,6 +4,7 @@ Flow is float32 in pixels per sampled step, channel 0 = u rightwards and channel
 from the estimators and the cache, torch ``(B, 2, T, H, W)`` in batches.
 """
 
+from kinema.flow.cache import FlowCache, cache_key, flow_key, video_fingerprint
 from kinema.flow.color_wheel import flow_to_wheel, wheel_legend
 from kinema.flow.differential import clip_scores, kept_starts, key_start, motion_differential, motion_edges
 from kinema.flow.estimators import FlowEstimator, create_estimator, list_estimators, set_opencv_threads
@@ -21,12 +22,15 @@ from kinema.flow.ops import (
 
 __all__ = [
     "FRA_ANGLES",
+    "FlowCache",
     "FlowEstimator",
+    "cache_key",
     "clip_scores",
     "create_estimator",
     "crop_resize",
     "crop_resize_flow",
     "flip_flow",
+    "flow_key",
     "flow_to_wheel",
     "kept_starts",
     "key_start",
@@ -39,5 +43,6 @@ __all__ = [
     "rotate_flow",
     "scale_flow",
     "set_opencv_threads",
+    "video_fingerprint",
     "wheel_legend",
 ]

@@ -35,10 +35,11 @@ def rotate_flow(flow: Tensor, angle: Tensor | float) -> Tensor:
     Returns:
         The same shape; magnitudes are unchanged.
     """
-    angle = torch.as_tensor(angle, dtype=flow.dtype, device=flow.device)
-    cosine, sine = per_clip(angle.cos(), flow[:, 0]), per_clip(angle.sin(), flow[:, 0])
-    u, v = flow.unbind(1)
-    return torch.stack((cosine * u - sine * v, sine * u + cosine * v), dim=1)
+    angle = torch.as_tensor(angle, dtype=flow.dtype, device=flow.device).reshape(-1)
+    cosine, sine = angle.cos(), angle.sin()
+    matrix = torch.stack((cosine, -sine, sine, cosine), dim=1).reshape(-1, 2, 2)
+    with torch.autocast(flow.device.type, enabled=False):  # which would round the vectors to bfloat16
+        return torch.matmul(matrix, flow.flatten(2)).view_as(flow)
 
 
 def flip_flow(flow: Tensor, mask: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ def crop_resize(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | 
         columns = torch.where(per_clip(flip.to(x.device), columns), columns.flip(1), columns)
     grid = torch.stack((columns[:, None].expand(-1, size[0], -1), rows[:, :, None].expand(-1, -1, size[1])), dim=-1)
     cut = F.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return (cut / 255 if pixels else cut).unflatten(1, x.shape[1:3])
+    return (cut.mul_(1 / 255) if pixels else cut).unflatten(1, x.shape[1:3])
 
 
 def crop_resize_flow(flow: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | None = None) -> Tensor:
@@ -116,7 +117,7 @@ def scale_flow(flow: Tensor, quantile: float = 0.95, minimum: float = 0.5) -> Te
         quantile: the share of the clip's vectors that comes out no longer than 1.
         minimum: pixels; the least divisor, so that the noise of a still clip stays small.
     """
-    lengths = magnitude(flow.detach())[..., ::2, ::2].flatten(1)  # every fourth vector: a quarter of the time
+    lengths = magnitude(flow.detach()[..., ::2, ::2]).flatten(1)  # every fourth vector: a quarter of the time
     rank = max(1, math.ceil(quantile * lengths.shape[1]))
     scale = lengths.kthvalue(rank, dim=1).values.clamp(min=minimum)
     return flow / per_clip(scale, flow)

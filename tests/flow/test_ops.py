@@ -55,6 +55,12 @@ def test_rotation_takes_an_angle_per_clip():
         )
 
 
+def test_rotation_keeps_its_precision_under_autocast():
+    flow = random_flow(dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(rotate_flow(flow, 0.7), rotate_flow(flow.double(), 0.7).float())
+
+
 @few
 @given(angles, seeds)
 def test_rotation_is_undone_by_its_opposite_and_keeps_lengths(angle, seed):

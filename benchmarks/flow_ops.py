@@ -1,0 +1,219 @@
+"""Time the flow room on this machine, one thread, and print JSON.
+
+    python benchmarks/flow_ops.py [--scenes FOLDER] > flow_ops.json
+
+Times are milliseconds: median, and first to third quartile, over the repeats. With ``--scenes`` (folders that hold
+frame10.png, frame11.png and flow10.flo) the estimators' mean endpoint errors are measured too, in pixels, on the
+central square of each scene scaled to the sizes that are timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import kinema
+from kinema import flow as kf
+
+SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    *[("dis", {"preset": preset}) for preset in ("ultrafast", "fast", "medium")],
+    ("dis", {"finest_scale": 0}),
+    ("dis", {"finest_scale": 1}),
+    ("farneback", {}),
+    ("farneback", {"window": 15}),
+]
+SIZES = (64, 112)
+
+
+def timed(work: Callable[[], object], repeats: int, per: int = 1) -> dict[str, Any]:
+    """Milliseconds of ``work`` divided by ``per``."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(1e3 * (time.perf_counter() - start) / per)
+    low, median, high = statistics.quantiles(times, n=4)
+    return {"median": round(median, 3), "quartiles": [round(low, 3), round(high, 3)], "repeats": repeats}
+
+
+def moving_clip(frames: int, size: int) -> np.ndarray:
+    """A texture that turns and drifts: ``(frames, size, size, 3)`` uint8."""
+    noise = cv2.GaussianBlur(np.random.default_rng(0).random((2 * size, 2 * size, 3)), (0, 0), 2)
+    texture = cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    turns = [cv2.getRotationMatrix2D((size + 1.5 * t, size), 2.0 * t, 1.0) for t in range(frames)]
+    half = slice(size // 2, size // 2 + size)
+    return np.stack([cv2.warpAffine(texture, turn, (2 * size, 2 * size))[half, half] for turn in turns])
+
+
+def estimators(repeats: int) -> list[dict[str, Any]]:
+    rows = []
+    for size in SIZES:
+        clip = moving_clip(9, size)
+        for name, parameters in SETTINGS:
+            estimator = kf.create_estimator(name, **parameters)
+            took = timed(partial(estimator.sequence, clip), repeats, per=8)
+            rows.append({"estimator": name, **parameters, "size": size, "ms_per_pair": took})
+    return rows
+
+
+def endpoint_errors(folder: Path) -> list[dict[str, Any]]:
+    def scaled(scene: Path, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        raw = (scene / "flow10.flo").read_bytes()
+        width, height = (int(n) for n in np.frombuffer(raw, "<i4", 2, 4))
+        side = min(width, height)
+        rows, columns = (slice((n - side) // 2, (n - side) // 2 + side) for n in (height, width))
+
+        def shrunk(image: np.ndarray) -> np.ndarray:
+            square = np.ascontiguousarray(image[rows, columns])
+            return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
+
+        flow = np.frombuffer(raw, "<f4", offset=12).reshape(height, width, 2)
+        known = (np.abs(flow) < 1e6).all(axis=-1)
+        if (scene / "invalid.png").exists():
+            known &= cv2.imread(str(scene / "invalid.png"), cv2.IMREAD_GRAYSCALE) == 0
+        share = shrunk(known.astype(np.float32))
+        truth = shrunk(np.where(known[..., None], flow, 0)) / np.maximum(share, 1e-3)[..., None] * (size / side)
+        frames = [cv2.imread(str(scene / f"frame{i}.png"), cv2.IMREAD_GRAYSCALE) for i in (10, 11)]
+        return shrunk(frames[0]), shrunk(frames[1]), truth.transpose(2, 0, 1), share > 0.5
+
+    scenes = sorted(path.parent for path in folder.glob("*/flow10.flo"))
+    out = []
+    for size in SIZES:
+        pairs = [scaled(scene, size) for scene in scenes]
+        pairs = [pair for pair, scene in zip(pairs, scenes, strict=True) if "crop50" not in scene.name]
+        for name, parameters in SETTINGS:
+            estimator = kf.create_estimator(name, **parameters)
+            errors = [
+                np.linalg.norm(estimator.pairs(a[None], b[None])[0] - truth, axis=0)[valid].mean()
+                for a, b, truth, valid in pairs
+            ]
+            out.append({"estimator": name, **parameters, "size": size, "mean_px": round(float(np.mean(errors)), 3)})
+        still = np.mean([np.linalg.norm(truth, axis=0)[valid].mean() for _, _, truth, valid in pairs])
+        out.append({"estimator": "no motion at all", "size": size, "mean_px": round(float(still), 3)})
+    return out
+
+
+def antialiasing_matrix(start: Tensor, length: Tensor, pixels: int, samples: int) -> Tensor:
+    """``(B, samples, pixels)`` triangle weights whose support grows as the box shrinks."""
+    step = (length / samples)[:, None]
+    centres = start[:, None] + (torch.arange(samples) + 0.5) * step
+    distance = (torch.arange(pixels) + 0.5 - centres[:, :, None]).abs() / step.clamp(min=1)[:, :, None]
+    weights = (1 - distance).clamp(min=0)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def crops(repeats: int) -> dict[str, Any]:
+    """64 clips of 8 frames, 64 x 64, to 48 x 48: the sampler in use and the ways that were tried beside it."""
+    draw = torch.Generator().manual_seed(0)
+    clips = torch.rand(64, 3, 8, 64, 64, generator=draw)
+    fields = 4 * torch.rand(64, 2, 8, 64, 64, generator=draw) - 2
+    side = 64 * (0.6 + 0.4 * torch.rand(64, generator=draw)).sqrt()
+    corner = (64 - side)[:, None] * torch.rand(64, 2, generator=draw)
+    boxes = torch.cat((corner, side[:, None].expand(-1, 2)), dim=1)
+    flip = torch.rand(64, generator=draw) < 0.5
+
+    def matrices() -> tuple[Tensor, Tensor]:
+        rows = antialiasing_matrix(boxes[:, 0], boxes[:, 2], 64, 48)
+        columns = antialiasing_matrix(boxes[:, 1], boxes[:, 3], 64, 48)
+        return rows, torch.where(flip[:, None, None], columns.flip(1), columns)
+
+    def products() -> Tensor:
+        rows, columns = matrices()
+        return torch.matmul(rows[:, None], torch.bmm(clips.flatten(1, 3), columns.mT).view(64, 24, 64, 48))
+
+    def products_by_clip() -> Tensor:
+        return torch.stack([row @ (clip @ column.mT) for clip, row, column in zip(clips, *matrices(), strict=True)])
+
+    def interpolate_by_clip() -> Tensor:
+        whole = boxes.round().int().tolist()
+        cut = [c[..., t : t + h, left : left + w] for c, (t, left, h, w) in zip(clips, whole, strict=True)]
+        return torch.stack([F.interpolate(c, size=(48, 48), mode="bilinear", antialias=True) for c in cut])
+
+    return {
+        "crop_resize": timed(partial(kf.crop_resize, clips, boxes, (48, 48), flip), repeats),
+        "crop_resize_uint8": timed(partial(kf.crop_resize, (255 * clips).byte(), boxes, (48, 48), flip), repeats),
+        "crop_resize_flow": timed(partial(kf.crop_resize_flow, fields, boxes, (48, 48), flip), repeats),
+        "tried_two_matrix_products_antialiased": timed(products, repeats),
+        "tried_two_matrix_products_clip_by_clip": timed(products_by_clip, repeats),
+        "tried_interpolate_antialiased_clip_by_clip": timed(interpolate_by_clip, repeats),
+    }
+
+
+def field_ops(repeats: int) -> dict[str, Any]:
+    """64 clips of 8 fields of 48 x 48, as the flow encoder gets them; and a video of 64 fields of 64 x 64 for MDS."""
+    fields = torch.randn(64, 2, 8, 48, 48, generator=torch.Generator().manual_seed(0))
+    angle, video = torch.linspace(0, 6, 64), torch.randn(64, 2, 64, 64)
+    return {
+        "flow_to_wheel": timed(partial(kf.flow_to_wheel, fields), repeats),
+        "scale_flow": timed(partial(kf.scale_flow, fields), repeats),
+        "rotate_flow": timed(partial(kf.rotate_flow, fields, angle), repeats),
+        "motion_differential_vectors": timed(partial(kf.motion_differential, video), repeats),
+        "motion_differential_wheel": timed(partial(kf.motion_differential, video, "wheel"), repeats),
+    }
+
+
+def caching(repeats: int) -> list[dict[str, Any]]:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        cache, estimator = kf.FlowCache(folder), kf.create_estimator("dis")
+        for size in SIZES:
+            clip, key = moving_clip(9, size), kf.cache_key(size=size)
+            flow = cache.put(key, estimator.sequence(clip))
+            rows.append(
+                {
+                    "size": size,
+                    "fields": 8,
+                    "bytes": cache.path(key).stat().st_size,
+                    "get_ms": timed(partial(cache.get, key), repeats),
+                    "put_ms": timed(partial(cache.put, key, flow), repeats),
+                    "dis_ms": timed(partial(estimator.sequence, clip), repeats),
+                }
+            )
+    return rows
+
+
+def cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=30, help="repeats of each measurement (30)")
+    parser.add_argument("--scenes", type=Path, help="folder of scenes with true flow")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    kf.set_opencv_threads(1)
+    versions = {"python": platform.python_version(), "kinema": kinema.__version__, "torch": torch.__version__}
+    result: dict[str, Any] = {
+        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0], "threads_used": 1},
+        "versions": {**versions, "opencv": cv2.__version__, "numpy": np.__version__},
+        "estimators": estimators(options.repeats),
+        "crops_ms": crops(options.repeats),
+        "field_ops_ms": field_ops(options.repeats),
+        "cache": caching(options.repeats),
+    }
+    if options.scenes:
+        result["endpoint_errors"] = endpoint_errors(options.scenes)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
