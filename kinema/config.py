@@ -184,7 +184,8 @@ class TrainerConfig:
     """The run.
 
     Attributes:
-        epochs: passes over the videos.
+        epochs: passes over the videos; learning rate and momentum follow a schedule over all of them.
+        stop_after: stop after this many epochs of the schedule, to go on another time; None to run to its end.
         batch_size: clip pairs per step on each device.
         workers: processes that decode video, on each device; 0 to decode in the training process.
         threads: threads of the training process on a CPU; None for one less than there are cores, but at least one.
@@ -196,6 +197,7 @@ class TrainerConfig:
     """
 
     epochs: int = 20
+    stop_after: int | None = None
     batch_size: int = 64
     workers: int = 1
     threads: int | None = None

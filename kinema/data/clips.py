@@ -73,7 +73,7 @@ def step_seconds(config: ClipConfig, fps: float) -> float:
     return step
 
 
-def span(config: ClipConfig, fps: float, extra: int = 0) -> float:
+def span(config: ClipConfig, fps: float, extra: float = 0) -> float:
     """Seconds from the first to the last frame of a clip of ``config.frames + extra`` frames."""
     return (config.frames + extra - 1) * step_seconds(config, fps)
 
@@ -89,7 +89,7 @@ def usable_part(config: ClipConfig, info: Timed) -> tuple[float, float]:
     return begin, max(begin, begin + length - 1 / info.fps)
 
 
-def start_range(config: ClipConfig, info: Timed, extra: int = 0) -> tuple[float, float]:
+def start_range(config: ClipConfig, info: Timed, extra: float = 0) -> tuple[float, float]:
     """Earliest and latest start, in seconds, of a clip that lies within the usable part.
 
     Both are the same where the part is no longer than a clip; the clip then holds the last frame
@@ -99,19 +99,19 @@ def start_range(config: ClipConfig, info: Timed, extra: int = 0) -> tuple[float,
     return begin, max(begin, end - span(config, info.fps, extra))
 
 
-def uniform_starts(config: ClipConfig, info: Timed, clips: int, extra: int = 0) -> np.ndarray:
+def uniform_starts(config: ClipConfig, info: Timed, clips: int, extra: float = 0) -> np.ndarray:
     """(clips,) starts in seconds, from the earliest to the latest at equal distances; one clip: the middle."""
     earliest, latest = start_range(config, info, extra)
     return np.linspace(earliest, latest, clips) if clips > 1 else np.array([(earliest + latest) / 2])
 
 
-def is_short(config: ClipConfig, info: Timed, extra: int = 0) -> bool:
+def is_short(config: ClipConfig, info: Timed, extra: float = 0) -> bool:
     """Whether the usable part is shorter than a clip by more than half a frame, so that a frame must be held."""
     begin, end = usable_part(config, info)
     return end - begin < span(config, info.fps, extra) - 0.5 / info.fps
 
 
-def clip_times(config: ClipConfig, start: float, info: Timed, extra: int = 0) -> np.ndarray:
+def clip_times(config: ClipConfig, start: float, info: Timed, extra: float = 0) -> np.ndarray:
     """(frames + extra,) float64: the times in seconds of a clip that starts at ``start``.
 
     Times never pass the end of the usable part: a clip that is longer holds the part's last frame. A clip counted in

@@ -1,0 +1,119 @@
+"""Frames and optical flow of clips, from a video file or the flow cache.
+
+Clips start on a grid of times, two starts to a step, so that their flow fields can be kept and met again: the fields of
+a clip that starts at grid position i lie at i, i + 2, i + 4, ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kinema.config import ClipConfig, FlowConfig
+from kinema.data.clips import clip_view, start_range, step_seconds
+from kinema.flow.cache import FlowCache, flow_key, video_fingerprint
+from kinema.flow.estimators import FlowEstimator, create_estimator
+from kinema.video import ManifestEntry, Video
+
+STARTS_PER_STEP = 2
+SEGMENT = 32
+"""Grid positions whose flow is estimated and cached together."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The times at which clips of one video may start.
+
+    Attributes:
+        first: seconds of the first start.
+        spacing: seconds between two starts.
+        starts: number of starts; at least one, for a video that is just as long as a clip.
+    """
+
+    first: float
+    spacing: float
+    starts: int
+
+    def times(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Seconds of grid positions, which may lie beyond the last start: clips extend there."""
+        return self.first + self.spacing * np.asarray(positions)
+
+
+def clip_positions(clip: ClipConfig, start: int) -> np.ndarray:
+    """Grid positions (T,) of the frames, and flow fields, of the clip that starts at grid position ``start``."""
+    return start + STARTS_PER_STEP * np.arange(clip.frames)
+
+
+class ClipReader:
+    """Reads the frames and flow of clips on a video's grid; holds no open file, so that workers can share it.
+
+    Args:
+        folder: what the paths of manifest entries are relative to.
+        clip: geometry of the clips.
+        flow: how flow is made.
+    """
+
+    def __init__(self, folder: str | Path, clip: ClipConfig, flow: FlowConfig):
+        self.folder = Path(folder)
+        self.clip = clip
+        self.flow = flow
+        self.estimator: FlowEstimator = create_estimator(flow.estimator)
+        self.cache = FlowCache(flow.cache) if flow.cache else None
+
+    def open(self, entry: ManifestEntry) -> Video:
+        """The video of an entry, cut and scaled as clips are.
+
+        Raises:
+            VideoError: it cannot be read (any more).
+        """
+        return Video(self.folder / entry.path, clip_view(self.clip))
+
+    def grid(self, entry: ManifestEntry) -> Grid:
+        """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
+        first, last = start_range(self.clip, entry, extra=self.flow.step_ratio)
+        spacing = step_seconds(self.clip, entry.fps) / STARTS_PER_STEP
+        return Grid(first, spacing, int((last - first) / spacing + 1e-6) + 1)
+
+    def frames(self, video: Video, entry: ManifestEntry, start: int) -> np.ndarray:
+        """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``."""
+        return video.at_times(self.grid(entry).times(clip_positions(self.clip, start))).frames
+
+    def frames_and_flow(self, video: Video, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """The frames (T, H, W, 3) uint8 and flow (T, 2, H, W) float32 of a clip; field t leads on from frame t."""
+        positions = clip_positions(self.clip, start)
+        if self.cache is None:
+            return self._estimate(video, entry, positions)
+        return self.frames(video, entry, start), self.fields(video, entry, positions)
+
+    def fields(self, video: Video, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
+        """Flow (N, 2, H, W) float32 at grid positions, in pixels per flow step."""
+        if self.cache is None:
+            return self._estimate(video, entry, positions)[1]
+        segments = {number: self._segment(video, entry, number) for number in np.unique(positions // SEGMENT)}
+        return np.stack([segments[p // SEGMENT][p % SEGMENT] for p in positions])
+
+    def _segment(self, video: Video, entry: ManifestEntry, number: int) -> np.ndarray:
+        assert self.cache is not None
+        end = self.grid(entry).starts + STARTS_PER_STEP * (self.clip.frames - 1)
+        positions = np.arange(number * SEGMENT, min((number + 1) * SEGMENT, end))
+        key = flow_key(
+            video=video_fingerprint(self.folder / entry.path, self.folder),
+            estimator=self.estimator,
+            view=self.clip,
+            step=self.flow.step_ratio,
+            segment=int(number),
+        )
+        return self.cache.get_or_compute(key, lambda: self._estimate(video, entry, positions)[1])
+
+    def _estimate(self, video: Video, entry: ManifestEntry, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames at grid positions and the flow from each to where things are a flow step later."""
+        grid = self.grid(entry)
+        begin = grid.times(positions)
+        end = begin + grid.spacing * STARTS_PER_STEP * self.flow.step_ratio
+        times, place = np.unique(np.round(np.concatenate((begin, end)), 6), return_inverse=True)
+        frames = video.at_times(times).frames
+        first, second = frames[place[: len(begin)]], frames[place[len(begin) :]]
+        return first, self.estimator.pairs(first, second)

@@ -1,0 +1,96 @@
+"""The training data as Lightning wants it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from kinema.config import PretrainConfig
+from kinema.data.fields import ClipReader
+from kinema.data.mds import one_thread, sample_by_motion
+from kinema.data.pairs import Batch, ClipPairs, collate
+from kinema.data.sampler import EpochSampler
+from kinema.errors import DataError
+from kinema.video import ManifestEntry
+
+logger = logging.getLogger(__name__)
+
+
+class ClipPairsModule(L.LightningDataModule):
+    """Clip pairs of unlabelled videos; can go on in the middle of an epoch.
+
+    Args:
+        folder: what the paths of ``entries`` are relative to.
+        entries: videos that are long enough for a clip.
+        config: the run's settings.
+
+    Raises:
+        DataError: fewer than two videos, which cannot be told apart.
+    """
+
+    def __init__(self, folder: str | Path, entries: Sequence[ManifestEntry], config: PretrainConfig):
+        super().__init__()
+        if len(entries) < 2:
+            raise DataError(f"{folder} holds {len(entries)} usable video; contrast needs at least 2: add videos")
+        self.entries = entries
+        self.config = config
+        self.reader = ClipReader(folder, config.clip, config.flow)
+        self.kept: list[Tensor] | None = None
+        self.sampler: EpochSampler | None = None
+
+    def names(self, videos: Tensor) -> list[str]:
+        """The files of a batch's ``video`` positions."""
+        return [str(self.reader.folder / self.entries[index].path) for index in videos.tolist()]
+
+    def batch_size(self, processes: int) -> int:
+        """Clip pairs per process and step: as configured, or fewer where the folder holds fewer."""
+        draws = len(self.entries) * self.config.sampling.clips_per_video
+        return max(1, min(self.config.trainer.batch_size, draws // processes))
+
+    def setup(self, stage: str) -> None:
+        """Plan the epochs, and look for the clips with motion if Motion Differential Sampling is on."""
+        trainer, config = self.trainer, self.config
+        assert trainer is not None
+        batch_size = self.batch_size(trainer.world_size)
+        if batch_size < config.trainer.batch_size:
+            logger.warning("only %d videos: batches hold %d clips", len(self.entries), batch_size)
+        draws = config.sampling.clips_per_video
+        rank, processes = trainer.global_rank, trainer.world_size
+        self.sampler = EpochSampler(len(self.entries), draws, batch_size, config.seed, rank, processes)
+        if config.sampling.mds is not None:
+            self.kept = sample_by_motion(self.reader, self.entries, config.sampling.mds, config.trainer.workers)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of each process in an epoch."""
+        assert self.sampler is not None, "setup() plans the epochs"
+        return self.sampler.steps
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The loader, beginning at the trainer's place in its epoch."""
+        trainer, settings, sampler = self.trainer, self.config.trainer, self.sampler
+        assert trainer is not None and sampler is not None
+        sampler.start_at(trainer.global_step - trainer.current_epoch * sampler.steps)
+        sampling, augment = self.config.sampling, self.config.augment
+        pairs = ClipPairs(
+            self.entries, self.reader, sampling, augment, with_flow=self.config.mscl.uses_flow, kept=self.kept
+        )
+        return DataLoader(
+            pairs,
+            sampler.batch_size,
+            sampler=sampler,
+            drop_last=True,
+            num_workers=settings.workers,
+            collate_fn=collate,
+            worker_init_fn=one_thread,
+            persistent_workers=settings.workers > 0,
+            prefetch_factor=4 if settings.workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+

@@ -1,0 +1,144 @@
+"""Pairs of clips of one video, with their flow, cut alike: what contrastive training reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+
+from kinema.config import AugmentConfig, SamplingConfig
+from kinema.data.fields import STARTS_PER_STEP, ClipReader
+from kinema.data.sampler import Draw
+from kinema.errors import VideoError
+from kinema.flow import crop_resize, crop_resize_flow, key_start
+from kinema.video import ManifestEntry
+
+
+class Batch(TypedDict, total=False):
+    """Two clips of each of B videos."""
+
+    video: Tensor
+    """(B,) positions in the data set."""
+    query: Tensor
+    """(B, 3, T, H, W) uint8."""
+    key: Tensor
+    """(B, 3, T, H, W) uint8."""
+    query_flow: Tensor
+    """(B, 2, T, H, W) float16, pixels per flow step; present if asked for."""
+    key_flow: Tensor
+    """As ``query_flow``, for the key."""
+    error: str
+    """Instead of all the others: why a video could not be read."""
+
+
+class ClipPairs(Dataset[Batch]):
+    """Draws a query and a key clip from a video and cuts, scales and flips each of them, RGB and flow alike.
+
+    An example is a pure function of its :class:`~kinema.data.sampler.Draw`.
+
+    Args:
+        entries: the videos.
+        reader: reads their clips.
+        sampling: which clips are drawn.
+        augment: the random crop and flip.
+        with_flow: whether flow is wanted.
+        kept: for each video the grid positions at which clips may start, ascending; None for all (see
+            :mod:`kinema.data.mds`).
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[ManifestEntry],
+        reader: ClipReader,
+        sampling: SamplingConfig,
+        augment: AugmentConfig,
+        with_flow: bool,
+        kept: Sequence[Tensor] | None = None,
+    ):
+        self.entries = entries
+        self.reader = reader
+        self.sampling = sampling
+        self.augment = augment
+        self.with_flow = with_flow
+        self.kept = kept
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        entry = self.entries[draw.video]
+        rng = np.random.default_rng(draw.seed)
+        query, key = self._starts(draw.video, rng)
+        try:
+            with self.reader.open(entry) as video:
+                clips = {}
+                for start in {query, key}:
+                    if self.with_flow:
+                        clips[start] = self.reader.frames_and_flow(video, entry, start)
+                    else:
+                        clips[start] = (self.reader.frames(video, entry, start), None)
+        except VideoError as error:
+            return {"error": str(error)}  # an exception would reach the trainer as a traceback in a string
+        example: Batch = {"video": torch.tensor(draw.video)}
+        example["query"], query_flow = self._cut(*clips[query], rng)
+        example["key"], key_flow = self._cut(*clips[key], rng)
+        if query_flow is not None and key_flow is not None:
+            example["query_flow"], example["key_flow"] = query_flow, key_flow
+        return example
+
+    def _starts(self, video: int, rng: np.random.Generator) -> tuple[int, int]:
+        """Grid positions of the query and the key (MSCL, section 3.4; design of the shift: the released code)."""
+        if self.kept is not None:
+            kept = self.kept[video]
+        else:
+            kept = torch.arange(self.reader.grid(self.entries[video]).starts)
+        query = int(kept[rng.integers(len(kept))])
+        reach = self.sampling.key_shift * self.reader.clip.frames * STARTS_PER_STEP
+        return query, key_start(query, kept, rng.uniform(-reach, reach))
+
+    def _cut(
+        self, frames: np.ndarray, flow: np.ndarray | None, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """(T, H, W, 3) and (T, 2, H, W) to (3, T, h, w) uint8 and (2, T, h, w) float16, by one random crop and flip."""
+        size = self.reader.clip.size
+        box = random_box(frames.shape[1:3], size, self.augment, rng)[None]
+        flip = torch.tensor([rng.random() < self.augment.flip])
+        clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None]
+        rgb = crop_resize(clip, box, size, flip)[0].mul(255).round_().to(torch.uint8)
+        if flow is None:
+            return rgb, None
+        fields = torch.from_numpy(flow).transpose(0, 1)[None]
+        return rgb, crop_resize_flow(fields, box, size, flip)[0].half()
+
+
+def random_box(
+    frame: tuple[int, ...], size: tuple[int, int], augment: AugmentConfig, rng: np.random.Generator
+) -> Tensor:
+    """A random crop of about the aspect ratio of ``size``: top, left, height, width in pixels, shape (4,).
+
+    Args:
+        frame: height and width of the frame.
+        size: height and width of what it will be scaled to.
+        augment: smallest area, as a share of the largest crop of that aspect ratio, and range of the aspect ratio.
+        rng: source of the draw.
+    """
+    limit = math.log(augment.aspect)
+    ratio = size[1] / size[0] * math.exp(rng.uniform(-limit, limit))  # width by height
+    whole = min(frame[0] * size[1] / size[0], frame[1]) * min(frame[1] * size[0] / size[1], frame[0])
+    area = rng.uniform(augment.min_area, 1.0) * whole
+    height, width = min(math.sqrt(area / ratio), frame[0]), min(math.sqrt(area * ratio), frame[1])
+    top, left = rng.uniform(0, frame[0] - height), rng.uniform(0, frame[1] - width)
+    return torch.tensor([top, left, height, width])
+
+
+def collate(examples: list[Batch]) -> Batch:
+    """Stack examples to a batch; the first failed one makes the whole batch an error."""
+    for example in examples:
+        if "error" in example:
+            return example
+    return default_collate(examples)

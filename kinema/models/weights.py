@@ -1,0 +1,77 @@
+"""Encoders to files and back.
+
+An encoder is one safetensors file: the backbone's weights under torchvision's names, and a card (JSON) in the header that
+says how the network is built and how it was made. Nothing in it is executed on loading.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from kinema.config import ModelConfig
+from kinema.errors import CheckpointError
+from kinema.files import atomic_path
+from kinema.models.encoder import VideoEncoder, build_encoder
+
+ENCODER_FILE = "encoder.safetensors"
+
+
+def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) -> Path:
+    """Write an encoder and its card; ``card["model"]`` must hold the :class:`~kinema.config.ModelConfig` as a dict.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    weights = {name: value.detach().cpu().contiguous() for name, value in encoder.backbone.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(weights, temporary, metadata={"card": json.dumps(card)})
+    return Path(path)
+
+
+def load_encoder(path: str | Path) -> VideoEncoder:
+    """Load a trained encoder, in evaluation mode.
+
+    Args:
+        path: a run's folder or an encoder's safetensors file.
+
+    Returns:
+        A module from clips (B, 3, T, H, W) with values from 0 to 1 to features (B, D), on the CPU, with the attribute
+        ``card``.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or no encoder of kinema, or does not fit its card.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / ENCODER_FILE
+    if not path.is_file():
+        raise CheckpointError(f"there is no encoder at {path}; train one with `kinema pretrain`")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {})["card"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+        encoder = build_encoder(ModelConfig(**card["model"]))
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}; copy or train it again") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
+        ) from error
+    expected = encoder.backbone.state_dict()
+    wrong = sorted(
+        name
+        for name in expected.keys() | weights.keys()
+        if name not in weights or name not in expected or weights[name].shape != expected[name].shape
+    )
+    if wrong:
+        raise CheckpointError(
+            f"{path} holds another architecture than its card says: {len(wrong)} weights differ, first {wrong[0]}"
+        )
+    encoder.backbone.load_state_dict(weights)
+    encoder.card = card
+    return encoder.eval()

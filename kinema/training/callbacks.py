@@ -1,0 +1,181 @@
+"""What happens around the training steps: checkpoints, stopping on request, and words for the user."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import CSVLogger
+
+from kinema.errors import TrainingError
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "last.ckpt"
+METRICS = "metrics.csv"
+
+
+class Stopped(TrainingError):
+    """The user asked to stop; a checkpoint was left."""
+
+
+class Checkpoints(L.Callback):
+    """Writes ``last.ckpt`` after every epoch, every few minutes, and when the user or the system asks to stop.
+
+    The first Ctrl-C (or SIGTERM) lets the step finish, saves and stops; the second stops at once.
+
+    Args:
+        path: the checkpoint.
+        minutes: between two checkpoints inside an epoch.
+    """
+
+    def __init__(self, path: Path, minutes: float):
+        self.path = path
+        self.minutes = minutes
+        self._last = time.monotonic()
+        self._asked = False
+        self._handlers: dict[int, Any] = {}
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen to the signals, where this is the main thread."""
+        self._last = time.monotonic()
+        try:
+            self._handlers = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # another thread, which never gets signals
+            self._handlers = {}
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        print("\nstopping after this step (once more: at once, without a checkpoint)", file=sys.stderr)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if it is time to, or if asked to stop.
+
+        Raises:
+            Stopped: asked to stop.
+        """
+        asked = trainer.strategy.reduce_boolean_decision(self._asked, all=False)
+        due = time.monotonic() - self._last > 60 * self.minutes
+        if asked or trainer.strategy.reduce_boolean_decision(due, all=False):
+            self._save(trainer)
+        if asked:
+            raise Stopped(f"stopped at step {trainer.global_step}; {self.path} is kept: go on with --resume")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save."""
+        self._save(trainer)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        for log in trainer.loggers:
+            log.save()
+        self._last = time.monotonic()
+
+
+class Loading(L.Callback):
+    """Measures how long training waits for data, and says a line after each epoch where no progress bar can.
+
+    The first batch of each run is left out: it waits for the loader's processes to start.
+    """
+
+    def __init__(self, lines: bool) -> None:
+        self.lines = lines
+        self.waited = self.worked = 0.0
+        self._mark: float | None = None
+        self._began = time.monotonic()
+        self._first_step = 0
+
+    @property
+    def share(self) -> float:
+        """Share of the time spent waiting for data, from 0 to 1."""
+        total = self.waited + self.worked
+        return self.waited / total if total else 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._began, self._first_step, self._mark = time.monotonic(), trainer.global_step, None
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+        """Data has come."""
+        now = time.monotonic()
+        if self._mark is not None:
+            self.waited += now - self._mark
+        self._mark = now
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """The step is done."""
+        now = time.monotonic()
+        assert self._mark is not None
+        self.worked += now - self._mark
+        self._mark = now
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log the share, and say where the training is."""
+        pl_module.log("data_wait", self.share)
+        self._mark = None
+        if not (self.lines and trainer.is_global_zero):
+            return
+        done = trainer.current_epoch + 1
+        total = int(trainer.max_epochs or done)
+        steps_left = (total - done) * trainer.num_training_batches
+        pace = (time.monotonic() - self._began) / max(1, trainer.global_step - self._first_step)
+        facts = {name: value.item() for name, value in trainer.callback_metrics.items() if name != "momentum"}
+        words = ", ".join(f"{name} {value:.3f}" for name, value in sorted(facts.items()))
+        print(f"epoch {done}/{total}: {words}; {steps_left * pace / 60:.1f} min left", file=sys.stderr, flush=True)
+
+
+class MetricsLogger(CSVLogger):
+    """Lightning's CSV logger, writing ``metrics.csv`` straight into the run's folder and going on with it on resuming.
+
+    Args:
+        folder: the run's folder.
+        step: rows of an earlier run from this step on are dropped: they come again.
+    """
+
+    def __init__(self, folder: Path, step: int):
+        super().__init__(folder, name="", version="", flush_logs_every_n_steps=50)
+        path = folder / METRICS
+        rows = []
+        if path.is_file():
+            with path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) < step]
+            path.unlink()
+        self._earlier = rows
+
+    @property
+    def log_dir(self) -> str:
+        """The run's folder itself."""
+        return str(self.root_dir)
+
+    @property
+    def experiment(self) -> Any:
+        """The writer, with the earlier rows in it."""
+        writer = super().experiment
+        if self._earlier:
+            writer.metrics, self._earlier = [*self._earlier, *writer.metrics], []
+        return writer
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a ``metrics.csv``, each without its empty cells."""
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]

@@ -1,0 +1,142 @@
+"""The training step, as Lightning wants it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from kinema.config import OptimizerConfig, PretrainConfig
+from kinema.data.augment import augment_colors
+from kinema.data.module import ClipPairsModule
+from kinema.data.pairs import Batch
+from kinema.errors import DataError, TrainingError
+from kinema.files import write_json
+from kinema.methods.momentum import cosine_momentum
+from kinema.methods.mscl import MSCL, Views, draw_angles
+
+
+def learning_rate(config: OptimizerConfig, batch: int) -> float:
+    """The largest learning rate for ``batch`` clips over all devices."""
+    return config.lr if config.lr_batch is None else config.lr * batch / config.lr_batch
+
+
+def warmup_cosine(step: int, warmup: int, steps: int) -> float:
+    """Share of the largest learning rate at ``step``: a linear rise over ``warmup`` steps, then a half cosine to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+
+
+class PretrainModule(L.LightningModule):
+    """MSCL with its augmentation and optimiser.
+
+    Every random choice of a step is a function of the run's seed, the step and the process alone, so a run that was
+    stopped goes on as if it never had been.
+
+    Args:
+        config: the run's settings.
+        out: where to leave word of a batch that broke the training.
+    """
+
+    def __init__(self, config: PretrainConfig, out: Path):
+        super().__init__()
+        self.config = config
+        self.out = out
+        self.method = MSCL(config.model, config.mscl).to(memory_format=torch.channels_last_3d)
+        self._keys: dict[str, Tensor] = {}
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole schedule."""
+        return self._data.steps_per_epoch * self.config.trainer.epochs
+
+    @property
+    def _data(self) -> ClipPairsModule:
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    def configure_optimizers(self) -> Any:
+        """AdamW or SGD, with linear warm-up and a cosine; no decay on biases and normalisation."""
+        config = self.config.optimizer
+        trained = [p for p in self.method.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        batch = self._data.batch_size(self.trainer.world_size) * self.trainer.world_size
+        rate = learning_rate(config, batch)
+        optimizer: torch.optim.Optimizer
+        if config.name == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=rate)
+        warmup = math.ceil(config.warmup_epochs * self._data.steps_per_epoch)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, warmup, self.steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch; logs every term of it.
+
+        Raises:
+            DataError: a video of the batch could not be read.
+            TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
+        """
+        if "error" in batch:
+            raise DataError(f"{batch['error']}; mend or remove the file and go on with --resume")
+        generator = torch.Generator().manual_seed(self._seed())
+        momentum = cosine_momentum(self.global_step, self.steps, self.config.mscl.momentum)
+        self.method.update_keys(momentum)
+        angles = draw_angles(len(batch["video"]), generator).to(self.device)
+        terms, facts, keys = self.method.losses(self._views(batch, generator), angles)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            self._explain(batch, terms)
+        self._keys = {name: self._gather(value) for name, value in keys.items()}
+        values = {f"loss_{name}": value.detach() for name, value in terms.items()}
+        self.log_dict({"loss": loss.detach(), **values, **facts}, batch_size=len(batch["video"]))
+        self.log("momentum", momentum, batch_size=len(batch["video"]))
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Enqueue the step's keys, now that the gradient no longer needs the queue as it was."""
+        self.method.enqueue(self._keys)
+
+    def _seed(self) -> int:
+        state = torch.tensor([self.config.seed, self.global_step, self.global_rank], dtype=torch.int64)
+        mixed = (state * torch.tensor([6364136223846793005, 1442695040888963407, 3935559000370003845])).sum()
+        return int(mixed) & 0x7FFFFFFFFFFFFFFF
+
+    def _views(self, batch: Batch, generator: torch.Generator) -> Views:
+        """Pixels to floating point and colours augmented, on the device."""
+        with torch.autocast(self.device.type, enabled=False):
+            query, key = (
+                augment_colors(clips.float() / 255, self.config.augment, generator)
+                for clips in (batch["query"], batch["key"])
+            )
+        if "query_flow" not in batch:
+            return Views(query, key)
+        return Views(query, key, batch["query_flow"].float(), batch["key_flow"].float())
+
+    def _gather(self, keys: Tensor) -> Tensor:
+        """(B, D) of this process -> (B * processes, D), the same on all."""
+        gathered = self.all_gather(keys)
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, -2)
+
+    def _explain(self, batch: Batch, terms: dict[str, Tensor]) -> None:
+        path = self.out / "nonfinite.json"
+        files = self._data.names(batch["video"])
+        write_json(path, {"step": self.global_step, "losses": {k: str(v.item()) for k, v in terms.items()}, "files": files})
+        raise TrainingError(
+            f"the loss is not finite at step {self.global_step}; {path} names the batch's files: "
+            "look at them, or lower the learning rate"
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the settings, which must be the same on resuming."""
+        checkpoint["config"] = asdict(self.config)

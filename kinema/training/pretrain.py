@@ -1,0 +1,283 @@
+"""From a folder of videos to an encoder: the whole of a pretraining run."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import sys
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from kinema.config import PretrainConfig
+from kinema.data.clips import span
+from kinema.data.module import ClipPairsModule
+from kinema.errors import CheckpointError, ConfigError, OutputError
+from kinema.files import make_folder, write_json
+from kinema.flow import create_estimator
+from kinema.models import save_encoder
+from kinema.models.weights import ENCODER_FILE
+from kinema.precision import quick_bfloat16
+from kinema.provenance import ids_sha256, software_versions
+from kinema.training.callbacks import CHECKPOINT, METRICS, Checkpoints, Loading, MetricsLogger, read_metrics
+from kinema.training.module import PretrainModule
+from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
+
+MANIFEST = "manifest.csv"
+Method = Literal["mscl", "moco"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a pretraining run left.
+
+    Attributes:
+        out: its folder.
+        card: what ``card.json`` holds.
+        seconds: of this call, training alone.
+        data_wait: share of the training time spent waiting for data.
+    """
+
+    out: Path
+    card: dict[str, Any]
+    seconds: float
+    data_wait: float
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that a user would look for."""
+        return [self.out / name for name in (ENCODER_FILE, "card.json", METRICS, MANIFEST, CHECKPOINT)]
+
+
+def pretrain(
+    videos: str | Path,
+    out: str | Path,
+    config: PretrainConfig,
+    *,
+    method: Method = "mscl",
+    preset: str = "",
+    manifest: str | Path | None = None,
+    resume: bool = False,
+) -> Run:
+    """Train an encoder on the videos of a folder, without labels.
+
+    Args:
+        videos: the folder.
+        out: the run's folder: ``encoder.safetensors``, ``card.json``, ``metrics.csv``, ``manifest.csv``, ``last.ckpt``
+            and TensorBoard's logs.
+        config: all settings.
+        method: ``mscl``, or ``moco`` for its RGB loss alone.
+        preset: name of the preset that the settings began as, for the card.
+        manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
+        resume: go on where an earlier call with the same settings was stopped.
+
+    Raises:
+        KinemaError: the videos, the settings, a checkpoint or the output folder are at fault, or the loss is not finite.
+        Stopped: the user asked to stop; a checkpoint was left.
+    """
+    if method == "moco":
+        config = dataclasses.replace(config, mscl=config.mscl.rgb_only())
+    check(config)
+    out = make_folder(out)
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists() and not resume:
+        raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
+    step = _check_checkpoint(checkpoint, config) if checkpoint.exists() else 0
+    entries = _entries(Path(videos), out, config, manifest if manifest or not resume else out / MANIFEST)
+    settings = config.trainer
+    if settings.accelerator != "gpu" and not torch.cuda.is_available():
+        torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
+    L.seed_everything(config.seed, verbose=False)
+    data = ClipPairsModule(videos, entries, config)
+    module = PretrainModule(config, out)
+    lines = not sys.stderr.isatty()
+    loading = Loading(lines)
+    trainer = _trainer(config, out, step, [loading, Checkpoints(checkpoint, settings.checkpoint_minutes)], lines)
+    began = time.monotonic()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
+            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
+        ) from error
+    seconds = time.monotonic() - began
+    card = _card(config, method, preset, data, module, trainer)
+    if trainer.is_global_zero:
+        card["encoder_file"] = ENCODER_FILE
+        save_encoder(module.method.rgb.encoder, out / ENCODER_FILE, card)
+        write_json(out / "card.json", card)
+    return Run(out, card, seconds, loading.share)
+
+
+def check(config: PretrainConfig) -> None:
+    """Refuse settings that cannot work, before any work is done.
+
+    Raises:
+        ConfigError: says which setting, and what it may be.
+    """
+    clip, trainer, mscl = config.clip, config.trainer, config.mscl
+    span(clip, 30.0)
+    create_estimator(config.flow.estimator)
+    at_least_one = {
+        "trainer.epochs": trainer.epochs,
+        "trainer.batch_size": trainer.batch_size,
+        "sampling.clips_per_video": config.sampling.clips_per_video,
+        "model.width": config.model.width,
+        "model.flow_width": config.model.flow_width,
+        "model.embedding": config.model.embedding,
+    }
+    for name, value in at_least_one.items():
+        if value < 1:
+            raise ConfigError(f"{name} must be at least 1, not {value}")
+    checks = {
+        "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
+        "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
+        "clip.short_side must be at least 16 pixels": clip.short_side >= 16,
+        "mscl.temperature must be positive": mscl.temperature > 0,
+        "mscl.momentum must lie between 0 and 1": 0 <= mscl.momentum <= 1,
+        "mscl.queue must not be negative": mscl.queue >= 0,
+        "mscl: some loss must have a weight above 0": mscl.rgb > 0 or mscl.uses_flow,
+        "mscl.fra_negatives needs mscl.lmcl above 0": not mscl.fra_negatives or mscl.lmcl > 0,
+        "mscl: without a queue there must be batch_negatives": mscl.queue > 0 or mscl.batch_negatives,
+        "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
+        "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
+        "augment.aspect must be at least 1": config.augment.aspect >= 1,
+        "trainer.stop_after must be at least 1": trainer.stop_after is None or trainer.stop_after >= 1,
+        "clip.size must divide by model.patch": config.model.patch is None
+        or all(side % config.model.patch == 0 for side in clip.size),
+    }
+    for problem, fine in checks.items():
+        if not fine:
+            raise ConfigError(f"settings: {problem}")
+
+
+def _entries(
+    videos: Path, out: Path, config: PretrainConfig, manifest: str | Path | None
+) -> list[ManifestEntry]:
+    """The videos to train on; says what is left out and why."""
+    if manifest is not None and Path(manifest).exists():
+        entries = read_manifest(manifest)
+    else:
+        entries = scan_folder(videos)
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        write_manifest(entries, out / MANIFEST)
+
+    def shortest(entry: ManifestEntry) -> float:
+        return span(config.clip, entry.fps, extra=config.flow.step_ratio)
+
+    chosen, summary = usable(entries, config.trainer.max_bad_share, shortest)
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        print(summary, file=sys.stderr)
+    return chosen
+
+
+def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Callback], lines: bool) -> L.Trainer:
+    settings = config.trainer
+    accelerator = settings.accelerator
+    gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("trainer.accelerator is gpu, but PyTorch sees none here; use auto or cpu")
+    devices = settings.devices or (torch.cuda.device_count() if gpu else 1)
+    quick = quick_bfloat16(torch.device("cuda" if gpu else "cpu"))
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    return L.Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=devices,
+        strategy="auto" if devices == 1 else "ddp",
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_epochs=min(settings.epochs, settings.stop_after or settings.epochs),
+        gradient_clip_val=config.optimizer.clip_norm,
+        callbacks=callbacks,
+        logger=[MetricsLogger(out, step), TensorBoardLogger(out, name="tensorboard", version="")],
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=not lines,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=out,
+    )
+
+
+def _comparable(config: dict[str, Any]) -> dict[str, Any]:
+    """Settings by dotted name, but for those that may differ between two parts of one run."""
+    free = {"flow.cache", "trainer.stop_after", "trainer.workers", "trainer.threads", "trainer.checkpoint_minutes"}
+    flat = {}
+    for name, value in config.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        for key, setting in inner.items():
+            flat[f"{name}.{key}".strip(".")] = list(setting) if isinstance(setting, tuple) else setting
+    return {name: value for name, value in flat.items() if name not in free}
+
+
+def _check_checkpoint(path: Path, config: PretrainConfig) -> int:
+    """The step of a checkpoint that fits the settings.
+
+    Raises:
+        CheckpointError: it is damaged, or was made with other settings.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        step, found = int(state["global_step"]), _comparable(state["config"])
+    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
+        raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
+    wanted = _comparable(asdict(config))
+    differing = [
+        f"{name} was {found.get(name)}, is {wanted.get(name)}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name) and name != "trainer.epochs"
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} was made with other settings ({'; '.join(differing[:5])}); use the same, or another folder"
+        )
+    return step
+
+
+def _card(
+    config: PretrainConfig,
+    method: Method,
+    preset: str,
+    data: ClipPairsModule,
+    module: PretrainModule,
+    trainer: L.Trainer,
+) -> dict[str, Any]:
+    entries = data.entries
+    assert data.sampler is not None
+    rows = read_metrics(Path(module.out) / METRICS) if trainer.is_global_zero else []
+    last = rows[-data.steps_per_epoch :]
+    names = sorted({name for row in last for name in row if name.startswith(("loss", "lmcl"))})
+    means = {name: [row[name] for row in last if name in row] for name in names}
+    settings = asdict(config)
+    settings["flow"].pop("cache")
+    return {
+        "method": method,
+        "preset": preset,
+        "seed": config.seed,
+        "clip": settings["clip"],
+        "model": settings["model"],
+        "config": settings,
+        "features": module.method.rgb.encoder.features,
+        "training": {
+            "steps": trainer.global_step,
+            "clips_seen": trainer.global_step * data.sampler.batch_size * trainer.world_size * 2,
+            "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},
+        },
+        "data": {
+            "videos": len(entries),
+            "hours": sum(entry.duration for entry in entries) / 3600,
+            "sha256": ids_sha256([f"{entry.path},{entry.bytes}" for entry in entries]),
+        },
+        "versions": software_versions(),
+    }
