@@ -149,7 +149,7 @@ def write_demo_report(path: str | Path, content: DemoContent) -> Path:
         undefined=StrictUndefined,
     )
     pages.filters["percent"] = lambda share, digits=1: f"{share:.{digits}%}"
-    pages.filters["words"] = lambda label: label.replace("_", " ")
+    pages.filters["words"] = _words
     pages.filters["themed"] = themed
     styles = {
         aspect: label_styles([getattr(point, aspect) for point in content.points]) for aspect in ("motion", "scene")
@@ -198,6 +198,12 @@ def verdict(content: DemoContent) -> str:
     if moco["scene_r1"] > mscl["scene_r1"]:
         return f"{motion} RGB MoCo goes by the scenery instead: {scenes} show the same kind of scene."
     return f"{motion} RGB MoCo does not lean on the scenery more than MSCL does: {scenes} show the same kind of scene."
+
+
+def _words(label: str) -> str:
+    """Spell a label out: ``circle_ccw`` is "circle anti-clockwise"."""
+    short = {"cw": "clockwise", "ccw": "anti-clockwise"}
+    return " ".join(short.get(word, word) for word in label.split("_"))
 
 
 def _bars(content: DemoContent, measure: Measure) -> Markup:

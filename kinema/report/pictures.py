@@ -6,7 +6,6 @@ import base64
 import hashlib
 import io
 import re
-from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import matplotlib
@@ -29,14 +28,15 @@ PALETTE: dict[str, tuple[str, str]] = {
 }
 """Names of colours and their values on light and on dark paper; the style sheet defines one variable for each."""
 
+ARROW_COLOUR = (20, 20, 20)
 ARROW_SPACING = 8
 """Pixels of the original frame between two arrows of a flow overlay."""
 
 
-def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 70) -> str:
+def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55) -> str:
     """Return ``frames`` as an endless animated WebP in a data URI.
 
-    Equal consecutive frames may be stored as one longer frame.
+    Consecutive frames that look alike may be stored as one longer frame.
 
     Args:
         frames: (T, H, W, 3) uint8, RGB.
@@ -58,14 +58,14 @@ def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 70)
     return _data_uri(buffer.getvalue(), "image/webp")
 
 
-def still(frame: np.ndarray, scale: int = 2, quality: int = 70) -> str:
+def still(frame: np.ndarray, scale: int = 2, quality: int = 55) -> str:
     """Return one (H, W, 3) uint8 frame as a WebP in a data URI."""
     buffer = io.BytesIO()
     _enlarged(frame, scale).save(buffer, format="WEBP", quality=quality)
     return _data_uri(buffer.getvalue(), "image/webp")
 
 
-def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 3) -> np.ndarray:
+def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 2) -> np.ndarray:
     """Show a video and, to its right, the same video under its optical flow, in one picture so that they keep step.
 
     Colour tells the direction; its strength and the length of the arrows tell the speed.
@@ -167,22 +167,16 @@ def _enlarged(frame: np.ndarray, scale: int) -> Image.Image:
 def _draw_arrows(picture: Image.Image, field: np.ndarray, scale: int) -> None:
     """Draw a (2, H, W) field, of length 1 where fastest, as arrows onto a picture enlarged by ``scale``."""
     draw = ImageDraw.Draw(picture)
-    _, height, width = field.shape
-    for y in range(ARROW_SPACING // 2, height, ARROW_SPACING):
-        for x in range(ARROW_SPACING // 2, width, ARROW_SPACING):
-            u, v = field[:, y, x]
-            if np.hypot(u, v) < 0.2:
-                continue
-            start = np.array([x, y], dtype=float) * scale
-            step = np.array([u, v]) * ARROW_SPACING * scale
-            side = np.array([-step[1], step[0]])
-            tip = start + step
-            _line(draw, [start, tip])
-            _line(draw, [tip - 0.35 * step + 0.22 * side, tip, tip - 0.35 * step - 0.22 * side])
-
-
-def _line(draw: ImageDraw.ImageDraw, points: Sequence[np.ndarray]) -> None:
-    draw.line([(float(x), float(y)) for x, y in points], fill=(20, 20, 20), width=1)
+    grid = slice(ARROW_SPACING // 2, None, ARROW_SPACING)
+    rows, columns = np.mgrid[: field.shape[1], : field.shape[2]][:, grid, grid] * scale
+    steps = field[:, grid, grid] * ARROW_SPACING * scale
+    visible = np.hypot(*steps) > 0.2 * ARROW_SPACING * scale
+    for x, y, u, v in np.stack([columns, rows, *steps])[:, visible].T.tolist():
+        tip = (x + u, y + v)
+        left = (x + 0.65 * u - 0.22 * v, y + 0.65 * v + 0.22 * u)
+        right = (x + 0.65 * u + 0.22 * v, y + 0.65 * v - 0.22 * u)
+        draw.line([(x, y), tip], fill=ARROW_COLOUR)
+        draw.line([left, tip, right], fill=ARROW_COLOUR)
 
 
 def _data_uri(data: bytes, media_type: str) -> str:

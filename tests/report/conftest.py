@@ -17,7 +17,7 @@ PATHS = {
     "move_up": lambda t: (0.5, 0.8 - 0.6 * t),
     "move_down": lambda t: (0.5, 0.2 + 0.6 * t),
     "oscillate_sideways": lambda t: (0.5 + 0.3 * np.sin(4 * np.pi * t), 0.5),
-    "circle_clockwise": lambda t: (0.5 + 0.25 * np.cos(2 * np.pi * t), 0.5 + 0.25 * np.sin(2 * np.pi * t)),
+    "circle_cw": lambda t: (0.5 + 0.25 * np.cos(2 * np.pi * t), 0.5 + 0.25 * np.sin(2 * np.pi * t)),
 }
 """Motion to the centre of the moving square at a time in [0, 1), as shares of width and height."""
 
