@@ -162,7 +162,7 @@ def extract_features(
     reads: list[_Read] = []
     waiting, asked = 0.0, time.perf_counter()
     with _evaluating(encoders, on), torch.inference_mode(), _autocast(on, precision):
-        for batch in track(loader, "reading videos", total=len(loader)):
+        for batch in track(loader, "Reading videos", total=len(loader)):
             waiting += time.perf_counter() - asked
             good = [read.clips for read in batch if read.clips is not None]
             reads += [replace(read, clips=None) for read in batch]

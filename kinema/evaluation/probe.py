@@ -116,7 +116,7 @@ def evaluate_probe(
     folds = make_folds(labelled, split, "probe", spec.seed)
     probe = _Probe(spec, count)
     scores, strengths, chance = [], [], []
-    for fold in track(folds, "linear probe", total=len(folds)):
+    for fold in track(folds, "Linear probe", total=len(folds)):
         train, targets = values[fold.gallery], labels[fold.gallery]
         if len(np.unique(targets)) < 2:
             raise DataError(
