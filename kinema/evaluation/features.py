@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, center_cut, clip_times, clip_view, is_short, timeline, uniform_starts
 from kinema.data.labels import first_few
-from kinema.errors import DataError, KinemaError, VideoError
+from kinema.errors import ConfigError, DataError, KinemaError, VideoError
 from kinema.progress import track
 
 if TYPE_CHECKING:
@@ -146,11 +146,13 @@ def extract_features(
     Raises:
         DataError: some files cannot be read, or are too small for the clip's size; all were tried, and the sentence
             names the first of them.
+        ConfigError: ``clips`` is not positive, or there is no such ``device`` here.
     """
     if not encoders or not paths:
         raise ValueError("extract_features needs at least one encoder and one video")
-    began = time.perf_counter()
-    on = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    if clips < 1:
+        raise ConfigError(f"features need at least one clip a video, not {clips}; ten are usual")
+    began, on = time.perf_counter(), _device(device)
     loader = DataLoader(
         _Clips(paths, clip, clips),
         batch_size=max(1, batch_size // clips),
@@ -184,6 +186,17 @@ def extract_features(
         seconds=time.perf_counter() - began,
         waiting=waiting,
     )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        raise ConfigError(
+            f"there is no device {name!r} here ({str(error).splitlines()[0]}); use auto or cpu"
+        ) from error
+    return device
 
 
 def _to_input(clips: Tensor, device: torch.device) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from kinema.config import ClipConfig
-from kinema.errors import DataError
+from kinema.errors import ConfigError, DataError
 from kinema.evaluation import extract_features
 
 CLIP = ClipConfig(frames=4, step=0.1, short_side=32, size=(24, 24))
@@ -145,6 +145,16 @@ def test_a_frame_smaller_than_the_clip_names_the_file(tmp_path, counting_video):
     path = counting_video(tmp_path / "a.mp4", 12)
     with pytest.raises(DataError, match=r"a\.mp4: a frame scaled to 16x24 is smaller than .* 24x24"):
         extract([path], clip=ClipConfig(frames=4, step=0.1, short_side=16, size=(24, 24)), workers=1)
+
+
+def test_settings_that_cannot_be_met(tmp_path, counting_video):
+    path = counting_video(tmp_path / "a.mp4", 12)
+    with pytest.raises(ConfigError, match="at least one clip"):
+        extract([path], clips=0)
+    with pytest.raises(ConfigError, match="no device 'cuda:77' here"):
+        extract([path], device="cuda:77")
+    with pytest.raises(ConfigError, match="no device 'abacus' here"):
+        extract([path], device="abacus")
 
 
 def test_nothing_to_do_is_a_mistake_of_the_caller():
