@@ -153,9 +153,7 @@ class MSCLConfig:
 
     def rgb_only(self) -> MSCLConfig:
         """The same method with all but the RGB loss switched off: MoCo."""
-        return dataclasses.replace(
-            self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False
-        )
+        return dataclasses.replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,6 @@ class TrainerConfig:
     """The run.
 
     Attributes:
-        epochs: passes over the videos; learning rate and momentum follow a schedule over all of them.
         stop_after: stop after this many epochs of the schedule, to go on another time; None to run to its end.
         batch_size: clip pairs per step on each device.
         workers: processes that decode video, on each device; 0 to decode in the training process.
@@ -196,7 +193,6 @@ class TrainerConfig:
         max_bad_share: stop when more than this share of the videos cannot be used.
     """
 
-    epochs: int = 20
     stop_after: int | None = None
     batch_size: int = 64
     workers: int = 1
@@ -210,8 +206,23 @@ class TrainerConfig:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Everything that decides a pretraining run; saved with it."""
+    """Everything that decides a pretraining run; saved with it.
 
+    Attributes:
+        epochs: passes over the videos; learning rate and momentum follow a schedule over all of them.
+        seed: of every random choice.
+        clip: the geometry of clips.
+        flow: how optical flow is made.
+        sampling: which clips are drawn.
+        augment: how they are augmented.
+        model: the encoders.
+        mscl: the losses.
+        optimizer: the optimisation.
+        trainer: how the run is carried out.
+    """
+
+    epochs: int = 20
+    seed: int = 0
     clip: ClipConfig = field(default_factory=ClipConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -220,4 +231,3 @@ class PretrainConfig:
     mscl: MSCLConfig = field(default_factory=MSCLConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    seed: int = 0

@@ -10,7 +10,13 @@ from pathlib import Path
 
 
 class KinemaError(Exception):
-    """Base class of every error that a user can cause and mend."""
+    """Base class of every error that a user can cause and mend.
+
+    Attributes:
+        status: the exit status of a command that ends with it.
+    """
+
+    status = 1
 
 
 class ConfigError(KinemaError):

@@ -11,7 +11,14 @@ T = TypeVar("T")
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Yield from ``items`` under a progress bar with time left; quiet when standard error is no terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     columns = (

@@ -93,4 +93,3 @@ class ClipPairsModule(L.LightningDataModule):
             prefetch_factor=4 if settings.workers else None,
             pin_memory=torch.cuda.is_available(),
         )
-

@@ -10,8 +10,6 @@ in bytes, dimensions, shape padded to six, SHA-256 key, CRC-32 of all after the 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import math
 import struct
@@ -26,6 +24,7 @@ import kinema
 from kinema.errors import ConfigError, DataError
 from kinema.files import atomic_path, make_folder
 from kinema.flow.estimators import FlowEstimator
+from kinema.provenance import config_sha256
 
 VERSION = 1
 _MAGIC = b"KINEFLOW"
@@ -57,18 +56,20 @@ def video_fingerprint(path: str | Path, root: str | Path | None = None) -> str:
 
 
 def cache_key(**parts: Any) -> str:
-    """The SHA-256, in hexadecimal, of named plain values, sequences, mappings and dataclasses of these.
+    """The SHA-256, in hexadecimal, of named plain values, sequences and mappings of these, or dataclasses.
 
     Raises:
         ConfigError: a value is something else, whose text need not be the same in the next run.
     """
 
-    def plain(value: Any) -> Any:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return dataclasses.asdict(value)
-        raise ConfigError(f"a cache key is made of plain values and dataclasses, not of {type(value).__name__}")
-
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=plain).encode()).hexdigest()
+    plain = {
+        name: dataclasses.asdict(part) if dataclasses.is_dataclass(part) and not isinstance(part, type) else part
+        for name, part in parts.items()
+    }
+    try:
+        return config_sha256(plain)
+    except TypeError as error:
+        raise ConfigError(f"a cache key is made of plain values and dataclasses: {error}") from error
 
 
 def flow_key(*, video: str, estimator: FlowEstimator, view: Any, step: float, segment: Any) -> str:

@@ -18,7 +18,7 @@ from kinema.flow.ops import magnitude
 HUE_STEPS = (15, 6, 4, 11, 13, 6)
 """Hues from red to yellow, to green, to cyan, to blue, to magenta and back to red, as the eye can tell them apart."""
 
-_FINENESS = 32  # table entries between two hues; the nearest entry is within half of 1/255 of the interpolated colour
+_FINENESS = 32  # table entries between two hues; the nearest entry is within 1/256 of the interpolated colour
 
 
 def flow_to_wheel(flow: Tensor, max_magnitude: float | Tensor | None = None) -> Tensor:

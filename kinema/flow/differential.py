@@ -1,4 +1,4 @@
-"""Motion differential sampling (MDS): train on the clips in which motion changes (MSCL, section 3.4).
+"""Motion differential sampling (MDS of the MSCL paper): train on the clips in which motion changes.
 
 A video's flow fields get one score each, the scores of a clip's fields are averaged for each possible start, and only
 starts above the video's median are kept:

@@ -26,7 +26,7 @@ def per_clip(values: Tensor, like: Tensor) -> Tensor:
 
 
 def rotate_flow(flow: Tensor, angle: Tensor | float) -> Tensor:
-    """Rotate every vector by ``angle``, leaving all vectors in their place (FRA; MSCL, section 3.3).
+    """Rotate every vector by ``angle``, leaving all vectors in their place: MSCL's flow rotation augmentation (FRA).
 
     Args:
         flow: ``(B, 2, ...)``.
@@ -62,7 +62,7 @@ def crop_resize(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | 
 
     Bilinear between the four nearest pixels, which follows the mean over the covered area within 5 % of the picture's
     contrast while a side shrinks to no less than half; scale larger frames down while reading them. At training sizes
-    it costs half or less of the antialiased ways (two matrix products, or a loop over ``interpolate``: see
+    it costs less than half of the antialiased ways (two matrix products, or a loop over ``interpolate``: see
     ``benchmarks/flow_ops.py``).
 
     Args:

@@ -1,0 +1,6 @@
+"""Training: the Lightning module, its callbacks, and the whole of a pretraining run."""
+
+from kinema.training.callbacks import Stopped
+from kinema.training.pretrain import Run, pretrain
+
+__all__ = ["Run", "Stopped", "pretrain"]

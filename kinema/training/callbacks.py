@@ -25,6 +25,8 @@ METRICS = "metrics.csv"
 class Stopped(TrainingError):
     """The user asked to stop; a checkpoint was left."""
 
+    status = 130  # as a shell reports an interrupted command
+
 
 class Checkpoints(L.Callback):
     """Writes ``last.ckpt`` after every epoch, every few minutes, and when the user or the system asks to stop.
@@ -112,7 +114,9 @@ class Loading(L.Callback):
         """Start the clock."""
         self._began, self._first_step, self._mark = time.monotonic(), trainer.global_step, None
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Data has come."""
         now = time.monotonic()
         if self._mark is not None:

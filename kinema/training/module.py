@@ -54,7 +54,7 @@ class PretrainModule(L.LightningModule):
     @property
     def steps(self) -> int:
         """Steps of the whole schedule."""
-        return self._data.steps_per_epoch * self.config.trainer.epochs
+        return self._data.steps_per_epoch * self.config.epochs
 
     @property
     def _data(self) -> ClipPairsModule:
@@ -131,7 +131,9 @@ class PretrainModule(L.LightningModule):
     def _explain(self, batch: Batch, terms: dict[str, Tensor]) -> None:
         path = self.out / "nonfinite.json"
         files = self._data.names(batch["video"])
-        write_json(path, {"step": self.global_step, "losses": {k: str(v.item()) for k, v in terms.items()}, "files": files})
+        write_json(
+            path, {"step": self.global_step, "losses": {k: str(v.item()) for k, v in terms.items()}, "files": files}
+        )
         raise TrainingError(
             f"the loss is not finite at step {self.global_step}; {path} names the batch's files: "
             "look at them, or lower the learning rate"

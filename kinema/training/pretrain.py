@@ -130,7 +130,7 @@ def check(config: PretrainConfig) -> None:
     span(clip, 30.0)
     create_estimator(config.flow.estimator)
     at_least_one = {
-        "trainer.epochs": trainer.epochs,
+        "epochs": config.epochs,
         "trainer.batch_size": trainer.batch_size,
         "sampling.clips_per_video": config.sampling.clips_per_video,
         "model.width": config.model.width,
@@ -162,9 +162,7 @@ def check(config: PretrainConfig) -> None:
             raise ConfigError(f"settings: {problem}")
 
 
-def _entries(
-    videos: Path, out: Path, config: PretrainConfig, manifest: str | Path | None
-) -> list[ManifestEntry]:
+def _entries(videos: Path, out: Path, config: PretrainConfig, manifest: str | Path | None) -> list[ManifestEntry]:
     """The videos to train on; says what is left out and why."""
     if manifest is not None and Path(manifest).exists():
         entries = read_manifest(manifest)
@@ -197,7 +195,7 @@ def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Cal
         devices=devices,
         strategy="auto" if devices == 1 else "ddp",
         precision="bf16-mixed" if bf16 else "32-true",
-        max_epochs=min(settings.epochs, settings.stop_after or settings.epochs),
+        max_epochs=min(config.epochs, settings.stop_after or config.epochs),
         gradient_clip_val=config.optimizer.clip_norm,
         callbacks=callbacks,
         logger=[MetricsLogger(out, step), TensorBoardLogger(out, name="tensorboard", version="")],
@@ -236,7 +234,7 @@ def _check_checkpoint(path: Path, config: PretrainConfig) -> int:
     differing = [
         f"{name} was {found.get(name)}, is {wanted.get(name)}"
         for name in sorted(found.keys() | wanted.keys())
-        if found.get(name) != wanted.get(name) and name != "trainer.epochs"
+        if found.get(name) != wanted.get(name) and name != "epochs"
     ]
     if differing:
         raise CheckpointError(

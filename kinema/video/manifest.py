@@ -131,12 +131,17 @@ def usable(
         )
     if not chosen:
         longest = max(short, key=lambda entry: entry.duration, default=None)
-        reason = f"; the longest, {longest.path}, has {longest.duration:.3f} s of {min_duration(longest):g} s" if longest else ""
+        reason = (
+            f"; the longest, {longest.path}, has {longest.duration:.3f} s of {min_duration(longest):g} s"
+            if longest
+            else ""
+        )
         raise DataError(f"none of {len(entries)} videos is as long as a clip{reason}")
     lines = [f"{len(chosen)} of {len(entries)} videos are used"]
     lines += [f"left out, unreadable: {entry.path}: {entry.error}" for entry in unreadable]
     lines += [
-        f"left out, shorter than a clip: {entry.path}: {entry.duration:.3f} s of {min_duration(entry):g} s" for entry in short
+        f"left out, shorter than a clip: {entry.path}: {entry.duration:.3f} s of {min_duration(entry):g} s"
+        for entry in short
     ]
     lines += [f"used as far as it goes: {entry.path}: {entry.error}" for entry in partial if entry in chosen]
     return chosen, "\n".join(lines)
