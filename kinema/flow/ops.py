@@ -101,11 +101,6 @@ def magnitude(flow: Tensor) -> Tensor:
     return torch.hypot(flow[:, :1], flow[:, 1:])
 
 
-def largest_magnitude(flow: Tensor) -> Tensor:
-    """The longest vector of each field: ``(B, 1, T, 1, 1)`` from ``flow (B, 2, T, H, W)``, pixels."""
-    return magnitude(flow).amax(dim=(-2, -1), keepdim=True)
-
-
 def scale_flow(flow: Tensor, quantile: float = 0.95, minimum: float = 0.5) -> Tensor:
     """Divide each clip by a robust measure of its speed, one for all its fields.
 

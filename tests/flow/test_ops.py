@@ -14,7 +14,6 @@ from kinema.flow import (
     crop_resize,
     crop_resize_flow,
     flip_flow,
-    largest_magnitude,
     magnitude,
     resize_flow,
     rotate_flow,
@@ -256,13 +255,6 @@ def test_scale_shrugs_off_wild_vectors_and_leaves_stillness_still():
 def test_scaled_flow_does_not_depend_on_the_unit_of_length():
     flow = 5 * random_flow(0, (3, 2, 4, 16, 16))
     torch.testing.assert_close(scale_flow(flow), scale_flow(3 * flow))
-
-
-def test_largest_magnitude_is_per_field():
-    flow = torch.zeros(2, 2, 3, 4, 4)
-    flow[1, :, 2, 1, 1] = torch.tensor([3.0, 4.0])
-    assert largest_magnitude(flow).shape == (2, 1, 3, 1, 1)
-    assert largest_magnitude(flow).flatten().tolist() == [0, 0, 0, 0, 0, 5]
 
 
 # gradients
