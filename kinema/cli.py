@@ -166,23 +166,17 @@ def evaluate(
     print(out)
 
 
-def demo(
-    out: str = "demo",
-    videos: PositiveInt = 1500,
-    epochs: PositiveInt | None = None,
-    seed: NonNegativeInt = 0,
-) -> None:
+def demo(config: PretrainConfig, out: str = "demo", videos: PositiveInt = 1500) -> None:
     """Make videos, train RGB MoCo and MSCL on them, compare both with a random encoder, and write a report.
 
     Args:
+        config: settings of both trainings, the tiny preset to begin with.
         out: folder to write; what an earlier, interrupted call left there is used.
-        videos: number of synthetic videos.
-        epochs: passes over the training videos; those of the tiny preset by default.
-        seed: of the videos and the trainings.
+        videos: number of synthetic videos, a fifth of them for testing.
     """
     from kinema.demo import demo
 
-    for path in demo(out, videos=videos, epochs=epochs, seed=seed):
+    for path in demo(out, config, videos=videos):
         print(path)
 
 
@@ -240,11 +234,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(command: Command, name: str, words: list[str]) -> None:
     words = [re.sub(r"^--[\w.-]+", lambda option: "--" + option[0][2:].replace("-", "_"), word) for word in words]
     parser = _parser(command, name)
-    if command.function is pretrain:  # the preset comes first, so that all else goes on top of it
+    configured = "config" in inspect.signature(command.function).parameters
+    if configured:  # the preset comes first, so that all else goes on top of it
         words = ["--config", str(preset_path(_preset(words))), *words]
     settings = vars(parser.instantiate_classes(parser.parse_args(words)))
     settings.pop("config")
-    if command.function is pretrain:
+    if configured:
         names = [field.name for field in dataclasses.fields(PretrainConfig)]
         settings["config"] = PretrainConfig(**{name: settings.pop(name) for name in names})
     command.function(**settings)
@@ -264,13 +259,13 @@ def _parser(command: Command, name: str) -> ArgumentParser:
     help_texts = {
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
-    by_hand = {*command.positionals, "resume", "config"} & parameters.keys()
+    by_hand: set[str | int] = {*command.positionals, "resume", "config"} & parameters.keys()
     for positional in command.positionals:
         parser.add_argument(positional, type=parameters[positional].annotation, help=help_texts[positional])
     if "resume" in by_hand:
         parser.add_argument("--resume", action="store_true", help=help_texts["resume"])
     parser.add_function_arguments(command.function, skip=by_hand)
-    if command.function is pretrain:
+    if "config" in parameters:
         parser.add_class_arguments(PretrainConfig)
     return parser
 

@@ -1,0 +1,1 @@
+"""Data: where clips lie, labelled sets, synthetic videos, and the clip pairs that training reads."""

@@ -79,7 +79,7 @@ class ClipReader:
 
     def frames(self, video: Video, entry: ManifestEntry, start: int) -> np.ndarray:
         """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``."""
-        return video.at_times(self.grid(entry).times(clip_positions(self.clip, start))).frames
+        return video.at_times(self.grid(entry).times(clip_positions(self.clip, start)).tolist()).frames
 
     def frames_and_flow(self, video: Video, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
         """The frames (T, H, W, 3) uint8 and flow (T, 2, H, W) float32 of a clip; field t leads on from frame t."""
@@ -114,6 +114,6 @@ class ClipReader:
         begin = grid.times(positions)
         end = begin + grid.spacing * STARTS_PER_STEP * self.flow.step_ratio
         times, place = np.unique(np.round(np.concatenate((begin, end)), 6), return_inverse=True)
-        frames = video.at_times(times).frames
+        frames = video.at_times(times.tolist()).frames
         first, second = frames[place[: len(begin)]], frames[place[len(begin) :]]
         return first, self.estimator.pairs(first, second)

@@ -1,4 +1,4 @@
-"""Motion Differential Sampling over a data set: the clips of each video whose motion changes most (MSCL, section 3.4)."""
+"""Motion Differential Sampling: of each video, the clips whose motion changes most (MSCL, section 3.4)."""
 
 from __future__ import annotations
 

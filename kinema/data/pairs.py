@@ -76,7 +76,7 @@ class ClipPairs(Dataset[Batch]):
         query, key = self._starts(draw.video, rng)
         try:
             with self.reader.open(entry) as video:
-                clips = {}
+                clips: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
                 for start in {query, key}:
                     if self.with_flow:
                         clips[start] = self.reader.frames_and_flow(video, entry, start)

@@ -169,7 +169,9 @@ class MSCL(nn.Module):
     def enqueue(self, keys: dict[str, Tensor]) -> None:
         """Put keys (N, D) into their queues."""
         for name, values in keys.items():
-            self.get_submodule(name).enqueue(values)
+            queue = self.get_submodule(name)
+            assert isinstance(queue, KeyQueue)
+            queue.enqueue(values)
 
 
 def draw_angles(count: int, generator: torch.Generator) -> Tensor:

@@ -28,6 +28,9 @@ class VideoEncoder(nn.Module):
         card: facts about a loaded encoder: the settings, data and versions it was made with.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, backbone: VideoResNet, input: Literal["rgb", "difference"] = "rgb"):
         super().__init__()
         self.backbone = backbone

@@ -8,7 +8,7 @@ R3D-18 has 33,371,472 parameters. The flow encoder of MSCL is the same network w
 from __future__ import annotations
 
 from collections.abc import Callable
-import torch
+
 from torch import Tensor, nn
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
@@ -23,7 +23,7 @@ def conv3x3x3(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Con
 
 def conv1x3x3(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Conv3d:
     """A convolution over space alone; a temporal stride is not taken (each moment keeps its own feature)."""
-    return nn.Conv3d(inputs, outputs, (1, 3, 3), (1, *stride[1:]), padding=(0, 1, 1), bias=False)
+    return nn.Conv3d(inputs, outputs, (1, 3, 3), (1, stride[1], stride[2]), padding=(0, 1, 1), bias=False)
 
 
 class BasicBlock(nn.Module):

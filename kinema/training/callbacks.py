@@ -99,16 +99,29 @@ class Loading(L.Callback):
 
     def __init__(self, lines: bool) -> None:
         self.lines = lines
-        self.waited = self.worked = 0.0
+        self.waited = self.worked = self.earlier = 0.0
         self._mark: float | None = None
         self._began = time.monotonic()
         self._first_step = 0
 
     @property
+    def seconds(self) -> float:
+        """Time spent in training steps and waiting for them, earlier calls of the same run included."""
+        return self.waited + self.worked
+
+    @property
     def share(self) -> float:
         """Share of the time spent waiting for data, from 0 to 1."""
-        total = self.waited + self.worked
-        return self.waited / total if total else 0.0
+        return self.waited / self.seconds if self.seconds else 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        """The times, for the checkpoint."""
+        return {"waited": self.waited, "worked": self.worked}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Go on counting from an earlier call."""
+        self.waited, self.worked = state_dict["waited"], state_dict["worked"]
+        self.earlier = self.seconds
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""

@@ -48,7 +48,7 @@ class PretrainModule(L.LightningModule):
         super().__init__()
         self.config = config
         self.out = out
-        self.method = MSCL(config.model, config.mscl).to(memory_format=torch.channels_last_3d)
+        self.method = MSCL(config.model, config.mscl).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._keys: dict[str, Tensor] = {}
 
     @property

@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import os
 import sys
-import time
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,14 +40,19 @@ class Run:
     Attributes:
         out: its folder.
         card: what ``card.json`` holds.
-        seconds: of this call, training alone.
-        data_wait: share of the training time spent waiting for data.
+        seconds: spent in training by this call.
+        earlier_seconds: spent in training by the calls that this one went on from.
     """
 
     out: Path
     card: dict[str, Any]
     seconds: float
-    data_wait: float
+    earlier_seconds: float
+
+    @property
+    def data_wait(self) -> float:
+        """Share of the training time spent waiting for data, from 0 to 1."""
+        return self.card["training"]["data_wait"]
 
     @property
     def files(self) -> list[Path]:
@@ -100,7 +104,6 @@ def pretrain(
     lines = not sys.stderr.isatty()
     loading = Loading(lines)
     trainer = _trainer(config, out, step, [loading, Checkpoints(checkpoint, settings.checkpoint_minutes)], lines)
-    began = time.monotonic()
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -111,13 +114,11 @@ def pretrain(
         raise OutputError(
             f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
         ) from error
-    seconds = time.monotonic() - began
-    card = _card(config, method, preset, data, module, trainer)
+    card = _card(config, method, preset, data, module, loading)
     if trainer.is_global_zero:
-        card["encoder_file"] = ENCODER_FILE
         save_encoder(module.method.rgb.encoder, out / ENCODER_FILE, card)
         write_json(out / "card.json", card)
-    return Run(out, card, seconds, loading.share)
+    return Run(out, card, loading.seconds - loading.earlier, loading.earlier)
 
 
 def check(config: PretrainConfig) -> None:
@@ -249,9 +250,9 @@ def _card(
     preset: str,
     data: ClipPairsModule,
     module: PretrainModule,
-    trainer: L.Trainer,
+    loading: Loading,
 ) -> dict[str, Any]:
-    entries = data.entries
+    entries, trainer = data.entries, module.trainer
     assert data.sampler is not None
     rows = read_metrics(Path(module.out) / METRICS) if trainer.is_global_zero else []
     last = rows[-data.steps_per_epoch :]
@@ -270,6 +271,8 @@ def _card(
         "training": {
             "steps": trainer.global_step,
             "clips_seen": trainer.global_step * data.sampler.batch_size * trainer.world_size * 2,
+            "seconds": loading.seconds,
+            "data_wait": loading.share,
             "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},
         },
         "data": {

@@ -5,7 +5,7 @@ clockwise on the screen, where y points down) and a growth (natural logarithm of
 frame widths and rates in units per second, so that size and frame rate of the video are free.
 
 No frame tells left from right: place, size, orientation and phase are drawn alike for all directions of a motion, and
-what leaves the frame comes back on the other side, so that place says nothing of the time passed either. Two things
+what leaves the frame comes round again on the other side, so that place says nothing of the time passed either. Two things
 cannot be avoided: only translations are ever cut in two by the border, and what zooms in ends larger than it began.
 """
 
@@ -20,10 +20,13 @@ import numpy as np
 Array = np.ndarray
 Rng = np.random.Generator
 
+WRAP_PERIOD = 0.85
+"""Frame widths between two appearances of an object that leaves the frame; less than one, so that it never hides."""
+
 
 @dataclass(frozen=True)
 class Change:
-    """A change of pose over time, each (T,); ``wraps`` if the object comes back on the other side of the frame."""
+    """A change of pose over time, each (T,); ``wraps`` if the object comes round again on the other side of the frame."""
 
     x: Array | float = 0.0
     y: Array | float = 0.0
@@ -59,7 +62,7 @@ def sample_trajectory(program: Program, times: Array, rng: Rng) -> Trajectory:
     angle = rng.uniform(0, 2 * math.pi)
     place, ring = rng.uniform(-0.18, 0.18, 2), rng.uniform(-0.5, 0.5, 2)
     change = program(times, rng)
-    period = 1 + size / 2 if change.wraps else None
+    period = WRAP_PERIOD if change.wraps else None
     centre = np.empty((len(times), 2))
     for axis, shift in enumerate((change.x, change.y)):
         moves = np.ptp(shift) > 1e-6

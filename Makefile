@@ -1,0 +1,42 @@
+# `make demo` and `make test` each do the whole set-up first; a second run reuses it.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint bench clean
+
+VENV := .venv
+RUN := $(VENV)/bin
+# The first interpreter from 3.11 to 3.13 that really starts; set PYTHON to choose another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
+READY := $(VENV)/.ready
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt Makefile
+	@test -n "$(PYTHON)" || { echo "kinema needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/it" >&2; exit 1; }
+	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --upgrade pip
+	$(RUN)/python -m pip install --quiet -c constraints.txt torch
+	$(RUN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@
+
+setup: $(READY)  ## Make .venv with pinned versions
+
+demo: setup  ## Make videos, train, compare, write demo/report.html (some minutes)
+	$(RUN)/kinema demo --out demo
+
+test: setup  ## Check style and types, run the default test suite
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/python -m pytest -m "not slow"
+
+test-slow: setup  ## Run the long tests: soak, browser, big trainings
+	$(RUN)/python -m pytest -m slow
+
+bench: setup  ## Run the benchmarks; each prints JSON
+	@for file in benchmarks/*.py; do $(RUN)/python $$file || exit 1; done
+
+clean:  ## Remove the environment and what the demo made
+	rm -rf $(VENV) demo
