@@ -259,12 +259,12 @@ def _parser(command: Command, name: str) -> ArgumentParser:
     help_texts = {
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
-    by_hand: set[str | int] = {*command.positionals, "resume", "config"} & parameters.keys()
+    by_hand = {*command.positionals, "resume", "config"} & parameters.keys()
     for positional in command.positionals:
         parser.add_argument(positional, type=parameters[positional].annotation, help=help_texts[positional])
     if "resume" in by_hand:
         parser.add_argument("--resume", action="store_true", help=help_texts["resume"])
-    parser.add_function_arguments(command.function, skip=by_hand)
+    parser.add_function_arguments(command.function, skip=set(by_hand))
     if "config" in parameters:
         parser.add_class_arguments(PretrainConfig)
     return parser

@@ -39,11 +39,13 @@ class FlowConfig:
 
     Attributes:
         estimator: name of the estimator.
+        parameters: settings of the estimator by name; None for its defaults.
         step_ratio: time between the two frames of a flow field, as a share of the clip's step.
         cache: folder of a flow cache that several runs may share; None to compute flow anew for every clip.
     """
 
     estimator: str = "dis"
+    parameters: dict[str, int | str] | None = None
     step_ratio: float = 1.0
     cache: str | None = None
 

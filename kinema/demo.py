@@ -53,7 +53,7 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     synthesise(out / "videos", videos, config.seed, workers=os.cpu_count() or 1)
     train = out / "videos" / "train"
     manifest = write_manifest(scan_folder(train), out / MANIFEST)
-    runs: dict[str, Run] = {}
+    runs: dict[Method, Run] = {}
     for method in TRAINED:
         _say(f"training {method}")
         runs[method] = pretrain(
@@ -61,7 +61,7 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
         )
     _say("evaluating")
     encoders = {"random": random_encoder(config.model, config.seed)}
-    encoders |= {name: load_encoder(run.out) for name, run in runs.items()}
+    encoders |= {str(name): load_encoder(run.out) for name, run in runs.items()}
     table = out / "videos" / "labels.csv"
     labelled = {column: LabelledSet.read(out / "videos", table, column) for column in LABELS}
     features = extract_features(encoders, labelled["motion"].paths, config.clip, clips=CLIPS)

@@ -60,7 +60,7 @@ class ClipReader:
         self.folder = Path(folder)
         self.clip = clip
         self.flow = flow
-        self.estimator: FlowEstimator = create_estimator(flow.estimator)
+        self.estimator: FlowEstimator = create_estimator(flow.estimator, **(flow.parameters or {}))
         self.cache = FlowCache(flow.cache) if flow.cache else None
 
     def open(self, entry: ManifestEntry) -> Video:

@@ -76,7 +76,7 @@ class ClipPairsModule(L.LightningDataModule):
         """The loader, beginning at the trainer's place in its epoch."""
         trainer, settings, sampler = self.trainer, self.config.trainer, self.sampler
         assert trainer is not None and sampler is not None
-        sampler.start_at(trainer.global_step - trainer.current_epoch * sampler.steps)
+        sampler.start_at(trainer.global_step)
         sampling, augment = self.config.sampling, self.config.augment
         pairs = ClipPairs(
             self.entries, self.reader, sampling, augment, with_flow=self.config.mscl.uses_flow, kept=self.kept

@@ -39,31 +39,27 @@ class EpochSampler(Sampler[Draw]):
         self.seed = seed
         self.rank = rank
         self.processes = processes
-        self.epoch = 0
-        self.skip = 0
+        self.step = 0
 
     @property
     def steps(self) -> int:
         """Batches per epoch on each process."""
         return self.videos * self.clips_per_video // (self.batch_size * self.processes)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration; the trainer calls it."""
-        self.epoch = epoch
-
     def start_at(self, step: int) -> None:
-        """Let the next iteration, and only that, begin at this batch of its epoch."""
-        self.skip = step
+        """Let the next iteration begin at this step of the run; each iteration ends with its epoch."""
+        self.step = step
 
     def __len__(self) -> int:
         return self.steps * self.batch_size
 
     def __iter__(self) -> Iterator[Draw]:
-        rng = np.random.default_rng((self.seed, self.epoch))
+        epoch, first = divmod(self.step, self.steps)
+        self.step = (epoch + 1) * self.steps
+        rng = np.random.default_rng((self.seed, epoch))
         # Rounds over all videos one after the other: a video meets itself as a negative as seldom as possible.
         order = np.concatenate([rng.permutation(self.videos) for _ in range(self.clips_per_video)])
-        first, self.skip = self.skip, 0
         for step in range(first, self.steps):
             begin = (step * self.processes + self.rank) * self.batch_size
             for position in range(begin, begin + self.batch_size):
-                yield Draw(int(order[position]), (self.seed, self.epoch, position))
+                yield Draw(int(order[position]), (self.seed, epoch, position))

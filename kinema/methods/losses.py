@@ -9,6 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def _similarity(first: Tensor, second: Tensor) -> Tensor:
+    """Dot products (..., N, M) of (..., N, D) and (..., M, D) in single precision: bfloat16 would blur the logits."""
+    with torch.autocast(first.device.type, enabled=False):
+        return first.float() @ second.float().transpose(-2, -1)
+
+
 def clip_info_nce(
     query: Tensor,
     key: Tensor,
@@ -31,14 +37,14 @@ def clip_info_nce(
     Returns:
         The mean loss, a scalar.
     """
-    query, key = query.float(), key.float()
-    old = query @ queue.T
+    old = _similarity(query, queue)
     if damping is not None:
         old = old * damping
     if batch_negatives:
-        logits = torch.cat((query @ key.T, old), dim=1) / temperature
+        logits = torch.cat((_similarity(query, key), old), dim=1) / temperature
         return F.cross_entropy(logits, torch.arange(len(query), device=query.device))
-    logits = torch.cat(((query * key).sum(dim=1, keepdim=True), old), dim=1) / temperature
+    own = (query.float() * key.float()).sum(dim=1, keepdim=True)
+    logits = torch.cat((own, old), dim=1) / temperature
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
 
 
@@ -65,7 +71,7 @@ def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperatur
         temperature: divides every logit.
     """
     candidates = flow if rotated is None else torch.cat((flow, rotated), dim=1)
-    logits = F.normalize(rgb.float(), dim=2) @ F.normalize(candidates.float(), dim=2).transpose(1, 2) / temperature
+    logits = _similarity(F.normalize(rgb.float(), dim=2), F.normalize(candidates.float(), dim=2)) / temperature
     clips, steps, _ = logits.shape
     target = torch.arange(steps, device=logits.device).expand(clips, steps)
     loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())

@@ -20,8 +20,8 @@ class MomentumEncoder(nn.Module):
 
     Its batch normalisation uses the moving average of the query encoder's *running* statistics instead of those of the
     batch (Cai et al., *Exponential Moving Average Normalization*, CVPR 2021). A key therefore carries no trace of the
-    other clips in its batch, by which a query could tell its own key; MoCo shuffles batches over devices for that, which
-    does nothing on one device.
+    other clips in its batch, by which a query could tell its own key; MoCo shuffles batches over devices for that,
+    which does nothing on one device.
 
     Args:
         module: the query encoder; it is copied.

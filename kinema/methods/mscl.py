@@ -104,8 +104,8 @@ class MSCL(nn.Module):
             angles: one angle (B,) in radians per clip for Flow Rotation Augmentation.
 
         Returns:
-            the weighted terms, whose sum is the loss; what else is worth logging; the keys to enqueue after the step, by
-            the name of their queue.
+            the weighted terms, whose sum is the loss; what else is worth logging; the keys to enqueue after the step,
+            by the name of their queue.
         """
         c = self.config
         terms: dict[str, Tensor] = {}
@@ -115,7 +115,8 @@ class MSCL(nn.Module):
         stages = self.rgb.encoder.stages(views.query)
         q_rgb, k_rgb = self.rgb.embed(stages), self.rgb_key(views.key)
         keys = {"rgb_queue": k_rgb}
-        terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue)
+        if c.rgb:
+            terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue)
         if not c.uses_flow:
             return terms, facts, keys
 

@@ -10,8 +10,7 @@ from torch.nn import functional as F
 class KeyQueue(nn.Module):
     """The last keys of the momentum encoder, first in, first out.
 
-    All of it is state: it is saved with a checkpoint. It starts with random directions, as in MoCo, which are as old as
-    keys can get.
+    All of it is state: it is saved with a checkpoint. It starts with random directions, as in MoCo; they age like keys.
 
     Args:
         size: keys kept; 0 for none.

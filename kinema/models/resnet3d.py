@@ -37,7 +37,8 @@ class BasicBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.downsample: nn.Module | None = None
         if first.stride != (1, 1, 1) or inputs != outputs:
-            shortcut = nn.Conv3d(inputs, outputs, 1, first.stride, bias=False)
+            time, height, width = first.stride  # what the convolution took of the stride
+            shortcut = nn.Conv3d(inputs, outputs, 1, (time, height, width), bias=False)
             self.downsample = nn.Sequential(shortcut, nn.BatchNorm3d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:

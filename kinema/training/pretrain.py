@@ -129,7 +129,7 @@ def check(config: PretrainConfig) -> None:
     """
     clip, trainer, mscl = config.clip, config.trainer, config.mscl
     span(clip, 30.0)
-    create_estimator(config.flow.estimator)
+    create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
     at_least_one = {
         "epochs": config.epochs,
         "trainer.batch_size": trainer.batch_size,

@@ -160,9 +160,13 @@ class Source:
             for packet in self.container.demux(self.stream):
                 for frame in packet.decode():
                     ticks = frame.dts if by_dts else frame.pts
-                    if ticks is None or (last is not None and ticks <= last):  # missing or not rising
-                        ticks = 0 if last is None else last + self._step
-                    elif last is not None:
+                    if last is None:
+                        if ticks is None and not from_start:
+                            return  # nothing tells where the seek has led
+                        ticks = ticks or 0
+                    elif ticks is None or ticks <= last:
+                        ticks = last + self._step
+                    else:
                         self._step = ticks - last
                     last = ticks
                     if self._origin is None:

@@ -1,4 +1,4 @@
-"""Real videos, written while the tests run; frame i is of one brightness, which tells it apart from its neighbours."""
+"""Real videos, written while the tests run."""
 
 from __future__ import annotations
 
@@ -10,19 +10,9 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from video_samples import flat_frames
 
 Writer = Callable[..., Path]
-LEVEL = 7  # brightness step from frame to frame
-
-
-def flat_frames(count: int, height: int = 48, width: int = 64) -> NDArray[np.uint8]:
-    levels = 10 + LEVEL * (np.arange(count) % 32)
-    return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).astype(np.uint8)
-
-
-def brightness(frames: NDArray[np.uint8]) -> list[int]:
-    """Recover frame numbers (modulo 32) from decoded frames."""
-    return [round((float(frame.mean()) - 10) / LEVEL) for frame in frames]
 
 
 @pytest.fixture

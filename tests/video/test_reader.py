@@ -9,9 +9,9 @@ import av
 import numpy as np
 import psutil
 import pytest
-from conftest import brightness, flat_frames
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from video_samples import brightness, flat_frames, textured_frames
 
 from kinema.errors import VideoError
 from kinema.video import Clip, Video, View
@@ -187,7 +187,11 @@ def test_the_header(write_video) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "the file is empty"), (b"Dear diary,\n" * 400, "not a video"), (b"#EXTM3U\nhttp://localhost/a\n", "not a video")],
+    [
+        (b"", "the file is empty"),
+        (b"Dear diary,\n" * 400, "not a video"),
+        (b"#EXTM3U\nhttp://localhost/a\n", "not a video"),
+    ],
 )
 def test_what_is_no_video_is_named_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "thing.mp4"
@@ -236,7 +240,8 @@ def test_a_file_of_damaged_frames_only(write_video) -> None:
 
 @pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv", "cut.avi"])
 def test_a_cut_file_gives_what_it_holds_and_says_so(write_video, name: str) -> None:
-    path = write_video(name, 90, container_options={"movflags": "faststart"} if name.endswith("mp4") else None)
+    front = {"movflags": "faststart"} if name.endswith("mp4") else None
+    path = write_video(name, textured_frames(90), container_options=front)
     with Video(path) as video:
         whole = video.read()
     assert whole.warning == ""
@@ -267,7 +272,7 @@ def test_a_file_that_is_damaged_in_the_middle(shared_data) -> None:
 def test_a_stream_that_begins_late_does_not_disturb(write_video, tmp_path: Path) -> None:
     silent, sounding = write_video("silent.ts", flat_frames(900, 16, 16)), tmp_path / "sounding.ts"
     with av.open(str(sounding), "w") as container:
-        pictures, sound = container.add_stream("mpeg2video", rate=30), container.add_stream("mp2", rate=48000)
+        pictures, sound = container.add_stream("libx264", rate=30), container.add_stream("mp2", rate=48000)
         pictures.width = pictures.height = 16
         for number in range(10):
             container.mux(pictures.encode(av.VideoFrame.from_ndarray(flat_frames(1, 16, 16)[0], format="rgb24")))

@@ -5,8 +5,8 @@ clockwise on the screen, where y points down) and a growth (natural logarithm of
 frame widths and rates in units per second, so that size and frame rate of the video are free.
 
 No frame tells left from right: place, size, orientation and phase are drawn alike for all directions of a motion, and
-what leaves the frame comes round again on the other side, so that place says nothing of the time passed either. Two things
-cannot be avoided: only translations are ever cut in two by the border, and what zooms in ends larger than it began.
+what leaves the frame comes round again on the other side, so that place says nothing of the time passed either. Two
+things cannot be avoided: only translations are often cut by the border, and what zooms in ends larger than it began.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WRAP_PERIOD = 0.85
 
 @dataclass(frozen=True)
 class Change:
-    """A change of pose over time, each (T,); ``wraps`` if the object comes round again on the other side of the frame."""
+    """A change of pose over time, each (T,); ``wraps`` if the object, once out of the frame, comes round again."""
 
     x: Array | float = 0.0
     y: Array | float = 0.0
