@@ -111,7 +111,7 @@ class ModelConfig:
 
     width: int = 16
     patch: int | None = 4
-    input: Literal["rgb", "difference"] = "difference"
+    input: Literal["rgb", "difference", "both"] = "difference"
     flow_width: int = 16
     flow_patch: int | None = 4
     flow_input: Literal["vectors", "wheel"] = "vectors"

@@ -15,20 +15,18 @@ import numpy as np
 from kinema.config import PretrainConfig
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
-from kinema.evaluation import Features, evaluate_probe, evaluate_retrieval, extract_features
+from kinema.evaluation import Features, extract_features
 from kinema.files import make_folder, write_json
 from kinema.models import load_encoder, random_encoder
 from kinema.provenance import software_versions
 from kinema.report.demo import DemoContent, LabelledVideo, Query, write_demo_report
+from kinema.synthetic_comparison import CLIPS, compare, read_labels
 from kinema.training import Run, pretrain
 from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.pretrain import MANIFEST, Method
 from kinema.video import scan_folder, write_manifest
 
 TRAINED: tuple[Method, ...] = ("moco", "mscl")
-LABELS = ("motion", "scene", "shape")
-CLIPS = 4
-"""Clips per video in the demo's evaluation; ten, as in the protocol, would change little on videos of two seconds."""
 NEIGHBOURS = 4
 QUERIES = 6
 MAP_POINTS = 300
@@ -62,8 +60,7 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     _say("evaluating")
     encoders = {"random": random_encoder(config.model, config.seed)}
     encoders |= {str(name): load_encoder(run.out) for name, run in runs.items()}
-    table = out / "videos" / "labels.csv"
-    labelled = {column: LabelledSet.read(out / "videos", table, column) for column in LABELS}
+    labelled = read_labels(out / "videos")
     features = extract_features(encoders, labelled["motion"].paths, config.clip, clips=CLIPS)
     measured, neighbours = compare(features, labelled)
     earlier = sum(run.earlier_seconds for run in runs.values())
@@ -81,29 +78,6 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     for method, figures in measured.items():
         print(f"{method:7}" + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     return [report, write_json(out / "results.json", results)]
-
-
-def compare(
-    features: Features, labelled: Mapping[str, LabelledSet]
-) -> tuple[dict[str, dict[str, float]], dict[str, tuple[tuple[int, ...], ...]]]:
-    """Retrieval by each label, and a linear probe of motion, for every encoder.
-
-    Args:
-        features: of the videos of ``labelled``, in their order.
-        labelled: the same videos under each of the columns motion, scene and shape.
-
-    Returns:
-        Encoder to figures (``motion_r1``, ``scene_r1``, ``shape_r1``, ``motion_probe``, from 0 to 1), and encoder to
-        the neighbours of every query.
-    """
-    measured: dict[str, dict[str, float]] = {}
-    neighbours = {}
-    for name in features.values:
-        retrieved = {column: evaluate_retrieval(features[name], labelled[column]) for column in LABELS}
-        measured[name] = {f"{column}_r1": retrieved[column].plain.recall[1] for column in LABELS}
-        measured[name]["motion_probe"] = evaluate_probe(features[name], labelled["motion"]).top1
-        neighbours[name] = retrieved["motion"].plain.neighbours
-    return measured, neighbours
 
 
 def _content(

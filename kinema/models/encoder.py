@@ -31,7 +31,7 @@ class VideoEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: VideoResNet, input: Literal["rgb", "difference"] = "rgb"):
+    def __init__(self, backbone: VideoResNet, input: Literal["rgb", "difference", "both"] = "rgb"):
         super().__init__()
         self.backbone = backbone
         self.input = input
@@ -42,13 +42,15 @@ class VideoEncoder(nn.Module):
 
     def normalise(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape."""
+        appearance = (clips - self.mean) / self.std
         if self.input == "rgb":
-            return (clips - self.mean) / self.std
+            return appearance
         difference = clips[:, :, 1:] - clips[:, :, :-1]
         difference = torch.cat((difference, difference[:, :, -1:]), dim=2)
         # A clip's contrast says nothing of its motion, and compression noise of a still clip must stay small.
         spread = difference.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
-        return difference / (spread + 0.01)
+        motion = difference / (spread + 0.01)
+        return motion if self.input == "difference" else torch.cat((appearance, motion), dim=1)
 
     def stages(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name."""
@@ -82,7 +84,8 @@ class FlowEncoder(nn.Module):
 
 def build_encoder(config: ModelConfig) -> VideoEncoder:
     """An untrained RGB encoder."""
-    return VideoEncoder(r3d18(config.width, config.patch), config.input)
+    channels = 6 if config.input == "both" else 3
+    return VideoEncoder(r3d18(config.width, config.patch, channels), config.input)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:

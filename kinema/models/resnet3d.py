@@ -136,9 +136,9 @@ class VideoResNet(nn.Module):
         return pooled if self.fc is None else self.fc(pooled)
 
 
-def r3d18(width: int = 64, patch: int | None = None, classes: int | None = None) -> VideoResNet:
+def r3d18(width: int = 64, patch: int | None = None, channels: int = 3, classes: int | None = None) -> VideoResNet:
     """R3D-18, or a narrower network of the same layout."""
-    return VideoResNet(width, patch=patch, classes=classes)
+    return VideoResNet(width, channels, patch=patch, classes=classes)
 
 
 def flow_resnet18(width: int = 16, channels: int = 3, patch: int | None = None) -> VideoResNet:

@@ -114,13 +114,12 @@ def usable(
     readable ones stay, with the duration that decodes.
 
     Returns:
-        The entries to use, and a summary for the user, one line for each file that is left out or partial.
+        The entries to use, and a summary for the user: a line for each file that is left out or partial, up to 20 a kind.
 
     Raises:
         DataError: more than ``max_bad_share`` of all files (0 to 1) are unreadable, or nothing is left.
     """
     unreadable = [entry for entry in entries if entry.status == UNREADABLE]
-    partial = [entry for entry in entries if entry.status == PARTIAL]
     readable = [entry for entry in entries if entry.status != UNREADABLE]
     chosen = [entry for entry in readable if entry.duration >= min_duration(entry)]
     short = [entry for entry in readable if entry.duration < min_duration(entry)]
@@ -131,17 +130,21 @@ def usable(
         )
     if not chosen:
         longest = max(short, key=lambda entry: entry.duration, default=None)
-        reason = (
-            f"; the longest, {longest.path}, has {longest.duration:.3f} s of {min_duration(longest):g} s"
-            if longest
-            else ""
-        )
-        raise DataError(f"none of {len(entries)} videos is as long as a clip{reason}")
-    lines = [f"{len(chosen)} of {len(entries)} videos are used"]
-    lines += [f"left out, unreadable: {entry.path}: {entry.error}" for entry in unreadable]
-    lines += [
-        f"left out, shorter than a clip: {entry.path}: {entry.duration:.3f} s of {min_duration(entry):g} s"
-        for entry in short
+        detail = longest and f"; the longest, {longest.path}, has {_lengths(longest, min_duration)}"
+        raise DataError(f"none of {len(entries)} videos is as long as a clip{detail or ''}")
+    lines = [
+        f"{len(chosen)} of {len(entries)} videos are used",
+        *_listed("left out, unreadable", [(entry.path, entry.error) for entry in unreadable]),
+        *_listed("left out, shorter than a clip", [(entry.path, _lengths(entry, min_duration)) for entry in short]),
+        *_listed("used as far as it goes", [(e.path, e.error) for e in chosen if e.status == PARTIAL]),
     ]
-    lines += [f"used as far as it goes: {entry.path}: {entry.error}" for entry in partial if entry in chosen]
     return chosen, "\n".join(lines)
+
+
+def _lengths(entry: ManifestEntry, min_duration: Callable[[ManifestEntry], float]) -> str:
+    return f"{entry.duration:.3f} s of {min_duration(entry):g} s"
+
+
+def _listed(verdict: str, reasons: list[tuple[str, str]], most: int = 20) -> list[str]:
+    lines = [f"{verdict}: {path}: {reason}" for path, reason in reasons[:most]]
+    return lines if len(reasons) <= most else [*lines, f"{verdict}: {len(reasons) - most} more"]
