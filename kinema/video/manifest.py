@@ -114,7 +114,7 @@ def usable(
     readable ones stay, with the duration that decodes.
 
     Returns:
-        The entries to use, and a summary for the user: a line for each file that is left out or partial, up to 20 a kind.
+        The entries to use, and a summary for the user: what is left out or partial and why, up to 20 files of a kind.
 
     Raises:
         DataError: more than ``max_bad_share`` of all files (0 to 1) are unreadable, or nothing is left.

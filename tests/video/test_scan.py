@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from kinema.errors import DataError
+from kinema.video import find_videos, scan_folder
+
+
+def test_agrees_with_what_is_known_of_every_asset(shared_data) -> None:
+    with (shared_data / "assets.csv").open() as file:
+        truth = {row["file"]: row for row in csv.DictReader(file)}
+    entries = scan_folder(shared_data / "assets", workers=2, progress=False)
+    assert [entry.path for entry in entries] == sorted(truth)
+    for entry in entries:
+        row = truth[entry.path]
+        found = {name: str(getattr(entry, name) or "") for name in ("frames", "width", "height", "rotation", "codec")}
+        assert found == {name: row[name].removeprefix("0") for name in found}, entry.path
+        assert (entry.status == "ok") == (row["error"] == ""), entry.path
+        assert entry.bytes == int(row["bytes"])
+        if row["frames"]:
+            tail = entry.duration - (float(row["last_s"]) - float(row["first_s"]))  # the last frame's time on screen
+            assert 0 < tail < 0.2, entry.path
+            steps = [float(row[name] or 0) for name in ("min_step_s", "max_step_s")]
+            assert entry.variable_rate == (steps[1] - steps[0] > 0.002), entry.path
+
+
+def test_one_row_tells_what_decodes(write_video, tmp_path: Path) -> None:
+    write_video("videos/deep/uneven.mkv", 4, times=[1.0, 1.1, 1.5, 1.6], rotation=None)
+    (entry,) = scan_folder(tmp_path / "videos")
+    assert (entry.path, entry.status, entry.error) == ("deep/uneven.mkv", "ok", "")
+    assert (entry.frames, entry.width, entry.height, entry.codec) == (4, 64, 48, "h264")
+    assert entry.variable_rate
+    assert entry.start == pytest.approx(1.0)
+    assert entry.fps == pytest.approx(3 / 0.6)
+    assert 0.6 < entry.duration < 0.75
+
+
+def test_unreadable_files_have_a_row_with_the_reason(write_video, tmp_path: Path) -> None:
+    write_video("videos/good.mp4", 3)
+    (tmp_path / "videos/diary.mp4").write_text("Dear diary")
+    (tmp_path / "videos/empty.avi").touch()
+    (tmp_path / "videos/gone.mov").symlink_to("nowhere")
+    reasons = {entry.path: (entry.status, entry.error) for entry in scan_folder(tmp_path / "videos", progress=False)}
+    assert reasons == {
+        "diary.mp4": ("unreadable", "it is not a video, or its header is damaged"),
+        "empty.avi": ("unreadable", "the file is empty"),
+        "gone.mov": ("unreadable", "no such file or directory"),
+        "good.mp4": ("ok", ""),
+    }
+
+
+def test_videos_are_found_by_suffix_in_all_folders(tmp_path: Path) -> None:
+    for name in ("b/x.MP4", "b/notes.txt", "a/y.gif", ".git/z.mp4", "._x.mp4", "README"):
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/far.webm").touch()
+    (tmp_path / "root/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/circle").symlink_to(tmp_path / "root")
+    videos, others = find_videos(tmp_path / "root")
+    assert [path.relative_to(tmp_path / "root").as_posix() for path in videos] == [
+        "a/y.gif",
+        "b/x.MP4",
+        "linked/far.webm",
+    ]
+    assert [path.name for path in others] == ["README", "notes.txt"]
+
+
+def test_folders_without_videos_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        scan_folder(tmp_path / "none")
+    with pytest.raises(DataError, match="holds no videos, but nothing"):
+        scan_folder(tmp_path)
+    for name in ("a.txt", "b.md"):
+        (tmp_path / name).write_text("words")
+    with pytest.raises(DataError, match="holds no videos, but 2 files with other suffixes; videos end in") as caught:
+        scan_folder(tmp_path)
+    assert "\n" not in str(caught.value)
