@@ -26,6 +26,9 @@ class VideoEncoder(nn.Module):
 
     Attributes:
         card: facts about a loaded encoder: the settings, data and versions it was made with.
+
+    Raises:
+        ValueError: unknown ``input``.
     """
 
     mean: Tensor
@@ -33,6 +36,8 @@ class VideoEncoder(nn.Module):
 
     def __init__(self, backbone: VideoResNet, input: Literal["rgb", "difference", "both"] = "rgb"):
         super().__init__()
+        if input not in ("rgb", "difference"):
+            raise ValueError(f"unknown input {input!r}: choose rgb or difference")
         self.backbone = backbone
         self.input = input
         self.features = backbone.features

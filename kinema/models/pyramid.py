@@ -1,7 +1,7 @@
 """The temporal feature pyramid that gives MSCL its local RGB features (MSCL, section 3.2).
 
-Coarse stages know what happens, fine stages know when; the pyramid joins them so that each time step can be compared with
-the optical flow of that very moment.
+Coarse stages know what happens, fine stages know when; the pyramid joins them so that each time step can be compared
+with the optical flow of that very moment.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ class PyramidConvolution(nn.Module):
 
     Args:
         channels: channels of every level.
+        finest_only: give the finest level alone, which has no finer neighbour.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, finest_only: bool = False):
         super().__init__()
 
         def convolution(stride: int) -> nn.Conv3d:
             return nn.Conv3d(channels, channels, 3, stride, padding=1)
 
-        self.same, self.down, self.up = convolution(1), convolution(2), convolution(1)
+        self.same, self.up = convolution(1), convolution(1)
+        self.down = None if finest_only else convolution(2)
         self.relu = nn.ReLU()
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """Levels from fine to coarse, each (B, channels, T, H, W) -> the same shapes."""
+        """Levels from fine to coarse, each (B, channels, T, H, W) -> the same shapes, or the first of them."""
         outputs = []
-        for index, level in enumerate(levels):
+        for index, level in enumerate(levels[:1] if self.down is None else levels):
             total = self.same(level)
-            if index > 0:
+            if self.down is not None and index > 0:
                 total = total + _resize(self.down(levels[index - 1]), level)
             if index + 1 < len(levels):
                 total = total + _resize(self.up(levels[index + 1]), level)
@@ -58,7 +60,7 @@ class TemporalPyramid(nn.Module):
         self.stages = tuple(stage_widths)
         self.lateral = nn.ModuleList(nn.Conv3d(width, channels, 1) for width in stage_widths.values())
         self.smooth = nn.ModuleList(nn.Conv3d(channels, channels, (1, 3, 3), padding=(0, 1, 1)) for _ in self.stages)
-        self.mixing = nn.Sequential(PyramidConvolution(channels), PyramidConvolution(channels))
+        self.mixing = nn.Sequential(PyramidConvolution(channels), PyramidConvolution(channels, finest_only=True))
 
     def forward(self, stages: Mapping[str, Tensor]) -> Tensor:
         """Stage outputs by name, each (B, C, T', H', W') -> local features (B, T'', channels) of the finest stage."""

@@ -2,7 +2,8 @@
 
 The layout and the state-dict names are those of torchvision's ``video_resnet`` (Tran et al., *A Closer Look at
 Spatiotemporal Convolutions for Action Recognition*, CVPR 2018), so that its weights load; at width 64 with 400 classes
-R3D-18 has 33,371,472 parameters. The flow encoder of MSCL is the same network with kernels that look at one moment only.
+R3D-18 has 33,371,472 parameters. The flow encoder of MSCL is the same network with kernels that look at one moment
+only.
 """
 
 from __future__ import annotations

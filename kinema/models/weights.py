@@ -1,7 +1,7 @@
 """Encoders to files and back.
 
-An encoder is one safetensors file: the backbone's weights under torchvision's names, and a card (JSON) in the header that
-says how the network is built and how it was made. Nothing in it is executed on loading.
+An encoder is one safetensors file: the backbone's weights under torchvision's names, and a card (JSON) in the header
+that says how the network is built and how it was made. Nothing in it is executed on loading.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from kinema.config import ModelConfig
 from kinema.errors import CheckpointError
@@ -28,8 +28,9 @@ def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) 
         OutputError: the file cannot be written.
     """
     weights = {name: value.detach().cpu().contiguous() for name, value in encoder.backbone.state_dict().items()}
+    content = save(weights, metadata={"card": json.dumps(card)})
     with atomic_path(path) as temporary:
-        save_file(weights, temporary, metadata={"card": json.dumps(card)})
+        temporary.write_bytes(content)  # safetensors' own writer has an error of its own for a full disk
     return Path(path)
 
 
@@ -58,7 +59,7 @@ def load_encoder(path: str | Path) -> VideoEncoder:
         encoder = build_encoder(ModelConfig(**card["model"]))
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}; copy or train it again") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # torch raises the last for odd numbers
         raise CheckpointError(
             f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
         ) from error

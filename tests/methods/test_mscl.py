@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from kinema.config import ModelConfig, MSCLConfig
+from kinema.flow import FRA_ANGLES
+from kinema.methods import MSCL, Views, draw_angles
+
+MODEL = ModelConfig(width=4, flow_width=4, embedding=8)
+NOTHING = MSCLConfig(rgb=0, flow=0, cross=0, lmcl=0, fra_clips=0, fra_negatives=False, queue=6)
+RGB = dataclasses.replace(NOTHING, rgb=1.0)
+EVERYTHING = MSCLConfig(
+    rgb=0.5,
+    flow=2.0,
+    cross=0.7,
+    lmcl=3.0,
+    fra_negatives=True,
+    fra_clips=1.5,
+    temperature=0.2,
+    queue=6,
+    age_decay=0.9,
+)
+CROSS_TERMS, FRA_TERMS = {"rgb2flow", "flow2rgb"}, {"fra_flow", "fra_rgb2flow", "fra_flow2rgb"}
+ANGLES = torch.tensor([0.5, 2.0, 4.0])
+
+
+def method(config: MSCLConfig, model: ModelConfig = MODEL) -> MSCL:
+    torch.manual_seed(0)
+    return MSCL(model, config)
+
+
+def views(clips: int = 3, frames: int = 4, size: int = 16, seed: int = 1) -> Views:
+    generator = torch.Generator().manual_seed(seed)
+    rgb = [torch.rand(clips, 3, frames, size, size, generator=generator) for _ in range(2)]
+    flow = [2 * torch.randn(clips, 2, frames, size, size, generator=generator) for _ in range(2)]
+    return Views(*rgb, *flow)
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
+
+
+def trained(parts: torch.nn.Module) -> dict[str, bool]:
+    """Which children of a module have received a gradient."""
+    return {
+        name: any(p.grad is not None and p.grad.abs().sum() > 0 for p in child.parameters())
+        for name, child in parts.named_children()
+    }
+
+
+# switches
+
+
+@pytest.mark.parametrize(
+    ("switches", "terms"),
+    [
+        ({"rgb": 1.0}, {"rgb"}),
+        ({"flow": 1.0}, {"flow"}),
+        ({"cross": 1.0}, CROSS_TERMS),
+        ({"lmcl": 1.0}, {"lmcl"}),
+        ({"lmcl": 1.0, "fra_negatives": True}, {"lmcl"}),
+        ({"fra_clips": 1.0}, FRA_TERMS),
+        ({"rgb": 1.0, "flow": 1.0, "cross": 1.0, "lmcl": 1.0}, {"rgb", "flow", "lmcl", *CROSS_TERMS}),
+        (
+            {"rgb": 1.0, "flow": 1.0, "cross": 1.0, "lmcl": 1.0, "fra_clips": 1.0},
+            {"rgb", "flow", "lmcl", *CROSS_TERMS, *FRA_TERMS},
+        ),
+    ],
+)
+def test_every_part_is_a_switch(switches, terms):
+    config = dataclasses.replace(NOTHING, **switches)
+    mscl = method(config)
+    assert config.uses_flow == (terms != {"rgb"})
+    assert hasattr(mscl, "flow") == hasattr(mscl, "flow_key") == hasattr(mscl, "flow_queue") == config.uses_flow
+    assert hasattr(mscl, "pyramid") == ("lmcl" in terms)
+    found, facts, keys = mscl.losses(views(), ANGLES)
+    assert set(found) == terms
+    assert set(facts) == ({"lmcl_accuracy"} if "lmcl" in terms else set())
+    assert set(keys) == ({"rgb_queue", "flow_queue"} if config.uses_flow else {"rgb_queue"})
+    assert all(torch.isfinite(term) and term > 0 for term in found.values())
+
+
+def test_weights_multiply_their_terms():
+    base, _, _ = method(EVERYTHING).losses(views(), ANGLES)
+    doubled = dataclasses.replace(EVERYTHING, rgb=1.0, flow=4.0, cross=1.4, lmcl=6.0, fra_clips=3.0)
+    found, _, _ = method(doubled).losses(views(), ANGLES)
+    for name, term in base.items():
+        torch.testing.assert_close(found[name], 2 * term)
+
+
+def test_rgb_only_is_the_rgb_loss_of_the_whole_method():
+    whole, moco = method(EVERYTHING), method(EVERYTHING.rgb_only())
+    assert not EVERYTHING.rgb_only().uses_flow
+    moco.load_state_dict({name: whole.state_dict()[name] for name in moco.state_dict()})
+    expected, _, _ = whole.losses(views(), ANGLES)
+    found, _, keys = moco.losses(views()._replace(query_flow=None, key_flow=None), ANGLES)
+    assert set(found) == {"rgb"}
+    torch.testing.assert_close(found["rgb"], expected["rgb"] / EVERYTHING.rgb)
+    assert set(keys) == {"rgb_queue"}
+
+
+def test_the_same_seed_gives_moco_and_mscl_the_same_rgb_branch():
+    whole, moco = method(EVERYTHING).state_dict(), method(EVERYTHING.rgb_only()).state_dict()
+    assert all(torch.equal(value, whole[name]) for name, value in moco.items())
+
+
+# gradient
+
+
+@pytest.mark.parametrize(
+    ("switches", "rgb_encoder", "flow_encoder"),
+    [
+        ({"rgb": 1.0}, True, False),
+        ({"flow": 1.0}, False, True),
+        ({"cross": 1.0}, True, True),
+        ({"lmcl": 1.0}, True, True),
+        ({"fra_clips": 1.0}, True, True),
+    ],
+)
+def test_the_gradient_reaches_the_encoders_that_it_should(switches, rgb_encoder, flow_encoder):
+    mscl = method(dataclasses.replace(NOTHING, **switches))
+    terms, facts, keys = mscl.losses(views(), ANGLES)
+    total(terms).backward()
+    assert trained(mscl.rgb)["encoder"] == rgb_encoder
+    assert trained(mscl)["rgb_key"] is False
+    if hasattr(mscl, "flow"):
+        assert trained(mscl.flow)["encoder"] == flow_encoder
+        assert trained(mscl)["flow_key"] is False
+    assert not any(value.requires_grad for value in (*facts.values(), *keys.values()))
+
+
+def test_lmcl_trains_encoders_and_pyramid_but_no_projector():
+    mscl = method(dataclasses.replace(NOTHING, lmcl=1.0))
+    total(mscl.losses(views(), ANGLES)[0]).backward()
+    assert trained(mscl.rgb) == {"encoder": True, "projector": False}
+    assert trained(mscl.flow) == {"encoder": True, "projector": False}
+    assert trained(mscl)["pyramid"] is True
+    stages = trained(mscl.rgb.encoder.backbone)
+    assert all(stages[name] for name in ("stem", "layer1", "layer2", "layer3", "layer4"))
+
+
+def test_the_whole_loss_trains_every_parameter():
+    mscl = method(EVERYTHING)
+    total(mscl.losses(views(), ANGLES)[0]).backward()
+    lazy = [name for name, p in mscl.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert not lazy  # training on several devices would wait for them
+
+
+# keys
+
+
+def test_keys_are_of_unit_length_and_not_those_of_rotated_flow():
+    mscl = method(EVERYTHING)
+    batch = views()
+    _, _, keys = mscl.losses(batch, ANGLES)
+    for name, inputs in (("rgb", batch.key), ("flow", batch.key_flow)):
+        torch.testing.assert_close(keys[f"{name}_queue"], mscl.get_submodule(f"{name}_key")(inputs))
+        torch.testing.assert_close(keys[f"{name}_queue"].norm(dim=1), torch.ones(3))
+    same_keys = mscl.losses(batch, ANGLES + 1)[2]
+    assert all(torch.equal(keys[name], same_keys[name]) for name in keys)
+    before = {name: mscl.get_submodule(name).keys.clone() for name in keys}
+    mscl.enqueue(keys)
+    for name, values in keys.items():
+        queue = mscl.get_submodule(name)
+        assert torch.equal(queue.keys[:3], values)
+        assert torch.equal(queue.keys[3:], before[name][3:])  # three keys came, not six
+
+
+def test_the_losses_leave_the_queues_alone_so_that_the_gradient_can_be_taken():
+    mscl = method(EVERYTHING)
+    before = {name: value.clone() for name, value in mscl.state_dict().items() if "queue" in name}
+    terms, _, keys = mscl.losses(views(), ANGLES)
+    assert all(torch.equal(value, mscl.state_dict()[name]) for name, value in before.items())
+    total(terms).backward()
+    mscl.enqueue(keys)
+
+
+def test_momentum_encoders_follow_the_query_encoders():
+    mscl = method(EVERYTHING)
+    with torch.no_grad():
+        for parameter in (*mscl.rgb.parameters(), *mscl.flow.parameters()):
+            parameter.add_(1)
+    batch = views()
+    mscl.update_keys(0.0)
+    mscl.eval()
+    _, _, keys = mscl.losses(batch, ANGLES)
+    torch.testing.assert_close(keys["rgb_queue"], mscl.rgb(batch.key))
+    torch.testing.assert_close(keys["flow_queue"], mscl.flow(batch.key_flow))
+
+
+@pytest.mark.parametrize("part", ["rgb", "flow"])
+def test_the_key_of_a_clip_carries_no_trace_of_the_rest_of_its_batch(part):
+    mscl = method(EVERYTHING).train()
+    query, key, query_flow, key_flow = views()
+    _, _, keys = mscl.losses(Views(query, key, query_flow, key_flow), ANGLES)
+    other_key, other_flow = key.clone(), key_flow.clone()
+    other_key[1:], other_flow[1:] = key[1:].square(), 5 + 3 * key_flow[1:]
+    _, _, other = mscl.losses(Views(query, other_key, query_flow, other_flow), ANGLES)
+    name = f"{part}_queue"
+    torch.testing.assert_close(other[name][0], keys[name][0])
+    assert not torch.allclose(other[name][1:], keys[name][1:], atol=1e-3)
+    branch, inputs = (mscl.rgb, (key, other_key)) if part == "rgb" else (mscl.flow, (key_flow, other_flow))
+    with torch.no_grad():  # the query encoder's batch normalisation would give the rest of the batch away
+        leak = (branch(inputs[0])[0] - branch(inputs[1])[0]).abs().max()
+    assert leak > 0.01
+
+
+# the whole, by hand
+
+
+def unit(values: Tensor) -> Tensor:
+    return values / values.square().sum(dim=-1, keepdim=True).sqrt()
+
+
+def turned(flow: Tensor, angles: Tensor) -> Tensor:
+    u, v, angles = flow[:, 0], flow[:, 1], angles[:, None, None, None]
+    return torch.stack((u * angles.cos() - v * angles.sin(), u * angles.sin() + v * angles.cos()), dim=1)
+
+
+def contrast(query: Tensor, key: Tensor, queue: Tensor, ages: Tensor, config: MSCLConfig) -> Tensor:
+    """Clip-level InfoNCE, one candidate after the other."""
+    losses = []
+    for i, q in enumerate(query):
+        logits = [q @ key[i] / config.temperature]
+        logits += [config.age_decay**age * (q @ old) / config.temperature for old, age in zip(queue, ages, strict=True)]
+        if config.batch_negatives:
+            logits += [q @ key[j] / config.temperature for j in range(len(key)) if j != i]
+        losses.append(torch.stack(logits).logsumexp(dim=0) - logits[0])
+    return torch.stack(losses).mean()
+
+
+def local_contrast(rgb: Tensor, flow: Tensor, rotated: Tensor, temperature: float) -> tuple[Tensor, float]:
+    losses, hits = [], 0
+    for b in range(len(rgb)):
+        for t in range(rgb.shape[1]):
+            candidates = unit(torch.cat((flow[b], rotated[b])))
+            logits = candidates @ unit(rgb[b, t]) / temperature
+            losses.append(logits.logsumexp(dim=0) - logits[t])
+            hits += int(logits.argmax()) == t
+    return torch.stack(losses).mean(), hits / len(losses)
+
+
+@pytest.mark.parametrize("batch_negatives", [True, False])
+@pytest.mark.parametrize("model", [MODEL, ModelConfig(4, None, "rgb", 4, None, "wheel", 8)], ids=["tiny", "paper"])
+def test_the_whole_loss_of_a_tiny_batch_by_hand(batch_negatives, model):
+    c = dataclasses.replace(EVERYTHING, batch_negatives=batch_negatives)
+    mscl = method(c, model).train()
+    for seed in (5, 6):
+        mscl.enqueue(mscl.losses(views(2, 8, seed=seed), ANGLES[:2])[2])
+    mscl.update_keys(0.5)
+    batch = views(3, 8)
+    terms, facts, _ = mscl.losses(batch, ANGLES)
+
+    def rgb_embedding(branch, clips):
+        return unit(branch.projector(branch.encoder(clips)))
+
+    def flow_embedding(branch, flow):
+        return unit(branch.projector(branch.encoder(flow).mean(dim=1)))
+
+    rgb_key, flow_key = mscl.rgb_key.module, mscl.flow_key.module
+    rotated_query, rotated_key = turned(batch.query_flow, ANGLES), turned(batch.key_flow, ANGLES)
+    q_rgb, k_rgb = rgb_embedding(mscl.rgb, batch.query), rgb_embedding(rgb_key, batch.key)
+    q_flow, k_flow = flow_embedding(mscl.flow, batch.query_flow), flow_embedding(flow_key, batch.key_flow)
+    q_rotated, k_rotated = flow_embedding(mscl.flow, rotated_query), flow_embedding(flow_key, rotated_key)
+    local_rgb = mscl.pyramid(mscl.rgb.encoder.stages(batch.query))
+    local_flow, local_rotated = mscl.flow.encoder(batch.query_flow), mscl.flow.encoder(rotated_query)
+    assert local_rgb.shape == local_flow.shape == local_rotated.shape == (3, 4, 32)  # T/2 moments
+
+    rgb_queue, flow_queue = mscl.rgb_queue.keys, mscl.flow_queue.keys
+    ages = torch.tensor([2.0, 2, 1, 1, 2, 2])
+    lmcl, accuracy = local_contrast(local_rgb, local_flow, local_rotated, 0.2)
+    expected = {
+        "rgb": 0.5 * contrast(q_rgb, k_rgb, rgb_queue, ages, c),
+        "flow": 2.0 * contrast(q_flow, k_flow, flow_queue, ages, c),
+        "rgb2flow": 0.7 * contrast(q_rgb, k_flow, flow_queue, ages, c),
+        "flow2rgb": 0.7 * contrast(q_flow, k_rgb, rgb_queue, ages, c),
+        "fra_flow": 1.5 * contrast(q_rotated, k_rotated, flow_queue, ages, c),
+        "fra_rgb2flow": 1.5 * contrast(q_rgb, k_rotated, flow_queue, ages, c),
+        "fra_flow2rgb": 1.5 * contrast(q_rotated, k_rgb, rgb_queue, ages, c),
+        "lmcl": 3.0 * lmcl,
+    }
+    assert terms.keys() == expected.keys()
+    for name, term in expected.items():
+        torch.testing.assert_close(terms[name], term, rtol=1e-4, atol=1e-5, msg=name)
+    assert facts["lmcl_accuracy"].item() == pytest.approx(accuracy)
+
+
+def test_rotated_negatives_make_lmcl_harder():
+    plain = dataclasses.replace(EVERYTHING, fra_negatives=False)
+    assert method(EVERYTHING).losses(views(), ANGLES)[0]["lmcl"] > method(plain).losses(views(), ANGLES)[0]["lmcl"]
+
+
+# the draw of angles
+
+
+def test_angles_are_a_pure_draw_of_the_eight():
+    angles = draw_angles(200, torch.Generator().manual_seed(3))
+    assert angles.shape == (200,)
+    assert sorted(set(angles.tolist())) == pytest.approx(FRA_ANGLES)
+    assert min(angles) == pytest.approx(0.2 * math.pi)
+    assert torch.equal(angles, draw_angles(200, torch.Generator().manual_seed(3)))
+    assert not torch.equal(angles, draw_angles(200, torch.Generator().manual_seed(4)))

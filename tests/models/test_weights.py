@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import kinema
+from kinema.config import ModelConfig
+from kinema.errors import CheckpointError, OutputError
+from kinema.models import VideoEncoder, build_encoder, load_encoder, save_encoder
+
+MODEL = ModelConfig(width=4)
+CARD = {"model": asdict(MODEL), "method": "mscl", "clip": {"frames": 8, "size": [48, 48]}}
+
+
+@pytest.fixture
+def trained() -> VideoEncoder:
+    """An encoder whose running statistics are not those of a fresh one."""
+    torch.manual_seed(0)
+    encoder = build_encoder(MODEL).train()
+    encoder(torch.rand(4, 3, 4, 16, 16))
+    return encoder.eval()
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> Path:
+    save_encoder(trained, tmp_path / "encoder.safetensors", CARD)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", [".", "encoder.safetensors"])
+def test_an_encoder_comes_back_with_its_card(trained, run, name):
+    encoder = kinema.load_encoder(run / name)
+    clips = torch.rand(2, 3, 4, 16, 16)
+    assert torch.equal(encoder(clips), trained(clips))
+    assert encoder.card == CARD
+    assert encoder.input == "difference"
+    assert not encoder.training
+
+
+def test_the_architecture_comes_from_the_card(tmp_path):
+    model = ModelConfig(width=4, patch=None, input="rgb")
+    save_encoder(build_encoder(model), tmp_path / "other.safetensors", {"model": asdict(model)})
+    encoder = load_encoder(str(tmp_path / "other.safetensors"))
+    assert encoder.input == "rgb"
+    assert "stem.0.weight" in encoder.backbone.state_dict()
+
+
+def test_the_file_holds_the_backbone_alone_under_torchvisions_names(run):
+    names = load_file(run / "encoder.safetensors").keys()
+    assert {"layer1.0.conv1.0.weight", "layer2.0.downsample.1.running_mean"} <= names
+    assert all(name.split(".")[0] in {"stem", "layer1", "layer2", "layer3", "layer4"} for name in names)
+
+
+def message(path: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        load_encoder(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_there_is_no_file(tmp_path):
+    assert "there is no encoder at" in message(tmp_path)
+    assert "there is no encoder at" in message(tmp_path / "nothing.safetensors")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "header"])
+def test_a_damaged_file(run, damage):
+    path = run / "encoder.safetensors"
+    content = path.read_bytes()
+    damaged = {
+        "truncated": content[: len(content) // 2],
+        "empty": b"",
+        "text": b"these are no weights at all\n" * 40,
+        "header": content[:20] + b"\xff" * 50 + content[70:],
+    }[damage]
+    path.write_bytes(damaged)
+    assert "is damaged or no safetensors file" in message(path)
+
+
+def test_a_file_without_a_card(trained, tmp_path):
+    path = tmp_path / "bare.safetensors"
+    save_file(trained.backbone.state_dict(), path)
+    assert "has no card that this version of kinema understands" in message(path)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "no json",
+        "[]",
+        "{}",
+        json.dumps({"model": {"depth": 50}}),
+        json.dumps({"model": {"width": "wide"}}),
+        json.dumps({"model": {"width": -4}}),
+        json.dumps({"model": {"width": 4, "input": "infrared"}}),
+    ],
+)
+def test_a_card_that_makes_no_sense(trained, tmp_path, card):
+    path = tmp_path / "odd.safetensors"
+    save_file(trained.backbone.state_dict(), path, metadata={"card": card})
+    assert "has no card that this version of kinema understands" in message(path)
+
+
+@pytest.mark.parametrize("model", [ModelConfig(width=8), ModelConfig(width=4, patch=None)])
+def test_weights_of_another_architecture(trained, tmp_path, model):
+    path = tmp_path / "other.safetensors"
+    save_encoder(trained, path, {"model": asdict(model)})
+    words = message(path)
+    assert "holds another architecture than its card says" in words
+    assert "first layer1.0.conv1.0.weight" in words or "first stem.0.weight" in words
+
+
+def test_a_missing_or_surplus_weight(trained, tmp_path):
+    weights = trained.backbone.state_dict()
+    metadata = {"card": json.dumps(CARD)}
+    path = tmp_path / "odd.safetensors"
+    save_file({**weights, "fc.weight": torch.zeros(3, 32)}, path, metadata=metadata)
+    assert "1 weights differ, first fc.weight" in message(path)
+    save_file({n: w for n, w in weights.items() if n != "stem.conv.0.weight"}, path, metadata=metadata)
+    assert "1 weights differ, first stem.conv.0.weight" in message(path)
+
+
+def test_a_file_that_cannot_be_written(trained, tmp_path):
+    too_long = tmp_path / ("x" * 250 + ".safetensors")
+    with pytest.raises(OutputError, match="cannot write"):
+        save_encoder(trained, too_long, CARD)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        save_encoder(trained, tmp_path / "file" / "encoder.safetensors", CARD)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_interrupted_save_leaves_the_old_file(run, trained):
+    before = (run / "encoder.safetensors").read_bytes()
+    with pytest.raises(TypeError):
+        save_encoder(trained, run / "encoder.safetensors", {"model": object()})
+    assert (run / "encoder.safetensors").read_bytes() == before
+    assert len(list(run.iterdir())) == 1
