@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +16,16 @@ from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d18
 MEAN = (0.43216, 0.394666, 0.37645)
 STD = (0.22803, 0.22145, 0.216989)
 
+Input = Literal["rgb", "difference", "both"]
+
 
 class VideoEncoder(nn.Module):
     """Clips with values from 0 to 1 to features.
 
     Args:
         backbone: a network over normalised clips that exposes ``stages`` and ``features``.
-        input: what the backbone sees: normalised ``rgb`` frames, or the ``difference`` of each frame to the next.
+        input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or ``both``,
+            as six channels.
 
     Attributes:
         card: facts about a loaded encoder: the settings, data and versions it was made with.
@@ -34,10 +37,10 @@ class VideoEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: VideoResNet, input: Literal["rgb", "difference", "both"] = "rgb"):
+    def __init__(self, backbone: VideoResNet, input: Input = "rgb"):
         super().__init__()
-        if input not in ("rgb", "difference"):
-            raise ValueError(f"unknown input {input!r}: choose rgb or difference")
+        if input not in get_args(Input):
+            raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(Input))}")
         self.backbone = backbone
         self.input = input
         self.features = backbone.features
@@ -46,16 +49,22 @@ class VideoEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1, 1), persistent=False)
 
     def normalise(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape."""
-        appearance = (clips - self.mean) / self.std
+        """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape but for the channels."""
         if self.input == "rgb":
-            return appearance
+            return self._appearance(clips)
+        if self.input == "difference":
+            return self._motion(clips)
+        return torch.cat((self._appearance(clips), self._motion(clips)), dim=1)
+
+    def _appearance(self, clips: Tensor) -> Tensor:
+        return (clips - self.mean) / self.std
+
+    def _motion(self, clips: Tensor) -> Tensor:
         difference = clips[:, :, 1:] - clips[:, :, :-1]
         difference = torch.cat((difference, difference[:, :, -1:]), dim=2)
         # A clip's contrast says nothing of its motion, and compression noise of a still clip must stay small.
         spread = difference.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
-        motion = difference / (spread + 0.01)
-        return motion if self.input == "difference" else torch.cat((appearance, motion), dim=1)
+        return difference / (spread + 0.01)
 
     def stages(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name."""

@@ -41,6 +41,15 @@ def test_differences_by_hand():
     assert not seen[0, :, :, 0, 1].any()
 
 
+def test_frames_and_differences_together():
+    net = encoder("both")
+    seen = net.normalise(clips())
+    assert seen.shape == (2, 6, 4, 16, 16)
+    assert torch.equal(seen[:, :3], encoder("rgb").normalise(clips()))
+    assert torch.equal(seen[:, 3:], encoder("difference").normalise(clips()))
+    assert net(clips()).shape == (2, 32)
+
+
 def test_differences_do_not_see_a_still_picture_laid_over_the_clip():
     clip = clips() / 2
     picture = clips(1, 1, seed=1) / 2

@@ -42,11 +42,13 @@ def test_an_encoder_comes_back_with_its_card(trained, run, name):
     assert not encoder.training
 
 
-def test_the_architecture_comes_from_the_card(tmp_path):
-    model = ModelConfig(width=4, patch=None, input="rgb")
+@pytest.mark.parametrize("input", ["rgb", "difference", "both"])
+def test_the_architecture_comes_from_the_card(tmp_path, input):
+    model = ModelConfig(width=4, patch=None, input=input)
     save_encoder(build_encoder(model), tmp_path / "other.safetensors", {"model": asdict(model)})
     encoder = load_encoder(str(tmp_path / "other.safetensors"))
-    assert encoder.input == "rgb"
+    assert encoder.input == input
+    assert encoder(torch.rand(1, 3, 4, 16, 16)).shape == (1, 32)
     assert "stem.0.weight" in encoder.backbone.state_dict()
 
 
