@@ -24,8 +24,8 @@ class VideoEncoder(nn.Module):
 
     Args:
         backbone: a network over normalised clips that exposes ``stages`` and ``features``.
-        input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or ``both``,
-            as six channels.
+        input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or
+            ``both`` as six channels.
 
     Attributes:
         card: facts about a loaded encoder: the settings, data and versions it was made with.

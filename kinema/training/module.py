@@ -102,8 +102,8 @@ class PretrainModule(L.LightningModule):
         self.log("momentum", momentum, batch_size=len(batch["video"]))
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Enqueue the step's keys, now that the gradient no longer needs the queue as it was."""
+    def on_after_backward(self) -> None:
+        """Enqueue the step's keys: the gradient no longer needs the queue as it was, and no checkpoint comes before."""
         self.method.enqueue(self._keys)
 
     def _seed(self) -> int:
