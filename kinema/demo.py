@@ -51,7 +51,7 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     synthesise(out / "videos", videos, config.seed, workers=os.cpu_count() or 1)
     train = out / "videos" / "train"
     manifest = write_manifest(scan_folder(train), out / MANIFEST)
-    runs: dict[Method, Run] = {}
+    runs: dict[str, Run] = {}
     for method in TRAINED:
         _say(f"training {method}")
         runs[method] = pretrain(
@@ -59,7 +59,7 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
         )
     _say("evaluating")
     encoders = {"random": random_encoder(config.model, config.seed)}
-    encoders |= {str(name): load_encoder(run.out) for name, run in runs.items()}
+    encoders |= {name: load_encoder(run.out) for name, run in runs.items()}
     labelled = read_labels(out / "videos")
     features = extract_features(encoders, labelled["motion"].paths, config.clip, clips=CLIPS)
     measured, neighbours = compare(features, labelled)
@@ -75,8 +75,8 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     }
     _say("writing the report")
     report = write_demo_report(out / "report.html", _content(out, results, features, labelled, neighbours))
-    for method, figures in measured.items():
-        print(f"{method:7}" + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    for name, figures in measured.items():
+        print(f"{name:7}" + "  ".join(f"{figure} {value:.3f}" for figure, value in figures.items()))
     return [report, write_json(out / "results.json", results)]
 
 

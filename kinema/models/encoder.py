@@ -57,14 +57,18 @@ class VideoEncoder(nn.Module):
         return torch.cat((self._appearance(clips), self._motion(clips)), dim=1)
 
     def _appearance(self, clips: Tensor) -> Tensor:
-        return (clips - self.mean) / self.std
+        return (clips - self.mean).div_(self.std)
 
     def _motion(self, clips: Tensor) -> Tensor:
-        difference = clips[:, :, 1:] - clips[:, :, :-1]
-        difference = torch.cat((difference, difference[:, :, -1:]), dim=2)
-        # A clip's contrast says nothing of its motion, and compression noise of a still clip must stay small.
-        spread = difference.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
-        return difference / (spread + 0.01)
+        """Each frame's difference to the next, the last one twice, in units of the clip's typical difference.
+
+        A clip's contrast says nothing of its motion; the constant keeps the compression noise of a still clip small.
+        """
+        motion = torch.empty_like(clips)
+        torch.sub(clips[:, :, 1:], clips[:, :, :-1], out=motion[:, :, :-1])
+        motion[:, :, -1] = motion[:, :, -2]
+        spread = torch.linalg.vector_norm(motion.flatten(1), dim=1) / motion[0].numel() ** 0.5
+        return motion.div_((spread + 0.01).view(-1, 1, 1, 1, 1))
 
     def stages(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name."""

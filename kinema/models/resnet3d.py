@@ -1,8 +1,8 @@
 """3D residual networks with named stages.
 
 The layout and the state-dict names are those of torchvision's ``video_resnet`` (Tran et al., *A Closer Look at
-Spatiotemporal Convolutions for Action Recognition*, CVPR 2018), so that its weights load; at width 64 with 400 classes
-R3D-18 has 33,371,472 parameters. The flow encoder of MSCL is the same network with kernels that look at one moment
+Spatiotemporal Convolutions for Action Recognition*, CVPR 2018), so that its weights load; at width 64 with 400
+classes R3D-18 has 33,371,472 parameters. The flow encoder of MSCL is the same network with kernels that look at one moment
 only.
 """
 
@@ -48,29 +48,6 @@ class BasicBlock(nn.Module):
         return self.relu(self.conv2(self.conv1(x)) + shortcut)
 
 
-class PatchStem(nn.Module):
-    """Space-to-depth, then a small convolution: several times quicker on a CPU than a 7x7 convolution of few channels.
-
-    Args:
-        channels: channels of the input.
-        width: channels of the output.
-        patch: pixels that become one position, on a side.
-        kernel: frames that the convolution sees at once.
-        stride: its temporal stride.
-    """
-
-    def __init__(self, channels: int, width: int, patch: int, kernel: int, stride: int):
-        super().__init__()
-        self.unshuffle = nn.PixelUnshuffle(patch)
-        inputs = channels * patch**2
-        convolution = nn.Conv3d(inputs, width, (kernel, 3, 3), (stride, 1, 1), (kernel // 2, 1, 1), bias=False)
-        self.conv = nn.Sequential(convolution, nn.BatchNorm3d(width), nn.ReLU(inplace=True))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, T, H, W) -> (B, width, T/stride, H/patch, W/patch)."""
-        return self.conv(self.unshuffle(x.transpose(1, 2)).transpose(1, 2))
-
-
 class VideoResNet(nn.Module):
     """An 18-layer residual network over clips.
 
@@ -78,7 +55,8 @@ class VideoResNet(nn.Module):
         width: channels of the first stage; each later stage doubles them.
         channels: channels of the input: 3 for RGB or a colour wheel, 2 for flow vectors.
         convolution: the convolution of every block.
-        patch: side of the patches of a :class:`PatchStem`; None for torchvision's 7x7 convolution of stride 2.
+        patch: spatial stride of a stem whose kernel is twice as wide, several times cheaper on small frames; None for
+            torchvision's 7x7 kernel of stride 2.
         stem_kernel: frames that the stem sees at once.
         stem_stride: temporal stride of the stem.
         classes: outputs of the classification layer ``fc``; None for an encoder without one.
@@ -95,16 +73,16 @@ class VideoResNet(nn.Module):
         classes: int | None = None,
     ):
         super().__init__()
-        self.stem: nn.Module
-        if patch is not None:
-            self.stem = PatchStem(channels, width, patch, stem_kernel, stem_stride)
-        else:
-            padding = (stem_kernel // 2, 3, 3)
-            self.stem = nn.Sequential(
-                nn.Conv3d(channels, width, (stem_kernel, 7, 7), (stem_stride, 2, 2), padding, bias=False),
-                nn.BatchNorm3d(width),
-                nn.ReLU(inplace=True),
-            )
+        kernel, stride, padding = (7, 2, 3) if patch is None else (2 * patch, patch, patch // 2)
+        stem = nn.Conv3d(
+            channels,
+            width,
+            (stem_kernel, kernel, kernel),
+            (stem_stride, stride, stride),
+            (stem_kernel // 2, padding, padding),
+            bias=False,
+        )
+        self.stem = nn.Sequential(stem, nn.BatchNorm3d(width), nn.ReLU(inplace=True))
         widths = [width, 2 * width, 4 * width, 8 * width]
         inputs = width
         for name, outputs in zip(STAGES, widths, strict=True):

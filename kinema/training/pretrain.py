@@ -83,7 +83,8 @@ def pretrain(
         resume: go on where an earlier call with the same settings was stopped.
 
     Raises:
-        KinemaError: the videos, the settings, a checkpoint or the output folder are at fault, or the loss is not finite.
+        KinemaError: the videos, the settings, a checkpoint or the output folder are at fault; or the loss is not
+            finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
     if method == "moco":
