@@ -134,7 +134,7 @@ class Video:
         return self._pick(numbers, ((s, s.number or 0) for s in shown))
 
     def read(self) -> Clip:
-        """Return all frames that decode; ``warning`` says so if the file promises more."""
+        """Return all frames that decode, held in memory at once; ``warning`` says so if the file promises more."""
         times, frames = zip(*((s.time, self._convert(s.frame)) for s in self._source.frames_from(0)), strict=True)
         return Clip(np.stack(frames), np.array(times), self._source.path, self._source.shortfall(len(frames)))
 

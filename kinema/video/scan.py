@@ -15,13 +15,8 @@ from kinema.progress import track
 from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
 from kinema.video.source import Source
 
-SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        *("3g2", "3gp", "asf", "avi", "divx", "f4v", "flv", "gif", "m2ts", "m2v", "m4v", "mkv", "mov", "mp4"),
-        *("mpeg", "mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv", "y4m"),
-    )
-)
+KINDS = "3g2 3gp asf avi divx f4v flv gif m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv y4m"
+SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
 CONSTANT = 0.0015  # seconds by which steps may differ in a file of constant rate: some containers round to milliseconds
 
 
@@ -42,12 +37,14 @@ def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
     seen: set[str] = set()  # links may lead in circles
     for parent, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(parent)
-        folders.sort()
-        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
-        for name in [] if real in seen else names:
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
             if not name.startswith("."):
                 (videos if Path(name).suffix.lower() in SUFFIXES else others).append(Path(parent, name))
-        seen.add(real)
     return sorted(videos), sorted(others)
 
 
@@ -66,7 +63,7 @@ def scan_folder(folder: str | Path, *, workers: int | None = None, progress: boo
     videos, others = find_videos(root)
     if not videos:
         found = f"{len(others)} files with other suffixes" if others else "nothing"
-        raise DataError(f"{root} holds no videos, but {found}; videos end in {', '.join(sorted(SUFFIXES))}")
+        raise DataError(f"{root} holds no videos, but {found}; a video's name ends in one of: {KINDS}")
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:  # threads do: libav decodes without Python's lock
         entries: Iterable[ManifestEntry] = pool.map(lambda path: scan_file(path, root), videos)
         return list(track(entries, "Scanning", len(videos)) if progress else entries)

@@ -76,6 +76,8 @@ def test_folders_without_videos_are_refused_in_one_sentence(tmp_path: Path) -> N
         scan_folder(tmp_path)
     for name in ("a.txt", "b.md"):
         (tmp_path / name).write_text("words")
-    with pytest.raises(DataError, match="holds no videos, but 2 files with other suffixes; videos end in") as caught:
+    with pytest.raises(
+        DataError, match="holds no videos, but 2 files with other suffixes; a video's name ends in"
+    ) as caught:
         scan_folder(tmp_path)
     assert "\n" not in str(caught.value)
