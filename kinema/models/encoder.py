@@ -63,11 +63,13 @@ class VideoEncoder(nn.Module):
         """Each frame's difference to the next, the last one twice, in units of the clip's typical difference.
 
         A clip's contrast says nothing of its motion; the constant keeps the compression noise of a still clip small.
+        All is done in place, which saves most of the time; the gradient takes the unit for a constant.
         """
         motion = torch.empty_like(clips)
-        torch.sub(clips[:, :, 1:], clips[:, :, :-1], out=motion[:, :, :-1])
+        motion[:, :, :-1] = clips[:, :, 1:]
+        motion[:, :, :-1] -= clips[:, :, :-1]
         motion[:, :, -1] = motion[:, :, -2]
-        spread = torch.linalg.vector_norm(motion.flatten(1), dim=1) / motion[0].numel() ** 0.5
+        spread = torch.linalg.vector_norm(motion.detach().flatten(1), dim=1) / motion[0].numel() ** 0.5
         return motion.div_((spread + 0.01).view(-1, 1, 1, 1, 1))
 
     def stages(self, clips: Tensor) -> dict[str, Tensor]:

@@ -2,8 +2,8 @@
 
 The layout and the state-dict names are those of torchvision's ``video_resnet`` (Tran et al., *A Closer Look at
 Spatiotemporal Convolutions for Action Recognition*, CVPR 2018), so that its weights load; at width 64 with 400
-classes R3D-18 has 33,371,472 parameters. The flow encoder of MSCL is the same network with kernels that look at one moment
-only.
+classes R3D-18 has 33,371,472 parameters. The flow encoder of MSCL is the same network with kernels that look at one
+moment only.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ class VideoResNet(nn.Module):
         classes: int | None = None,
     ):
         super().__init__()
-        kernel, stride, padding = (7, 2, 3) if patch is None else (2 * patch, patch, patch // 2)
+        kernel, pace, padding = (7, 2, 3) if patch is None else (2 * patch, patch, patch // 2)
         stem = nn.Conv3d(
             channels,
             width,
             (stem_kernel, kernel, kernel),
-            (stem_stride, stride, stride),
+            (stem_stride, pace, pace),
             (stem_kernel // 2, padding, padding),
             bias=False,
         )

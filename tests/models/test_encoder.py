@@ -71,6 +71,14 @@ def test_the_noise_of_a_still_clip_stays_small():
     assert not encoder().normalise(torch.full_like(still, 0.3)).any()
 
 
+@pytest.mark.parametrize("input", ["rgb", "difference", "both"])
+def test_the_gradient_reaches_the_pixels(input):
+    """So that one can ask a trained encoder what it looks at."""
+    clip = clips().requires_grad_()
+    (gradient,) = torch.autograd.grad(encoder(input)(clip).sum(), clip)
+    assert (gradient.abs().amax(dim=(0, 1, 3, 4)) > 0).all()  # of every frame
+
+
 def test_each_clip_is_seen_by_itself():
     together = encoder()(clips())
     torch.testing.assert_close(together[1:], encoder()(clips()[1:]))

@@ -117,17 +117,12 @@ def test_pooled_features_without_a_classifier_and_scores_with_one():
     assert "fc.weight" not in encoder.state_dict()
 
 
-def test_the_patch_stem_sees_every_pixel_once():
-    stem = r3d18(width=4, patch=4).eval().stem
-    clip = torch.rand(1, 3, 3, 8, 12)
-    deep = stem.unshuffle(clip.transpose(1, 2)).transpose(1, 2)
-    assert deep.shape == (1, 48, 3, 2, 3)
-    for channel in range(3):
-        for row in range(4):
-            for column in range(4):
-                place = channel * 16 + row * 4 + column
-                assert torch.equal(deep[0, place], clip[0, channel, :, row::4, column::4])
-    assert stem(clip).shape == (1, 4, 3, 2, 3)
+def test_patches_of_the_quick_stem_overlap_and_cover_the_frame():
+    network = r3d18(width=4, patch=4).eval()
+    assert (network.stem[0].kernel_size, network.stem[0].stride) == ((3, 8, 8), (1, 4, 4))
+    clip = torch.rand(1, 3, 3, 16, 16, requires_grad=True)
+    network.stem[0](clip).abs().sum().backward()
+    assert (clip.grad != 0).all()
 
 
 def test_a_fresh_network_keeps_the_size_of_its_signal():
