@@ -29,7 +29,7 @@ def hue_matrix(turn: Tensor) -> Tensor:
 
     The turn is a rotation about the luma axis in YIQ, which keeps luma; unlike the way through HSV it is one product.
     """
-    to_yiq = turn.new_tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
+    to_yiq = turn.new_tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
     angle = 2 * math.pi * turn
     cosine, sine, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = torch.stack((one, zero, zero, zero, cosine, -sine, zero, sine, cosine), dim=1)
