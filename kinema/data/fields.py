@@ -31,15 +31,18 @@ class Grid:
         first: seconds of the first start.
         spacing: seconds between two starts.
         starts: number of starts; at least one, for a video that is just as long as a clip.
+        fps: frames per second where steps are counted in frames, so that every time is to be the middle of a frame's.
     """
 
     first: float
     spacing: float
     starts: int
+    fps: float | None = None
 
     def times(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
         """Seconds of grid positions, which may lie beyond the last start: clips extend there."""
-        return self.first + self.spacing * np.asarray(positions)
+        times = self.first + self.spacing * np.asarray(positions)
+        return times if self.fps is None else (np.floor(times * self.fps + 1e-6) + 0.5) / self.fps
 
 
 def clip_positions(clip: ClipConfig, start: int) -> np.ndarray:
@@ -75,7 +78,8 @@ class ClipReader:
         """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
         first, last = start_range(self.clip, entry, extra=self.flow.step_ratio)
         spacing = step_seconds(self.clip, entry.fps) / STARTS_PER_STEP
-        return Grid(first, spacing, int((last - first) / spacing + 1e-6) + 1)
+        fps = entry.fps if self.clip.step_frames is not None else None
+        return Grid(first, spacing, int((last - first) / spacing + 1e-6) + 1, fps)
 
     def frames(self, video: Video, entry: ManifestEntry, start: int) -> np.ndarray:
         """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``."""
