@@ -56,7 +56,11 @@ class _Scores(Dataset[Tensor | str]):
 
 
 def one_thread(_worker: int = 0) -> None:
-    """Keep a loader's process to one thread: there is one process for each core."""
+    """Keep a loader's process to one thread: there is one process for each core.
+
+    OpenCV's threads do not outlive a fork, and the new process would wait for them for ever. Whoever starts workers
+    must therefore end those of its own process before, by :func:`~kinema.flow.set_opencv_threads`.
+    """
     torch.set_num_threads(1)
     set_opencv_threads(1)
 
@@ -69,6 +73,8 @@ def sample_by_motion(
     Raises:
         VideoError: a video cannot be read.
     """
+    if workers:
+        set_opencv_threads(1)
     loader = DataLoader(
         _Scores(reader, entries, variant), batch_size=None, num_workers=workers, worker_init_fn=one_thread
     )

@@ -17,6 +17,7 @@ from kinema.data.mds import one_thread, sample_by_motion
 from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.sampler import EpochSampler
 from kinema.errors import DataError
+from kinema.flow import set_opencv_threads
 from kinema.video import ManifestEntry
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class ClipPairsModule(L.LightningDataModule):
         pairs = ClipPairs(
             self.entries, self.reader, sampling, augment, with_flow=self.config.mscl.uses_flow, kept=self.kept
         )
+        if settings.workers:
+            set_opencv_threads(1)  # see one_thread
         return DataLoader(
             pairs,
             sampler.batch_size,
