@@ -11,25 +11,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
     from kinema.methods.momentum import MomentumEncoder, cosine_momentum
-    from kinema.methods.mscl import MSCL, Views, draw_angles
+    from kinema.methods.mscl import MSCL, Draws, Views, draw
     from kinema.methods.queue import KeyQueue
 
 __all__ = [
     "MSCL",
+    "Draws",
     "KeyQueue",
     "LocalContrast",
     "MomentumEncoder",
     "Views",
     "clip_info_nce",
     "cosine_momentum",
-    "draw_angles",
+    "draw",
     "lmcl",
 ]
 
 _HOMES = {
     "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
     "momentum": ("MomentumEncoder", "cosine_momentum"),
-    "mscl": ("MSCL", "Views", "draw_angles"),
+    "mscl": ("MSCL", "Draws", "Views", "draw"),
     "queue": ("KeyQueue",),
 }
 

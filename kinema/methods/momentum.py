@@ -16,35 +16,39 @@ def cosine_momentum(step: int, steps: int, start: float) -> float:
 
 
 class MomentumEncoder(nn.Module):
-    """An exponential moving average of another module, for keys.
+    """An exponential moving average of another module's parameters, for keys.
 
-    Its batch normalisation uses the moving average of the query encoder's *running* statistics instead of those of the
-    batch (Cai et al., *Exponential Moving Average Normalization*, CVPR 2021). A key therefore carries no trace of the
-    other clips in its batch, by which a query could tell its own key; MoCo shuffles batches over devices for that,
-    which does nothing on one device.
+    A key must not carry a trace of its batch in its batch statistics, by which its query could tell it from the others.
+    MoCo shuffles the batch over devices before the keys are made (ShuffleBN); here it is shuffled over parts of the
+    batch on each device, which serves on a single one too. Moving averages of the statistics instead (EMAN) leave no
+    trace at all, but lag behind so far that short trainings fail.
 
     Args:
         module: the query encoder; it is copied.
+        parts: parts of a batch with statistics of their own.
     """
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, parts: int = 4):
         super().__init__()
-        self.module = copy.deepcopy(module).requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> MomentumEncoder:
-        """Stay in evaluation mode whatever ``mode``: the batch statistics must not be used."""
-        return super().train(False)
+        self.module = copy.deepcopy(module).requires_grad_(False)
+        self.parts = parts
 
     @torch.no_grad()
     def update(self, module: nn.Module, momentum: float) -> None:
-        """Move every parameter and buffer a share ``1 - momentum`` of the way to that of ``module``."""
-        for own, new in zip(self.module.state_dict().values(), module.state_dict().values(), strict=True):
-            if own.is_floating_point():
-                own.lerp_(new, 1.0 - momentum)
-            else:
-                own.copy_(new)
+        """Move every parameter a share ``1 - momentum`` of the way to that of ``module``."""
+        for own, new in zip(self.module.parameters(), module.parameters(), strict=True):
+            own.lerp_(new, 1.0 - momentum)
 
     @torch.no_grad()
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """The module's output, without gradient."""
-        return self.module(*inputs)
+    def forward(self, clips: Tensor, order: Tensor) -> Tensor:
+        """Keys (B, D) of clips (B, ...), without gradient.
+
+        Args:
+            clips: the batch.
+            order: a permutation (B,) by which it is shuffled; the keys come back in the order of the clips.
+        """
+        parts = max(1, min(self.parts, len(clips) // 2))  # statistics need two clips
+        shuffled = torch.cat([self.module(part) for part in clips[order].chunk(parts)])
+        keys = torch.empty_like(shuffled)
+        keys[order] = shuffled
+        return keys

@@ -33,6 +33,21 @@ class Views(NamedTuple):
     """(B, 2, T, H, W) in pixels."""
 
 
+class Draws(NamedTuple):
+    """The random choices of one batch."""
+
+    order: Tensor
+    """A permutation (B,) for the key encoders' batch statistics."""
+    angles: Tensor
+    """One of the FRA angles (B,) for each clip, in radians."""
+
+
+def draw(count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Draws:
+    """The random choices of a batch of ``count`` clips, drawn on the CPU so that every device gets the same."""
+    angles = torch.tensor(FRA_ANGLES)[torch.randint(len(FRA_ANGLES), (count,), generator=generator)]
+    return Draws(torch.randperm(count, generator=generator).to(device), angles.to(device))
+
+
 def projector(inputs: int, outputs: int) -> nn.Sequential:
     """The MLP from a clip's feature to its contrastive embedding."""
     return nn.Sequential(nn.Linear(inputs, inputs), nn.ReLU(inplace=True), nn.Linear(inputs, outputs))
@@ -96,12 +111,12 @@ class MSCL(nn.Module):
             later = {name: widths[name] for name in ("layer2", "layer3", "layer4")}
             self.pyramid = TemporalPyramid(later, self.flow.encoder.features)
 
-    def losses(self, views: Views, angles: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    def losses(self, views: Views, draws: Draws) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Every loss of one batch.
 
         Args:
             views: the batch.
-            angles: one angle (B,) in radians per clip for Flow Rotation Augmentation.
+            draws: its random choices.
 
         Returns:
             the weighted terms, whose sum is the loss; what else is worth logging; the keys to enqueue after the step,
@@ -113,7 +128,7 @@ class MSCL(nn.Module):
 
         # Section 3.1: clip-level contrast within RGB.
         stages = self.rgb.encoder.stages(views.query)
-        q_rgb, k_rgb = self.rgb.embed(stages), self.rgb_key(views.key)
+        q_rgb, k_rgb = self.rgb.embed(stages), self.rgb_key(views.key, draws.order)
         keys = {"rgb_queue": k_rgb}
         if c.rgb:
             terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue)
@@ -123,7 +138,7 @@ class MSCL(nn.Module):
         # ... within flow, and across the modalities.
         assert views.query_flow is not None and views.key_flow is not None
         local_flow = self.flow.encoder(views.query_flow)
-        q_flow, k_flow = self.flow.embed(local_flow), self.flow_key(views.key_flow)
+        q_flow, k_flow = self.flow.embed(local_flow), self.flow_key(views.key_flow, draws.order)
         keys["flow_queue"] = k_flow
         if c.flow:
             terms["flow"] = c.flow * self._contrast(q_flow, k_flow, self.flow_queue)
@@ -134,11 +149,11 @@ class MSCL(nn.Module):
         # Section 3.3: the same motion in another direction.
         local_rotated = None
         if c.fra_negatives or c.fra_clips:
-            local_rotated = self.flow.encoder(rotate_flow(views.query_flow, angles))
+            local_rotated = self.flow.encoder(rotate_flow(views.query_flow, draws.angles))
         if c.fra_clips:
             assert local_rotated is not None
             q_rotated = self.flow.embed(local_rotated)
-            k_rotated = self.flow_key(rotate_flow(views.key_flow, angles))
+            k_rotated = self.flow_key(rotate_flow(views.key_flow, draws.angles), draws.order)
             terms["fra_flow"] = c.fra_clips * self._contrast(q_rotated, k_rotated, self.flow_queue)
             terms["fra_rgb2flow"] = c.fra_clips * self._contrast(q_rgb, k_rotated, self.flow_queue)
             terms["fra_flow2rgb"] = c.fra_clips * self._contrast(q_rotated, k_rgb, self.rgb_queue)
@@ -173,9 +188,3 @@ class MSCL(nn.Module):
             queue = self.get_submodule(name)
             assert isinstance(queue, KeyQueue)
             queue.enqueue(values)
-
-
-def draw_angles(count: int, generator: torch.Generator) -> Tensor:
-    """One of the eight FRA angles for each of ``count`` clips, in radians, shape (count,)."""
-    table = torch.tensor(FRA_ANGLES)
-    return table[torch.randint(len(table), (count,), generator=generator)]

@@ -18,7 +18,7 @@ from kinema.data.pairs import Batch
 from kinema.errors import DataError, TrainingError
 from kinema.files import write_json
 from kinema.methods.momentum import cosine_momentum
-from kinema.methods.mscl import MSCL, Views, draw_angles
+from kinema.methods.mscl import MSCL, Views, draw
 
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
@@ -91,8 +91,8 @@ class PretrainModule(L.LightningModule):
         generator = torch.Generator().manual_seed(self._seed())
         momentum = cosine_momentum(self.global_step, self.steps, self.config.mscl.momentum)
         self.method.update_keys(momentum)
-        angles = draw_angles(len(batch["video"]), generator).to(self.device)
-        terms, facts, keys = self.method.losses(self._views(batch, generator), angles)
+        draws = draw(len(batch["video"]), generator, self.device)
+        terms, facts, keys = self.method.losses(self._views(batch, generator), draws)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             self._explain(batch, terms)
