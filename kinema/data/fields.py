@@ -46,8 +46,16 @@ class Grid:
 
 
 def clip_positions(clip: ClipConfig, start: int) -> np.ndarray:
-    """Grid positions (T,) of the frames, and flow fields, of the clip that starts at grid position ``start``."""
+    """Grid positions (T,) of the frames of the clip that starts at grid position ``start``."""
     return start + STARTS_PER_STEP * np.arange(clip.frames)
+
+
+def flow_positions(clip: ClipConfig, start: int) -> np.ndarray:
+    """Grid positions (T/2,) of a clip's flow fields: at every second frame.
+
+    The flow encoder of the released code has a stem of temporal kernel 1 and stride 2, so it never looks at the others.
+    """
+    return clip_positions(clip, start)[::2]
 
 
 class ClipReader:
@@ -86,16 +94,15 @@ class ClipReader:
         return video.at_times(self.grid(entry).times(clip_positions(self.clip, start)).tolist()).frames
 
     def frames_and_flow(self, video: Video, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """The frames (T, H, W, 3) uint8 and flow (T, 2, H, W) float32 of a clip; field t leads on from frame t."""
-        positions = clip_positions(self.clip, start)
+        """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s leads on from frame 2s."""
         if self.cache is None:
-            return self._estimate(video, entry, positions)
-        return self.frames(video, entry, start), self.fields(video, entry, positions)
+            return self._estimate(video, entry, clip_positions(self.clip, start), flow_positions(self.clip, start))
+        return self.frames(video, entry, start), self.fields(video, entry, flow_positions(self.clip, start))
 
     def fields(self, video: Video, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
         """Flow (N, 2, H, W) float32 at grid positions, in pixels per flow step."""
         if self.cache is None:
-            return self._estimate(video, entry, positions)[1]
+            return self._estimate(video, entry, positions, positions)[1]
         segments = {number: self._segment(video, entry, number) for number in np.unique(positions // SEGMENT)}
         return np.stack([segments[p // SEGMENT][p % SEGMENT] for p in positions])
 
@@ -110,14 +117,17 @@ class ClipReader:
             step=self.flow.step_ratio,
             segment=int(number),
         )
-        return self.cache.get_or_compute(key, lambda: self._estimate(video, entry, positions)[1])
+        return self.cache.get_or_compute(key, lambda: self._estimate(video, entry, positions, positions)[1])
 
-    def _estimate(self, video: Video, entry: ManifestEntry, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Frames at grid positions and the flow from each to where things are a flow step later."""
+    def _estimate(
+        self, video: Video, entry: ManifestEntry, shown: np.ndarray, positions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Frames at grid positions ``shown``, and flow from ``positions`` to where things are a flow step later."""
         grid = self.grid(entry)
         begin = grid.times(positions)
         end = begin + grid.spacing * STARTS_PER_STEP * self.flow.step_ratio
-        times, place = np.unique(np.round(np.concatenate((begin, end)), 6), return_inverse=True)
-        frames = video.at_times(times.tolist()).frames
-        first, second = frames[place[: len(begin)]], frames[place[len(begin) :]]
-        return first, self.estimator.pairs(first, second)
+        asked = np.round(np.concatenate((grid.times(shown), begin, end)), 6)
+        times, place = np.unique(asked, return_inverse=True)
+        frames = video.at_times(times.tolist()).frames[place]
+        first, second = frames[len(shown) : -len(end)], frames[-len(end) :]
+        return frames[: len(shown)], self.estimator.pairs(first, second)

@@ -29,7 +29,7 @@ class Batch(TypedDict, total=False):
     key: Tensor
     """(B, 3, T, H, W) uint8."""
     query_flow: Tensor
-    """(B, 2, T, H, W) float16, pixels per flow step; present if asked for."""
+    """(B, 2, T/2, H, W) float16, pixels per flow step, of every second frame; present if asked for."""
     key_flow: Tensor
     """As ``query_flow``, for the key."""
     error: str
@@ -104,7 +104,7 @@ class ClipPairs(Dataset[Batch]):
     def _cut(
         self, frames: np.ndarray, flow: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor | None]:
-        """(T, H, W, 3) and (T, 2, H, W) to (3, T, h, w) uint8 and (2, T, h, w) float16, by one random crop and flip."""
+        """(T, H, W, 3) and (S, 2, H, W) to (3, T, h, w) uint8 and (2, S, h, w) float16, by one random crop and flip."""
         size = self.reader.clip.size
         box = random_box(frames.shape[1:3], size, self.augment, rng)[None]
         flip = torch.tensor([rng.random() < self.augment.flip])

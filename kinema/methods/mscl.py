@@ -28,9 +28,9 @@ class Views(NamedTuple):
     key: Tensor
     """RGB (B, 3, T, H, W) from 0 to 1."""
     query_flow: Tensor | None = None
-    """(B, 2, T, H, W) in pixels."""
+    """(B, 2, T/2, H, W) in pixels, of every second frame."""
     key_flow: Tensor | None = None
-    """(B, 2, T, H, W) in pixels."""
+    """(B, 2, T/2, H, W) in pixels, of every second frame."""
 
 
 class Draws(NamedTuple):
@@ -79,11 +79,11 @@ class FlowBranch(nn.Module):
         self.projector = projector(encoder.features, embedding)
 
     def forward(self, flow: Tensor) -> Tensor:
-        """(B, 2, T, H, W) -> embeddings (B, D) of unit length."""
+        """(B, 2, S, H, W) -> embeddings (B, D) of unit length."""
         return self.embed(self.encoder(flow))
 
     def embed(self, local: Tensor) -> Tensor:
-        """Local features (B, T/2, C) -> embeddings (B, D) of unit length."""
+        """Local features (B, S, C) -> embeddings (B, D) of unit length."""
         return F.normalize(self.projector(local.mean(dim=1)).float(), dim=1)
 
 

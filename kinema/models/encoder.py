@@ -85,7 +85,7 @@ class FlowEncoder(nn.Module):
     """Optical flow to features, one per two fields.
 
     Args:
-        backbone: a network over flow, of temporal stride 2.
+        backbone: a network over flow that sees one field at a time.
         input: ``vectors`` divides each clip by its own robust largest magnitude, so that speeding up inside a clip
             stays visible; ``wheel`` draws each field, divided by its largest magnitude, on the Middlebury colour wheel.
     """
@@ -97,7 +97,7 @@ class FlowEncoder(nn.Module):
         self.features = backbone.features
 
     def forward(self, flow: Tensor) -> Tensor:
-        """(B, 2, T, H, W) in pixels -> local features (B, T/2, features); their mean is the clip's feature."""
+        """(B, 2, S, H, W) in pixels -> local features (B, S, features); their mean is the clip's feature."""
         shown = scale_flow(flow) if self.input == "vectors" else flow_to_wheel(flow)
         return self.backbone.stages(shown)["layer4"].mean(dim=(3, 4)).transpose(1, 2)
 

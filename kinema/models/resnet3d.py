@@ -58,7 +58,6 @@ class VideoResNet(nn.Module):
         patch: spatial stride of a stem whose kernel is twice as wide, several times cheaper on small frames; None for
             torchvision's 7x7 kernel of stride 2.
         stem_kernel: frames that the stem sees at once.
-        stem_stride: temporal stride of the stem.
         classes: outputs of the classification layer ``fc``; None for an encoder without one.
     """
 
@@ -69,7 +68,6 @@ class VideoResNet(nn.Module):
         convolution: Convolution = conv3x3x3,
         patch: int | None = None,
         stem_kernel: int = 3,
-        stem_stride: int = 1,
         classes: int | None = None,
     ):
         super().__init__()
@@ -78,7 +76,7 @@ class VideoResNet(nn.Module):
             channels,
             width,
             (stem_kernel, kernel, kernel),
-            (stem_stride, pace, pace),
+            (1, pace, pace),
             (stem_kernel // 2, padding, padding),
             bias=False,
         )
@@ -121,5 +119,5 @@ def r3d18(width: int = 64, patch: int | None = None, channels: int = 3, classes:
 
 
 def flow_resnet18(width: int = 16, channels: int = 3, patch: int | None = None) -> VideoResNet:
-    """The flow encoder of MSCL: 1x3x3 kernels only and a stem of temporal stride 2, so T fields give T/2 time steps."""
-    return VideoResNet(width, channels, conv1x3x3, patch, stem_kernel=1, stem_stride=2)
+    """The flow encoder of MSCL: kernels that see one field each, so S fields give S time steps."""
+    return VideoResNet(width, channels, conv1x3x3, patch, stem_kernel=1)

@@ -156,8 +156,6 @@ def check(config: PretrainConfig) -> None:
         "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
         "augment.aspect must be at least 1": config.augment.aspect >= 1,
         "trainer.stop_after must be at least 1": trainer.stop_after is None or trainer.stop_after >= 1,
-        "clip.size must divide by model.patch": config.model.patch is None
-        or all(side % config.model.patch == 0 for side in clip.size),
     }
     for problem, fine in checks.items():
         if not fine:
