@@ -48,7 +48,7 @@ class MomentumEncoder(nn.Module):
             order: a permutation (B,) by which it is shuffled; the keys come back in the order of the clips.
         """
         parts = max(1, min(self.parts, len(clips) // 2))  # statistics need two clips
-        shuffled = torch.cat([self.module(part) for part in clips[order].chunk(parts)])
+        shuffled = torch.cat([self.module(part) for part in clips[order].tensor_split(parts)])
         keys = torch.empty_like(shuffled)
         keys[order] = shuffled
         return keys

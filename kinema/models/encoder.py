@@ -82,7 +82,7 @@ class VideoEncoder(nn.Module):
 
 
 class FlowEncoder(nn.Module):
-    """Optical flow to features, one per two fields.
+    """Optical flow to features, one per field.
 
     Args:
         backbone: a network over flow that sees one field at a time.

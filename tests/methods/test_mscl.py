@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kinema.config import ModelConfig, MSCLConfig
 from kinema.flow import FRA_ANGLES
-from kinema.methods import MSCL, Views, draw_angles
+from kinema.methods import MSCL, Draws, Views, draw
 
 MODEL = ModelConfig(width=4, flow_width=4, embedding=8)
 NOTHING = MSCLConfig(rgb=0, flow=0, cross=0, lmcl=0, fra_clips=0, fra_negatives=False, queue=6)
@@ -26,7 +26,7 @@ EVERYTHING = MSCLConfig(
     age_decay=0.9,
 )
 CROSS_TERMS, FRA_TERMS = {"rgb2flow", "flow2rgb"}, {"fra_flow", "fra_rgb2flow", "fra_flow2rgb"}
-ANGLES = torch.tensor([0.5, 2.0, 4.0])
+DRAWS = Draws(torch.tensor([2, 0, 1]), torch.tensor([0.5, 2.0, 4.0]))
 
 
 def method(config: MSCLConfig, model: ModelConfig = MODEL) -> MSCL:
@@ -37,7 +37,7 @@ def method(config: MSCLConfig, model: ModelConfig = MODEL) -> MSCL:
 def views(clips: int = 3, frames: int = 4, size: int = 16, seed: int = 1) -> Views:
     generator = torch.Generator().manual_seed(seed)
     rgb = [torch.rand(clips, 3, frames, size, size, generator=generator) for _ in range(2)]
-    flow = [2 * torch.randn(clips, 2, frames, size, size, generator=generator) for _ in range(2)]
+    flow = [2 * torch.randn(clips, 2, frames // 2, size, size, generator=generator) for _ in range(2)]
     return Views(*rgb, *flow)
 
 
@@ -78,7 +78,7 @@ def test_every_part_is_a_switch(switches, terms):
     assert config.uses_flow == (terms != {"rgb"})
     assert hasattr(mscl, "flow") == hasattr(mscl, "flow_key") == hasattr(mscl, "flow_queue") == config.uses_flow
     assert hasattr(mscl, "pyramid") == ("lmcl" in terms)
-    found, facts, keys = mscl.losses(views(), ANGLES)
+    found, facts, keys = mscl.losses(views(), DRAWS)
     assert set(found) == terms
     assert set(facts) == ({"lmcl_accuracy"} if "lmcl" in terms else set())
     assert set(keys) == ({"rgb_queue", "flow_queue"} if config.uses_flow else {"rgb_queue"})
@@ -86,9 +86,9 @@ def test_every_part_is_a_switch(switches, terms):
 
 
 def test_weights_multiply_their_terms():
-    base, _, _ = method(EVERYTHING).losses(views(), ANGLES)
+    base, _, _ = method(EVERYTHING).losses(views(), DRAWS)
     doubled = dataclasses.replace(EVERYTHING, rgb=1.0, flow=4.0, cross=1.4, lmcl=6.0, fra_clips=3.0)
-    found, _, _ = method(doubled).losses(views(), ANGLES)
+    found, _, _ = method(doubled).losses(views(), DRAWS)
     for name, term in base.items():
         torch.testing.assert_close(found[name], 2 * term)
 
@@ -97,8 +97,8 @@ def test_rgb_only_is_the_rgb_loss_of_the_whole_method():
     whole, moco = method(EVERYTHING), method(EVERYTHING.rgb_only())
     assert not EVERYTHING.rgb_only().uses_flow
     moco.load_state_dict({name: whole.state_dict()[name] for name in moco.state_dict()})
-    expected, _, _ = whole.losses(views(), ANGLES)
-    found, _, keys = moco.losses(views()._replace(query_flow=None, key_flow=None), ANGLES)
+    expected, _, _ = whole.losses(views(), DRAWS)
+    found, _, keys = moco.losses(views()._replace(query_flow=None, key_flow=None), DRAWS)
     assert set(found) == {"rgb"}
     torch.testing.assert_close(found["rgb"], expected["rgb"] / EVERYTHING.rgb)
     assert set(keys) == {"rgb_queue"}
@@ -124,7 +124,7 @@ def test_the_same_seed_gives_moco_and_mscl_the_same_rgb_branch():
 )
 def test_the_gradient_reaches_the_encoders_that_it_should(switches, rgb_encoder, flow_encoder):
     mscl = method(dataclasses.replace(NOTHING, **switches))
-    terms, facts, keys = mscl.losses(views(), ANGLES)
+    terms, facts, keys = mscl.losses(views(), DRAWS)
     total(terms).backward()
     assert trained(mscl.rgb)["encoder"] == rgb_encoder
     assert trained(mscl)["rgb_key"] is False
@@ -136,7 +136,7 @@ def test_the_gradient_reaches_the_encoders_that_it_should(switches, rgb_encoder,
 
 def test_lmcl_trains_encoders_and_pyramid_but_no_projector():
     mscl = method(dataclasses.replace(NOTHING, lmcl=1.0))
-    total(mscl.losses(views(), ANGLES)[0]).backward()
+    total(mscl.losses(views(), DRAWS)[0]).backward()
     assert trained(mscl.rgb) == {"encoder": True, "projector": False}
     assert trained(mscl.flow) == {"encoder": True, "projector": False}
     assert trained(mscl)["pyramid"] is True
@@ -146,7 +146,7 @@ def test_lmcl_trains_encoders_and_pyramid_but_no_projector():
 
 def test_the_whole_loss_trains_every_parameter():
     mscl = method(EVERYTHING)
-    total(mscl.losses(views(), ANGLES)[0]).backward()
+    total(mscl.losses(views(), DRAWS)[0]).backward()
     lazy = [name for name, p in mscl.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert not lazy  # training on several devices would wait for them
 
@@ -157,11 +157,11 @@ def test_the_whole_loss_trains_every_parameter():
 def test_keys_are_of_unit_length_and_not_those_of_rotated_flow():
     mscl = method(EVERYTHING)
     batch = views()
-    _, _, keys = mscl.losses(batch, ANGLES)
+    _, _, keys = mscl.losses(batch, DRAWS)
     for name, inputs in (("rgb", batch.key), ("flow", batch.key_flow)):
-        torch.testing.assert_close(keys[f"{name}_queue"], mscl.get_submodule(f"{name}_key")(inputs))
+        torch.testing.assert_close(keys[f"{name}_queue"], mscl.get_submodule(f"{name}_key")(inputs, DRAWS.order))
         torch.testing.assert_close(keys[f"{name}_queue"].norm(dim=1), torch.ones(3))
-    same_keys = mscl.losses(batch, ANGLES + 1)[2]
+    same_keys = mscl.losses(batch, DRAWS._replace(angles=DRAWS.angles + 1))[2]
     assert all(torch.equal(keys[name], same_keys[name]) for name in keys)
     before = {name: mscl.get_submodule(name).keys.clone() for name in keys}
     mscl.enqueue(keys)
@@ -174,7 +174,7 @@ def test_keys_are_of_unit_length_and_not_those_of_rotated_flow():
 def test_the_losses_leave_the_queues_alone_so_that_the_gradient_can_be_taken():
     mscl = method(EVERYTHING)
     before = {name: value.clone() for name, value in mscl.state_dict().items() if "queue" in name}
-    terms, _, keys = mscl.losses(views(), ANGLES)
+    terms, _, keys = mscl.losses(views(), DRAWS)
     assert all(torch.equal(value, mscl.state_dict()[name]) for name, value in before.items())
     total(terms).backward()
     mscl.enqueue(keys)
@@ -185,29 +185,29 @@ def test_momentum_encoders_follow_the_query_encoders():
     with torch.no_grad():
         for parameter in (*mscl.rgb.parameters(), *mscl.flow.parameters()):
             parameter.add_(1)
-    batch = views()
+    batch = views()  # of three clips, too few for parts of their own: the query encoders see the same company
+    before = mscl.losses(batch, DRAWS)[2]
     mscl.update_keys(0.0)
-    mscl.eval()
-    _, _, keys = mscl.losses(batch, ANGLES)
+    _, _, keys = mscl.losses(batch, DRAWS)
+    assert not any(torch.allclose(keys[name], before[name], atol=1e-3) for name in keys)
     torch.testing.assert_close(keys["rgb_queue"], mscl.rgb(batch.key))
     torch.testing.assert_close(keys["flow_queue"], mscl.flow(batch.key_flow))
 
 
 @pytest.mark.parametrize("part", ["rgb", "flow"])
-def test_the_key_of_a_clip_carries_no_trace_of_the_rest_of_its_batch(part):
+def test_the_key_of_a_clip_carries_no_trace_of_the_other_parts_of_its_batch(part):
     mscl = method(EVERYTHING).train()
-    query, key, query_flow, key_flow = views()
-    _, _, keys = mscl.losses(Views(query, key, query_flow, key_flow), ANGLES)
+    draws = Draws(torch.tensor([5, 1, 7, 0, 2, 4, 3, 6]), torch.zeros(8))  # in parts of two: the first with the last
+    query, key, query_flow, key_flow = views(8)
+    _, _, keys = mscl.losses(Views(query, key, query_flow, key_flow), draws)
     other_key, other_flow = key.clone(), key_flow.clone()
-    other_key[1:], other_flow[1:] = key[1:].square(), 5 + 3 * key_flow[1:]
-    _, _, other = mscl.losses(Views(query, other_key, query_flow, other_flow), ANGLES)
+    other_key[1:7], other_flow[1:7] = key[1:7].square(), 5 + 3 * key_flow[1:7]
+    _, _, other = mscl.losses(Views(query, other_key, query_flow, other_flow), draws)
     name = f"{part}_queue"
-    torch.testing.assert_close(other[name][0], keys[name][0])
-    assert not torch.allclose(other[name][1:], keys[name][1:], atol=1e-3)
-    branch, inputs = (mscl.rgb, (key, other_key)) if part == "rgb" else (mscl.flow, (key_flow, other_flow))
-    with torch.no_grad():  # the query encoder's batch normalisation would give the rest of the batch away
-        leak = (branch(inputs[0])[0] - branch(inputs[1])[0]).abs().max()
-    assert leak > 0.01
+    torch.testing.assert_close(other[name][[0, 7]], keys[name][[0, 7]])
+    assert not torch.allclose(other[name][1:7], keys[name][1:7], atol=1e-3)
+    again = mscl.losses(Views(query, other_key, query_flow, other_flow), draws._replace(order=torch.arange(8)))[2]
+    assert (again[name][0] - keys[name][0]).abs().max() > 1e-3  # in the company of a changed clip
 
 
 # the whole, by hand
@@ -251,10 +251,10 @@ def test_the_whole_loss_of_a_tiny_batch_by_hand(batch_negatives, model):
     c = dataclasses.replace(EVERYTHING, batch_negatives=batch_negatives)
     mscl = method(c, model).train()
     for seed in (5, 6):
-        mscl.enqueue(mscl.losses(views(2, 8, seed=seed), ANGLES[:2])[2])
+        mscl.enqueue(mscl.losses(views(2, 8, seed=seed), Draws(torch.arange(2), DRAWS.angles[:2]))[2])
     mscl.update_keys(0.5)
     batch = views(3, 8)
-    terms, facts, _ = mscl.losses(batch, ANGLES)
+    terms, facts, _ = mscl.losses(batch, DRAWS)
 
     def rgb_embedding(branch, clips):
         return unit(branch.projector(branch.encoder(clips)))
@@ -263,7 +263,7 @@ def test_the_whole_loss_of_a_tiny_batch_by_hand(batch_negatives, model):
         return unit(branch.projector(branch.encoder(flow).mean(dim=1)))
 
     rgb_key, flow_key = mscl.rgb_key.module, mscl.flow_key.module
-    rotated_query, rotated_key = turned(batch.query_flow, ANGLES), turned(batch.key_flow, ANGLES)
+    rotated_query, rotated_key = turned(batch.query_flow, DRAWS.angles), turned(batch.key_flow, DRAWS.angles)
     q_rgb, k_rgb = rgb_embedding(mscl.rgb, batch.query), rgb_embedding(rgb_key, batch.key)
     q_flow, k_flow = flow_embedding(mscl.flow, batch.query_flow), flow_embedding(flow_key, batch.key_flow)
     q_rotated, k_rotated = flow_embedding(mscl.flow, rotated_query), flow_embedding(flow_key, rotated_key)
@@ -292,16 +292,18 @@ def test_the_whole_loss_of_a_tiny_batch_by_hand(batch_negatives, model):
 
 def test_rotated_negatives_make_lmcl_harder():
     plain = dataclasses.replace(EVERYTHING, fra_negatives=False)
-    assert method(EVERYTHING).losses(views(), ANGLES)[0]["lmcl"] > method(plain).losses(views(), ANGLES)[0]["lmcl"]
+    assert method(EVERYTHING).losses(views(), DRAWS)[0]["lmcl"] > method(plain).losses(views(), DRAWS)[0]["lmcl"]
 
 
-# the draw of angles
+# the draws
 
 
-def test_angles_are_a_pure_draw_of_the_eight():
-    angles = draw_angles(200, torch.Generator().manual_seed(3))
+def test_draws_are_pure_permutations_and_angles_of_the_eight():
+    order, angles = draw(200, torch.Generator().manual_seed(3))
+    assert sorted(order.tolist()) == list(range(200))
     assert angles.shape == (200,)
     assert sorted(set(angles.tolist())) == pytest.approx(FRA_ANGLES)
     assert min(angles) == pytest.approx(0.2 * math.pi)
-    assert torch.equal(angles, draw_angles(200, torch.Generator().manual_seed(3)))
-    assert not torch.equal(angles, draw_angles(200, torch.Generator().manual_seed(4)))
+    again, other = (draw(200, torch.Generator().manual_seed(seed)) for seed in (3, 4))
+    assert torch.equal(order, again.order) and torch.equal(angles, again.angles)
+    assert not torch.equal(order, other.order) and not torch.equal(angles, other.angles)

@@ -101,7 +101,7 @@ def test_the_feature_is_the_mean_of_the_last_stage():
 def test_local_flow_features(input):
     torch.manual_seed(0)
     net = build_flow_encoder(ModelConfig(flow_width=4, flow_input=input)).eval()
-    flow = 3 * torch.randn(2, 2, 8, 16, 16)
+    flow = 3 * torch.randn(2, 2, 4, 16, 16)
     assert net(flow).shape == (2, 4, 32)
     assert net.features == 32
     torch.testing.assert_close(net(flow)[1:], net(flow[1:]))
@@ -126,12 +126,12 @@ def test_only_vectors_show_that_a_clip_speeds_up():
 def test_a_local_feature_knows_its_own_moment_alone(input):
     torch.manual_seed(0)
     net = FlowEncoder(flow_resnet18(4, 2 if input == "vectors" else 3, patch=4), input).eval()
-    flow = torch.randn(1, 2, 8, 16, 16)
+    flow = torch.randn(1, 2, 4, 16, 16)
     flow[:, 0, :, ::2, ::8] = 9.0  # the same long vectors in every field fix the scale, whatever the others do
     before = net(flow)
     for moment in range(4):
         changed = flow.clone()
-        changed[:, :, 2 * moment : 2 * moment + 2, 1::2] += 1.0
+        changed[:, :, moment, 1::2] += 1.0
         differs = (net(changed) - before).abs().amax(dim=(0, 2)) > 1e-4
         assert differs.tolist() == [step == moment for step in range(4)]
 

@@ -139,26 +139,24 @@ def test_flow_encoder_of_the_paper():
     kernels = {name: m.kernel_size for name, m in network.named_modules() if isinstance(m, nn.Conv3d)}
     assert kernels.pop("stem.0") == (1, 7, 7)
     assert all(kernel == ((1, 1, 1) if "downsample" in name else (1, 3, 3)) for name, kernel in kernels.items())
-    assert network.stem[0].stride == (2, 2, 2)
+    assert network.stem[0].stride == (1, 2, 2)
     assert list(network.stage_widths.values()) == [16, 32, 64, 128]
     assert network.features == 128
 
 
 @pytest.mark.parametrize("patch", [None, 4])
-def test_t_fields_give_half_as_many_moments(patch):
+def test_every_field_gives_a_moment(patch):
     network = flow_resnet18(width=4, channels=2, patch=patch).eval()
-    for name, stage in network.stages(torch.randn(1, 2, 8, 32, 32)).items():
-        assert stage.shape[2] == 4, name
+    for name, stage in network.stages(torch.randn(1, 2, 5, 32, 32)).items():
+        assert stage.shape[2] == 5, name
 
 
 @pytest.mark.parametrize("patch", [None, 4])
-def test_a_moments_flow_feature_sees_its_own_two_fields_alone(patch):
+def test_a_moments_flow_feature_sees_its_own_field_alone(patch):
     torch.manual_seed(0)
     network = flow_resnet18(width=4, channels=2, patch=patch).eval()
-    flow = torch.randn(1, 2, 8, 16, 16, requires_grad=True)
+    flow = torch.randn(1, 2, 4, 16, 16, requires_grad=True)
     moments = network.stages(flow)["layer4"].mean(dim=(1, 3, 4))[0]
     for moment, feature in enumerate(moments):
         (gradient,) = torch.autograd.grad(feature, flow, retain_graph=True)
-        seen = gradient.abs().sum(dim=(0, 1, 3, 4)).nonzero().flatten().tolist()
-        assert seen
-        assert set(seen) <= {2 * moment, 2 * moment + 1}
+        assert gradient.abs().sum(dim=(0, 1, 3, 4)).nonzero().flatten().tolist() == [moment]
