@@ -106,16 +106,21 @@ class ClipReader:
         segments = {number: self._segment(video, entry, number) for number in np.unique(positions // SEGMENT)}
         return np.stack([segments[p // SEGMENT][p % SEGMENT] for p in positions])
 
+    def _flow_seconds(self, grid: Grid) -> float:
+        """Seconds between the two frames of a flow field."""
+        return grid.spacing * STARTS_PER_STEP * self.flow.step_ratio
+
     def _segment(self, video: Video, entry: ManifestEntry, number: int) -> np.ndarray:
         assert self.cache is not None
-        end = self.grid(entry).starts + STARTS_PER_STEP * (self.clip.frames - 1)
+        grid = self.grid(entry)
+        end = grid.starts + STARTS_PER_STEP * (self.clip.frames - 1)
         positions = np.arange(number * SEGMENT, min((number + 1) * SEGMENT, end))
         key = flow_key(
             video=video_fingerprint(self.folder / entry.path, self.folder),
             estimator=self.estimator,
             view=self.clip,
-            step=self.flow.step_ratio,
-            segment=int(number),
+            step=round(self._flow_seconds(grid), 6),
+            segment=np.round(grid.times(positions), 6).tolist(),
         )
         return self.cache.get_or_compute(key, lambda: self._estimate(video, entry, positions, positions)[1])
 
@@ -125,7 +130,7 @@ class ClipReader:
         """Frames at grid positions ``shown``, and flow from ``positions`` to where things are a flow step later."""
         grid = self.grid(entry)
         begin = grid.times(positions)
-        end = begin + grid.spacing * STARTS_PER_STEP * self.flow.step_ratio
+        end = begin + self._flow_seconds(grid)
         asked = np.round(np.concatenate((grid.times(shown), begin, end)), 6)
         times, place = np.unique(asked, return_inverse=True)
         frames = video.at_times(times.tolist()).frames[place]

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from kinema.data.fields import STARTS_PER_STEP, ClipReader, clip_positions
+from kinema.data.loader import make_loader
 from kinema.errors import VideoError
-from kinema.flow import clip_scores, kept_starts, motion_differential, set_opencv_threads
+from kinema.flow import clip_scores, kept_starts, motion_differential
 from kinema.flow.differential import Variant
 from kinema.progress import track
 from kinema.video import ManifestEntry
@@ -55,16 +56,6 @@ class _Scores(Dataset[Tensor | str]):
             return error.reason
 
 
-def one_thread(_worker: int = 0) -> None:
-    """Keep a loader's process to one thread: there is one process for each core.
-
-    OpenCV's threads do not outlive a fork, and the new process would wait for them for ever. Whoever starts workers
-    must therefore end those of its own process before, by :func:`~kinema.flow.set_opencv_threads`.
-    """
-    torch.set_num_threads(1)
-    set_opencv_threads(1)
-
-
 def sample_by_motion(
     reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant, workers: int = 0
 ) -> list[Tensor]:
@@ -73,11 +64,7 @@ def sample_by_motion(
     Raises:
         VideoError: a video cannot be read.
     """
-    if workers:
-        set_opencv_threads(1)
-    loader = DataLoader(
-        _Scores(reader, entries, variant), batch_size=None, num_workers=workers, worker_init_fn=one_thread
-    )
+    loader = make_loader(_Scores(reader, entries, variant), workers, batch_size=None)
     kept = []
     for entry, scores in zip(entries, track(loader, "looking for motion", len(entries)), strict=True):
         if isinstance(scores, str):

@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader
 
 from kinema.config import PretrainConfig
 from kinema.data.fields import ClipReader
-from kinema.data.mds import one_thread, sample_by_motion
+from kinema.data.loader import make_loader
+from kinema.data.mds import sample_by_motion
 from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.sampler import EpochSampler
 from kinema.errors import DataError
-from kinema.flow import set_opencv_threads
 from kinema.video import ManifestEntry
 
 logger = logging.getLogger(__name__)
@@ -50,12 +50,17 @@ class ClipPairsModule(L.LightningDataModule):
         return [str(self.reader.folder / self.entries[index].path) for index in videos.tolist()]
 
     def batch_size(self, processes: int) -> int:
-        """Clip pairs per process and step: as configured, or fewer where the folder holds fewer."""
+        """Clip pairs per process and step: as configured, or fewer, but at least 2, where the folder holds fewer."""
         draws = len(self.entries) * self.config.sampling.clips_per_video
-        return max(1, min(self.config.trainer.batch_size, draws // processes))
+        return max(2, min(self.config.trainer.batch_size, draws // processes))
 
     def setup(self, stage: str) -> None:
-        """Plan the epochs, and look for the clips with motion if Motion Differential Sampling is on."""
+        """Plan the epochs, and look for the clips with motion if Motion Differential Sampling is on.
+
+        Raises:
+            DataError: there are too few videos for so many processes.
+            VideoError: a video cannot be read.
+        """
         trainer, config = self.trainer, self.config
         assert trainer is not None
         batch_size = self.batch_size(trainer.world_size)
@@ -82,16 +87,13 @@ class ClipPairsModule(L.LightningDataModule):
         pairs = ClipPairs(
             self.entries, self.reader, sampling, augment, with_flow=self.config.mscl.uses_flow, kept=self.kept
         )
-        if settings.workers:
-            set_opencv_threads(1)  # see one_thread
-        return DataLoader(
+        return make_loader(
             pairs,
-            sampler.batch_size,
+            settings.workers,
+            batch_size=sampler.batch_size,
             sampler=sampler,
             drop_last=True,
-            num_workers=settings.workers,
             collate_fn=collate,
-            worker_init_fn=one_thread,
             persistent_workers=settings.workers > 0,
             prefetch_factor=4 if settings.workers else None,
             pin_memory=torch.cuda.is_available(),

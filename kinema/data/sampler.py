@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
+from kinema.errors import DataError
+
 
 class Draw(NamedTuple):
     """One training example to be made."""
@@ -28,6 +30,9 @@ class EpochSampler(Sampler[Draw]):
         seed: the run's seed.
         rank: this process, from 0.
         processes: number of processes.
+
+    Raises:
+        DataError: an epoch has not even one batch for each process.
     """
 
     def __init__(
@@ -40,6 +45,11 @@ class EpochSampler(Sampler[Draw]):
         self.rank = rank
         self.processes = processes
         self.step = 0
+        if self.steps < 1:
+            raise DataError(
+                f"an epoch of {videos * clips_per_video} clips is too short for {processes} processes with batches of "
+                f"{batch_size}; add videos, raise sampling.clips_per_video or lower trainer.devices"
+            )
 
     @property
     def steps(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import logging
+import io
 import signal
 import sys
 import time
@@ -15,8 +15,7 @@ import lightning as L
 from lightning.pytorch.loggers import CSVLogger
 
 from kinema.errors import TrainingError
-
-logger = logging.getLogger(__name__)
+from kinema.files import atomic_path
 
 CHECKPOINT = "last.ckpt"
 METRICS = "metrics.csv"
@@ -42,7 +41,7 @@ class Checkpoints(L.Callback):
         self.path = path
         self.minutes = minutes
         self._last = time.monotonic()
-        self._asked = False
+        self._asked = self._stopping = False
         self._handlers: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -55,6 +54,13 @@ class Checkpoints(L.Callback):
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Give the signals back."""
+        self._release()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Give the signals back: there is no teardown after an error."""
+        self._release()
+
+    def _release(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
@@ -68,16 +74,21 @@ class Checkpoints(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save if it is time to, or if asked to stop.
+        """Save if it is time to, or if asked to stop."""
+        due = time.monotonic() - self._last > 60 * self.minutes
+        self._stopping = trainer.strategy.reduce_boolean_decision(self._asked, all=False)
+        if self._stopping or trainer.strategy.reduce_boolean_decision(due, all=False):
+            self._save(trainer)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop if asked to: only now are the last step's metrics logged.
 
         Raises:
             Stopped: asked to stop.
         """
-        asked = trainer.strategy.reduce_boolean_decision(self._asked, all=False)
-        due = time.monotonic() - self._last > 60 * self.minutes
-        if asked or trainer.strategy.reduce_boolean_decision(due, all=False):
-            self._save(trainer)
-        if asked:
+        if self._stopping:
             raise Stopped(f"stopped at step {trainer.global_step}; {self.path} is kept: go on with --resume")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -85,9 +96,11 @@ class Checkpoints(L.Callback):
         self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
-        trainer.save_checkpoint(self.path)
-        for log in trainer.loggers:
-            log.save()
+        if trainer.is_global_zero:
+            with atomic_path(self.path) as temporary:  # Lightning's own temporary file may be on another disk
+                trainer.save_checkpoint(temporary)
+        else:
+            trainer.save_checkpoint(self.path)  # takes part, but writes nothing
         self._last = time.monotonic()
 
 
@@ -169,14 +182,11 @@ class MetricsLogger(CSVLogger):
     """
 
     def __init__(self, folder: Path, step: int):
-        super().__init__(folder, name="", version="", flush_logs_every_n_steps=50)
+        super().__init__(folder, name="", version="", flush_logs_every_n_steps=1)
         path = folder / METRICS
-        rows = []
-        if path.is_file():
-            with path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) < step]
-            path.unlink()
-        self._earlier = rows
+        text = path.read_text() if step and path.is_file() else ""
+        whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a row
+        self._earlier = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) < step]
 
     @property
     def log_dir(self) -> str:
@@ -185,10 +195,11 @@ class MetricsLogger(CSVLogger):
 
     @property
     def experiment(self) -> Any:
-        """The writer, with the earlier rows in it."""
+        """The writer; with the earlier rows in its file, which it begins anew."""
         writer = super().experiment
-        if self._earlier:
-            writer.metrics, self._earlier = [*self._earlier, *writer.metrics], []
+        if self._earlier and self._experiment is not None:  # None but in the first process
+            writer.metrics, self._earlier = self._earlier, []
+            writer.save()
         return writer
 
 

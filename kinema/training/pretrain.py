@@ -31,6 +31,14 @@ from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, writ
 
 MANIFEST = "manifest.csv"
 Method = Literal["mscl", "moco"]
+NOISE = (
+    ".*does not have many workers",
+    "Experiment logs directory .* exists and is not empty",
+    "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler knows where it was
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "find_unused_parameters=True was specified",
+)
+"""Beginnings of Lightning's and PyTorch's warnings that are of no use to the user of a run."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,9 @@ def pretrain(
     if checkpoint.exists() and not resume:
         raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
     step = _check_checkpoint(checkpoint, config) if checkpoint.exists() else 0
-    entries = _entries(Path(videos), out, config, manifest if manifest or not resume else out / MANIFEST)
+    if manifest is None and step and (out / MANIFEST).exists():
+        manifest = out / MANIFEST
+    entries = _entries(Path(videos), out, config, manifest)
     settings = config.trainer
     if settings.accelerator != "gpu" and not torch.cuda.is_available():
         torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
@@ -107,10 +117,11 @@ def pretrain(
     trainer = _trainer(config, out, step, [loading, Checkpoints(checkpoint, settings.checkpoint_minutes)], lines)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
-            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            for message in NOISE:
+                warnings.filterwarnings("ignore", message=message)
             trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)
+    except SystemExit as error:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from error
     except OSError as error:
         raise OutputError(
             f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
@@ -130,32 +141,42 @@ def check(config: PretrainConfig) -> None:
     """
     clip, trainer, mscl = config.clip, config.trainer, config.mscl
     span(clip, 30.0)
-    create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
-    at_least_one = {
-        "epochs": config.epochs,
-        "trainer.batch_size": trainer.batch_size,
-        "sampling.clips_per_video": config.sampling.clips_per_video,
-        "model.width": config.model.width,
-        "model.flow_width": config.model.flow_width,
-        "model.embedding": config.model.embedding,
+    estimator = create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
+    smallest = {
+        "seed": (config.seed, 0),
+        "epochs": (config.epochs, 1),
+        "trainer.batch_size": (trainer.batch_size, 2),
+        "trainer.workers": (trainer.workers, 0),
+        "trainer.devices": (trainer.devices, 1),
+        "trainer.threads": (trainer.threads, 1),
+        "trainer.stop_after": (trainer.stop_after, 1),
+        "sampling.clips_per_video": (config.sampling.clips_per_video, 1),
+        "model.width": (config.model.width, 1),
+        "model.flow_width": (config.model.flow_width, 1),
+        "model.embedding": (config.model.embedding, 1),
+        "mscl.queue": (mscl.queue, 0),
+        **{f"mscl.{name}": (getattr(mscl, name), 0) for name in ("rgb", "flow", "cross", "lmcl", "fra_clips")},
+        "augment.aspect": (config.augment.aspect, 1),
     }
-    for name, value in at_least_one.items():
-        if value < 1:
-            raise ConfigError(f"{name} must be at least 1, not {value}")
+    for name, (value, least) in smallest.items():
+        if value is not None and value < least:
+            raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
+    flow_side = estimator.minimum_side if mscl.uses_flow else 0
     checks = {
         "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
         "clip.short_side must be at least 16 pixels": clip.short_side >= 16,
+        f"clip.short_side must be at least {flow_side} pixels for this flow estimator": clip.short_side >= flow_side,
         "mscl.temperature must be positive": mscl.temperature > 0,
         "mscl.momentum must lie between 0 and 1": 0 <= mscl.momentum <= 1,
-        "mscl.queue must not be negative": mscl.queue >= 0,
-        "mscl: some loss must have a weight above 0": mscl.rgb > 0 or mscl.uses_flow,
+        "mscl.rgb, cross, lmcl or fra_clips must be above 0, or the RGB encoder learns nothing": any(
+            (mscl.rgb, mscl.cross, mscl.lmcl, mscl.fra_clips)
+        ),
         "mscl.fra_negatives needs mscl.lmcl above 0": not mscl.fra_negatives or mscl.lmcl > 0,
         "mscl: without a queue there must be batch_negatives": mscl.queue > 0 or mscl.batch_negatives,
         "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
         "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
-        "augment.aspect must be at least 1": config.augment.aspect >= 1,
-        "trainer.stop_after must be at least 1": trainer.stop_after is None or trainer.stop_after >= 1,
+        "optimizer.lr must be positive": config.optimizer.lr > 0,
     }
     for problem, fine in checks.items():
         if not fine:
@@ -164,10 +185,7 @@ def check(config: PretrainConfig) -> None:
 
 def _entries(videos: Path, out: Path, config: PretrainConfig, manifest: str | Path | None) -> list[ManifestEntry]:
     """The videos to train on; says what is left out and why."""
-    if manifest is not None and Path(manifest).exists():
-        entries = read_manifest(manifest)
-    else:
-        entries = scan_folder(videos)
+    entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
         write_manifest(entries, out / MANIFEST)
 
@@ -193,7 +211,7 @@ def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Cal
     return L.Trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=devices,
-        strategy="auto" if devices == 1 else "ddp",
+        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",  # LMCL alone uses no projector
         precision="bf16-mixed" if bf16 else "32-true",
         max_epochs=min(config.epochs, settings.stop_after or config.epochs),
         gradient_clip_val=config.optimizer.clip_norm,
@@ -254,7 +272,7 @@ def _card(
     entries, trainer = data.entries, module.trainer
     assert data.sampler is not None
     rows = read_metrics(Path(module.out) / METRICS) if trainer.is_global_zero else []
-    last = rows[-data.steps_per_epoch :]
+    last = [row for row in rows if "loss" in row][-data.steps_per_epoch :]
     names = sorted({name for row in last for name in row if name.startswith(("loss", "lmcl"))})
     means = {name: [row[name] for row in last if name in row] for name in names}
     settings = asdict(config)

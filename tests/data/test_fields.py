@@ -189,6 +189,26 @@ def test_other_settings_and_other_videos_do_not_share_entries(folder, entries, t
         assert len(files(tmp_path)) == number + 2
 
 
+@pytest.mark.parametrize(
+    ("clip", "change"),
+    [
+        (dataclasses.replace(CLIP, center_seconds=1.5), {"duration": 2.0}),  # the grid begins elsewhere
+        (dataclasses.replace(CLIP, step=None, step_frames=2), {"fps": 15.0}),  # ... and has other steps
+        (CLIP, {"fps": 15.0}),
+        (CLIP, {"duration": 1.2}),  # the only segment is shorter
+    ],
+)
+def test_what_the_cache_holds_does_not_depend_on_another_manifest(folder, entries, tmp_path, clip, change):
+    known = entries["back"]
+    told = dataclasses.replace(known, **change)
+    for entry in (known, told):
+        plain, cached = (ClipReader(folder, clip, FlowConfig(cache=cache)) for cache in (None, str(tmp_path)))
+        expected, found = (read(reader, entry, 3)[1] for reader in (plain, cached))
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    read(ClipReader(folder, clip, FlowConfig(cache=str(tmp_path))), known, 3)
+    assert len(files(tmp_path)) == 2
+
+
 def test_a_video_that_is_gone(folder, entries):
     reader = ClipReader(folder, CLIP, FlowConfig())
     gone = dataclasses.replace(entries["slide"], path="gone.mp4")

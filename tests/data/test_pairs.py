@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader
 
 from kinema.config import AugmentConfig, ClipConfig, FlowConfig, SamplingConfig
 from kinema.data.fields import ClipReader
-from kinema.data.mds import one_thread
+from kinema.data.loader import make_loader
 from kinema.data.pairs import Batch, ClipPairs, collate, random_box
 from kinema.data.sampler import Draw, EpochSampler
-from kinema.flow import create_estimator, flip_flow, set_opencv_threads
+from kinema.flow import create_estimator, flip_flow
 
 CLIP = ClipConfig(frames=4, step=2 / FPS, short_side=64, size=(32, 32))
 WHOLE = AugmentConfig(min_area=1.0, aspect=1.0)
@@ -72,13 +72,9 @@ def test_an_example_is_a_pure_function_of_its_draw(pairs):
 @pytest.mark.parametrize("cached", [False, True])
 def test_workers_change_nothing(pairs, tmp_path, cached):
     def batches(workers: int) -> list[Batch]:
-        set_opencv_threads(1)
         data = pairs(CROPPED, cache=str(tmp_path / str(workers)) if cached else None)
         sampler = EpochSampler(3, 2, 2, 0)
-        loader = DataLoader(
-            data, 2, sampler=sampler, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread
-        )
-        return list(loader)
+        return list(make_loader(data, workers, batch_size=2, sampler=sampler, collate_fn=collate))
 
     alone, shared = batches(0), batches(2)
     assert len(alone) == len(shared) == 3

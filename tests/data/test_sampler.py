@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kinema.data.sampler import Draw, EpochSampler
+from kinema.errors import DataError
 
 few = settings(max_examples=40, deadline=None)
 sizes = {
@@ -43,8 +45,8 @@ def test_processes_share_an_epoch_without_gap_or_overlap(videos, clips, batch, p
 @given(**sizes, data=st.data())
 def test_it_starts_anywhere_and_goes_on_as_if_never_stopped(videos, clips, batch, processes, data):
     rank = data.draw(st.integers(0, processes - 1))
+    assume(videos * clips >= batch * processes)
     new = EpochSampler(videos, clips, batch, 7, rank, processes)
-    assume(new.steps > 0)
     whole = epochs(new, 3)
     step = data.draw(st.integers(0, 3 * new.steps - 1))
     left = 3 - step // new.steps
@@ -78,3 +80,9 @@ def test_a_video_comes_again_only_after_all_others_came():
 def test_an_incomplete_batch_is_left_out():
     sampler = EpochSampler(11, 1, 4, 0)
     assert (sampler.steps, len(sampler), len(list(sampler))) == (2, 8, 8)
+
+
+def test_too_few_clips_for_so_many_processes():
+    assert EpochSampler(4, 2, 2, 0, processes=4).steps == 1
+    with pytest.raises(DataError, match=r"6 clips is too short for 4 processes with batches of 2; add videos"):
+        EpochSampler(3, 2, 2, 0, processes=4)
