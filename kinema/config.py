@@ -112,7 +112,7 @@ class ModelConfig:
     width: int = 16
     patch: int | None = 4
     input: Literal["rgb", "difference", "both"] = "difference"
-    flow_width: int = 16
+    flow_width: int = 8
     flow_patch: int | None = 4
     flow_input: Literal["vectors", "wheel"] = "vectors"
     embedding: int = 128
