@@ -31,7 +31,8 @@ COLUMNS = ("difficulty", "rung", "seed", *FIGURES, "steps", "clips_seen", "secon
 def ladder(config: PretrainConfig) -> dict[str, PretrainConfig]:
     """The trained rungs by name, each with one more part of MSCL switched on (its ablation study).
 
-    Weights are those of ``config``; what is zero there gets the weight 1 on its rung.
+    Weights are those of ``config``; what is zero there gets the weight 1 on its rung. The lowest rung sees raw frames
+    instead of the input that ``config`` names: what contrast on RGB learns if nothing points it to motion.
     """
     full = config.mscl
     moco = full.rgb_only()
@@ -44,7 +45,9 @@ def ladder(config: PretrainConfig) -> dict[str, PretrainConfig]:
         sampling = dataclasses.replace(config.sampling, mds=(config.sampling.mds or "vectors") if mds else None)
         return dataclasses.replace(config, mscl=mscl, sampling=sampling)
 
+    raw = dataclasses.replace(rung(moco), model=dataclasses.replace(config.model, input="rgb"))
     return {
+        "RGB MoCo, raw frames": raw,
         "RGB MoCo": rung(moco),
         "+ flow and cross-modal": rung(cross),
         "+ LMCL": rung(local),

@@ -51,21 +51,24 @@ def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generato
     chosen = _draw(count, 0, 1, generator, clips) < config.jitter
 
     # The four changes are affine in the colour, so they are one affine map per clip; only the means need the pixels.
-    mean = _grey(clips).mean(dim=(1, 2, 3, 4), keepdim=True) * brightness
     luma = clips.new_tensor(LUMA)
+    mean = (clips.mean(dim=(2, 3, 4)) @ luma).view(-1, 1, 1, 1, 1) * brightness
     identity = torch.eye(3, device=clips.device)
     desaturate = saturation.view(-1, 1, 1) * identity + (1 - saturation.view(-1, 1, 1)) * luma.expand(3, 3)
     matrix = hue_matrix(turn) @ desaturate
     offset = (1 - contrast) * mean  # grey, which neither saturation nor hue moves
     matrix = torch.where(chosen.view(-1, 1, 1), matrix * (brightness * contrast).view(-1, 1, 1), identity)
     offset = torch.where(chosen, offset, torch.zeros_like(offset))
-    return (torch.einsum("bij,bjthw->bithw", matrix, clips) + offset).clamp(0, 1)
+    flat = torch.baddbmm(offset.view(-1, 1, 1), matrix, clips.flatten(2))
+    return flat.view_as(clips).clamp_(0, 1)
 
 
 def random_grey(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     """Drop the colour of a share ``probability`` of the clips (B, 3, T, H, W)."""
-    chosen = _draw(len(clips), 0, 1, generator, clips) < probability
-    return torch.where(chosen, _grey(clips), clips)
+    chosen = _draw(len(clips), 0, 1, generator, clips).flatten() < probability
+    result = clips.clone()
+    result[chosen] = _grey(clips[chosen]).expand_as(clips[chosen])
+    return result
 
 
 def random_blur(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
