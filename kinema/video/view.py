@@ -65,7 +65,12 @@ class Orientation:
     @classmethod
     def of(cls, frame: VideoFrame) -> Orientation:
         """Read the display matrix of ``frame``: it maps (x, y) to (a x + c y, b x + d y), in quarter turns."""
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        # PyAV ties a frame whose side data are looked at into a reference cycle, and with it the decoder's buffers; so
+        # a copy of one pixel is looked at.
+        speck = VideoReformatter().reformat(
+            frame, width=1, height=1, format="gray", interpolation=Interpolation.POINT, threads=1
+        )
+        matrix: Any = speck.side_data.get("DISPLAYMATRIX")
         if matrix is None:
             return cls()
         a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import pickle
 import random
 import time
@@ -335,6 +336,21 @@ def test_packed_b_frames_in_avi_come_at_a_constant_rate(shared_data) -> None:
         whole = video.read()
     assert whole.warning == ""
     np.testing.assert_allclose(whole.timestamps, np.arange(183) / 30, atol=1e-9)
+
+
+def test_closing_frees_everything_without_the_garbage_collector(shared_data) -> None:
+    """Decoders hold megabytes in a handful of Python objects, too few for the collector to run in time."""
+    process, used = psutil.Process(), []
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(60):
+            with Video(shared_data / "assets" / "tc_testsrc2_mpeg4.avi", View(short_side=64)) as video:
+                video.at_times([0.1, 0.2])
+            used.append(process.memory_info().rss / 2**20)
+    finally:
+        gc.enable()
+    assert max(used) - used[9] < 20
 
 
 @pytest.mark.slow
