@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,12 +21,25 @@ from kinema.files import atomic_path
 
 CHECKPOINT = "last.ckpt"
 METRICS = "metrics.csv"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(TrainingError):
     """The user asked to stop; a checkpoint was left."""
 
     status = 130  # as a shell reports an interrupted command
+
+
+@contextlib.contextmanager
+def signals_given_back() -> Iterator[None]:
+    """Let whatever happens inside, Lightning's own doings included, not change what signals do afterwards."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # in another thread
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 class Checkpoints(L.Callback):
@@ -42,28 +57,13 @@ class Checkpoints(L.Callback):
         self.minutes = minutes
         self._last = time.monotonic()
         self._asked = self._stopping = False
-        self._handlers: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen to the signals, where this is the main thread."""
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen to the signals, in place of Lightning, which would end the process without a word."""
         self._last = time.monotonic()
-        try:
-            self._handlers = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # another thread, which never gets signals
-            self._handlers = {}
-
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        self._release()
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Give the signals back: there is no teardown after an error."""
-        self._release()
-
-    def _release(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
+        with contextlib.suppress(ValueError):  # in another thread, which gets no signals
+            for number in SIGNALS:
+                signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked:

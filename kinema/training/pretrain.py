@@ -25,7 +25,15 @@ from kinema.models import save_encoder
 from kinema.models.weights import ENCODER_FILE
 from kinema.precision import quick_bfloat16
 from kinema.provenance import ids_sha256, software_versions
-from kinema.training.callbacks import CHECKPOINT, METRICS, Checkpoints, Loading, MetricsLogger, read_metrics
+from kinema.training.callbacks import (
+    CHECKPOINT,
+    METRICS,
+    Checkpoints,
+    Loading,
+    MetricsLogger,
+    read_metrics,
+    signals_given_back,
+)
 from kinema.training.module import PretrainModule
 from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
 
@@ -116,7 +124,7 @@ def pretrain(
     loading = Loading(lines)
     trainer = _trainer(config, out, step, [loading, Checkpoints(checkpoint, settings.checkpoint_minutes)], lines)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), signals_given_back():
             for message in NOISE:
                 warnings.filterwarnings("ignore", message=message)
             trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)

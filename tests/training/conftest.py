@@ -1,0 +1,98 @@
+"""Runs of a few seconds on tiny synthetic videos."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from kinema.config import AugmentConfig, ClipConfig, ModelConfig, MSCLConfig, PretrainConfig, TrainerConfig
+from kinema.training.callbacks import METRICS, read_metrics
+
+TINY = PretrainConfig(
+    epochs=4,
+    clip=ClipConfig(frames=4, step=0.125, short_side=32, size=(32, 32)),
+    augment=AugmentConfig(flip=0.5),
+    model=ModelConfig(width=4, flow_width=4, embedding=8),
+    mscl=MSCLConfig(queue=8, fra_negatives=True, fra_clips=0.5),
+    trainer=TrainerConfig(batch_size=4, workers=0, threads=1, precision="32", accelerator="cpu"),
+)
+"""Three steps an epoch on twelve videos; every random choice that a run can make."""
+
+
+@pytest.fixture(scope="session")
+def videos(synthetic_videos: Path) -> Path:
+    """A folder of twelve videos."""
+    return synthetic_videos / "train"
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., PretrainConfig]:
+    """Makes the settings of a tiny run, with changes by dotted name."""
+
+    def make(changes: dict[str, Any] | None = None, **plain: Any) -> PretrainConfig:
+        config = dataclasses.replace(TINY, **plain)
+        for name, value in (changes or {}).items():
+            section, _, field = name.partition(".")
+            config = dataclasses.replace(
+                config, **{section: dataclasses.replace(getattr(config, section), **{field: value})}
+            )
+        return config
+
+    return make
+
+
+def tensors(value: Any, name: str = "") -> dict[str, Any]:
+    """All leaves of nested containers by their path."""
+    if isinstance(value, dict):
+        return {path: leaf for key in value for path, leaf in tensors(value[key], f"{name}.{key}").items()}
+    if isinstance(value, (list, tuple)):
+        return {path: leaf for key, item in enumerate(value) for path, leaf in tensors(item, f"{name}.{key}").items()}
+    return {name: value}
+
+
+def checkpoint(run: Path) -> dict[str, Any]:
+    """Weights, queues, optimiser, schedule and settings in ``last.ckpt``."""
+    content = torch.load(run / "last.ckpt", weights_only=True)
+    return tensors({name: content[name] for name in ("state_dict", "optimizer_states", "lr_schedulers", "global_step")})
+
+
+def same(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """The paths at which two trees differ in a single bit."""
+    return [
+        name
+        for name in sorted(first.keys() | second.keys())
+        if not (
+            name in first
+            and name in second
+            and (
+                torch.equal(first[name], second[name])
+                if isinstance(first[name], Tensor)
+                else first[name] == second[name]
+            )
+        )
+    ]
+
+
+@pytest.fixture(scope="session")
+def differences() -> Callable[[Path, Path], list[str]]:
+    """Names what differs between two runs: in their checkpoints, encoders or metrics."""
+
+    def find(first: Path, second: Path) -> list[str]:
+        found = same(checkpoint(first), checkpoint(second))
+        if (first / "encoder.safetensors").exists() or (second / "encoder.safetensors").exists():
+            weights, others = (load_file(run / "encoder.safetensors") for run in (first, second))
+            found += [f"encoder {name}" for name in same(weights, others)]
+        rows, other_rows = (read_metrics(run / METRICS) for run in (first, second))
+        for row in (*rows, *other_rows):
+            row.pop("data_wait", None)  # it is measured with a clock
+        return found + [f"row {n}: {a}, {b}" for n, (a, b) in enumerate(zip_longest(rows, other_rows)) if a != b]
+
+    return find

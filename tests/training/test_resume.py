@@ -1,0 +1,258 @@
+"""A run that was stopped, in whatever way, goes on as if it never had been."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kinema.config import PretrainConfig
+from kinema.errors import CheckpointError, OutputError
+from kinema.training import Stopped, pretrain
+from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.module import PretrainModule
+
+
+@pytest.fixture(scope="module")
+def whole(videos, tiny, tmp_path_factory) -> Path:
+    """The run of four epochs that was never stopped."""
+    return pretrain(videos, tmp_path_factory.mktemp("whole"), tiny()).out
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGINT) -> None:
+    """Send this process a signal in the middle of a step."""
+    train = PretrainModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.global_step == step:
+            os.kill(os.getpid(), number)
+        return train(self, batch, batch_idx)
+
+    monkeypatch.setattr(PretrainModule, "training_step", training_step)
+
+
+# stopped at the end of an epoch
+
+
+def test_four_epochs_are_two_and_two_more(videos, tiny, tmp_path, whole, differences):
+    first = pretrain(videos, tmp_path, tiny({"trainer.stop_after": 2}))
+    half = first.out / "encoder.safetensors"
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 6
+    before = half.read_bytes()
+    second = pretrain(videos, tmp_path, tiny(), resume=True)
+    assert not differences(tmp_path, whole)
+    assert half.read_bytes() != before
+    assert second.earlier_seconds == pytest.approx(first.seconds)
+    assert second.card["training"]["steps"] == 12
+    assert second.card["training"]["seconds"] == pytest.approx(second.earlier_seconds + second.seconds)
+
+
+def test_the_same_settings_give_the_same_run_and_another_seed_another(videos, tiny, tmp_path, differences):
+    for name, seed in (("one", 0), ("two", 0), ("three", 1)):
+        torch.manual_seed(len(name))
+        pretrain(videos, tmp_path / name, tiny(epochs=1, seed=seed))
+    assert not differences(tmp_path / "one", tmp_path / "two")
+    assert any("encoder" in name for name in differences(tmp_path / "one", tmp_path / "three"))
+
+
+def test_a_finished_run_can_be_resumed_and_stays_as_it_is(videos, tiny, tmp_path, differences):
+    first, second = (pretrain(videos, tmp_path / name, tiny(epochs=1)).out for name in ("one", "two"))
+    again = pretrain(videos, second, tiny(epochs=1), resume=True)
+    assert not differences(first, second)
+    assert again.seconds == 0
+
+
+def test_motion_sampling_and_the_flow_cache_survive_a_stop(videos, tiny, tmp_path, differences):
+    config = tiny(
+        {"sampling.mds": "vectors", "sampling.key_shift": 0.5, "flow.cache": str(tmp_path / "flow")}, epochs=2
+    )
+    pretrain(videos, tmp_path / "whole", config)
+    for stop_after, resume in ((1, False), (None, True)):
+        changed = tiny(
+            {
+                "sampling.mds": "vectors",
+                "sampling.key_shift": 0.5,
+                "flow.cache": str(tmp_path / "flow"),
+                "trainer.stop_after": stop_after,
+                "trainer.workers": 1,
+            },
+            epochs=2,
+        )
+        pretrain(videos, tmp_path / "part", changed, resume=resume)
+    assert not differences(tmp_path / "part", tmp_path / "whole")
+
+
+# stopped in the middle of an epoch
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [(0, signal.SIGINT), (4, signal.SIGTERM), (5, signal.SIGINT)],  # the first, in mid-epoch, the last of an epoch
+)
+def test_a_signal_leaves_a_checkpoint_to_go_on_from(
+    videos, tiny, tmp_path, whole, differences, monkeypatch, step, number
+):
+    handler = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        interrupt(patch, step, number)
+        with pytest.raises(Stopped, match=rf"stopped at step {step + 1}; .*last.ckpt is kept: go on with --resume"):
+            pretrain(videos, tmp_path, tiny())
+    assert signal.getsignal(number) is handler
+    assert not (tmp_path / "encoder.safetensors").exists()
+    assert [row["step"] for row in read_metrics(tmp_path / METRICS) if "loss" in row] == list(range(step + 1))
+    pretrain(videos, tmp_path, tiny(), resume=True)
+    assert not differences(tmp_path, whole)
+
+
+def test_a_signal_in_the_last_step_lets_the_run_finish(videos, tiny, tmp_path, whole, differences, monkeypatch):
+    interrupt(monkeypatch, 11)
+    pretrain(videos, tmp_path, tiny())
+    assert not differences(tmp_path, whole)
+
+
+def test_a_second_ctrl_c_stops_at_once(videos, tiny, tmp_path, monkeypatch, whole, differences):
+    train = PretrainModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.global_step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return train(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PretrainModule, "training_step", training_step)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(videos, tmp_path, tiny())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # Lightning by itself leaves it ignored
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
+    pretrain(videos, tmp_path, tiny(), resume=True)
+    assert not differences(tmp_path, whole)
+
+
+def options(config: PretrainConfig) -> list[str]:
+    """The settings as a command line has them."""
+    words = ["--epochs", str(config.epochs)]
+    for name in ("clip", "augment", "model", "mscl", "trainer"):
+        section = getattr(config, name)
+        for field in dataclasses.fields(section):
+            value = getattr(section, field.name)
+            if value != field.default:
+                words += [
+                    f"--{name}.{field.name.replace('_', '-')}",
+                    str(list(value) if isinstance(value, tuple) else value),
+                ]
+    return words
+
+
+def run_kinema(words: list[str], before: str = "") -> subprocess.Popen[str]:
+    """A process that runs ``kinema pretrain``, after ``before``, in a process group of its own."""
+    script = f"{before}\nimport sys\nfrom kinema.cli import main\nsys.exit(main(['pretrain', *sys.argv[1:]]))"
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *words],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+AT_STEP = """
+import os, signal
+from kinema.training.module import PretrainModule
+train = PretrainModule.training_step
+def training_step(self, batch, batch_idx):
+    if self.global_step == {step}:
+        {action}
+    return train(self, batch, batch_idx)
+PretrainModule.training_step = training_step
+"""
+
+
+def test_kill_in_mid_epoch(videos, tiny, tmp_path, whole, differences):
+    words = [str(videos), "--out", str(tmp_path), *options(tiny({"trainer.checkpoint_minutes": 0.00001}))]
+    killed = run_kinema(words, AT_STEP.format(step=7, action="os.kill(os.getpid(), signal.SIGKILL)"))
+    killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 7
+    assert not (tmp_path / "encoder.safetensors").exists()
+    pretrain(videos, tmp_path, tiny(), resume=True)
+    assert not differences(tmp_path, whole)
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_workers_too(videos, tiny, tmp_path, whole, differences):
+    """A terminal sends SIGINT to the whole group: the workers must live on until the step is done."""
+    words = [str(videos), "--out", str(tmp_path), *options(tiny({"trainer.workers": 1}))]
+    stopped = run_kinema(words, AT_STEP.format(step=4, action="os.killpg(0, signal.SIGINT)"))
+    output, errors = stopped.communicate(timeout=120)
+    assert stopped.returncode == 130
+    assert output == ""
+    assert "Traceback" not in errors
+    assert errors.count("stopping after this step") == 1
+    assert "kinema pretrain: stopped at step 5" in errors.splitlines()[-1]
+    pretrain(videos, tmp_path, tiny(), resume=True)
+    assert not differences(tmp_path, whole)
+
+
+# what cannot be resumed
+
+
+@pytest.fixture
+def stopped(videos, tiny, tmp_path) -> Path:
+    return pretrain(videos, tmp_path / "run", tiny({"trainer.stop_after": 1})).out
+
+
+def test_a_run_is_not_overwritten(videos, tiny, stopped):
+    before = {path.name: path.read_bytes() for path in stopped.iterdir() if path.is_file()}
+    with pytest.raises(OutputError, match="holds a run already; go on with --resume, or choose another folder"):
+        pretrain(videos, stopped, tiny())
+    assert before == {path.name: path.read_bytes() for path in stopped.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mscl.lmcl": 1.0}, "mscl.lmcl was 3.0, is 1.0"),
+        ({"clip.size": (16, 16)}, r"clip.size was \[32, 32\], is \[16, 16\]"),
+        ({"model.width": 8, "augment.flip": 0.0}, "augment.flip was 0.5, is 0.0; model.width was 4, is 8"),
+        ({"trainer.batch_size": 6}, "trainer.batch_size was 4, is 6"),
+    ],
+)
+def test_other_settings_are_refused_by_name(videos, tiny, stopped, changes, words):
+    with pytest.raises(
+        CheckpointError, match=rf"made with other settings \({words}\); use the same, or another folder"
+    ):
+        pretrain(videos, stopped, tiny(changes), resume=True)
+
+
+def test_another_method_or_seed_is_refused(videos, tiny, stopped):
+    with pytest.raises(CheckpointError, match=r"mscl\.rgb was 0\.5, is 1\.0"):
+        pretrain(videos, stopped, tiny(), method="moco", resume=True)
+    with pytest.raises(CheckpointError, match="seed was 0, is 1"):
+        pretrain(videos, stopped, tiny(seed=1), resume=True)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "text", "empty", "other"])
+def test_a_damaged_checkpoint(videos, tiny, stopped, damage):
+    path = stopped / "last.ckpt"
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[:64] = bytes(64)
+    elif damage == "other":
+        torch.save({"weights": torch.zeros(3)}, path)
+        content = bytearray(path.read_bytes())
+    path.write_bytes({"cut": content[:1000], "text": b"no checkpoint", "empty": b""}.get(damage, content))
+    with pytest.raises(
+        CheckpointError, match=r"last.ckpt is damaged or no checkpoint of kinema; delete it to begin anew"
+    ):
+        pretrain(videos, stopped, tiny(), resume=True)
+
+
+def test_resuming_where_there_is_nothing_begins_anew(videos, tiny, tmp_path):
+    assert pretrain(videos, tmp_path, tiny(epochs=1), resume=True).card["training"]["steps"] == 3
