@@ -98,9 +98,10 @@ def pretrain(
     from kinema.training import pretrain
 
     run = pretrain(videos, out, config, method=method, preset=preset, manifest=manifest, resume=resume)
-    print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
-    for path in run.files:
-        print(path)
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes one speaks
+        print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
+        for path in run.files:
+            print(path)
 
 
 def evaluate(

@@ -45,6 +45,9 @@ NOISE = (
     "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler knows where it was
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     "find_unused_parameters=True was specified",
+    "Grad strides do not match bucket view strides",
+    r"torch\.distributed\.nn\.functional\.all_gather is deprecated",
+    r"It is recommended to use `self\.log\('data_wait'",  # the first process's own share is meant
 )
 """Beginnings of Lightning's and PyTorch's warnings that are of no use to the user of a run."""
 
@@ -215,7 +218,8 @@ def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Cal
     devices = settings.devices or (torch.cuda.device_count() if gpu else 1)
     quick = quick_bfloat16(torch.device("cuda" if gpu else "cpu"))
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return L.Trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=devices,

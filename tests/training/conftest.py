@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
@@ -96,3 +97,15 @@ def differences() -> Callable[[Path, Path], list[str]]:
         return found + [f"row {n}: {a}, {b}" for n, (a, b) in enumerate(zip_longest(rows, other_rows)) if a != b]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def options(tmp_path_factory: pytest.TempPathFactory) -> Callable[[PretrainConfig], list[str]]:
+    """All settings as a command line takes them, whatever the preset says."""
+
+    def make(config: PretrainConfig) -> list[str]:
+        path = tmp_path_factory.mktemp("settings") / "settings.json"  # JSON is YAML
+        path.write_text(json.dumps(dataclasses.asdict(config)))
+        return ["--config", str(path)]
+
+    return make

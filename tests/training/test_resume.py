@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinema.config import PretrainConfig
 from kinema.errors import CheckpointError, OutputError
 from kinema.training import Stopped, pretrain
 from kinema.training.callbacks import METRICS, read_metrics
@@ -135,21 +133,6 @@ def test_a_second_ctrl_c_stops_at_once(videos, tiny, tmp_path, monkeypatch, whol
     assert not differences(tmp_path, whole)
 
 
-def options(config: PretrainConfig) -> list[str]:
-    """The settings as a command line has them."""
-    words = ["--epochs", str(config.epochs)]
-    for name in ("clip", "augment", "model", "mscl", "trainer"):
-        section = getattr(config, name)
-        for field in dataclasses.fields(section):
-            value = getattr(section, field.name)
-            if value != field.default:
-                words += [
-                    f"--{name}.{field.name.replace('_', '-')}",
-                    str(list(value) if isinstance(value, tuple) else value),
-                ]
-    return words
-
-
 def run_kinema(words: list[str], before: str = "") -> subprocess.Popen[str]:
     """A process that runs ``kinema pretrain``, after ``before``, in a process group of its own."""
     script = f"{before}\nimport sys\nfrom kinema.cli import main\nsys.exit(main(['pretrain', *sys.argv[1:]]))"
@@ -175,7 +158,7 @@ PretrainModule.training_step = training_step
 """
 
 
-def test_kill_in_mid_epoch(videos, tiny, tmp_path, whole, differences):
+def test_kill_in_mid_epoch(videos, tiny, tmp_path, whole, differences, options):
     words = [str(videos), "--out", str(tmp_path), *options(tiny({"trainer.checkpoint_minutes": 0.00001}))]
     killed = run_kinema(words, AT_STEP.format(step=7, action="os.kill(os.getpid(), signal.SIGKILL)"))
     killed.communicate(timeout=120)
@@ -186,7 +169,7 @@ def test_kill_in_mid_epoch(videos, tiny, tmp_path, whole, differences):
     assert not differences(tmp_path, whole)
 
 
-def test_ctrl_c_in_a_terminal_reaches_the_workers_too(videos, tiny, tmp_path, whole, differences):
+def test_ctrl_c_in_a_terminal_reaches_the_workers_too(videos, tiny, tmp_path, whole, differences, options):
     """A terminal sends SIGINT to the whole group: the workers must live on until the step is done."""
     words = [str(videos), "--out", str(tmp_path), *options(tiny({"trainer.workers": 1}))]
     stopped = run_kinema(words, AT_STEP.format(step=4, action="os.killpg(0, signal.SIGINT)"))

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from kinema.errors import OutputError
+from kinema.training import callbacks
+from kinema.training.callbacks import (
+    Checkpoints,
+    Loading,
+    MetricsLogger,
+    Stopped,
+    read_metrics,
+    signals_given_back,
+)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is told."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+class FakeTrainer:
+    """As much of a trainer as the callbacks ask for; saves its step."""
+
+    is_global_zero = True
+    max_epochs, current_epoch, num_training_batches = 5, 1, 10
+
+    def __init__(self, step: int = 0):
+        self.global_step = step
+        self.saved: list[int] = []
+        self.strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+        self.callback_metrics: dict[str, float] = {}
+
+    def save_checkpoint(self, path: Path) -> None:
+        Path(path).write_text(f"step {self.global_step}")
+        self.saved.append(self.global_step)
+
+    def step(self, *watchers) -> None:
+        for watcher in watchers:
+            watcher.on_train_batch_start(self, None, None, 0)
+        self.global_step += 1
+        for watcher in watchers:
+            watcher.on_train_batch_end(self, None, None, None, 0)
+
+
+# checkpoints
+
+
+def test_a_checkpoint_every_few_minutes_and_after_every_epoch(tmp_path, clock):
+    trainer, watcher = FakeTrainer(), Checkpoints(tmp_path / "last.ckpt", minutes=2)
+    clock.now += 1000  # of preparations, before training
+    with signals_given_back():
+        watcher.on_train_start(trainer, None)
+        for _ in range(10):
+            clock.now += 50
+            trainer.step(watcher)
+    assert trainer.saved == [3, 6, 9]
+    watcher.on_train_epoch_end(trainer, None)
+    assert trainer.saved == [3, 6, 9, 10]
+    clock.now += 119
+    trainer.step(watcher)
+    assert trainer.saved[-1] == 10
+    assert (tmp_path / "last.ckpt").read_text() == "step 10"
+
+
+def test_the_disk_is_full_and_the_earlier_checkpoint_stays_whole(tmp_path):
+    def half(path: Path) -> None:
+        Path(path).write_text("hal")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    trainer, watcher = FakeTrainer(3), Checkpoints(tmp_path / "last.ckpt", minutes=2)
+    watcher.on_train_epoch_end(trainer, None)
+    trainer.save_checkpoint = half
+    with pytest.raises(OutputError, match=r"cannot write .*last\.ckpt: No space left on device; choose a folder"):
+        watcher.on_train_epoch_end(trainer, None)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("last.ckpt", "step 3")]
+
+
+def test_only_the_first_process_writes_but_all_take_part(tmp_path):
+    trainer, watcher = FakeTrainer(3), Checkpoints(tmp_path / "last.ckpt", minutes=2)
+    trainer.is_global_zero = False
+    took_part = []
+    trainer.save_checkpoint = took_part.append
+    watcher.on_train_epoch_end(trainer, None)
+    assert took_part == [tmp_path / "last.ckpt"]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_after_the_step_and_stops_before_the_next(tmp_path, number, capsys):
+    trainer, watcher = FakeTrainer(), Checkpoints(tmp_path / "last.ckpt", minutes=60)
+    handler = signal.getsignal(number)
+    with signals_given_back():
+        watcher.on_train_start(trainer, None)
+        trainer.step(watcher)
+        os.kill(os.getpid(), number)
+        assert trainer.saved == []
+        trainer.step(watcher)
+        assert trainer.saved == [2]
+        with pytest.raises(Stopped, match="stopped at step 2") as stopped:
+            trainer.step(watcher)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert stopped.value.status == 130
+    assert signal.getsignal(number) is handler
+    assert capsys.readouterr().err.count("stopping after this step") == 1
+
+
+def test_another_process_was_asked_to_stop(tmp_path):
+    trainer, watcher = FakeTrainer(), Checkpoints(tmp_path / "last.ckpt", minutes=60)
+    trainer.strategy.reduce_boolean_decision = lambda decision, all: not all
+    trainer.step(watcher)
+    with pytest.raises(Stopped):
+        trainer.step(watcher)
+
+
+def test_training_in_another_thread_leaves_signals_alone(tmp_path):
+    problems: list[BaseException] = []
+
+    def train() -> None:
+        try:
+            with signals_given_back():
+                Checkpoints(tmp_path / "last.ckpt", 1).on_train_start(FakeTrainer(), None)
+        except BaseException as problem:
+            problems.append(problem)
+
+    handler = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert not problems
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+# loading
+
+
+def epoch(loading: Loading, clock, waits: list[float], work: float) -> None:
+    trainer = FakeTrainer()
+    for wait in waits:
+        clock.now += wait
+        loading.on_train_batch_start(trainer, None, None, 0)
+        clock.now += work
+        loading.on_train_batch_end(trainer, None, None, None, 0)
+    loading.on_train_epoch_end(trainer, SimpleNamespace(log=lambda *_: None))
+
+
+def test_waiting_is_all_time_between_steps_but_for_the_first_of_an_epoch(clock):
+    loading = Loading(lines=False)
+    assert loading.share == 0
+    loading.on_train_start(FakeTrainer(), None)
+    epoch(loading, clock, [30, 1, 2], work=9)
+    assert (loading.waited, loading.worked) == (3, 27)
+    assert loading.share == pytest.approx(0.1)
+    epoch(loading, clock, [30, 0, 3], work=8)
+    assert (loading.waited, loading.worked, loading.seconds) == (6, 51, 57)
+
+
+def test_time_goes_on_after_a_resume(clock):
+    first, second = Loading(lines=False), Loading(lines=False)
+    epoch(first, clock, [0, 1], work=2)
+    second.load_state_dict(first.state_dict())
+    epoch(second, clock, [0, 3], work=4)
+    assert (second.earlier, second.seconds, second.waited) == (5, 16, 4)
+
+
+def test_a_line_after_each_epoch_where_there_is_no_progress_bar(clock, capsys):
+    loading, trainer, logged = Loading(lines=True), FakeTrainer(step=10), {}
+    trainer.callback_metrics = {"loss": SimpleNamespace(item=lambda: 2.5), "momentum": SimpleNamespace(item=lambda: 1)}
+    module = SimpleNamespace(log=logged.__setitem__)
+    loading.on_train_start(trainer, module)
+    trainer.global_step, clock.now = 20, clock.now + 60  # ten steps in a minute; thirty are left
+    loading.on_train_epoch_end(trainer, module)
+    assert capsys.readouterr().err == "epoch 2/5: loss 2.500; 3.0 min left\n"
+    assert logged == {"data_wait": 0}
+    trainer.is_global_zero = False
+    loading.on_train_epoch_end(trainer, module)
+    Loading(lines=False).on_train_epoch_end(FakeTrainer(), module)
+    assert capsys.readouterr().err == ""
+
+
+# metrics
+
+pytestmark = pytest.mark.filterwarnings("ignore:Experiment logs directory")  # pretrain silences it
+
+
+def log(logger: MetricsLogger, steps: range, **more: float) -> None:
+    for step in steps:
+        logger.log_metrics({"loss": 10.0 + step, **more}, step)
+
+
+def losses(folder: Path) -> list[tuple[float, float]]:
+    return [(row["step"], row["loss"]) for row in read_metrics(folder / "metrics.csv")]
+
+
+def test_every_row_is_on_disk_at_once(tmp_path):
+    logger = MetricsLogger(tmp_path, 0)
+    for step in range(3):
+        log(logger, range(step, step + 1))
+        assert losses(tmp_path) == [(done, 10 + done) for done in range(step + 1)]
+
+
+def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
+    log(MetricsLogger(tmp_path, 0), range(7))
+    resumed = MetricsLogger(tmp_path, 5)
+    assert resumed.experiment is not None  # as Lightning asks for before it prepares the data
+    assert losses(tmp_path) == [(step, 10 + step) for step in range(5)]
+    log(resumed, range(5, 9), accuracy=0.5)
+    assert losses(tmp_path) == [(step, 10 + step) for step in range(9)]
+    rows = read_metrics(tmp_path / "metrics.csv")
+    assert [row.get("accuracy") for row in rows] == [None] * 5 + [0.5] * 4
+
+
+@pytest.mark.parametrize("torn", ["14.5", "16,1", "1"])
+def test_half_a_row_of_a_killed_run_is_dropped(tmp_path, torn):
+    log(MetricsLogger(tmp_path, 0), range(6))
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write(torn)
+    log(MetricsLogger(tmp_path, 20), range(20, 21))
+    assert losses(tmp_path) == [(step, 10 + step) for step in (0, 1, 2, 3, 4, 5, 20)]
+
+
+def test_a_new_run_begins_a_new_file(tmp_path):
+    log(MetricsLogger(tmp_path, 0), range(6))
+    log(MetricsLogger(tmp_path, 0), range(2))
+    assert losses(tmp_path) == [(0, 10), (1, 11)]
