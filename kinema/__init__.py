@@ -5,14 +5,15 @@ The rooms, from low to high: :mod:`kinema.video` (decoding), :mod:`kinema.flow` 
 :mod:`kinema.training`, :mod:`kinema.evaluation` and :mod:`kinema.report`.
 """
 
+from typing import TYPE_CHECKING
+
+from kinema.lazy import load_on_use
+
+if TYPE_CHECKING:
+    from kinema.models.weights import load_encoder
+
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "load_encoder"]
 
-
-def __getattr__(name: str):
-    if name == "load_encoder":  # lazily: `import kinema` must not import torch
-        from kinema.models import load_encoder
-
-        return load_encoder
-    raise AttributeError(f"module 'kinema' has no attribute {name!r}")
+__getattr__, __dir__ = load_on_use(__name__, {"models.weights": ("load_encoder",)})

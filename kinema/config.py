@@ -95,6 +95,9 @@ class AugmentConfig:
     blur: float = 0.5
 
 
+EncoderInput = Literal["rgb", "difference", "both"]
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The encoders.
@@ -111,7 +114,7 @@ class ModelConfig:
 
     width: int = 16
     patch: int | None = 4
-    input: Literal["rgb", "difference", "both"] = "difference"
+    input: EncoderInput = "difference"
     flow_width: int = 8
     flow_patch: int | None = 4
     flow_input: Literal["vectors", "wheel"] = "vectors"

@@ -20,7 +20,7 @@ def read_labels(folder: Path) -> dict[str, LabelledSet]:
 
 def compare(
     features: Features, labelled: Mapping[str, LabelledSet]
-) -> tuple[dict[str, dict[str, float]], dict[str, tuple[tuple[int, ...], ...]]]:
+) -> tuple[dict[str, dict[str, float]], dict[str, list[list[int]]]]:
     """Retrieval by each label, and a linear probe of motion, for every encoder.
 
     Args:

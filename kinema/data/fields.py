@@ -106,6 +106,17 @@ class ClipReader:
         segments = {number: self._segment(video, entry, number) for number in np.unique(positions // SEGMENT)}
         return np.stack([segments[p // SEGMENT][p % SEGMENT] for p in positions])
 
+    def key(self, entry: ManifestEntry, positions: np.ndarray) -> str:
+        """What the flow at these grid positions has in a cache, different as soon as it may be another."""
+        grid = self.grid(entry)
+        return flow_key(
+            video=video_fingerprint(self.folder / entry.path, self.folder),
+            estimator=self.estimator,
+            view=self.clip,
+            step=round(self._flow_seconds(grid), 6),
+            segment=np.round(grid.times(positions), 6).tolist(),
+        )
+
     def _flow_seconds(self, grid: Grid) -> float:
         """Seconds between the two frames of a flow field."""
         return grid.spacing * STARTS_PER_STEP * self.flow.step_ratio
@@ -115,14 +126,9 @@ class ClipReader:
         grid = self.grid(entry)
         end = grid.starts + STARTS_PER_STEP * (self.clip.frames - 1)
         positions = np.arange(number * SEGMENT, min((number + 1) * SEGMENT, end))
-        key = flow_key(
-            video=video_fingerprint(self.folder / entry.path, self.folder),
-            estimator=self.estimator,
-            view=self.clip,
-            step=round(self._flow_seconds(grid), 6),
-            segment=np.round(grid.times(positions), 6).tolist(),
+        return self.cache.get_or_compute(
+            self.key(entry, positions), lambda: self._estimate(video, entry, positions, positions)[1]
         )
-        return self.cache.get_or_compute(key, lambda: self._estimate(video, entry, positions, positions)[1])
 
     def _estimate(
         self, video: Video, entry: ManifestEntry, shown: np.ndarray, positions: np.ndarray

@@ -12,14 +12,14 @@ from torch.utils.data import Dataset
 from kinema.data.fields import STARTS_PER_STEP, ClipReader, clip_positions
 from kinema.data.loader import make_loader
 from kinema.errors import VideoError
-from kinema.flow import clip_scores, kept_starts, motion_differential
+from kinema.flow import FlowCache, cache_key, clip_scores, kept_starts, motion_differential
 from kinema.flow.differential import Variant
 from kinema.progress import track
 from kinema.video import ManifestEntry
 
 
 def start_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> Tensor:
-    """How much motion changes in the clip at each start of a video's grid.
+    """How much motion changes in the clip at each start of a video's grid; kept beside the flow where that is cached.
 
     Args:
         reader: reads the video's flow.
@@ -32,14 +32,21 @@ def start_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> 
     Raises:
         VideoError: the video cannot be read.
     """
-    positions = clip_positions(reader.clip, 0)
-    count = reader.grid(entry).starts + int(positions[-1])
-    with reader.open(entry) as video:
-        flow = torch.from_numpy(reader.fields(video, entry, np.arange(count)))
-    scores = torch.zeros(count)
-    for phase in range(STARTS_PER_STEP):  # change is measured between fields that follow each other in a clip
-        scores[phase::STARTS_PER_STEP] = motion_differential(flow[phase::STARTS_PER_STEP], variant)
-    return clip_scores(scores, positions.tolist())
+    grid, positions = reader.grid(entry), clip_positions(reader.clip, 0)
+    count = grid.starts + int(positions[-1])
+
+    def compute() -> np.ndarray:
+        with reader.open(entry) as video:
+            flow = torch.from_numpy(reader.fields(video, entry, np.arange(count)))
+        scores = torch.zeros(count)
+        for phase in range(STARTS_PER_STEP):  # change is measured between fields that follow each other in a clip
+            scores[phase::STARTS_PER_STEP] = motion_differential(flow[phase::STARTS_PER_STEP], variant)
+        return clip_scores(scores, positions.tolist()).numpy()
+
+    if reader.cache is None:
+        return torch.from_numpy(compute())
+    key = cache_key(flow=reader.key(entry, np.arange(count)), clip=reader.clip, scores=variant)
+    return torch.from_numpy(FlowCache(reader.cache.folder, "float32").get_or_compute(key, compute))
 
 
 class _Scores(Dataset[Tensor | str]):

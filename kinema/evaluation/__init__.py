@@ -6,34 +6,41 @@ way from an encoder's file and a folder of videos to a JSON file. Names load on 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "Features": "features",
-    "extract_features": "features",
-    "Fold": "folds",
-    "Folds": "folds",
-    "make_folds": "folds",
-    "RetrievalFigures": "retrieval",
-    "RetrievalResult": "retrieval",
-    "RetrievalSpec": "retrieval",
-    "evaluate_retrieval": "retrieval",
-    "ProbeResult": "probe",
-    "ProbeSpec": "probe",
-    "evaluate_probe": "probe",
-    "Evaluation": "run",
-    "evaluate": "run",
-}
+from kinema.lazy import load_on_use
 
-__all__ = sorted(_HOMES)
+if TYPE_CHECKING:
+    from kinema.evaluation.features import Features, extract_features
+    from kinema.evaluation.folds import Fold, Folds, make_folds
+    from kinema.evaluation.probe import ProbeResult, ProbeSpec, evaluate_probe
+    from kinema.evaluation.retrieval import RetrievalFigures, RetrievalResult, RetrievalSpec, evaluate_retrieval
+    from kinema.evaluation.run import Evaluation, evaluate
 
+__all__ = [
+    "Evaluation",
+    "Features",
+    "Fold",
+    "Folds",
+    "ProbeResult",
+    "ProbeSpec",
+    "RetrievalFigures",
+    "RetrievalResult",
+    "RetrievalSpec",
+    "evaluate",
+    "evaluate_probe",
+    "evaluate_retrieval",
+    "extract_features",
+    "make_folds",
+]
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "features": ("Features", "extract_features"),
+        "folds": ("Fold", "Folds", "make_folds"),
+        "probe": ("ProbeResult", "ProbeSpec", "evaluate_probe"),
+        "retrieval": ("RetrievalFigures", "RetrievalResult", "RetrievalSpec", "evaluate_retrieval"),
+        "run": ("Evaluation", "evaluate"),
+    },
+)

@@ -5,8 +5,9 @@ Everything is loaded on first use, so that importing this package costs nothing.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
@@ -27,16 +28,12 @@ __all__ = [
     "lmcl",
 ]
 
-_HOMES = {
-    "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
-    "momentum": ("MomentumEncoder", "cosine_momentum"),
-    "mscl": ("MSCL", "Draws", "Views", "draw"),
-    "queue": ("KeyQueue",),
-}
-
-
-def __getattr__(name: str):
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"kinema.methods.{home}"), name)
-    raise AttributeError(f"module 'kinema.methods' has no attribute {name!r}")
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
+        "momentum": ("MomentumEncoder", "cosine_momentum"),
+        "mscl": ("MSCL", "Draws", "Views", "draw"),
+        "queue": ("KeyQueue",),
+    },
+)

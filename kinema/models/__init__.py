@@ -5,8 +5,9 @@ Everything is loaded on first use, so that importing this package costs nothing.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, random_encoder
@@ -28,16 +29,12 @@ __all__ = [
     "save_encoder",
 ]
 
-_HOMES = {
-    "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
-    "pyramid": ("TemporalPyramid",),
-    "resnet3d": ("VideoResNet", "flow_resnet18", "r3d18"),
-    "weights": ("load_encoder", "save_encoder"),
-}
-
-
-def __getattr__(name: str):
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"kinema.models.{home}"), name)
-    raise AttributeError(f"module 'kinema.models' has no attribute {name!r}")
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
+        "pyramid": ("TemporalPyramid",),
+        "resnet3d": ("VideoResNet", "flow_resnet18", "r3d18"),
+        "weights": ("load_encoder", "save_encoder"),
+    },
+)

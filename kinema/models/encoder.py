@@ -8,15 +8,13 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from kinema.config import ModelConfig
+from kinema.config import EncoderInput, ModelConfig
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d18
 
 # Mean and standard deviation of Kinetics-400 frames, which torchvision's video weights were trained with.
 MEAN = (0.43216, 0.394666, 0.37645)
 STD = (0.22803, 0.22145, 0.216989)
-
-Input = Literal["rgb", "difference", "both"]
 
 
 class VideoEncoder(nn.Module):
@@ -37,10 +35,10 @@ class VideoEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: VideoResNet, input: Input = "rgb"):
+    def __init__(self, backbone: VideoResNet, input: EncoderInput = "rgb"):
         super().__init__()
-        if input not in get_args(Input):
-            raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(Input))}")
+        if input not in get_args(EncoderInput):
+            raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(EncoderInput))}")
         self.backbone = backbone
         self.input = input
         self.features = backbone.features

@@ -20,7 +20,6 @@ from kinema.data.clips import span
 from kinema.data.module import ClipPairsModule
 from kinema.errors import CheckpointError, ConfigError, OutputError
 from kinema.files import make_folder, write_json
-from kinema.flow import create_estimator
 from kinema.models import save_encoder
 from kinema.models.weights import ENCODER_FILE
 from kinema.precision import quick_bfloat16
@@ -34,6 +33,7 @@ from kinema.training.callbacks import (
     read_metrics,
     signals_given_back,
 )
+from kinema.training.checks import check_settings
 from kinema.training.module import PretrainModule
 from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
 
@@ -108,7 +108,7 @@ def pretrain(
     """
     if method == "moco":
         config = dataclasses.replace(config, mscl=config.mscl.rgb_only())
-    check(config)
+    check_settings(config)
     out = make_folder(out)
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
@@ -142,56 +142,6 @@ def pretrain(
         save_encoder(module.method.rgb.encoder, out / ENCODER_FILE, card)
         write_json(out / "card.json", card)
     return Run(out, card, loading.seconds - loading.earlier, loading.earlier)
-
-
-def check(config: PretrainConfig) -> None:
-    """Refuse settings that cannot work, before any work is done.
-
-    Raises:
-        ConfigError: says which setting, and what it may be.
-    """
-    clip, trainer, mscl = config.clip, config.trainer, config.mscl
-    span(clip, 30.0)
-    estimator = create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
-    smallest = {
-        "seed": (config.seed, 0),
-        "epochs": (config.epochs, 1),
-        "trainer.batch_size": (trainer.batch_size, 2),
-        "trainer.workers": (trainer.workers, 0),
-        "trainer.devices": (trainer.devices, 1),
-        "trainer.threads": (trainer.threads, 1),
-        "trainer.stop_after": (trainer.stop_after, 1),
-        "sampling.clips_per_video": (config.sampling.clips_per_video, 1),
-        "model.width": (config.model.width, 1),
-        "model.flow_width": (config.model.flow_width, 1),
-        "model.embedding": (config.model.embedding, 1),
-        "mscl.queue": (mscl.queue, 0),
-        **{f"mscl.{name}": (getattr(mscl, name), 0) for name in ("rgb", "flow", "cross", "lmcl", "fra_clips")},
-        "augment.aspect": (config.augment.aspect, 1),
-    }
-    for name, (value, least) in smallest.items():
-        if value is not None and value < least:
-            raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
-    flow_side = estimator.minimum_side if mscl.uses_flow else 0
-    checks = {
-        "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
-        "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
-        "clip.short_side must be at least 16 pixels": clip.short_side >= 16,
-        f"clip.short_side must be at least {flow_side} pixels for this flow estimator": clip.short_side >= flow_side,
-        "mscl.temperature must be positive": mscl.temperature > 0,
-        "mscl.momentum must lie between 0 and 1": 0 <= mscl.momentum <= 1,
-        "mscl.rgb, cross, lmcl or fra_clips must be above 0, or the RGB encoder learns nothing": any(
-            (mscl.rgb, mscl.cross, mscl.lmcl, mscl.fra_clips)
-        ),
-        "mscl.fra_negatives needs mscl.lmcl above 0": not mscl.fra_negatives or mscl.lmcl > 0,
-        "mscl: without a queue there must be batch_negatives": mscl.queue > 0 or mscl.batch_negatives,
-        "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
-        "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
-        "optimizer.lr must be positive": config.optimizer.lr > 0,
-    }
-    for problem, fine in checks.items():
-        if not fine:
-            raise ConfigError(f"settings: {problem}")
 
 
 def _entries(videos: Path, out: Path, config: PretrainConfig, manifest: str | Path | None) -> list[ManifestEntry]:

@@ -5,8 +5,9 @@ Everything is loaded on first use, so that importing this package costs nothing.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.video.clip import Clip
@@ -28,17 +29,13 @@ __all__ = [
     "write_manifest",
 ]
 
-_HOMES = {
-    "clip": ("Clip",),
-    "manifest": ("ManifestEntry", "read_manifest", "usable", "write_manifest"),
-    "reader": ("Video", "VideoInfo"),
-    "scan": ("find_videos", "scan_folder"),
-    "view": ("View",),
-}
-
-
-def __getattr__(name: str):
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"kinema.video.{home}"), name)
-    raise AttributeError(f"module 'kinema.video' has no attribute {name!r}")
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "clip": ("Clip",),
+        "manifest": ("ManifestEntry", "read_manifest", "usable", "write_manifest"),
+        "reader": ("Video", "VideoInfo"),
+        "scan": ("find_videos", "scan_folder"),
+        "view": ("View",),
+    },
+)

@@ -55,6 +55,25 @@ def test_clips_around_a_sudden_reversal_are_kept(reader, entries, variant):
     assert kept.tolist() == sorted(kept.tolist())
 
 
+def test_scores_are_kept_beside_the_flow(folder, entries, tmp_path, monkeypatch):
+    """The second time no video is opened; another variant, or another clip, has scores of its own."""
+    cached = ClipReader(folder, CLIP, FlowConfig(cache=str(tmp_path)))
+    entry = entries["back"]
+    first = start_scores(cached, entry, "sobel")
+    torch.testing.assert_close(
+        first, start_scores(ClipReader(folder, CLIP, FlowConfig()), entry, "sobel"), rtol=2e-3, atol=1e-3
+    )
+    vectors = start_scores(cached, entry, "vectors")
+    longer = start_scores(ClipReader(folder, dataclasses.replace(CLIP, frames=6), cached.flow), entry, "sobel")
+
+    def closed(*_: object) -> None:
+        raise AssertionError("a video was opened")
+
+    monkeypatch.setattr(ClipReader, "open", closed)
+    assert torch.equal(start_scores(cached, entry, "sobel"), first)
+    assert not torch.equal(vectors, first) and len(longer) != len(first)
+
+
 def test_starts_of_each_video_by_its_own_median(reader, entries):
     videos = [entries["back"], entries["slide"]]
     kept = sample_by_motion(reader, videos, "vectors")

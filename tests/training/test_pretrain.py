@@ -19,8 +19,8 @@ from kinema.methods import MSCL
 from kinema.provenance import ids_sha256, software_versions
 from kinema.training import pretrain
 from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.checks import check_settings
 from kinema.training.module import PretrainModule, learning_rate, warmup_cosine
-from kinema.training.pretrain import check
 from kinema.video import read_manifest
 
 FLOW_TERMS = {"loss_flow", "loss_rgb2flow", "loss_flow2rgb", "loss_lmcl", "lmcl_accuracy"}
@@ -251,15 +251,15 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_epochs_are_kept(videos
 )
 def test_settings_that_cannot_work_are_refused_in_a_sentence(tiny, changes, words):
     with pytest.raises(ConfigError) as error:
-        check(tiny(changes))
+        check_settings(tiny(changes))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_settings_that_can_work(tiny):
-    check(PretrainConfig())
-    check(tiny({"mscl.rgb": 0.0, "mscl.flow": 0.0, "mscl.cross": 0.0, "mscl.fra_clips": 0.0}))
-    check(tiny({"flow.parameters": {"finest_scale": 2}}, mscl=tiny().mscl.rgb_only()))  # estimates no flow
+    check_settings(PretrainConfig())
+    check_settings(tiny({"mscl.rgb": 0.0, "mscl.flow": 0.0, "mscl.cross": 0.0, "mscl.fra_clips": 0.0}))
+    check_settings(tiny({"flow.parameters": {"finest_scale": 2}}, mscl=tiny().mscl.rgb_only()))  # estimates no flow
 
 
 def test_nothing_is_written_for_settings_that_cannot_work(videos, tiny, tmp_path):
