@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import glob
 import inspect
 import os
 import re
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import docstring_parser
-from jsonargparse import ActionConfigFile, ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from kinema import __version__
 from kinema.config import ClipConfig, PretrainConfig
-from kinema.errors import KinemaError
+from kinema.errors import ConfigError, KinemaError
+from kinema.files import make_folder
 from kinema.presets import preset_path
+
+PRESET = "tiny"
+"""The preset that settings begin with if none is named."""
 
 
 def synth(
@@ -65,6 +71,7 @@ def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = N
     """
     from kinema.video import scan_folder, write_manifest
 
+    make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
     entries = scan_folder(folder, workers=workers)
     write_manifest(entries, out)
     for entry in entries:
@@ -80,7 +87,7 @@ def pretrain(
     out: str,
     config: PretrainConfig,
     method: Literal["mscl", "moco"] = "mscl",
-    preset: str = "tiny",
+    preset: str = PRESET,
     manifest: str | None = None,
     resume: bool = False,
 ) -> None:
@@ -261,9 +268,11 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     words = [re.sub(r"^--[\w.-]+", lambda option: "--" + option[0][2:].replace("-", "_"), word) for word in words]
     parser = _parser(command, name)
     configured = "config" in inspect.signature(command.function).parameters
-    if configured:  # the preset comes first, so that all else goes on top of it
-        words = ["--config", str(preset_path(_preset(words))), *words]
-    settings = vars(parser.instantiate_classes(parser.parse_args(words)))
+    preset = _preset(words)
+    parsed = _parse(parser, words, preset if configured else None)
+    if configured and parsed.get("preset", preset) != preset:  # a file of settings names another
+        parsed = _parse(parser, words, parsed.preset)
+    settings = vars(parser.instantiate(parsed))
     settings.pop("config")
     if configured:
         names = [field.name for field in dataclasses.fields(PretrainConfig)]
@@ -272,9 +281,19 @@ def _run(command: Command, name: str, words: list[str]) -> None:
 
 
 def _preset(words: list[str]) -> str:
-    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    reader.add_argument("--preset", default="tiny")
+    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    reader.add_argument("--preset", default=PRESET)
     return reader.parse_known_args(words)[0].preset
+
+
+def _parse(parser: ArgumentParser, words: list[str], preset: str | None) -> Namespace:
+    """Read options and files of settings; what a preset says is the default beneath them, in ``--help`` too."""
+    if preset is not None:
+        parser.default_config_files = [glob.escape(str(preset_path(preset)))]
+    try:
+        return parser.parse_args(words)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--config names a file that is not text in UTF-8 ({error}); write it as YAML") from error
 
 
 def _parser(command: Command, name: str) -> ArgumentParser:

@@ -195,7 +195,7 @@ class TrainerConfig:
         devices: devices to train on; None for every GPU, or one CPU process.
         accelerator: what to train on.
         checkpoint_minutes: minutes between checkpoints inside an epoch; every epoch ends with one as well.
-        max_bad_share: stop when more than this share of the videos cannot be used.
+        max_bad_share: stop when more than this share of the videos, from 0 to 1, cannot be read.
     """
 
     stop_after: int | None = None

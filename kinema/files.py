@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -64,5 +65,6 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 
 def _explained(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
+    blocked = isinstance(error, FileExistsError)  # what making a folder says where a file is in the way
+    reason = os.strerror(errno.ENOTDIR) if blocked else error.strerror or str(error)
     return OutputError(f"cannot write {path}: {reason}; choose a folder with write permission and free space")

@@ -112,7 +112,9 @@ def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
             rows = [row for row in reader if any(value for value in row.values())]
             columns = [name.strip() for name in reader.fieldnames or ()]
     except OSError as error:
-        raise DataError(f"cannot read the labels {table}: {error.strerror or error}") from error
+        raise DataError(
+            f"cannot read the labels {table}: {error.strerror or error}; --labels names a CSV file"
+        ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
     if not rows:

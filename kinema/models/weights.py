@@ -71,7 +71,8 @@ def load_encoder(path: str | Path) -> VideoEncoder:
     )
     if wrong:
         raise CheckpointError(
-            f"{path} holds another architecture than its card says: {len(wrong)} weights differ, first {wrong[0]}"
+            f"{path} holds another architecture than its card says: {len(wrong)} weights differ, first {wrong[0]}; "
+            "copy or train it again"
         )
     encoder.backbone.load_state_dict(weights)
     encoder.card = card

@@ -126,12 +126,16 @@ def usable(
     if len(unreadable) > max_bad_share * len(entries):
         raise DataError(
             f"{len(unreadable)} of {len(entries)} videos cannot be read, more than the share of {max_bad_share:g} "
-            f"that is allowed; the first is {unreadable[0].path}: {unreadable[0].error}"
+            f"that is allowed (the first is {unreadable[0].path}: {unreadable[0].error}); mend or remove them, "
+            "or allow a larger max_bad_share"
         )
     if not chosen:
         longest = max(short, key=lambda entry: entry.duration, default=None)
-        detail = longest and f"; the longest, {longest.path}, has {_lengths(longest, min_duration)}"
-        raise DataError(f"none of {len(entries)} videos is as long as a clip{detail or ''}")
+        detail = longest and f" (the longest, {longest.path}, has {_lengths(longest, min_duration)})"
+        raise DataError(
+            f"none of {len(entries)} videos is as long as a clip{detail or ''}; give longer videos, or make clips "
+            "shorter with fewer frames or a smaller step"
+        )
     lines = [
         f"{len(chosen)} of {len(entries)} videos are used",
         *_listed("left out, unreadable", [(entry.path, entry.error) for entry in unreadable]),

@@ -62,8 +62,8 @@ def scan_folder(folder: str | Path, *, workers: int | None = None, progress: boo
     root = Path(folder)
     videos, others = find_videos(root)
     if not videos:
-        found = f"{len(others)} files with other suffixes" if others else "nothing"
-        raise DataError(f"{root} holds no videos, but {found}; a video's name ends in one of: {KINDS}")
+        found = f"only {len(others)} files with other suffixes" if others else "nor any other file"
+        raise DataError(f"{root} holds no videos, {found}; a video's name ends in one of: {KINDS}")
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:  # threads do: libav decodes without Python's lock
         entries: Iterable[ManifestEntry] = pool.map(lambda path: scan_file(path, root), videos)
         return list(track(entries, "Scanning", len(videos)) if progress else entries)

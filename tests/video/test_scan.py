@@ -72,12 +72,12 @@ def test_videos_are_found_by_suffix_in_all_folders(tmp_path: Path) -> None:
 def test_folders_without_videos_are_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no folder"):
         scan_folder(tmp_path / "none")
-    with pytest.raises(DataError, match="holds no videos, but nothing"):
+    with pytest.raises(DataError, match="holds no videos, nor any other file"):
         scan_folder(tmp_path)
     for name in ("a.txt", "b.md"):
         (tmp_path / name).write_text("words")
     with pytest.raises(
-        DataError, match="holds no videos, but 2 files with other suffixes; a video's name ends in"
+        DataError, match="holds no videos, only 2 files with other suffixes; a video's name ends in"
     ) as caught:
         scan_folder(tmp_path)
     assert "\n" not in str(caught.value)
