@@ -1,7 +1,8 @@
-"""Fixtures that every room's tests share."""
+"""Fixtures that the tests of several rooms share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,63 @@ def synthetic_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic")
     synthesise(folder, videos=15, difficulty="easy", size=32, frames=12, fps=16.0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def videos(synthetic_videos: Path) -> Path:
+    """A folder of twelve videos."""
+    return synthetic_videos / "train"
+
+
+@pytest.fixture(scope="session")
+def quick_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A YAML file of settings for a run of seconds on videos of 32 pixels a side."""
+    path = tmp_path_factory.mktemp("settings") / "quick.yaml"
+    path.write_text(
+        "epochs: 1\n"
+        "clip: {frames: 4, short_side: 32, size: [32, 32]}\n"
+        "flow: {parameters: null}\n"
+        "model: {width: 4, flow_width: 4, embedding: 8}\n"
+        "mscl: {queue: 8}\n"
+        "trainer: {batch_size: 4, workers: 0, threads: 1, precision: '32', accelerator: cpu}\n"
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def stopped_run(videos: Path, quick_settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the first of two epochs; not to be written to."""
+    from kinema.cli import main
+
+    out = tmp_path_factory.mktemp("stopped") / "run"
+    words = ["pretrain", videos, "--out", out, "--config", quick_settings, "--epochs", 2, "--trainer.stop_after", 1]
+    assert main([str(word) for word in words]) == 0
+    return out
+
+
+@pytest.fixture
+def evaluation(videos: Path, tmp_path: Path) -> list[object]:
+    """Options of a quick evaluation, which would write over an earlier result."""
+    out, table = tmp_path / "figures.json", tmp_path / "labels.csv"
+    out.write_text("earlier figures")
+    names = sorted(path.name for path in videos.iterdir())
+    table.write_text("file,label\n" + "".join(f"{name},{'ab'[n % 2]}\n" for n, name in enumerate(names)))
+    return ["--data", videos, "--labels", table, "--out", out, "--clips", 1, "--workers", 0]
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must fail with one sentence, which it returns."""
+    from kinema.cli import main
+
+    def run(*words: object, status: int = 1) -> str:
+        capsys.readouterr()
+        assert main([str(word) for word in words]) == status
+        output, errors = capsys.readouterr()
+        said = [line for line in errors.splitlines() if line.startswith("kinema ")]
+        assert (output, len(said), "Traceback" in errors) == ("", 1, False)
+        assert errors.endswith(f"{said[0]}\n")
+        assert said[0].startswith(f"kinema {words[0]}: ")
+        return said[0]
+
+    return run

@@ -29,12 +29,6 @@ TINY = PretrainConfig(
 
 
 @pytest.fixture(scope="session")
-def videos(synthetic_videos: Path) -> Path:
-    """A folder of twelve videos."""
-    return synthetic_videos / "train"
-
-
-@pytest.fixture(scope="session")
 def tiny() -> Callable[..., PretrainConfig]:
     """Makes the settings of a tiny run, with changes by dotted name."""
 
