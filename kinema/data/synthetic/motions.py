@@ -184,6 +184,8 @@ class Difficulty:
         drift: slowest and fastest camera, frame widths a second.
         textured: whether the object has a texture, or one colour with a mark.
         pace: factor on the pace of all motions.
+        flicker: smallest and largest swing of the light, in natural logarithms of the gain. It shows the whole picture,
+            and with it the scene, in the difference of two frames, as changing light does in real video.
         noise: standard deviation of the sensor noise, of 255 grey levels.
     """
 
@@ -191,11 +193,12 @@ class Difficulty:
     drift: tuple[float, float] = (0.05, 0.15)
     textured: bool = True
     pace: float = 1.0
+    flicker: tuple[float, float] = (0.05, 0.1)
     noise: float = 3.0
 
 
 DIFFICULTIES: Mapping[str, Difficulty] = {
-    "easy": Difficulty(drift=(0.0, 0.0), textured=False, pace=1.25, noise=1.0),
+    "easy": Difficulty(drift=(0.0, 0.0), textured=False, pace=1.25, flicker=(0.0, 0.0), noise=1.0),
     "default": Difficulty(),
     "hard": Difficulty(motions=ORDERED_MOTIONS),
 }
