@@ -82,17 +82,15 @@ def random_blur(clips: Tensor, probability: float, generator: torch.Generator) -
     if not chosen.any():
         return clips
 
-    def blurred(lines: Tensor) -> Tensor:
-        """Along the last axis of (B', C, T, H, W)."""
-        positions = torch.arange(lines.shape[-1], device=clips.device, dtype=clips.dtype)
-        offsets = positions[:, None] - positions
-        exponents = -0.5 * (offsets / sigma[chosen].view(-1, 1, 1)) ** 2
+    def kernel(side: int) -> Tensor:
+        """Matrices (B', 1, 1, side, side) that blur columns of pixels."""
+        positions = torch.arange(side, device=clips.device, dtype=clips.dtype)
+        exponents = -0.5 * ((positions[:, None] - positions) / sigma[chosen].view(-1, 1, 1)) ** 2
         weights = torch.exp(exponents.clamp(min=-30))  # denormal numbers would make the product slow
-        weights = weights / weights.sum(dim=2, keepdim=True)
-        return (lines.flatten(1, 3) @ weights.transpose(1, 2)).view_as(lines)
+        return (weights / weights.sum(dim=2, keepdim=True))[:, None, None]
 
     result = clips.clone()
-    result[chosen] = blurred(blurred(clips[chosen]).transpose(3, 4).contiguous()).transpose(3, 4)
+    result[chosen] = kernel(clips.shape[3]) @ clips[chosen] @ kernel(clips.shape[4]).transpose(3, 4)
     return result
 
 

@@ -16,7 +16,7 @@ from kinema.data.fields import STARTS_PER_STEP, ClipReader
 from kinema.data.sampler import Draw
 from kinema.errors import VideoError
 from kinema.flow import crop_resize, crop_resize_flow, key_start
-from kinema.video import ManifestEntry
+from kinema.video import ManifestEntry, Video
 
 
 class Batch(TypedDict, total=False):
@@ -76,20 +76,32 @@ class ClipPairs(Dataset[Batch]):
         query, key = self._starts(draw.video, rng)
         try:
             with self.reader.open(entry) as video:
-                clips: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
-                for start in {query, key}:
-                    if self.with_flow:
-                        clips[start] = self.reader.frames_and_flow(video, entry, start)
-                    else:
-                        clips[start] = (self.reader.frames(video, entry, start), None)
+                starts = (query,) if query == key else (query, key)
+                clips = [self._read(video, entry, start) for start in starts]
         except VideoError as error:
             return {"error": str(error)}  # an exception would reach the trainer as a traceback in a string
-        example: Batch = {"video": torch.tensor(draw.video)}
-        example["query"], query_flow = self._cut(*clips[query], rng)
-        example["key"], key_flow = self._cut(*clips[key], rng)
-        if query_flow is not None and key_flow is not None:
-            example["query_flow"], example["key_flow"] = query_flow, key_flow
+        frames = torch.stack([clip for clip, _ in clips])
+        size = self.reader.clip.size
+        boxes = torch.stack([random_box(frames.shape[3:], size, self.augment, rng) for _ in range(2)])
+        flips = torch.from_numpy(rng.random(2) < self.augment.flip)
+        views = crop_resize(frames, boxes, size, flips).mul_(255).round_().to(torch.uint8)
+        example: Batch = {"video": torch.tensor(draw.video), "query": views[0], "key": views[1]}
+        fields = [flow for _, flow in clips if flow is not None]
+        if fields:
+            example["query_flow"], example["key_flow"] = crop_resize_flow(
+                torch.stack(fields), boxes, size, flips
+            ).half()
         return example
+
+    def _read(self, video: Video, entry: ManifestEntry, start: int) -> tuple[Tensor, Tensor | None]:
+        """Frames (3, T, H, W) uint8 of a clip, and its flow (2, S, H, W) if wanted."""
+        flow = None
+        if self.with_flow:
+            frames, fields = self.reader.frames_and_flow(video, entry, start)
+            flow = torch.from_numpy(fields).transpose(0, 1)
+        else:
+            frames = self.reader.frames(video, entry, start)
+        return torch.from_numpy(frames).permute(3, 0, 1, 2), flow
 
     def _starts(self, video: int, rng: np.random.Generator) -> tuple[int, int]:
         """Grid positions of the query and the key (MSCL, section 3.4; design of the shift: the released code)."""
@@ -100,20 +112,6 @@ class ClipPairs(Dataset[Batch]):
         query = int(kept[rng.integers(len(kept))])
         reach = self.sampling.key_shift * self.reader.clip.frames * STARTS_PER_STEP
         return query, key_start(query, kept, rng.uniform(-reach, reach))
-
-    def _cut(
-        self, frames: np.ndarray, flow: np.ndarray | None, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor | None]:
-        """(T, H, W, 3) and (S, 2, H, W) to (3, T, h, w) uint8 and (2, S, h, w) float16, by one random crop and flip."""
-        size = self.reader.clip.size
-        box = random_box(frames.shape[1:3], size, self.augment, rng)[None]
-        flip = torch.tensor([rng.random() < self.augment.flip])
-        clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None]
-        rgb = crop_resize(clip, box, size, flip)[0].mul(255).round_().to(torch.uint8)
-        if flow is None:
-            return rgb, None
-        fields = torch.from_numpy(flow).transpose(0, 1)[None]
-        return rgb, crop_resize_flow(fields, box, size, flip)[0].half()
 
 
 def random_box(

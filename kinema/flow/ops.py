@@ -66,7 +66,8 @@ def crop_resize(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | 
     ``benchmarks/flow_ops.py``).
 
     Args:
-        x: ``(B, C, T, H, W)`` floating point; or uint8 0 to 255, which comes back as float32 in [0, 1].
+        x: ``(B, C, T, H, W)`` floating point; or uint8 0 to 255, which comes back as float32 in [0, 1]. One clip serves
+            any number of boxes.
         boxes: ``(B, 4)`` floats: top, left, height, width in pixels, where pixel i covers [i, i + 1]. What lies outside
             the frame repeats its edge.
         size: height and width of the result in pixels.
@@ -76,7 +77,8 @@ def crop_resize(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | 
         ``(B, C, T, *size)``.
     """
     pixels = x.dtype == torch.uint8
-    frames = (x.float() if pixels else x).flatten(1, 2)
+    frames = x.flatten(1, 2)  # first, since it may have to copy, and bytes are quicker to copy
+    frames = (frames.float() if pixels else frames).expand(len(boxes), -1, -1, -1)
     boxes = boxes.to(frames)
     rows = _sampling_positions(boxes[:, 0], boxes[:, 2], x.shape[-2], size[0])
     columns = _sampling_positions(boxes[:, 1], boxes[:, 3], x.shape[-1], size[1])

@@ -28,7 +28,7 @@ class MomentumEncoder(nn.Module):
         parts: parts of a batch with statistics of their own.
     """
 
-    def __init__(self, module: nn.Module, parts: int = 4):
+    def __init__(self, module: nn.Module, parts: int = 2):
         super().__init__()
         self.module = copy.deepcopy(module).requires_grad_(False)
         self.parts = parts

@@ -72,12 +72,22 @@ class PretrainModule(L.LightningModule):
         rate = learning_rate(config, batch)
         optimizer: torch.optim.Optimizer
         if config.name == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9)
+            optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=True)
         else:
-            optimizer = torch.optim.AdamW(groups, lr=rate)
+            optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
         warmup = math.ceil(config.warmup_epochs * self._data.steps_per_epoch)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, warmup, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By the norm of all gradients; Lightning's own way refuses fused optimisers, lest they scale gradients."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_(self.method.parameters(), gradient_clip_val)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch; logs every term of it.

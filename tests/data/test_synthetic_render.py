@@ -9,7 +9,9 @@ import pytest
 from kinema.data.synthetic import DIFFICULTIES, SCENES, SHAPES, SynthConfig, VideoSpec, plan, render
 from kinema.data.synthetic.appearance import draw_background, draw_object
 
-QUIET = {name: dataclasses.replace(difficulty, noise=0.0) for name, difficulty in DIFFICULTIES.items()}
+QUIET = {
+    name: dataclasses.replace(difficulty, noise=0.0, exposure=(0.0, 0.0)) for name, difficulty in DIFFICULTIES.items()
+}
 EVERY_MOTION = [(name, motion) for name in ("easy", "default", "hard") for motion in DIFFICULTIES[name].motions]
 
 
@@ -69,6 +71,21 @@ def test_an_optical_flow_estimator_agrees(motion: str) -> None:
         errors.append(np.linalg.norm(estimated - video.flow[t], axis=0)[inner])
         lengths.append(np.linalg.norm(video.flow[t], axis=0)[inner])
     assert np.median(np.concatenate(errors)) < 0.35 * np.median(np.concatenate(lengths))
+
+
+def test_the_exposure_swings_about_one_and_leaves_the_flow_alone() -> None:
+    spec = VideoSpec("train", 0, "rotate_cw", "dots", "star")
+    steady, hunting = (
+        render(spec, dataclasses.replace(QUIET["default"], exposure=(swing, swing)), frames=64) for swing in (0.0, 0.2)
+    )
+    usable = (steady.frames > 20) & (steady.frames < 200)  # neither clipped nor mostly rounding
+    gains = np.array([np.median(b[i] / a[i]) for a, b, i in zip(steady.frames, hunting.frames, usable, strict=True)])
+    assert np.log(gains).max() == pytest.approx(0.2, abs=0.01)
+    assert np.log(gains).min() == pytest.approx(-0.2, abs=0.01)
+    crossings = np.flatnonzero(np.diff(gains > 1.0))
+    assert np.allclose(np.diff(crossings) / 16, np.diff(crossings).mean() / 16, atol=0.07)  # half a period
+    assert 0.5 <= np.diff(crossings).mean() / 16 <= 1.5
+    np.testing.assert_array_equal(steady.flow, hunting.flow)
 
 
 def test_the_object_is_always_to_be_seen() -> None:

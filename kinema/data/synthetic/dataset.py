@@ -28,7 +28,7 @@ from kinema.files import make_folder, write_json, write_text
 from kinema.progress import track
 
 LABEL_COLUMNS = ("file", "split", "motion", "scene", "shape")
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Counts up whenever the same parameters would give other pixels or labels."""
 
 

@@ -184,8 +184,8 @@ class Difficulty:
         drift: slowest and fastest camera, frame widths a second.
         textured: whether the object has a texture, or one colour with a mark.
         pace: factor on the pace of all motions.
-        flicker: smallest and largest swing of the light, in natural logarithms of the gain. It shows the whole picture,
-            and with it the scene, in the difference of two frames, as changing light does in real video.
+        exposure: smallest and largest swing of the camera's exposure, in natural logarithms of the gain. Like changing
+            light in real video it tells clips apart, even by the difference of two frames, and says nothing of motion.
         noise: standard deviation of the sensor noise, of 255 grey levels.
     """
 
@@ -193,12 +193,12 @@ class Difficulty:
     drift: tuple[float, float] = (0.05, 0.15)
     textured: bool = True
     pace: float = 1.0
-    flicker: tuple[float, float] = (0.05, 0.1)
+    exposure: tuple[float, float] = (0.1, 0.25)
     noise: float = 3.0
 
 
 DIFFICULTIES: Mapping[str, Difficulty] = {
-    "easy": Difficulty(drift=(0.0, 0.0), textured=False, pace=1.25, flicker=(0.0, 0.0), noise=1.0),
+    "easy": Difficulty(drift=(0.0, 0.0), textured=False, pace=1.25, exposure=(0.0, 0.0), noise=1.0),
     "default": Difficulty(),
     "hard": Difficulty(motions=ORDERED_MOTIONS),
 }

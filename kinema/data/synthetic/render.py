@@ -78,17 +78,17 @@ def render(spec: VideoSpec, difficulty: Difficulty, size: int = 64, frames: int 
     centre = camera + size * (trajectory.centre + 0.5)
 
     cover, pictures = _compose(spec, difficulty, trajectory, camera, centre, size, look)
-    pictures *= _lamp(difficulty, times, sensor)[:, None, None, None]
+    pictures *= _exposure(difficulty, times, sensor)[:, None, None, None]
     noise = sensor.standard_normal(cover.shape, np.float32)
     pictures += _rgb(np.float32(difficulty.noise) * noise + np.float32(0.5))  # the half rounds
     np.clip(pictures, 0, 255, out=pictures)
     return Rendered(pictures.astype(np.uint8), cover, _true_flow(trajectory, camera, centre, cover))
 
 
-def _lamp(difficulty: Difficulty, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gains (T,) of a light that flickers four times a second, as lamps do on video whose frame rate beats with theirs."""
-    swing, phase = rng.uniform(*difficulty.flicker), rng.uniform()
-    return np.exp(swing * np.sin(2 * math.pi * (phase + 4 * times))).astype(np.float32)
+def _exposure(difficulty: Difficulty, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gains (T,) of a camera whose automatic exposure hunts to and fro, once in 1 to 3 seconds."""
+    swing, phase, period = rng.uniform(*difficulty.exposure), rng.uniform(), rng.uniform(1, 3)
+    return np.exp(swing * np.sin(2 * math.pi * (phase + times / period))).astype(np.float32)
 
 
 def _compose(
