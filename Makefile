@@ -1,6 +1,6 @@
 # `make demo` and `make test` each do the whole set-up first; a second run reuses it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench clean
+.PHONY: help setup demo test test-slow bench clean
 
 VENV := .venv
 RUN := $(VENV)/bin

@@ -1,6 +1,6 @@
 """Real clips: how well random, RGB MoCo and MSCL encoders tell the interactions of UT-Interaction apart.
 
-    python benchmarks/ut_interaction.py VIDEOS TABLE --out FOLDER [--seeds 0 1 2] [-- OPTIONS OF kinema pretrain]
+    python experiments/ut_interaction.py VIDEOS TABLE --out FOLDER [--seeds 0 1 2] [-- OPTIONS OF kinema pretrain]
 
 Pretrains on all videos of the folder VIDEOS without labels and evaluates with one recorded sequence left out at a time,
 by the commands that it prints. What FOLDER holds already is not made again. TABLE is a CSV file with the columns path,
@@ -42,7 +42,7 @@ def write_labels(table: Path, videos: Path, out: Path) -> None:
 
 def measure(method: str, seed: int, videos: Path, out: Path, options: list[str]) -> dict[str, object]:
     """The figures of one encoder."""
-    config = Path(__file__).parent.parent / "docs" / "ut_interaction.yaml"
+    config = Path(__file__).with_suffix(".yaml")
     name = f"{method}-{seed}"
     run = out / f"mscl-{seed}" if method == "random" else out / name
     if not (run / "encoder.safetensors").exists():
