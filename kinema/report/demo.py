@@ -185,17 +185,19 @@ def standard_error(share: float, trials: int) -> float:
 
 
 def verdict(content: DemoContent) -> str:
-    """Say in two sentences how MSCL and RGB MoCo compare on motion and on scene, as the figures have it."""
+    """Say in two sentences how MSCL and RGB MoCo compare on motion and on scene, as far as the figures bear it out."""
     moco, mscl = content.results["methods"]["moco"], content.results["methods"]["mscl"]
-    errors = [standard_error(scores["motion_r1"], content.test_videos) for scores in (moco, mscl)]
-    doubt = 2 * np.hypot(errors[0], errors[1])
-    if mscl["motion_r1"] - moco["motion_r1"] > doubt:
+
+    def clearly_more(key: str, first: Mapping[str, float], second: Mapping[str, float]) -> bool:
+        errors = [standard_error(scores[key], content.test_videos) for scores in (first, second)]
+        return bool(first[key] - second[key] > 2 * np.hypot(*errors))
+
+    motion = "In this run MSCL is not clearly better than RGB MoCo at finding the same motion."
+    if clearly_more("motion_r1", mscl, moco):
         times = mscl["motion_r1"] / max(moco["motion_r1"], 1 / content.test_videos)
         motion = f"MSCL is right about the motion {times:.1f} times as often as RGB MoCo."
-    else:
-        motion = "In this run MSCL is not clearly better than RGB MoCo at finding the same motion."
     scenes = f"{moco['scene_r1']:.0%} of its answers against {mscl['scene_r1']:.0%} of MSCL's"
-    if moco["scene_r1"] > mscl["scene_r1"]:
+    if clearly_more("scene_r1", moco, mscl):
         return f"{motion} RGB MoCo goes by the scenery instead: {scenes} show the same kind of scene."
     return f"{motion} RGB MoCo does not lean on the scenery more than MSCL does: {scenes} show the same kind of scene."
 
