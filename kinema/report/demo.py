@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,7 +191,7 @@ def verdict(content: DemoContent) -> str:
 
     def clearly_more(key: str, first: Mapping[str, float], second: Mapping[str, float]) -> bool:
         errors = [standard_error(scores[key], content.test_videos) for scores in (first, second)]
-        return bool(first[key] - second[key] > 2 * np.hypot(*errors))
+        return first[key] - second[key] > 2 * math.hypot(*errors)
 
     motion = "In this run MSCL is not clearly better than RGB MoCo at finding the same motion."
     if clearly_more("motion_r1", mscl, moco):
