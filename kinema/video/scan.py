@@ -27,15 +27,20 @@ def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
         The files whose suffix is that of a video, and the other files; both sorted.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: there is no such folder, or one in it cannot be listed.
     """
+
+    def refuse(error: OSError) -> None:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"cannot list {error.filename}: {reason}; give access to it or move it away") from error
+
     root = Path(folder)
     if not root.is_dir():
         raise DataError(f"there is no folder {root}; name one that holds videos")
     videos: list[Path] = []
     others: list[Path] = []
     seen: set[str] = set()  # links may lead in circles
-    for parent, folders, names in os.walk(root, followlinks=True):
+    for parent, folders, names in os.walk(root, onerror=refuse, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:
             folders.clear()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,21 @@ def test_videos_are_found_by_suffix_in_all_folders(tmp_path: Path) -> None:
         "linked/far.webm",
     ]
     assert [path.name for path in others] == ["README", "notes.txt"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch) -> None:
+    """The real call fails as it does for a user without the right to read; root may read everything."""
+    locked, scandir = tmp_path / "locked", os.scandir
+    locked.mkdir()
+
+    def guarded(path):
+        if Path(path) == locked:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    with pytest.raises(DataError, match=r"cannot list .*/locked: permission denied; give access"):
+        find_videos(tmp_path)
 
 
 def test_folders_without_videos_are_refused_in_one_sentence(tmp_path: Path) -> None:
