@@ -63,16 +63,15 @@ def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generato
     return flat.view_as(clips).clamp_(0, 1)
 
 
-def random_grey(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Drop the colour of a share ``probability`` of the clips (B, 3, T, H, W)."""
+def random_grey_(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Drop, in place, the colour of a share ``probability`` of the clips (B, 3, T, H, W)."""
     chosen = _draw(len(clips), 0, 1, generator, clips).flatten() < probability
-    result = clips.clone()
-    result[chosen] = _grey(clips[chosen]).expand_as(clips[chosen])
-    return result
+    clips[chosen] = _grey(clips[chosen]).expand(-1, 3, -1, -1, -1)
+    return clips
 
 
-def random_blur(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Blur a share ``probability`` of the clips (B, 3, T, H, W) with Gaussians of random width.
+def random_blur_(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Blur, in place, a share ``probability`` of the clips (B, 3, T, H, W) with Gaussians of random width.
 
     Sigma is 0.1 to 2 pixels at a side of 112 pixels, and in proportion at other sides. At a border the kernel is
     normalised over what lies inside. Small frames make two products with a dense matrix quicker than a convolution.
@@ -89,9 +88,8 @@ def random_blur(clips: Tensor, probability: float, generator: torch.Generator) -
         weights = torch.exp(exponents.clamp(min=-30))  # denormal numbers would make the product slow
         return (weights / weights.sum(dim=2, keepdim=True))[:, None, None]
 
-    result = clips.clone()
-    result[chosen] = kernel(clips.shape[3]) @ clips[chosen] @ kernel(clips.shape[4]).transpose(3, 4)
-    return result
+    clips[chosen] = kernel(clips.shape[3]) @ clips[chosen] @ kernel(clips.shape[4]).transpose(3, 4)
+    return clips
 
 
 def augment_colors(clips: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
@@ -106,5 +104,5 @@ def augment_colors(clips: Tensor, config: AugmentConfig, generator: torch.Genera
         Clips of the same shape, from 0 to 1.
     """
     clips = color_jitter(clips, config, generator)
-    clips = random_grey(clips, config.grey, generator)
-    return random_blur(clips, config.blur, generator)
+    random_grey_(clips, config.grey, generator)
+    return random_blur_(clips, config.blur, generator)

@@ -191,8 +191,10 @@ class _Probe:
 
     def _fit(self, model: LogisticRegression, values: np.ndarray, labels: np.ndarray) -> None:
         from sklearn.exceptions import ConvergenceWarning
+        from threadpoolctl import threadpool_limits
 
-        with warnings.catch_warnings(record=True) as caught:
+        # The products are so small that a second thread makes them several times slower.
+        with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(values, labels)
         self.not_converged += any(issubclass(warning.category, ConvergenceWarning) for warning in caught)

@@ -125,7 +125,7 @@ class PretrainModule(L.LightningModule):
         """Pixels to floating point and colours augmented, on the device."""
         with torch.autocast(self.device.type, enabled=False):
             query, key = (
-                augment_colors(clips.float() / 255, self.config.augment, generator)
+                augment_colors(clips.float().div_(255), self.config.augment, generator)
                 for clips in (batch["query"], batch["key"])
             )
         if "query_flow" not in batch:
