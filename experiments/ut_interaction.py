@@ -13,10 +13,11 @@ import argparse
 import csv
 import json
 import shlex
-import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+from kinema.ablation import mean_and_spread
 
 METHODS = ("random", "moco", "mscl")
 FIGURES = ("retrieval R@1", "centred R@1", "probe")
@@ -63,20 +64,20 @@ def measure(method: str, seed: int, videos: Path, out: Path, options: list[str])
 
 def main() -> None:
     """Measure and tabulate."""
-    own, _, options = " ".join(map(shlex.quote, sys.argv[1:])).partition(" -- ")
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    own, options = words[:end], words[end + 1 :]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", type=Path)
     parser.add_argument("table", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    args = parser.parse_args(shlex.split(own))
+    args = parser.parse_args(own)
     args.out.mkdir(parents=True, exist_ok=True)
     write_labels(args.table, args.videos, args.out / "labels.csv")
     if not (args.out / "manifest.csv").exists():
         kinema("scan", args.videos, "--out", args.out / "manifest.csv")
-    rows = [
-        measure(method, seed, args.videos, args.out, shlex.split(options)) for seed in args.seeds for method in METHODS
-    ]
+    rows = [measure(method, seed, args.videos, args.out, options) for seed in args.seeds for method in METHODS]
     with (args.out / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ("method", "seed", *FIGURES), lineterminator="\n")
         writer.writeheader()
@@ -84,9 +85,7 @@ def main() -> None:
     lines = [f"| encoder | {' | '.join(FIGURES)} |", "|---|---|---|---|"]
     for method in METHODS:
         values = [[float(str(row[figure])) for row in rows if row["method"] == method] for figure in FIGURES]
-        spread = [f" ± {statistics.stdev(v):.3f}" if len(v) > 1 else "" for v in values]
-        cells = [f"{statistics.mean(v):.3f}{s}" for v, s in zip(values, spread, strict=True)]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
+        lines.append(f"| {method} | {' | '.join(map(mean_and_spread, values))} |")
     (args.out / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
     print(args.out / "results.md")

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from kinema.config import ClipConfig
 from kinema.data.labels import LabelledSet
 from kinema.evaluation import evaluate_retrieval, extract_features
+from kinema.evaluation.run import clip_of
 from kinema.flow import FlowEstimator, create_estimator
 from kinema.models import VideoEncoder, load_encoder
 
@@ -99,21 +100,18 @@ def main() -> None:
         features = extract_features(layouts, labelled.paths, long, clips=1, batch_size=8, precision="32")
         return {name: recall(features[name], measure.places, labelled) for name, measure in measures.items()}
 
-    rows: dict[str, list[dict[str, float]]] = {}
-    runs = {method: sorted(args.folder.glob(f"{method}-[0-9]*/encoder.safetensors")) for method in ("moco", "mscl")}
-    for method, files in runs.items():
-        encoders = {str(file): load_encoder(file) for file in files}
-        card = next(iter(encoders.values())).card["clip"]
-        own = ClipConfig(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.items()})
-        rows[method] = list(measured(own, {name: learned(encoder) for name, encoder in encoders.items()}).values())
+    encoders = {file.parent.name: load_encoder(file) for file in sorted(args.folder.glob("*/encoder.safetensors"))}
+    own = clip_of(next(iter(encoders.values())))
     fine = dataclasses.replace(own, short_side=64, size=(104, 64), step=own.step and own.step / 2)
-    for words, clip in {"the encoders' frames": own, "larger frames, half the step": fine}.items():
-        flows = {
-            "DIS": create_estimator("dis", finest_scale=1),
-            "Farneback": create_estimator("farneback", window=13),
-        }
-        found = measured(clip, {name: histograms(estimator) for name, estimator in flows.items()})
-        rows |= {f"histogram, {name}, {words}": [figures] for name, figures in found.items()}
+    flows = {"DIS": create_estimator("dis", finest_scale=1), "Farneback": create_estimator("farneback", window=13)}
+    by_hand = {f"histogram, {name}": histograms(estimator) for name, estimator in flows.items()}
+    rows: dict[str, list[dict[str, float]]] = {}
+    for name, figures in measured(
+        own, {name: learned(encoder) for name, encoder in encoders.items()} | by_hand
+    ).items():
+        rows.setdefault(name.rpartition("-")[0] or f"{name}, the encoders' frames", []).append(figures)
+    for name, figures in measured(fine, by_hand).items():
+        rows[f"{name}, larger frames, half the step"] = [figures]
     lines = [f"| features | {' | '.join(LAYOUTS)} |", "|---" * (1 + len(LAYOUTS)) + "|"]
     for name, measurements in rows.items():
         cells = [f"{statistics.mean(figures[layout] for figures in measurements):.3f}" for layout in LAYOUTS]

@@ -135,13 +135,14 @@ def markdown(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
         for name in names:
             chosen = [row for row in rows if row["difficulty"] == difficulty and row["rung"] == name]
             if chosen:
-                cells = [_spread([float(row[figure]) for row in chosen]) for figure in FIGURES]
+                cells = [mean_and_spread([float(row[figure]) for row in chosen]) for figure in FIGURES]
                 parts.append(f"| {name} | {len(chosen)} | {' | '.join(cells)} |")
         parts.append("")
     return "\n".join(parts)
 
 
-def _spread(values: Sequence[float]) -> str:
+def mean_and_spread(values: Sequence[float]) -> str:
+    """The mean, and the standard deviation of several values, for a table."""
     return f"{statistics.mean(values):.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
 
 

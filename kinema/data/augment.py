@@ -88,7 +88,8 @@ def random_blur_(clips: Tensor, probability: float, generator: torch.Generator) 
         weights = torch.exp(exponents.clamp(min=-30))  # denormal numbers would make the product slow
         return (weights / weights.sum(dim=2, keepdim=True))[:, None, None]
 
-    clips[chosen] = kernel(clips.shape[3]) @ clips[chosen] @ kernel(clips.shape[4]).transpose(3, 4)
+    blurred = kernel(clips.shape[3]) @ clips[chosen] @ kernel(clips.shape[4]).transpose(3, 4)
+    clips[chosen] = blurred.clamp_(max=1)  # weights may sum up to a little more than 1
     return clips
 
 

@@ -122,7 +122,7 @@ def evaluate(
         make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
     labelled = LabelledSet.read(data, labels, label_column, group_column)
     encoder, facts = _untrained(like, seed) if str(run) == RANDOM else _trained(run)
-    clip = clip or _clip_of(encoder)
+    clip = clip or clip_of(encoder)
     features = extract_features(
         {"encoder": encoder},
         labelled.paths,
@@ -174,7 +174,8 @@ def _untrained(like: str | Path | None, seed: int) -> tuple[VideoEncoder, dict[s
     return encoder, {"name": RANDOM, "sha256": None, "card": encoder.card}
 
 
-def _clip_of(encoder: VideoEncoder) -> ClipConfig:
+def clip_of(encoder: VideoEncoder) -> ClipConfig:
+    """The geometry of the clips that an encoder was trained on, as its card says; the default if it says nothing."""
     return _from_card(ClipConfig, encoder.card, "clip")
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 from kinema.config import ModelConfig
 from kinema.models import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, flow_resnet18, random_encoder
+from kinema.presets import preset_path
 
 SMALL = ModelConfig(width=4, flow_width=4)
 
@@ -108,8 +110,9 @@ def test_local_flow_features(input):
     torch.testing.assert_close(net(flow), net(7 * flow), rtol=1e-3, atol=1e-3)  # relative speed is what counts
 
 
-def test_flow_encoder_of_the_papers_size():
-    assert build_flow_encoder(ModelConfig(flow_width=16)).features == 128
+def test_the_papers_preset_has_a_flow_encoder_of_the_papers_size():
+    settings = yaml.safe_load(preset_path("mscl-r3d18-k400").read_text())
+    assert build_flow_encoder(ModelConfig(**settings["model"])).features == 128
 
 
 def test_only_vectors_show_that_a_clip_speeds_up():

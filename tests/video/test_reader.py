@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import ctypes
-import gc
 import pickle
-import platform
 import random
-import time
 from pathlib import Path
 
 import av
 import numpy as np
-import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -338,51 +333,3 @@ def test_packed_b_frames_in_avi_come_at_a_constant_rate(shared_data) -> None:
         whole = video.read()
     assert whole.warning == ""
     np.testing.assert_allclose(whole.timestamps, np.arange(183) / 30, atol=1e-9)
-
-
-def test_closing_frees_everything_without_the_garbage_collector(shared_data) -> None:
-    """Decoders hold megabytes in a handful of Python objects, too few for the collector to run in time."""
-    process, used = psutil.Process(), []
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(60):
-            with Video(shared_data / "assets" / "tc_testsrc2_mpeg4.avi", View(short_side=64)) as video:
-                video.at_times([0.1, 0.2])
-            used.append(process.memory_info().rss / 2**20)
-    finally:
-        gc.enable()
-    assert max(used) - used[9] < 20
-
-
-def held_memory() -> tuple[float, float]:
-    """MiB that this process has of the system, before and after the allocator gives back what it keeps for later."""
-    process = psutil.Process()
-    before = process.memory_info().rss
-    ctypes.CDLL(None).malloc_trim(0)  # glibc's; freed frames lie scattered over its heap otherwise
-    return before / 2**20, process.memory_info().rss / 2**20
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(7200)
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs an allocator that can be told to give back")
-def test_memory_stays_flat_over_twenty_thousand_reads(shared_data) -> None:
-    """Random clips from all assets; the first tenth warms caches up."""
-    rng = random.Random(3)
-    files = sorted((shared_data / "assets").iterdir())
-    reads, kept, held, began = 20_000, [], [], time.perf_counter()
-    for number in range(reads):
-        try:
-            with Video(rng.choice(files), View(short_side=64)) as video:
-                start = rng.uniform(0, 3)
-                video.at_times([start + 0.04 * i for i in range(4)])
-        except VideoError:
-            pass
-        if number % 2000 == 0 and number >= reads // 10:
-            for figures, figure in zip((kept, held), held_memory(), strict=True):
-                figures.append(figure)
-    rate = reads / (time.perf_counter() - began)
-    print(f"\nMiB held from {held[0]:.0f} to {held[-1]:.0f}, with what the allocator kept at most {max(kept):.0f}")
-    print(f"{rate:.0f} reads/s")
-    assert max(held) - held[0] < 16
-    assert psutil.Process().num_fds() < 64
