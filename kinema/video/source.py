@@ -13,6 +13,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from kinema.errors import VideoError
+from kinema.video.heap import decoder_freed
 
 # Read from the start only: in gif and apng a frame is a change to the one before, in mpeg (program streams: .mpg, .vob)
 # few packets carry a time, and libav guesses wrong ones after a seek.
@@ -66,6 +67,7 @@ class Source:
         """Free the decoder and the file."""
         self._run.close()
         self.container.close()
+        decoder_freed()
 
     def frames(self, start: float) -> Iterator[Shown]:
         """Yield frames in display order from the one on screen at ``start`` seconds, or an earlier one."""

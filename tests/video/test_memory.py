@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from kinema.errors import VideoError
-from kinema.video import Video, View
+from kinema.video import Video, View, heap
 
 
 def test_closing_frees_everything_without_the_garbage_collector(shared_data) -> None:
@@ -24,6 +24,16 @@ def test_closing_frees_everything_without_the_garbage_collector(shared_data) -> 
     finally:
         gc.enable()
     assert max(used) - used[9] < 20
+
+
+@pytest.mark.skipif(heap._malloc_trim() is None, reason="this C library has no malloc_trim")
+def test_what_the_allocator_keeps_is_given_back_now_and_then() -> None:
+    process, blocks = psutil.Process(), [b"x" * 100_000 for _ in range(1000)]
+    del blocks[:-1]  # the last one keeps the heap from shrinking at its end
+    kept = process.memory_info().rss
+    for _ in range(heap.EVERY):
+        heap.decoder_freed()
+    assert kept - process.memory_info().rss > 50e6
 
 
 @pytest.mark.slow
