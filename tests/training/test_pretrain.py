@@ -3,8 +3,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import statistics
 import shutil
+import statistics
 import sys
 from dataclasses import asdict
 from pathlib import Path
