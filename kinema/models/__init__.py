@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.models.cost_volume import local_cost_volume
     from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, random_encoder
     from kinema.models.pyramid import TemporalPyramid
     from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d18
@@ -24,6 +25,7 @@ __all__ = [
     "build_flow_encoder",
     "flow_resnet18",
     "load_encoder",
+    "local_cost_volume",
     "r3d18",
     "random_encoder",
     "save_encoder",
@@ -32,6 +34,7 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
+        "cost_volume": ("local_cost_volume",),
         "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
         "pyramid": ("TemporalPyramid",),
         "resnet3d": ("VideoResNet", "flow_resnet18", "r3d18"),
