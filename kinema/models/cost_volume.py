@@ -1,10 +1,10 @@
 """The local cost volume: how like each place of one frame is to the places around it in another.
 
-The (2 radius + 1)^2 shifted copies of the features, which pad-and-stack or ``unfold`` would make, never exist. All places
-lie in one row, with gaps of zeros between the lines and frames of a picture, so that a displacement is a shift along the
-row, the same for every place. The products of a block of neighbours with a window that is a little longer then hold the
-similarities with all horizontal displacements on their diagonals: small matrix products, which a processor is so quick
-at that it may throw half of them away. ``benchmarks/cost_volume.py`` compares.
+The (2 radius + 1)^2 shifted copies of the features, which pad-and-stack or ``unfold`` would make, never exist. All
+places lie in one row, with gaps of zeros between the lines and frames of a picture, so that a displacement is a shift
+along the row, the same for every place. The products of a block of neighbours with a window that is a little longer
+then hold the similarities with all horizontal displacements on their diagonals: small matrix products, which a
+processor is so quick at that it may throw half of them away. ``benchmarks/cost_volume.py`` compares.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _CostVolume(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, first: Tensor, second: Tensor, radius: int, dilation: int) -> Tensor:
         ctx.save_for_backward(first, second)
-        ctx.row = row = _Row(*first.shape[-2:], radius, dilation)
+        ctx.row = row = _Row(first.shape[3], first.shape[4], radius, dilation)
         volume = row.empty(first, row.side**2)
         for clip, frames in row.chunks(first):
             a, b = (row.lay_out(_unit(row.taken(x, clip, frames))[0]) for x in (first, second))
