@@ -17,6 +17,8 @@ from kinema.flow.ops import (
     resize_flow,
     rotate_flow,
     scale_flow,
+    stays_inside,
+    warp,
 )
 
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "rotate_flow",
     "scale_flow",
     "set_opencv_threads",
+    "stays_inside",
     "video_fingerprint",
+    "warp",
     "wheel_legend",
 ]
