@@ -162,6 +162,61 @@ class MSCLConfig:
 
 
 @dataclass(frozen=True)
+class HCMLConfig:
+    """The motion hierarchy of HCML and its losses; every part is a switch, and a weight of zero also saves its cost.
+
+    What is marked (paper) its abstract states: a lowest level that learns by reconstructing frames, levels that learn
+    by predicting the future of the level below, one after another, and their fusion with the appearance. All else,
+    every number among it, is our choice.
+
+    Attributes:
+        levels: levels above the prime motion; level 1 sits on the backbone's first stage, level 2 on its second (paper:
+            several levels).
+        prime: the prime motion block, on the first stage (paper).
+        fusion: motion features are added to the output of their stage (paper: they are fused).
+        chain: a level also sees the level below it, not only the features of its stage.
+        reduction: a level has the channels of its stage divided by this.
+        radius: the largest displacement in the prime block's cost volume, in places of its grid.
+        dilation: places between two displacements of the cost volume.
+        pool: places of the first stage, along either axis, that are averaged to one of the prime block's grid.
+        deltas: how many steps of a level its predictions reach ahead.
+        temperature: of the contrast.
+        spatial: other places at the same time are negatives.
+        temporal: other times at the same place are negatives.
+        videos: places of other videos are negatives.
+        places: places of each clip that take part in a step's contrast, drawn at random.
+        others: places of the whole batch that serve as negatives of other videos, drawn at random.
+        photometric: weight of the prime motion's reconstruction of frames.
+        smoothness: weight of the displacement's smoothness, within the photometric loss.
+        contrast: weight of each level's contrast.
+        progressive: levels learn one after another, and all of them in the end (paper); False for all at once.
+        shares: of the epochs for each phase: the prime motion if it is on, the levels in order, all together; None to
+            give half of the epochs to the last and as much as possible alike to the others.
+    """
+
+    levels: int = 3
+    prime: bool = True
+    fusion: bool = True
+    chain: bool = True
+    reduction: int = 4
+    radius: int = 3
+    dilation: int = 1
+    pool: int = 1
+    deltas: tuple[int, ...] = (1,)
+    temperature: float = 0.1
+    spatial: bool = True
+    temporal: bool = True
+    videos: bool = True
+    places: int = 32
+    others: int = 256
+    photometric: float = 1.0
+    smoothness: float = 0.02
+    contrast: float = 1.0
+    progressive: bool = True
+    shares: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
 class OptimizerConfig:
     """Optimisation.
 

@@ -12,15 +12,21 @@ from kinema.lazy import load_on_use
 if TYPE_CHECKING:
     from kinema.models.cost_volume import local_cost_volume
     from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, random_encoder
+    from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
+    from kinema.models.prime_motion import PrimeMotion
     from kinema.models.pyramid import TemporalPyramid
     from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d18
     from kinema.models.weights import load_encoder, save_encoder
 
 __all__ = [
     "FlowEncoder",
+    "MotionFeatures",
+    "PrimeMotion",
     "TemporalPyramid",
     "VideoEncoder",
     "VideoResNet",
+    "WithMotion",
+    "add_motion_hierarchy",
     "build_encoder",
     "build_flow_encoder",
     "flow_resnet18",
@@ -36,6 +42,8 @@ __getattr__, __dir__ = load_on_use(
     {
         "cost_volume": ("local_cost_volume",),
         "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
+        "hierarchy": ("MotionFeatures", "WithMotion", "add_motion_hierarchy"),
+        "prime_motion": ("PrimeMotion",),
         "pyramid": ("TemporalPyramid",),
         "resnet3d": ("VideoResNet", "flow_resnet18", "r3d18"),
         "weights": ("load_encoder", "save_encoder"),

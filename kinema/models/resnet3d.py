@@ -91,6 +91,7 @@ class VideoResNet(nn.Module):
             self.add_module(name, nn.Sequential(first, BasicBlock(outputs, outputs, convolution, (1, 1, 1))))
             inputs = outputs
         self.stage_widths = dict(zip(STAGES, widths, strict=True))
+        self.stage_modules = {name: name for name in STAGES}
         self.features = inputs
         self.fc = nn.Linear(inputs, classes) if classes is not None else None
         for module in self.modules():
