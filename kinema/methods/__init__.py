@@ -10,30 +10,45 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.methods.dense_contrast import DenseContrast, DenseDraws, dense_info_nce, draw_dense
+    from kinema.methods.hcml import HCML, MotionLosses
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
     from kinema.methods.momentum import MomentumEncoder, cosine_momentum
     from kinema.methods.mscl import MSCL, Draws, Views, draw
+    from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
     from kinema.methods.queue import KeyQueue
 
 __all__ = [
+    "HCML",
     "MSCL",
+    "DenseContrast",
+    "DenseDraws",
     "Draws",
     "KeyQueue",
     "LocalContrast",
     "MomentumEncoder",
+    "MotionLosses",
+    "Phase",
+    "ProgressiveSchedule",
     "Views",
+    "apply_phase",
     "clip_info_nce",
     "cosine_momentum",
+    "dense_info_nce",
     "draw",
+    "draw_dense",
     "lmcl",
 ]
 
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
+        "dense_contrast": ("DenseContrast", "DenseDraws", "dense_info_nce", "draw_dense"),
+        "hcml": ("HCML", "MotionLosses"),
         "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
         "momentum": ("MomentumEncoder", "cosine_momentum"),
         "mscl": ("MSCL", "Draws", "Views", "draw"),
+        "progressive": ("Phase", "ProgressiveSchedule", "apply_phase"),
         "queue": ("KeyQueue",),
     },
 )

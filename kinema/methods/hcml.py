@@ -1,0 +1,181 @@
+"""HCML: Hierarchical Contrastive Motion Learning (Yang et al., BMVC 2021).
+
+No code of the paper was ever released. The idea is the paper's: a hierarchy of motion features inside one network, the
+lowest learned by reconstructing frames, each higher one by predicting the future of the one below, one level after
+another, fused with the appearance. The form it takes here is ours, setting by setting: see :class:`HCMLConfig`.
+
+Patent notice: US 11,594,006 B2 (NVIDIA) covers a self-supervised hierarchical motion learning method; check whether it
+concerns you before you use this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from kinema.config import HCMLConfig, ModelConfig
+from kinema.errors import ConfigError
+from kinema.methods.dense_contrast import dense_info_nce, draw_dense
+from kinema.methods.photometric import photometric_loss, smoothness
+from kinema.methods.progressive import Phase
+from kinema.models.encoder import build_encoder
+from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy, to_grid
+
+
+class MotionLosses(NamedTuple):
+    """What :meth:`HCML.losses` returns."""
+
+    terms: dict[str, Tensor]
+    """The weighted terms, whose sum is the loss: ``prime``, ``level1``, ``level2`` and so on."""
+    facts: dict[str, Tensor]
+    """What else is worth logging: the accuracy of each level's contrast."""
+    stages: dict[str, Tensor]
+    """The outputs of the encoder's stages, with motion in them, for what else is to be learned from the same clips."""
+
+
+class Predictor(nn.Sequential):
+    """phi_l: z^l (B, C_l, T, H, W) to the level below at each delta ahead, (B, deltas * C_(l-1), T, H, W)."""
+
+    def __init__(self, width: int, below: int, deltas: int):
+        hidden = max(width, below)
+        super().__init__(
+            nn.Conv3d(width, hidden, 1, bias=False),
+            nn.BatchNorm3d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(hidden, deltas * below, 1),
+        )
+
+
+class HCML(nn.Module):
+    """The method: an encoder with a motion hierarchy, the predictors, and the losses.
+
+    Args:
+        model: the encoder; its flow settings play no part.
+        config: the hierarchy and the losses.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+
+    def __init__(self, model: ModelConfig, config: HCMLConfig):
+        super().__init__()
+        _check(config)
+        self.config = config
+        self.encoder = build_encoder(model)
+        self.encoder.add_module("backbone", add_motion_hierarchy(self.encoder.backbone, config))
+        widths = self.motion.motion_widths
+        self.predictors = nn.ModuleDict(
+            {
+                str(level): Predictor(width, widths[level - 1], len(config.deltas))
+                for level, width in widths.items()
+                if level - 1 in widths and config.contrast
+            }
+        )
+
+    @property
+    def motion(self) -> WithMotion:
+        """The encoder's backbone, with its motion hierarchy."""
+        motion = self.encoder.get_submodule("backbone")
+        assert isinstance(motion, WithMotion)
+        return motion
+
+    def losses(self, clips: Tensor, generator: torch.Generator, phase: Phase | None = None) -> MotionLosses:
+        """Every loss of one batch.
+
+        Args:
+            clips: RGB (B, 3, T, H, W) from 0 to 1.
+            generator: of the random choices, on the CPU.
+            phase: whose losses count; None for all.
+
+        Raises:
+            ConfigError: the clips are too short or too small for the hierarchy.
+        """
+        c = self.config
+        with self.motion.recording() as motion:
+            stages = self.encoder.stages(clips)
+        terms: dict[str, Tensor] = {}
+        facts: dict[str, Tensor] = {}
+
+        # Level 0: displacement by which a frame is found again in the next one.
+        if 0 in motion.levels and c.photometric and (phase is None or 0 in phase.levels):
+            terms["prime"] = c.photometric * self._reconstruction(clips, motion)
+
+        # Level l: the future of the level below.
+        for name, predictor in self.predictors.items():
+            level = int(name)
+            if phase is not None and level not in phase.levels:
+                continue
+            try:
+                loss, accuracy = self._contrast(motion.levels[level], motion.levels[level - 1], predictor, generator)
+            except ConfigError as error:
+                raise ConfigError(f"level {level}: {error}") from error
+            terms[f"level{level}"] = c.contrast * loss
+            facts[f"level{level}_accuracy"] = accuracy
+        return MotionLosses(terms, facts, stages)
+
+    def _reconstruction(self, clips: Tensor, motion: MotionFeatures) -> Tensor:
+        """The photometric loss of the displacement, with its smoothness."""
+        assert self.motion.prime is not None
+        flow = self.motion.prime.displacement(motion.levels[0], (clips.shape[3], clips.shape[4]))
+        pace = clips.shape[2] // motion.levels[0].shape[2]  # frames to a step of the first stage
+        frames = clips[:, :, ::pace]
+        first, second = frames[:, :, : flow.shape[2]], frames[:, :, 1 : 1 + flow.shape[2]]
+        return photometric_loss(first, second, flow) + self.config.smoothness * smoothness(flow, first)
+
+    def _contrast(
+        self, z: Tensor, below: Tensor, predictor: nn.Module, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and accuracy of one level, the means over the deltas, on the coarser of both grids."""
+        c = self.config
+        coarser = z if z.shape[2:].numel() <= below.shape[2:].numel() else below
+        predictions, target = to_grid(predictor(z), coarser), to_grid(below.detach(), coarser)
+        clips, _, steps, height, width = target.shape
+        losses, accuracies = [], []
+        for delta, prediction in zip(c.deltas, predictions.chunk(len(c.deltas), dim=1), strict=True):
+            draws = draw_dense((clips, steps, height, width), c.places, c.others, generator, target.device)
+            found = dense_info_nce(
+                prediction,
+                target,
+                draws,
+                delta=delta,
+                temperature=c.temperature,
+                spatial=c.spatial,
+                temporal=c.temporal,
+                videos=c.videos,
+            )
+            losses.append(found.loss)
+            accuracies.append(found.accuracy)
+        return torch.stack(losses).mean(), torch.stack(accuracies).mean()
+
+    def parts(self, level: int) -> Iterator[nn.Module]:
+        """What learns in the phase of a level, while all else rests.
+
+        The prime motion has the whole backbone, of which its loss reaches the first stage and what comes before. A
+        level has its block and its predictor; from the second on also its stage, and the fusions into that stage's
+        input.
+        """
+        motion = self.motion
+        if level == 0 and motion.prime is not None:
+            yield from (motion.backbone, motion.prime)
+            return
+        yield from (motion.levels[str(level)], self.predictors[str(level)])
+        if level > 1:
+            yield motion.backbone.get_submodule(motion.paths[level - 1])
+            yield from (fusion for name, fusion in motion.fusions.items() if max(int(name), 1) == level - 1)
+
+
+def _check(config: HCMLConfig) -> None:
+    checks = {
+        "hcml.temperature must be positive": config.temperature > 0,
+        "hcml.deltas must be one or several numbers from 1": bool(config.deltas) and min(config.deltas) >= 1,
+        "hcml.places must be at least 1 and hcml.others at least 0": config.places >= 1 and config.others >= 0,
+        "hcml.photometric, smoothness and contrast must not be negative": (
+            min(config.photometric, config.smoothness, config.contrast) >= 0
+        ),
+    }
+    for problem, fine in checks.items():
+        if not fine:
+            raise ConfigError(f"settings: {problem}")

@@ -1,0 +1,89 @@
+"""Which level of HCML learns when: one after another, then all together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import nn
+
+from kinema.config import HCMLConfig
+from kinema.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training.
+
+    Attributes:
+        name: for logs: ``prime``, ``level 1``, ..., ``all``.
+        levels: the levels whose losses count; 0 is the prime motion.
+        frozen: whether all that does not belong to these levels rests, and other losses with it.
+        epochs: the epochs that it takes.
+    """
+
+    name: str
+    levels: tuple[int, ...]
+    frozen: bool
+    epochs: range
+
+
+class ProgressiveSchedule:
+    """The phases of a training; a function of the epoch alone, so that a run goes on in the middle of any of them.
+
+    Args:
+        config: says which levels there are and how the epochs are shared.
+        epochs: of the training.
+
+    Raises:
+        ConfigError: the shares do not fit the phases, do not add up to 1, or leave a phase without an epoch; a phase
+            has no loss.
+    """
+
+    def __init__(self, config: HCMLConfig, epochs: int):
+        if config.progressive and not (config.prime and config.photometric and (config.contrast or not config.levels)):
+            raise ConfigError(
+                "hcml.progressive needs hcml.prime, and hcml.photometric and hcml.contrast above 0, since a level that "
+                "learns alone needs a loss: set them, or switch hcml.progressive off"
+            )
+        every = tuple(range(0 if config.prime else 1, config.levels + 1))
+        alone = every if config.progressive else ()
+        planned = [("prime" if level == 0 else f"level {level}", (level,)) for level in alone] + [("all", every)]
+        shares = config.shares if config.shares is not None else _default_shares(len(alone))
+        if len(shares) != len(planned) or min(shares) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):
+            names = ", ".join(name for name, _ in planned)
+            raise ConfigError(
+                f"hcml.shares must be {len(planned)} positive numbers ({names}) that add up to 1, not "
+                f"{', '.join(f'{share:g}' for share in shares) or 'none'}"
+            )
+        ends = [round(sum(shares[: n + 1]) * epochs) for n in range(len(shares))]
+        self.phases: list[Phase] = []
+        for (name, levels), start, end in zip(planned, [0, *ends[:-1]], ends, strict=True):
+            if start >= end:
+                raise ConfigError(
+                    f"the phase {name!r} gets none of the {epochs} epochs: train longer, raise its part in "
+                    "hcml.shares, or switch hcml.progressive off"
+                )
+            self.phases.append(Phase(name, levels, name != "all", range(start, end)))
+
+    def phase(self, epoch: int) -> Phase:
+        """The phase of an epoch, counted from 0; epochs after the end belong to the last."""
+        return next((phase for phase in self.phases if epoch in phase.epochs), self.phases[-1])
+
+
+def _default_shares(alone: int) -> tuple[float, ...]:
+    return (*[0.5 / alone] * alone, 0.5) if alone else (1.0,)
+
+
+def apply_phase(method: nn.Module, phase: Phase) -> None:
+    """Let learn what ``phase`` lets learn; the rest gets no gradient, and its batch statistics stay as they are.
+
+    Args:
+        method: has a method ``parts(level)``; to be called anew whenever something put it into training mode.
+        phase: the phase.
+    """
+    method.requires_grad_(not phase.frozen).train(not phase.frozen)
+    if phase.frozen:
+        for level in phase.levels:
+            for part in method.parts(level):  # type: ignore[operator]
+                part.requires_grad_(True).train()
