@@ -29,6 +29,7 @@ from kinema.data.synthetic import DIFFICULTIES, SynthConfig, plan, render
 from kinema.flow import create_estimator, set_opencv_threads
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.models import PrimeMotion, r3d18
+from kinema.progress import track
 
 SIZE = 64
 FRAMES = 4
@@ -42,11 +43,11 @@ MOVING = 0.5
 class Motion(nn.Module):
     """The first stage of a narrow R3D-18 with a prime motion block."""
 
-    def __init__(self, width: int, radius: int):
+    def __init__(self, width: int, reduction: int, radius: int):
         super().__init__()
         backbone = r3d18(width, patch=2)
         self.features = nn.Sequential(backbone.stem, backbone.layer1)
-        self.prime = PrimeMotion(width, reduction=1, radius=radius)
+        self.prime = PrimeMotion(width, reduction, radius)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> displacement (B, 2, T - 1, H, W) in pixels."""
@@ -66,12 +67,12 @@ def videos(split: str, count: int, seed: int) -> tuple[Tensor, np.ndarray]:
 
 
 def train(model: Motion, shown: Tensor, args: argparse.Namespace) -> list[float]:
-    """Fit the model; the losses of every hundredth part of the training."""
+    """Fit the model; the mean losses of twenty parts of the training."""
     draw = torch.Generator().manual_seed(args.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.steps)
     losses = []
-    for _ in range(args.steps):
+    for _ in track(range(args.steps), "training", args.steps):
         chosen = torch.randint(len(shown), (args.batch,), generator=draw).tolist()
         pace = PACES[int(torch.randint(len(PACES), (), generator=draw))]
         starts = torch.randint(shown.shape[2] - pace * (FRAMES - 1), (args.batch,), generator=draw).tolist()
@@ -89,7 +90,7 @@ def train(model: Motion, shown: Tensor, args: argparse.Namespace) -> list[float]
 
 
 @torch.no_grad()
-def endpoint_errors(model: Motion, frames: Tensor, truth: np.ndarray, valid: np.ndarray) -> dict[str, float]:
+def endpoint_errors(model: Motion, frames: Tensor, truth: np.ndarray, valid: np.ndarray) -> dict[str, float | None]:
     """Mean errors on videos (N, 3, T, H, W) uint8 with flow (N, T - 1, 2, H, W) where ``valid`` (N, T - 1, H, W)."""
     pictures = frames.permute(0, 2, 3, 4, 1).contiguous().numpy()
     dis = create_estimator("dis", finest_scale=0)
@@ -101,7 +102,7 @@ def endpoint_errors(model: Motion, frames: Tensor, truth: np.ndarray, valid: np.
         "DIS": np.stack([dis.pairs(clip[:-1], clip[1:]) for clip in pictures]),
     }
     moving = valid & (np.linalg.norm(truth, axis=2) > MOVING)
-    figures = {}
+    figures: dict[str, float | None] = {}
     for name, flow in found.items():
         error = np.linalg.norm(flow - truth, axis=2)
         figures[name] = round(float(error[valid].mean()), 3)
@@ -135,19 +136,20 @@ def main() -> None:
     """Train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=Path, help="folder of scenes with true flow")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--videos", type=int, default=480, help="of training")
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--smoothness", type=float, default=0.02)
+    parser.add_argument("--smoothness", type=float, default=0.04)
     parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--reduction", type=int, default=2)
     parser.add_argument("--radius", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
     set_opencv_threads(1)
     torch.manual_seed(args.seed)
-    model = Motion(args.width, args.radius)
+    model = Motion(args.width, args.reduction, args.radius)
     shown, _ = videos("train", args.videos, args.seed)
     test, truth = videos("test", 120, args.seed)
     start = time.perf_counter()

@@ -89,10 +89,13 @@ def dense_info_nce(
             f"features of {steps} steps hold no target {delta} later: take longer clips, smaller hcml.deltas, or fewer "
             "levels"
         )
-    if not ((spatial and draws.places.shape[1] > 1) or (temporal and steps > 1) or (videos and clips > 1)):
+    spatial = spatial and draws.places.shape[1] > 1
+    temporal = temporal and steps > 1
+    videos = videos and clips > 1 and len(draws.others) > 0
+    if not (spatial or temporal or videos):
         raise ConfigError(
             "a contrast has no negatives: switch on hcml.spatial with two hcml.places or more, hcml.temporal, or "
-            "hcml.videos with two clips or more"
+            "hcml.videos with two clips or more and hcml.others above 0"
         )
     with torch.autocast(prediction.device.type, enabled=False):
         queries = _drawn(prediction[:, :, : steps - delta], draws.places)  # (B, S, P, C), with S = T - delta

@@ -120,7 +120,7 @@ class HCML(nn.Module):
         """The photometric loss of the displacement, with its smoothness."""
         assert self.motion.prime is not None
         flow = self.motion.prime.displacement(motion.levels[0], (clips.shape[3], clips.shape[4]))
-        pace = clips.shape[2] // motion.levels[0].shape[2]  # frames to a step of the first stage
+        pace = -(-clips.shape[2] // motion.levels[0].shape[2])  # frames to a step of the first stage
         frames = clips[:, :, ::pace]
         first, second = frames[:, :, : flow.shape[2]], frames[:, :, 1 : 1 + flow.shape[2]]
         return photometric_loss(first, second, flow) + self.config.smoothness * smoothness(flow, first)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from kinema.config import HCMLConfig
 from kinema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kinema.methods.hcml import HCML
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class ProgressiveSchedule:
         if len(shares) != len(planned) or min(shares) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):
             names = ", ".join(name for name, _ in planned)
             raise ConfigError(
-                f"hcml.shares must be {len(planned)} positive numbers ({names}) that add up to 1, not "
-                f"{', '.join(f'{share:g}' for share in shares) or 'none'}"
+                f"hcml.shares must have a positive number for each phase ({names}) and add up to 1, not be "
+                f"{', '.join(f'{share:g}' for share in shares) or 'empty'}"
             )
         ends = [round(sum(shares[: n + 1]) * epochs) for n in range(len(shares))]
         self.phases: list[Phase] = []
@@ -75,15 +77,13 @@ def _default_shares(alone: int) -> tuple[float, ...]:
     return (*[0.5 / alone] * alone, 0.5) if alone else (1.0,)
 
 
-def apply_phase(method: nn.Module, phase: Phase) -> None:
+def apply_phase(method: HCML, phase: Phase) -> None:
     """Let learn what ``phase`` lets learn; the rest gets no gradient, and its batch statistics stay as they are.
 
-    Args:
-        method: has a method ``parts(level)``; to be called anew whenever something put it into training mode.
-        phase: the phase.
+    To be called anew whenever something has put the method into training mode.
     """
     method.requires_grad_(not phase.frozen).train(not phase.frozen)
     if phase.frozen:
         for level in phase.levels:
-            for part in method.parts(level):  # type: ignore[operator]
+            for part in method.parts(level):
                 part.requires_grad_(True).train()

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from kinema.errors import ConfigError
@@ -72,6 +73,7 @@ class _CostVolume(torch.autograd.Function):
         return row.cropped(volume)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         first, second = ctx.saved_tensors
         row: _Row = ctx.row

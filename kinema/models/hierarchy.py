@@ -83,7 +83,8 @@ class WithMotion(nn.Module):
         self.backbone = backbone
         self.config = config
         self.paths = tuple(stages)[: max(1, config.levels)]
-        widths = [stages[path] for path in self.paths]
+        self.channels = {path: stages[path] for path in self.paths}
+        widths = list(self.channels.values())
         self.prime: PrimeMotion | None = None
         if config.prime:
             self.prime = PrimeMotion(widths[0], config.reduction, config.radius, config.dilation, config.pool)
@@ -184,10 +185,11 @@ class WithMotion(nn.Module):
         """(B, C, T, H, W) of a stage's output, which a per-frame network may give as (B * T, C, H, W)."""
         if isinstance(output, Tensor) and output.ndim == 4 and len(output) % batch == 0:
             output = output.unflatten(0, (batch, -1)).transpose(1, 2)
-        if not isinstance(output, Tensor) or output.ndim != 5:
+        if not isinstance(output, Tensor) or output.ndim != 5 or output.shape[1] != self.channels[path]:
             shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ConfigError(
-                f"the stage {path!r} gave {shape}: motion needs stages that give (B, C, T, H, W), or (B * T, C, H, W)"
+                f"the stage {path!r} gave {shape}: choose stages that give (B, C, T, H, W) or (B * T, C, H, W), with "
+                f"the {self.channels[path]} channels that were said"
             )
         return output
 

@@ -163,6 +163,14 @@ def test_it_keeps_its_precision_under_autocast():
         torch.testing.assert_close(dense_info_nce(prediction, target, draws(2, 3, 4, 4)), expected)
 
 
+def test_no_others_are_no_kind_of_negative():
+    prediction, target, chosen = features(2, 4, 3, 2, 2), features(2, 4, 3, 2, 2, seed=1), draws(2, 3, 2, 2, others=0)
+    found = dense_info_nce(prediction, target, chosen)
+    torch.testing.assert_close(found, dense_info_nce(prediction, target, chosen, videos=False))
+    with pytest.raises(ConfigError, match="a contrast has no negatives"):
+        dense_info_nce(prediction, target, chosen, **only("videos"))
+
+
 @pytest.mark.parametrize(
     ("shape", "delta", "places", "kinds", "sentence"),
     [

@@ -11,6 +11,7 @@ from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import ConfigError
 from kinema.methods import HCML, ProgressiveSchedule, apply_phase, dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
+from kinema.models import add_motion_hierarchy
 
 MODEL = ModelConfig(width=8, patch=4, input="both")
 CONFIG = HCMLConfig(radius=1, places=8, others=32, levels=2)
@@ -95,6 +96,26 @@ def test_the_prime_term_reconstructs_each_frame_from_the_next():
     flow = hcml.motion.prime.displacement(motion.levels[0], (32, 32))
     first, second = shown[:, :, :-1], shown[:, :, 1:]
     expected = photometric_loss(first, second, flow) + 0.02 * smoothness(flow, first)
+    torch.testing.assert_close(hcml.losses(shown, generator()).terms["prime"], expected)
+
+
+def test_frames_between_the_steps_of_the_first_stage_are_left_out():
+    class Slow(nn.Module):
+        """Two frames to a step, from a clip of seven."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.stage = nn.Conv3d(6, 4, 3, (2, 4, 4), padding=1)
+            self.stage_widths, self.stage_modules = {"stage": 4}, {"stage": "stage"}
+
+        def stages(self, x: Tensor) -> dict[str, Tensor]:
+            return {"stage": self.stage(x)}
+
+    hcml = method(levels=0)
+    hcml.encoder.add_module("backbone", add_motion_hierarchy(Slow(), hcml.config))
+    shown = clips(frames=7)
+    still = torch.zeros(3, 2, 3, 32, 32)
+    expected = photometric_loss(shown[:, :, 0:5:2], shown[:, :, 2:7:2], still)  # the fresh head finds no motion
     torch.testing.assert_close(hcml.losses(shown, generator()).terms["prime"], expected)
 
 

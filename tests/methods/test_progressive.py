@@ -55,11 +55,11 @@ def test_phases_follow_one_another_without_a_gap(levels, epochs):
 @pytest.mark.parametrize(
     ("settings", "epochs", "sentence"),
     [
-        ({"shares": (0.5, 0.5)}, 9, "hcml.shares must be 5 positive numbers (prime, level 1, level 2, level 3, all)"),
-        ({"shares": (0.2, 0.2, 0.2, 0.2, 0.3)}, 9, "that add up to 1, not 0.2, 0.2, 0.2, 0.2, 0.3"),
-        ({"levels": 1, "shares": (1.0, 0.5, -0.5)}, 9, "hcml.shares must be 3 positive numbers"),
-        ({"levels": 1, "shares": ()}, 9, "that add up to 1, not none"),
-        ({"progressive": False, "shares": (0.5, 0.5)}, 9, "hcml.shares must be 1 positive numbers (all)"),
+        ({"shares": (0.5, 0.5)}, 9, "each phase (prime, level 1, level 2, level 3, all) and add up to 1"),
+        ({"shares": (0.2, 0.2, 0.2, 0.2, 0.3)}, 9, "add up to 1, not be 0.2, 0.2, 0.2, 0.2, 0.3"),
+        ({"levels": 1, "shares": (1.0, 0.5, -0.5)}, 9, "for each phase (prime, level 1, all)"),
+        ({"levels": 1, "shares": ()}, 9, "add up to 1, not be empty"),
+        ({"progressive": False, "shares": (0.5, 0.5)}, 9, "for each phase (all)"),
         ({}, 3, "the phase 'prime' gets none of the 3 epochs: train longer"),
         ({"prime": False}, 9, "hcml.progressive needs hcml.prime"),
         ({"photometric": 0.0}, 9, "hcml.progressive needs hcml.prime, and hcml.photometric"),
