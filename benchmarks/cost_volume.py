@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -27,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import spread, surroundings
 from torch import Tensor
 from torch.nn import functional as F
 
-import kinema
 from kinema.models import local_cost_volume
 
 SIZES = ((8, 16, 8, 56, 3), (8, 32, 8, 28, 4), (8, 64, 8, 14, 3))
@@ -96,20 +94,13 @@ def measured(size: tuple[int, int, int, int, int], repeats: int, threads: int) -
                 taken.append(1e3 * (time.perf_counter() - start))
     result: dict[str, Any] = dict(zip(("clips", "channels", "frames", "side", "radius"), size, strict=True))
     for way, taken in times.items():
-        low, median, high = statistics.quantiles(taken, n=4)
         with get_context("spawn").Pool(1) as child:
             peak = child.apply(partial(growth, way, size, threads))
         result[way] = {
-            "ms": {"median": round(median, 1), "quartiles": [round(low, 1), round(high, 1)]},
+            "ms": spread(taken, 1),
             "peak_mib": round(peak, 1),
         }
     return result
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:
@@ -119,14 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     result = {
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-            "threads_used": options.threads,
-        },
-        "versions": {"python": platform.python_version(), "kinema": kinema.__version__, "torch": torch.__version__},
-        "repeats": options.repeats,
+        **surroundings(options.threads),
         "sizes": [measured(size, options.repeats, options.threads) for size in SIZES],
     }
     json.dump(result, sys.stdout, indent=2)

@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,9 +22,9 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from common import spread, surroundings
 from torch import Tensor
 
-import kinema
 from kinema import flow as kf
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
@@ -48,8 +45,7 @@ def timed(work: Callable[[], object], repeats: int, per: int = 1) -> dict[str, A
         start = time.perf_counter()
         work()
         times.append(1e3 * (time.perf_counter() - start) / per)
-    low, median, high = statistics.quantiles(times, n=4)
-    return {"median": round(median, 3), "quartiles": [round(low, 3), round(high, 3)], "repeats": repeats}
+    return spread(times, 3)
 
 
 def moving_clip(frames: int, size: int) -> np.ndarray:
@@ -188,12 +184,6 @@ def caching(repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=30, help="repeats of each measurement (30)")
@@ -201,10 +191,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     kf.set_opencv_threads(1)
-    versions = {"python": platform.python_version(), "kinema": kinema.__version__, "torch": torch.__version__}
+    around = surroundings(threads=1)
+    around["versions"] |= {"opencv": cv2.__version__, "numpy": np.__version__}
     result: dict[str, Any] = {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0], "threads_used": 1},
-        "versions": {**versions, "opencv": cv2.__version__, "numpy": np.__version__},
+        **around,
         "estimators": estimators(options.repeats),
         "crops_ms": crops(options.repeats),
         "field_ops_ms": field_ops(options.repeats),

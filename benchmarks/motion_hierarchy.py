@@ -4,25 +4,23 @@
 
 The network is R3D-18 on clips of 8 x 112 x 112. Operations are those of a forward pass of one clip, as at inference. A
 training step is forward and backward of the network's features alone, and of the same with all losses of HCML; the ways
-take turns. Times are milliseconds: median, and first to third quartile.
+take turns. Times are milliseconds of processor time over all threads, which other work on the machine disturbs less
+than the clock: median, and first to third quartile.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
+from common import spread, surroundings
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-import kinema
 from kinema.config import HCMLConfig, ModelConfig
 from kinema.methods import HCML
 from kinema.models import build_encoder
@@ -52,16 +50,10 @@ def step(network: nn.Module, clips: torch.Tensor) -> None:
     network.zero_grad()
 
 
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="repeats of each step (5)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads (one for each core)")
+    parser.add_argument("--threads", type=int, default=1, help="threads (1)")
     parser.add_argument("--batch", type=int, default=2, help="clips of a step (2)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -79,25 +71,17 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in networks}
     for repeat in range(options.repeats + 1):
         for name, network in networks.items():
-            start = time.perf_counter()
+            start = time.process_time()
             step(network, clips)
             if repeat:  # the first warms up
-                times[name].append(1e3 * (time.perf_counter() - start))
+                times[name].append(1e3 * (time.process_time() - start))
     for name, taken in times.items():
-        low, median, high = statistics.quantiles(taken, n=4)
-        rows[name]["step_ms"] = {"median": round(median), "quartiles": [round(low), round(high)]}
+        rows[name]["step_ms"] = spread(taken, 0)
         rows[name]["gflops_added"] = round(rows[name]["gflops"] / rows["plain"]["gflops"] - 1, 3)
         ratios = [own / plain for own, plain in zip(taken, times["plain"], strict=True)]
         rows[name]["step_time_added"] = round(statistics.median(ratios) - 1, 3)
     result = {
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-            "threads_used": options.threads,
-        },
-        "versions": {"python": platform.python_version(), "kinema": kinema.__version__, "torch": torch.__version__},
-        "repeats": options.repeats,
+        **surroundings(options.threads),
         "batch": options.batch,
         "networks": rows,
     }

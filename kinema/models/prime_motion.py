@@ -48,7 +48,7 @@ class PrimeMotion(nn.Module):
         """
         if self.pool > 1:
             x = F.avg_pool3d(x, (1, self.pool, self.pool))
-        x = self.reduce(x)
+        x = self.reduce(x).contiguous(memory_format=torch.channels_last_3d)  # as the cost volume: twice as quick
         now, after = x[:, :, :-1], x[:, :, 1:]
         compared = torch.cat((local_cost_volume(now, after, self.radius, self.dilation), now, after - now), dim=1)
         encoded = self.encode(compared.transpose(1, 2).flatten(0, 1))  # frames as a batch of pictures
