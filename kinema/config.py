@@ -178,7 +178,8 @@ class HCMLConfig:
         reduction: a level has the channels of its stage divided by this.
         radius: the largest displacement in the prime block's cost volume, in places of its grid.
         dilation: places between two displacements of the cost volume.
-        pool: places of the first stage, along either axis, that are averaged to one of the prime block's grid.
+        pool: places of the first stage, along either axis, that are averaged to one of the prime block's grid; 2 halves
+            the cost of the hierarchy where the first stage has half of the frame's resolution, as in R3D-18.
         deltas: how many steps of a level its predictions reach ahead.
         temperature: of the contrast.
         spatial: other places at the same time are negatives.

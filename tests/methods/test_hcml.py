@@ -84,6 +84,15 @@ def test_the_same_generator_gives_the_same_losses():
     assert not torch.equal(first, other)
 
 
+def test_half_precision_gives_about_the_same_losses():
+    expected = method().losses(clips(), generator()).terms
+    with torch.autocast("cpu", torch.bfloat16):
+        found = method().losses(clips(), generator()).terms
+    for name, term in expected.items():
+        assert found[name].dtype == torch.float32
+        assert found[name].item() == pytest.approx(term.item(), rel=0.1), name
+
+
 # the terms
 
 

@@ -201,6 +201,14 @@ def test_without_fusion_and_without_anyone_who_asks_nothing_runs():
     assert not ran
 
 
+def test_the_displacement_head_runs_only_when_it_is_asked():
+    motion = awake(add_motion_hierarchy(network(), SMALL)).eval()
+    ran = []
+    motion.prime.head.register_forward_hook(lambda *_: ran.append(1))
+    motion(clips())
+    assert not ran
+
+
 def test_it_is_light_on_r3d18():
     """Under a tenth of the operations of R3D-18; ``benchmarks/motion_hierarchy.py`` measures larger frames."""
 
