@@ -30,7 +30,7 @@ def test_dis_reaches_the_known_endpoint_errors(load_scene, scene, expected):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(("name", "share"), [("dis", 0.45), ("farneback", 0.85)])
+@pytest.mark.parametrize(("name", "share"), [("dis", 0.45), ("farneback", 0.85), ("tvl1", 0.45)])
 def test_defaults_handle_a_tiny_real_pair(load_scene, name, share):
     truth = load_scene("FlyingChairs_crop50")
     flow = create_estimator(name).pairs(truth.first[None], truth.second[None])[0]
@@ -55,7 +55,9 @@ def test_each_dis_setting_follows_motion(sliding_clip, parameters):
     assert np.median(flow[0], axis=(1, 2)) == pytest.approx([2, -1], abs=0.15)
 
 
-@pytest.mark.parametrize(("name", "bound"), [("dis", 0.0), ("farneback", 0.01)])  # Farneback strays near the edges
+@pytest.mark.parametrize(
+    ("name", "bound"), [("dis", 0.0), ("farneback", 0.01), ("tvl1", 1e-3)]
+)  # Farneback strays near the edges
 def test_a_still_clip_has_no_flow(sliding_clip, name, bound):
     frames = sliding_clip(3, 64, 64, 0, 0)
     assert np.abs(create_estimator(name).sequence(frames)).mean() <= bound
@@ -123,8 +125,8 @@ def test_wrong_stacks_are_refused():
 
 
 def test_registry_lists_what_exists():
-    assert list_estimators() == ["dis", "farneback"]
-    with pytest.raises(ConfigError, match=r"'raft'.*dis, farneback"):
+    assert list_estimators() == ["dis", "farneback", "tvl1"]
+    with pytest.raises(ConfigError, match=r"'raft'.*dis, farneback, tvl1"):
         create_estimator("raft")
     with pytest.raises(ConfigError, match=r"'window'.*preset, finest_scale"):
         create_estimator("dis", window=9)

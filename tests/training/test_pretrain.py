@@ -240,7 +240,7 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_epochs_are_kept(videos
         ),
         ({"clip.step": -0.1}, "the step between a clip's frames must be positive, not -0.1"),
         ({"flow.step_ratio": 1.5}, "flow.step_ratio must lie above 0 and not above 1"),
-        ({"flow.estimator": "raft"}, "unknown flow estimator 'raft': choose one of dis, farneback"),
+        ({"flow.estimator": "raft"}, "unknown flow estimator 'raft': choose one of dis, farneback, tvl1"),
         ({"trainer.batch_size": 1}, "trainer.batch_size must be at least 2, not 1"),
         ({"trainer.devices": 0}, "trainer.devices must be at least 1, not 0"),
         ({"trainer.stop_after": 0}, "trainer.stop_after must be at least 1, not 0"),
