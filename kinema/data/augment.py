@@ -66,7 +66,8 @@ def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generato
 def random_grey_(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     """Drop, in place, the colour of a share ``probability`` of the clips (B, 3, T, H, W)."""
     chosen = _draw(len(clips), 0, 1, generator, clips).flatten() < probability
-    clips[chosen] = _grey(clips[chosen]).expand(-1, 3, -1, -1, -1)
+    if chosen.any():
+        clips[chosen] = _grey(clips[chosen]).expand(-1, 3, -1, -1, -1)
     return clips
 
 
@@ -104,6 +105,9 @@ def augment_colors(clips: Tensor, config: AugmentConfig, generator: torch.Genera
     Returns:
         Clips of the same shape, from 0 to 1.
     """
-    clips = color_jitter(clips, config, generator)
+    if config.jitter:
+        clips = color_jitter(clips, config, generator)
+    elif config.grey or config.blur:
+        clips = clips.clone()
     random_grey_(clips, config.grey, generator)
     return random_blur_(clips, config.blur, generator)

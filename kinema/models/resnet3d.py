@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from kinema.models.patch_conv import PatchConv3d
+
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 Convolution = Callable[[int, int, tuple[int, int, int]], nn.Conv3d]
@@ -72,7 +74,7 @@ class VideoResNet(nn.Module):
     ):
         super().__init__()
         kernel, pace, padding = (7, 2, 3) if patch is None else (2 * patch, patch, patch // 2)
-        stem = nn.Conv3d(
+        stem = (nn.Conv3d if patch is None else PatchConv3d)(
             channels,
             width,
             (stem_kernel, kernel, kernel),

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import shutil
+import statistics
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -126,10 +127,10 @@ def test_training_learns(videos, tiny, tmp_path):
     """The loss on clips that are always cut alike falls well below chance: gradient and optimiser do their work."""
     still = {"min_area": 1.0, "aspect": 1.0, "jitter": 0.0, "blur": 0.0, "grey": 0.0, "flip": 0.0}
     changes = {f"augment.{name}": value for name, value in still.items()}
-    config = tiny({**changes, "mscl.queue": 0, "mscl.momentum": 0.5, "optimizer.lr": 3e-3}, epochs=15)
+    config = tiny({**changes, "mscl.queue": 0, "mscl.momentum": 0.5, "trainer.batch_size": 12}, epochs=40)
     pretrain(videos, tmp_path, config, method="moco")
     losses = [row["loss"] for row in read_metrics(tmp_path / METRICS) if "loss" in row]
-    assert sum(losses[-9:]) / 9 < 0.75 * math.log(4)  # four clips to choose from
+    assert statistics.median(losses[-10:]) < 0.5 * math.log(12)  # twelve clips to choose from
 
 
 # which videos
