@@ -7,6 +7,7 @@ and does not change the result.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -111,6 +112,17 @@ _ESTIMATORS: dict[str, type[FlowEstimator]] = {kind.name: kind for kind in (DIS,
 def list_estimators() -> list[str]:
     """The names that :func:`create_estimator` knows."""
     return sorted(_ESTIMATORS)
+
+
+def describe_estimators() -> str:
+    """A few lines for people on each estimator: its name, what it is, and its settings with their defaults."""
+    lines = []
+    for name in list_estimators():
+        kind = _ESTIMATORS[name]
+        summary = (kind.__doc__ or "").split("\n\n")[0]
+        lines += [name, f"  {' '.join(summary.split())}"]
+        lines += [f"  {field.name} = {field.default!r}" for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    return "\n".join(lines)
 
 
 def create_estimator(name: str = "dis", **parameters: Any) -> FlowEstimator:
