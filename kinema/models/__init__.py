@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kinema.models.backbone import Backbone
     from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, random_encoder
     from kinema.models.pyramid import TemporalPyramid
+    from kinema.models.registry import create_backbone, list_models
     from kinema.models.resnet3d import VideoResNet, flow_resnet18
     from kinema.models.weights import load_encoder, save_encoder
 
@@ -24,7 +25,9 @@ __all__ = [
     "VideoResNet",
     "build_encoder",
     "build_flow_encoder",
+    "create_backbone",
     "flow_resnet18",
+    "list_models",
     "load_encoder",
     "random_encoder",
     "save_encoder",
@@ -36,6 +39,7 @@ __getattr__, __dir__ = load_on_use(
         "backbone": ("Backbone",),
         "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
         "pyramid": ("TemporalPyramid",),
+        "registry": ("create_backbone", "list_models"),
         "resnet3d": ("VideoResNet", "flow_resnet18"),
         "weights": ("load_encoder", "save_encoder"),
     },
