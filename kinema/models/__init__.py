@@ -1,4 +1,4 @@
-"""Encoders: backbones with named stages, the flow encoder, the temporal pyramid, and weights in and out.
+"""Encoders: a family of backbones with named stages, the flow encoder, the temporal pyramid, and weights in and out.
 
 Everything is loaded on first use, so that importing this package costs nothing.
 """
@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.models.backbone import Backbone
     from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, random_encoder
     from kinema.models.pyramid import TemporalPyramid
-    from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d18
+    from kinema.models.registry import create_backbone, list_models
+    from kinema.models.resnet3d import VideoResNet, flow_resnet18
     from kinema.models.weights import load_encoder, save_encoder
 
 __all__ = [
+    "Backbone",
     "FlowEncoder",
     "TemporalPyramid",
     "VideoEncoder",
     "VideoResNet",
     "build_encoder",
     "build_flow_encoder",
+    "create_backbone",
     "flow_resnet18",
+    "list_models",
     "load_encoder",
-    "r3d18",
     "random_encoder",
     "save_encoder",
 ]
@@ -32,9 +36,11 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
+        "backbone": ("Backbone",),
         "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
         "pyramid": ("TemporalPyramid",),
-        "resnet3d": ("VideoResNet", "flow_resnet18", "r3d18"),
+        "registry": ("create_backbone", "list_models"),
+        "resnet3d": ("VideoResNet", "flow_resnet18"),
         "weights": ("load_encoder", "save_encoder"),
     },
 )
