@@ -67,7 +67,7 @@ def estimators(repeats: int) -> list[dict[str, Any]]:
         clip = moving_clip(9, size)
         for name, parameters in SETTINGS:
             estimator = kf.create_estimator(name, **parameters)
-            took = timed(partial(estimator.sequence, clip), repeats, per=8)
+            took = timed(partial(estimator.estimate, clip), repeats, per=8)
             rows.append({"estimator": name, **parameters, "size": size, "ms_per_pair": took})
     return rows
 
@@ -174,7 +174,7 @@ def caching(repeats: int) -> list[dict[str, Any]]:
         cache, estimator = kf.FlowCache(folder), kf.create_estimator("dis")
         for size in SIZES:
             clip, key = moving_clip(9, size), kf.cache_key(size=size)
-            flow = cache.put(key, estimator.sequence(clip))
+            flow = cache.put(key, estimator.estimate(clip))
             rows.append(
                 {
                     "size": size,
@@ -182,7 +182,7 @@ def caching(repeats: int) -> list[dict[str, Any]]:
                     "bytes": cache.path(key).stat().st_size,
                     "get_ms": timed(partial(cache.get, key), repeats),
                     "put_ms": timed(partial(cache.put, key, flow), repeats),
-                    "dis_ms": timed(partial(estimator.sequence, clip), repeats),
+                    "dis_ms": timed(partial(estimator.estimate, clip), repeats),
                 }
             )
     return rows

@@ -8,7 +8,7 @@ from kinema.flow.base import FlowEstimator
 from kinema.flow.cache import FlowCache, cache_key, flow_key, video_fingerprint
 from kinema.flow.color_wheel import flow_to_wheel, wheel_legend
 from kinema.flow.differential import clip_scores, kept_starts, key_start, motion_differential, motion_edges
-from kinema.flow.estimators import create_estimator, list_estimators, set_opencv_threads
+from kinema.flow.estimators import create_estimator, list_estimators, parse_estimator, set_opencv_threads
 from kinema.flow.ops import (
     FRA_ANGLES,
     crop_resize,
@@ -40,6 +40,7 @@ __all__ = [
     "magnitude",
     "motion_differential",
     "motion_edges",
+    "parse_estimator",
     "resize_flow",
     "rotate_flow",
     "scale_flow",
