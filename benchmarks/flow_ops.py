@@ -2,9 +2,9 @@
 
     python benchmarks/flow_ops.py [--scenes FOLDER] > flow_ops.json
 
-Times are milliseconds: median, and first to third quartile, over the repeats. With ``--scenes`` (what ``kinema flow evaluate``
-takes) the estimators' mean endpoint errors are measured too, in pixels, on the
-central square of each scene scaled to the sizes that are timed.
+Times are milliseconds: median, and first to third quartile, over the repeats. With ``--scenes`` (what ``kinema flow
+evaluate`` takes) the estimators' mean endpoint errors are measured too, in pixels, on the central square of each scene
+scaled to the sizes that are timed.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
     python benchmarks/tvl1.py [--scenes FOLDER] [--threads 2] [--repeats 3] > tvl1.json
 
-16 pairs of 256 x 340 pixels: textures that move, or, with ``--scenes`` (what ``kinema flow
-evaluate`` takes), the scenes scaled to that size and their mirror images. All methods take turns in each repeat, so that
-other work on the machine slows all of them. Seconds are given by the clock and of processor time, which other work
-disturbs less: median, least and greatest over the repeats. "times as fast" is the median over the repeats of a method's
-seconds by the clock divided by ours. With ``--scenes`` the endpoint
-errors (pixels) of both on the scenes at full size are measured too; ``kinema flow evaluate`` has those of all estimators.
+16 pairs of 256 x 340 pixels: textures that move, or, with ``--scenes`` (what ``kinema flow evaluate`` takes), the
+scenes scaled to that size and their mirror images. All methods take turns in each repeat, so that other work on the
+machine slows all of them. Seconds are given by the clock and of processor time, which other work disturbs less: median,
+least and greatest over the repeats. "times as fast" is the median over the repeats of a method's seconds by the clock
+divided by ours. With ``--scenes`` the endpoint errors (pixels) of both on the scenes at full size are measured too;
+those of all estimators are what ``kinema flow evaluate`` gives.
 """
 
 from __future__ import annotations

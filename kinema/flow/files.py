@@ -85,7 +85,7 @@ def _read_flo(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     if width < 1 or height < 1 or len(data) != expected:
         raise ValueError(f"{width} x {height} vectors take {expected} bytes, it has {len(data)}")
     flow = np.frombuffer(data, "<f4", offset=12).reshape(height, width, 2).transpose(2, 0, 1).astype(np.float32)
-    return flow, (np.abs(flow) <= _UNKNOWN).all(axis=0)  # false for nan too
+    return flow, np.all(np.abs(flow) <= _UNKNOWN, axis=0)  # false for nan too
 
 
 def _write_flo(flow: np.ndarray, valid: np.ndarray) -> bytes:
