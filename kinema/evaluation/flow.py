@@ -135,15 +135,17 @@ class FlowEvaluation:
         Raises:
             OutputError: they cannot be written.
         """
+        import cv2
         import torch
 
+        threads = {"torch": torch.get_num_threads(), "opencv": cv2.getNumThreads()}
         facts = {
             "truth": self.truth,
             "parameters": self.parameters,
             "means": self.means(),
             "scenes": self.scenes,
             "left_out": self.left_out,
-            "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "load": os.getloadavg()[0]},
+            "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "threads": threads},
             "versions": software_versions(),
         }
         table = Path(out).with_suffix(".csv")

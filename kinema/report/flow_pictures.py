@@ -158,7 +158,7 @@ class Board:
         return _side_by_side([first, coloured, pale])
 
     def _headed(self) -> np.ndarray:
-        texts = ("video", f"flow: full colour at {self.fastest:.1f} px in {STEP:g} s", "flow as arrows")
+        texts = ("video", f"flow (full: {self.fastest:.1f} px)", "as arrows")
         panels = [Image.new("RGB", (self.width, _HEADING), _PAPER) for _ in texts]
         for panel, text in zip(panels, texts, strict=True):
             ImageDraw.Draw(panel).text((0, 5), text, fill=_INK, font=self._font)
@@ -178,7 +178,7 @@ class Board:
         axes = figure.add_subplot(facecolor=_PAPER)
         axes.plot(self.times, scores, color=_LINE, linewidth=1.5)
         axes.plot(self.times[kept], scores[kept], "o", color=_MARK, markersize=4)
-        marks = "dots: clips that start here are kept" if len(kept) else f"too short for a clip of {CLIP.frames} frames"
+        marks = "dots: kept starts" if len(kept) else f"no clip of {CLIP.frames} frames fits"
         axes.set_title(f"motion differential, px; {marks}", fontsize=8, color=_INK, loc="left")
         axes.set_xlabel("seconds", fontsize=8, color=_MUTED)
         axes.tick_params(labelsize=7, colors=_MUTED)
