@@ -29,7 +29,7 @@ from torch import Tensor
 
 import kinema
 from kinema import flow as kf
-from kinema.evaluation.flow_scenes import TrueFlow, find_scenes
+from kinema.evaluation import TrueFlow, find_scenes
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     *[("dis", {"preset": preset}) for preset in ("ultrafast", "fast", "medium")],

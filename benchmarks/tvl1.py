@@ -30,7 +30,7 @@ from flow_ops import cpu_name
 
 import kinema
 from kinema import flow as kf
-from kinema.evaluation.flow_scenes import Scene, find_scenes
+from kinema.evaluation import Scene, find_scenes
 
 HEIGHT, WIDTH, BATCH = 256, 340, 16
 SAME_SETTINGS = {"ScalesNumber": 5, "WarpingsNumber": 5, "OuterIterations": 1, "ScaleStep": 0.5}

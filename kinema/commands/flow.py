@@ -26,7 +26,7 @@ def evaluate_flow(truth: str, out: str, estimators: str = "dis,farneback,tvl1") 
 
     from rich.console import Console
 
-    from kinema.evaluation.flow import evaluate_flow
+    from kinema.evaluation import evaluate_flow
 
     evaluation = evaluate_flow(truth, [name.strip() for name in estimators.split(",")], out)
     for row in evaluation.left_out:

@@ -165,7 +165,8 @@ def evaluate_flow(truth: str | Path, estimators: Sequence[str], out: str | Path 
         out: JSON file to write, and a CSV file of the same name; None to write nothing.
 
     Raises:
-        ConfigError: an estimator is unknown or lacks something on this machine.
+        ConfigError: an estimator is unknown or lacks something on this machine, or ``out`` will not do.
+        CheckpointError: an estimator's weights are damaged.
         DataError: there are no scenes, or none of them can be read.
         OutputError: the files cannot be written.
     """
@@ -175,6 +176,8 @@ def evaluate_flow(truth: str | Path, estimators: Sequence[str], out: str | Path 
     if out is not None:
         if Path(out).suffix.lower() != ".json":
             raise ConfigError(f"the result {out} is JSON, with a CSV file beside it: let its name end in .json")
+        if Path(truth).resolve() == Path(out).with_suffix(".csv").resolve():
+            raise ConfigError(f"the table beside {out} would overwrite {truth}: choose another name")
         make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
     scenes = find_scenes(truth)
     for method in methods.values():

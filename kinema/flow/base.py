@@ -77,7 +77,7 @@ class FlowEstimator(ABC):
             ConfigError: frames are of another shape or type, hold values out of range or not finite, are below
                 :attr:`minimum_side` or too few for the step; or the estimator lacks something on this machine.
         """
-        levels = self._levels(frames, ("(T, H, W)", "(T, H, W, 3)", "(B, T, H, W)", "(B, T, H, W, 3)"))
+        levels = self._levels(frames, batches=True)
         single = levels.ndim == (4 if self.colour else 3)
         clips = levels[None] if single else levels
         if isinstance(step, bool) or not isinstance(step, int) or step < 1:
@@ -103,8 +103,7 @@ class FlowEstimator(ABC):
         Raises:
             ConfigError: shapes differ; or as for :meth:`estimate`.
         """
-        shapes = ("(N, H, W)", "(N, H, W, 3)")
-        one, other = self._levels(first, shapes), self._levels(second, shapes)
+        one, other = self._levels(first), self._levels(second)
         if one.shape != other.shape or one.device != other.device:
             raise ConfigError(
                 f"flow needs two stacks of frames of one size on one device, got {tuple(first.shape)} on {one.device} "
@@ -126,13 +125,13 @@ class FlowEstimator(ABC):
         255 in uint8 or float32.
         """
 
-    def _levels(self, frames: Frames, shapes: tuple[str, ...]) -> Tensor:
+    def _levels(self, frames: Frames, batches: bool = False) -> Tensor:
         """Checked frames as levels from 0 to 255, grey or RGB as :attr:`colour` wants; leading axes stay."""
         levels = to_levels(frames)
         coloured = levels.ndim > 0 and levels.shape[-1] == 3
-        axes = {shape.count(",") + 1 for shape in shapes if shape.endswith(" 3)") == coloured}
-        if levels.ndim not in axes:
-            raise ConfigError(f"flow needs frames of shape {' or '.join(shapes)}, got {tuple(levels.shape)}")
+        if not 1 <= levels.ndim - (3 if coloured else 2) <= (2 if batches else 1):
+            wanted = "(T, H, W) or (T, H, W, 3), or these after (B,)" if batches else "(N, H, W) or (N, H, W, 3)"
+            raise ConfigError(f"flow needs frames of shape {wanted}, got {tuple(levels.shape)}")
         height, width = levels.shape[-3:-1] if coloured else levels.shape[-2:]
         if min(height, width) < self.minimum_side:
             raise ConfigError(

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from kinema.cli import main
 from kinema.errors import ConfigError, DataError
-from kinema.evaluation.flow import MEASURES, NO_MOTION, evaluate_flow, flow_errors
-from kinema.evaluation.flow_scenes import TrueFlow, find_scenes
+from kinema.evaluation import TrueFlow, evaluate_flow, find_scenes, flow_errors
+from kinema.evaluation.flow import MEASURES, NO_MOTION
 from kinema.flow import create_estimator, write_flow
 
 
@@ -251,6 +251,7 @@ def test_wrong_calls_say_so_before_any_work(scenes, tmp_path):
         (scenes, ["horn"], "f.json", "unknown flow estimator 'horn'"),
         (scenes, ["raft:weights=/nowhere/raft.pth"], "f.json", "^raft "),
         (scenes, ["dis"], "f.txt", "end in .json"),
+        (tmp_path / "pairs.csv", ["dis"], "pairs.json", r"would overwrite .*pairs\.csv: choose another name"),
     ]:
         with pytest.raises((ConfigError, DataError), match=said):
             evaluate_flow(truth, names, tmp_path / out)

@@ -182,7 +182,7 @@ def test_grey_is_one_weighted_sum_of_bytes_and_of_shares(sliding_clip):
 
 GOOD = np.zeros((3, 32, 32, 3), np.uint8)
 REFUSED = {
-    "two axes": (GOOD[0, ..., 0], {}, r"shape \(T, H, W\) or \(T, H, W, 3\) or .* got \(32, 32\)"),
+    "two axes": (GOOD[0, ..., 0], {}, r"shape \(T, H, W\) or \(T, H, W, 3\), or .* got \(32, 32\)"),
     "one colour frame": (GOOD[0], {}, r"got \(32, 32, 3\)"),
     "too many axes": (GOOD[None, None], {}, r"got \(1, 1, 3, 32, 32, 3\)"),
     "two colours": (GOOD[..., :2], {}, "at least"),
