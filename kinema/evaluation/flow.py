@@ -171,8 +171,8 @@ def evaluate_flow(truth: str | Path, estimators: Sequence[str], out: str | Path 
         OutputError: the files cannot be written.
     """
     methods = {text: parse_estimator(text) for text in estimators}
-    if reason := next((reason for method in methods.values() if (reason := method.missing())), ""):
-        raise ConfigError(reason)
+    for method in methods.values():
+        method.require()
     if out is not None:
         if Path(out).suffix.lower() != ".json":
             raise ConfigError(f"the result {out} is JSON, with a CSV file beside it: let its name end in .json")

@@ -60,6 +60,15 @@ class FlowEstimator(ABC):
         """What this estimator lacks on this machine and where to get it, in one sentence; empty if it can be used."""
         return ""
 
+    def require(self) -> None:
+        """Refuse to go on with an estimator that cannot be used here, before any work is done.
+
+        Raises:
+            ConfigError: what :meth:`missing` says.
+        """
+        if reason := self.missing():
+            raise ConfigError(reason)
+
     def estimate(self, frames: Frames, step: int = 1, backward: bool = False) -> Frames:
         """Flow from each frame of a clip to the one ``step`` frames later, or back.
 
@@ -113,8 +122,7 @@ class FlowEstimator(ABC):
 
     @torch.no_grad()
     def _flow(self, first: Tensor, second: Tensor) -> Tensor:
-        if reason := self.missing():
-            raise ConfigError(reason)
+        self.require()
         return self._estimate(first, second)
 
     @abstractmethod

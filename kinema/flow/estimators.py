@@ -33,7 +33,7 @@ class DIS(FlowEstimator):
     OpenCV picks the finest pyramid level by preset and changes it without a word on small frames, so that a 112-pixel
     frame gets a coarser field than a 64-pixel one; here it is explicit. On real scenes scaled to 64 x 64 (true motion
     0.99 pixels on average) the default is off by 0.36 pixels at about 1.0 ms a pair on one core, "fast" and "medium" by
-    0.32 at 2.3 and 2.9 ms, ``finest_scale=1`` by 0.53 at 0.2 ms; at 112 x 112 (motion 1.74) the default is off by 0.68
+    0.32 at 2.3 and 2.9 ms, ``finest_scale=1`` by 0.52 at 0.2 ms; at 112 x 112 (motion 1.74) the default is off by 0.68
     at 0.8 ms (``benchmarks/flow_ops.py``).
 
     Attributes:

@@ -70,6 +70,7 @@ def show_flow(
     if kind not in (".mp4", ".gif", ".png"):
         raise ConfigError(f"cannot draw flow into {out}: let its name end in .mp4, .gif or .png")
     method = parse_estimator(estimator)
+    method.require()
     make_folder(out.parent)  # an unwritable place is better found out before the work than after
     times, frames = _read(video, start, seconds, size)
     board = Board(times, frames, method.estimate(frames, STARTS_PER_STEP))
