@@ -91,8 +91,8 @@ def show_flow(
 
 def _read(path: str | Path, start: float, seconds: float, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Times (T,) on the grid and frames (T, H, W, 3), up to one step beyond what is to be shown."""
-    if not start >= 0:
-        raise ConfigError(f"the start of what is shown must be at least 0 s, got {start:g}")
+    if not 0 <= start < np.inf:
+        raise ConfigError(f"the start of what is shown must be a number of seconds from 0 on, got {start:g}")
     with Video(path, View(short_side=size)) as video:
         line = timeline(video)
         end = min(start + seconds + STEP, line.duration)
@@ -172,9 +172,8 @@ class Board:
         kept = np.empty(0, int)
         if len(scores) > offsets[-1]:
             kept = kept_starts(clip_scores(scores, offsets)).numpy()
-        figure = Figure(
-            figsize=(self._heading.shape[1] / 100, _CURVE / 100), dpi=100, facecolor=_PAPER, layout="constrained"
-        )
+        size = (self._heading.shape[1] / 100, _CURVE / 100)
+        figure = Figure(figsize=size, dpi=100, facecolor=_PAPER, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_subplot(facecolor=_PAPER)
         axes.plot(self.times, scores, color=_LINE, linewidth=1.5)

@@ -67,6 +67,13 @@ def test_the_cursor_moves_over_a_curve_that_stays(board):
     assert steps.min() > 0 and np.ptp(steps) <= 1, "time runs evenly"
 
 
+@pytest.mark.parametrize("width", [40, 57, 66, 73])  # matplotlib counts in inches, which need not come out even
+def test_frames_of_any_width_fit_above_the_curve(width):
+    flow = np.zeros((3, 2, 20, width), np.float32)
+    shown = Board(np.arange(4) / FPS, np.zeros((4, 20, width, 3), np.uint8), flow).picture([0])
+    assert shown.shape[1] == (3 * width + 4 * 8 + 1) // 2 * 2
+
+
 def test_dots_stand_at_the_starts_whose_clips_change_more(board):
     strip = board.picture([0])[24 + 40 + 8 :].astype(int)
     red = (strip[..., 0] > 180) & (strip[..., 1] < 90)
@@ -121,7 +128,8 @@ def test_what_cannot_be_shown_is_refused_and_the_old_file_stays(video, tmp_path)
     for path, target, how, kind, said in [
         (video, tmp_path / "out.webm", {}, ConfigError, r"end in \.mp4, \.gif or \.png"),
         (video, out, {"start": 1.6}, ConfigError, "ends at 1.50 s: start before that, not at 1.6 s"),
-        (video, out, {"start": -1}, ConfigError, "at least 0 s, got -1"),
+        (video, out, {"start": -1}, ConfigError, "from 0 on, got -1"),
+        (video, out, {"start": np.inf}, ConfigError, "from 0 on, got inf"),
         (video, out, {"estimator": "horn"}, ConfigError, "unknown flow estimator"),
         (video, out, {"size": 8}, ConfigError, "dis needs frames of at least 12 x 12"),
         (video, out, {"start": 1.45}, VideoError, f"no second picture {STEP} s later"),
