@@ -28,7 +28,8 @@ import kinema
 from kinema.data.synthetic import DIFFICULTIES, SynthConfig, plan, render
 from kinema.flow import create_estimator, set_opencv_threads
 from kinema.methods.photometric import photometric_loss, smoothness
-from kinema.models import PrimeMotion, r3d18
+from kinema.models import PrimeMotion
+from kinema.models.resnet3d import r3d_18
 from kinema.progress import track
 
 SIZE = 64
@@ -45,7 +46,7 @@ class Motion(nn.Module):
 
     def __init__(self, width: int, reduction: int, radius: int):
         super().__init__()
-        backbone = r3d18(width, patch=2)
+        backbone = r3d_18(width, patch=2)
         self.features = nn.Sequential(backbone.stem, backbone.layer1)
         self.prime = PrimeMotion(width, reduction, radius)
 

@@ -9,6 +9,9 @@ from kinema.errors import ConfigError
 
 FOLDER = Path(str(resources.files("kinema"))) / "configs"
 
+DEFAULT_PRESET = "tiny"
+"""The preset that settings begin with if none is named."""
+
 
 def list_presets() -> list[str]:
     """The names of all presets."""

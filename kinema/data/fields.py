@@ -14,8 +14,8 @@ import numpy as np
 
 from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds
+from kinema.flow import FlowEstimator, create_estimator
 from kinema.flow.cache import FlowCache, flow_key, video_fingerprint
-from kinema.flow.estimators import FlowEstimator, create_estimator
 from kinema.video import ManifestEntry, Video
 
 STARTS_PER_STEP = 2

@@ -4,10 +4,12 @@ Flow is float32 in pixels per sampled step, channel 0 = u rightwards and channel
 from the estimators and the cache, torch ``(B, 2, T, H, W)`` in batches.
 """
 
+from kinema.flow.base import FlowEstimator
 from kinema.flow.cache import FlowCache, cache_key, flow_key, video_fingerprint
 from kinema.flow.color_wheel import flow_to_wheel, wheel_legend
-from kinema.flow.differential import clip_scores, kept_starts, key_start, motion_differential, motion_edges
-from kinema.flow.estimators import FlowEstimator, create_estimator, list_estimators, set_opencv_threads
+from kinema.flow.differential import clip_scores, grid_scores, kept_starts, key_start, motion_differential, motion_edges
+from kinema.flow.estimators import create_estimator, list_estimators, parse_estimator, set_opencv_threads
+from kinema.flow.files import read_flow, write_flow
 from kinema.flow.ops import (
     FRA_ANGLES,
     crop_resize,
@@ -20,9 +22,11 @@ from kinema.flow.ops import (
     stays_inside,
     warp,
 )
+from kinema.flow.tvl1 import TVL1
 
 __all__ = [
     "FRA_ANGLES",
+    "TVL1",
     "FlowCache",
     "FlowEstimator",
     "cache_key",
@@ -33,12 +37,15 @@ __all__ = [
     "flip_flow",
     "flow_key",
     "flow_to_wheel",
+    "grid_scores",
     "kept_starts",
     "key_start",
     "list_estimators",
     "magnitude",
     "motion_differential",
     "motion_edges",
+    "parse_estimator",
+    "read_flow",
     "resize_flow",
     "rotate_flow",
     "scale_flow",
@@ -47,4 +54,5 @@ __all__ = [
     "video_fingerprint",
     "warp",
     "wheel_legend",
+    "write_flow",
 ]

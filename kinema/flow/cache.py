@@ -23,7 +23,7 @@ import numpy as np
 import kinema
 from kinema.errors import ConfigError, DataError
 from kinema.files import atomic_path, make_folder
-from kinema.flow.estimators import FlowEstimator
+from kinema.flow.base import FlowEstimator
 from kinema.provenance import config_sha256
 
 VERSION = 1

@@ -1,4 +1,4 @@
-"""Encoders: backbones with named stages, the flow encoder, the temporal pyramid, and weights in and out.
+"""Encoders: a family of backbones with named stages, the flow encoder, the temporal pyramid, and weights in and out.
 
 Everything is loaded on first use, so that importing this package costs nothing.
 """
@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.models.backbone import Backbone
     from kinema.models.cost_volume import local_cost_volume
     from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, random_encoder
     from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
     from kinema.models.prime_motion import PrimeMotion
     from kinema.models.pyramid import TemporalPyramid
-    from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d18
+    from kinema.models.registry import create_backbone, list_models
+    from kinema.models.resnet3d import VideoResNet, flow_resnet18
     from kinema.models.weights import load_encoder, save_encoder
 
 __all__ = [
+    "Backbone",
     "FlowEncoder",
     "MotionFeatures",
     "PrimeMotion",
@@ -29,10 +32,11 @@ __all__ = [
     "add_motion_hierarchy",
     "build_encoder",
     "build_flow_encoder",
+    "create_backbone",
     "flow_resnet18",
+    "list_models",
     "load_encoder",
     "local_cost_volume",
-    "r3d18",
     "random_encoder",
     "save_encoder",
 ]
@@ -40,12 +44,14 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
+        "backbone": ("Backbone",),
         "cost_volume": ("local_cost_volume",),
         "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
         "hierarchy": ("MotionFeatures", "WithMotion", "add_motion_hierarchy"),
         "prime_motion": ("PrimeMotion",),
         "pyramid": ("TemporalPyramid",),
-        "resnet3d": ("VideoResNet", "flow_resnet18", "r3d18"),
+        "registry": ("create_backbone", "list_models"),
+        "resnet3d": ("VideoResNet", "flow_resnet18"),
         "weights": ("load_encoder", "save_encoder"),
     },
 )

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from kinema.config import EncoderInput, ModelConfig
 from kinema.flow import flow_to_wheel, scale_flow
-from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d18
+from kinema.models.backbone import Backbone
+from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d_18
 
 # Mean and standard deviation of Kinetics-400 frames, which torchvision's video weights were trained with.
 MEAN = (0.43216, 0.394666, 0.37645)
@@ -21,7 +22,7 @@ class VideoEncoder(nn.Module):
     """Clips with values from 0 to 1 to features.
 
     Args:
-        backbone: a network over normalised clips that exposes ``stages`` and ``features``.
+        backbone: a network over normalised clips.
         input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or
             ``both`` as six channels.
 
@@ -35,7 +36,7 @@ class VideoEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: VideoResNet, input: EncoderInput = "rgb"):
+    def __init__(self, backbone: Backbone, input: EncoderInput = "rgb"):
         super().__init__()
         if input not in get_args(EncoderInput):
             raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(EncoderInput))}")
@@ -105,7 +106,7 @@ class FlowEncoder(nn.Module):
 def build_encoder(config: ModelConfig) -> VideoEncoder:
     """An untrained RGB encoder."""
     channels = 6 if config.input == "both" else 3
-    return VideoEncoder(r3d18(config.width, config.patch, channels), config.input)
+    return VideoEncoder(r3d_18(config.width, config.patch, channels), config.input)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:

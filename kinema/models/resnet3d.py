@@ -1,30 +1,53 @@
-"""3D residual networks with named stages.
+"""3D residual networks of 18 layers: R3D, MC3 and R(2+1)D, which differ in their convolutions.
 
 The layout and the state-dict names are those of torchvision's ``video_resnet`` (Tran et al., *A Closer Look at
 Spatiotemporal Convolutions for Action Recognition*, CVPR 2018), so that its weights load; at width 64 with 400
-classes R3D-18 has 33,371,472 parameters. The flow encoder of MSCL is the same network with kernels that look at one
-moment only.
+classes R3D-18 has 33,371,472 parameters, MC3-18 11,695,440 and R(2+1)D-18 31,505,325. The flow encoder of MSCL is
+the same network with kernels that look at one moment only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from kinema.models.backbone import Backbone, initialise
 from kinema.models.patch_conv import PatchConv3d
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
-Convolution = Callable[[int, int, tuple[int, int, int]], nn.Conv3d]
+Stride = tuple[int, int, int]
 
 
-def conv3x3x3(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Conv3d:
+class Conv2Plus1D(nn.Sequential):
+    """A convolution over space and one over time, with a non-linearity between them, as in R(2+1)D.
+
+    Attributes:
+        stride: of both together.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: Stride, middle: int):
+        time, height, width = stride
+        super().__init__(
+            nn.Conv3d(inputs, middle, (1, 3, 3), (1, height, width), padding=(0, 1, 1), bias=False),
+            nn.BatchNorm3d(middle),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(middle, outputs, (3, 1, 1), (time, 1, 1), padding=(1, 0, 0), bias=False),
+        )
+        self.stride = stride
+
+
+Convolution = Callable[[int, int, Stride, int], nn.Conv3d | Conv2Plus1D]
+"""Makes a block's convolution of (inputs, outputs, stride, channels between the factors where it has two)."""
+
+
+def conv3x3x3(inputs: int, outputs: int, stride: Stride, middle: int) -> nn.Conv3d:
     """A convolution over space and time, as in R3D."""
     return nn.Conv3d(inputs, outputs, 3, stride, padding=1, bias=False)
 
 
-def conv1x3x3(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Conv3d:
+def conv1x3x3(inputs: int, outputs: int, stride: Stride, middle: int) -> nn.Conv3d:
     """A convolution over space alone; a temporal stride is not taken (each moment keeps its own feature)."""
     return nn.Conv3d(inputs, outputs, (1, 3, 3), (1, stride[1], stride[2]), padding=(0, 1, 1), bias=False)
 
@@ -32,11 +55,13 @@ def conv1x3x3(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Con
 class BasicBlock(nn.Module):
     """Two convolutions and a residual connection."""
 
-    def __init__(self, inputs: int, outputs: int, convolution: Convolution, stride: tuple[int, int, int]):
+    def __init__(self, inputs: int, outputs: int, convolution: Convolution, stride: Stride):
         super().__init__()
-        first = convolution(inputs, outputs, stride)
+        # so many channels that the factors hold as many weights as a whole first convolution (section 3.5)
+        middle = 27 * inputs * outputs // (9 * inputs + 3 * outputs)
+        first = convolution(inputs, outputs, stride, middle)
         self.conv1 = nn.Sequential(first, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True))
-        self.conv2 = nn.Sequential(convolution(outputs, outputs, (1, 1, 1)), nn.BatchNorm3d(outputs))
+        self.conv2 = nn.Sequential(convolution(outputs, outputs, (1, 1, 1), middle), nn.BatchNorm3d(outputs))
         self.relu = nn.ReLU(inplace=True)
         self.downsample: nn.Module | None = None
         if first.stride != (1, 1, 1) or inputs != outputs:
@@ -50,77 +75,93 @@ class BasicBlock(nn.Module):
         return self.relu(self.conv2(self.conv1(x)) + shortcut)
 
 
-class VideoResNet(nn.Module):
+def whole_stem(channels: int, width: int, patch: int | None, frames: int = 3) -> nn.Sequential:
+    """A single convolution over ``frames`` frames.
+
+    Args:
+        channels: channels of the input.
+        width: channels of the output.
+        patch: spatial stride of a kernel that is twice as wide, several times cheaper on small frames; None for
+            torchvision's 7x7 kernel of stride 2.
+        frames: frames that the kernel spans.
+    """
+    kernel, pace, padding = (7, 2, 3) if patch is None else (2 * patch, patch, patch // 2)
+    convolution = (nn.Conv3d if patch is None else PatchConv3d)(
+        channels, width, (frames, kernel, kernel), (1, pace, pace), (frames // 2, padding, padding), bias=False
+    )
+    return nn.Sequential(convolution, nn.BatchNorm3d(width), nn.ReLU(inplace=True))
+
+
+def factored_stem(channels: int, width: int) -> nn.Sequential:
+    """A 7x7 convolution of stride 2 over space, then one over three frames, as in R(2+1)D."""
+    middle = max(1, 45 * width // 64)  # 45 in the authors' network of width 64
+    return nn.Sequential(
+        nn.Conv3d(channels, middle, (1, 7, 7), (1, 2, 2), padding=(0, 3, 3), bias=False),
+        nn.BatchNorm3d(middle),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(middle, width, (3, 1, 1), padding=(1, 0, 0), bias=False),
+        nn.BatchNorm3d(width),
+        nn.ReLU(inplace=True),
+    )
+
+
+class VideoResNet(Backbone):
     """An 18-layer residual network over clips.
 
     Args:
+        stem: what turns a clip into ``width`` channels.
+        convolutions: the convolution of each stage's blocks.
         width: channels of the first stage; each later stage doubles them.
-        channels: channels of the input: 3 for RGB or a colour wheel, 2 for flow vectors.
-        convolution: the convolution of every block.
-        patch: spatial stride of a stem whose kernel is twice as wide, several times cheaper on small frames; None for
-            torchvision's 7x7 kernel of stride 2.
-        stem_kernel: frames that the stem sees at once.
         classes: outputs of the classification layer ``fc``; None for an encoder without one.
     """
 
+    chain = ("stem", *STAGES)
+
     def __init__(
-        self,
-        width: int = 64,
-        channels: int = 3,
-        convolution: Convolution = conv3x3x3,
-        patch: int | None = None,
-        stem_kernel: int = 3,
-        classes: int | None = None,
+        self, stem: nn.Sequential, convolutions: Sequence[Convolution], width: int, classes: int | None = None
     ):
         super().__init__()
-        kernel, pace, padding = (7, 2, 3) if patch is None else (2 * patch, patch, patch // 2)
-        stem = (nn.Conv3d if patch is None else PatchConv3d)(
-            channels,
-            width,
-            (stem_kernel, kernel, kernel),
-            (1, pace, pace),
-            (stem_kernel // 2, padding, padding),
-            bias=False,
-        )
-        self.stem = nn.Sequential(stem, nn.BatchNorm3d(width), nn.ReLU(inplace=True))
-        widths = [width, 2 * width, 4 * width, 8 * width]
+        self.stem = stem
+        self.stage_modules = {name: name for name in STAGES}
+        self.stage_widths = {name: width * 2**index for index, name in enumerate(STAGES)}
         inputs = width
-        for name, outputs in zip(STAGES, widths, strict=True):
+        for (name, outputs), convolution in zip(self.stage_widths.items(), convolutions, strict=True):
             stride = (1, 1, 1) if name == "layer1" else (2, 2, 2)
             first = BasicBlock(inputs, outputs, convolution, stride)
             self.add_module(name, nn.Sequential(first, BasicBlock(outputs, outputs, convolution, (1, 1, 1))))
             inputs = outputs
-        self.stage_widths = dict(zip(STAGES, widths, strict=True))
-        self.stage_modules = {name: name for name in STAGES}
-        self.features = inputs
         self.fc = nn.Linear(inputs, classes) if classes is not None else None
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if self.fc is not None:
-            nn.init.normal_(self.fc.weight, 0, 0.01)
-            nn.init.zeros_(self.fc.bias)
-
-    def stages(self, x: Tensor) -> dict[str, Tensor]:
-        """The output of every stage by name, each (B, C, T', H', W'), from a normalised clip (B, channels, T, H, W)."""
-        outputs = {}
-        x = self.stem(x)
-        for name in STAGES:
-            x = self.get_submodule(name)(x)
-            outputs[name] = x
-        return outputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, T, H, W) -> pooled features (B, 8 * width), or class scores where there is an ``fc``."""
-        pooled = self.stages(x)["layer4"].mean(dim=(2, 3, 4))
-        return pooled if self.fc is None else self.fc(pooled)
+        initialise(self, self.fc)
 
 
-def r3d18(width: int = 64, patch: int | None = None, channels: int = 3, classes: int | None = None) -> VideoResNet:
-    """R3D-18, or a narrower network of the same layout."""
-    return VideoResNet(width, channels, patch=patch, classes=classes)
+def r3d_18(width: int = 64, patch: int | None = None, channels: int = 3, classes: int | None = None) -> VideoResNet:
+    """R3D-18: convolutions over space and time throughout.
+
+    Args:
+        width: channels of the first stage; 64 is the published network.
+        patch: spatial stride of a quick stem; None for torchvision's.
+        channels: channels of the input.
+        classes: outputs of the classification layer; None for an encoder without one.
+    """
+    return VideoResNet(whole_stem(channels, width, patch), [conv3x3x3] * 4, width, classes)
+
+
+def mc3_18(width: int = 64, patch: int | None = None, channels: int = 3, classes: int | None = None) -> VideoResNet:
+    """MC3-18: space and time up to the first stage, space alone above; arguments as of :func:`r3d_18`."""
+    return VideoResNet(whole_stem(channels, width, patch), [conv3x3x3] + [conv1x3x3] * 3, width, classes)
+
+
+def r2plus1d_18(width: int = 64, channels: int = 3, classes: int | None = None) -> VideoResNet:
+    """R(2+1)D-18: every convolution in a spatial and a temporal factor; arguments as of :func:`r3d_18`."""
+    return VideoResNet(factored_stem(channels, width), [Conv2Plus1D] * 4, width, classes)
 
 
 def flow_resnet18(width: int = 16, channels: int = 3, patch: int | None = None) -> VideoResNet:
-    """The flow encoder of MSCL: kernels that see one field each, so S fields give S time steps."""
-    return VideoResNet(width, channels, conv1x3x3, patch, stem_kernel=1)
+    """The flow encoder of MSCL: kernels that see one field each, so S fields give S time steps.
+
+    Args:
+        width: channels of the first stage.
+        channels: channels of the input: 3 for a colour wheel, 2 for flow vectors.
+        patch: spatial stride of a quick stem; None for a 7x7 kernel of stride 2.
+    """
+    return VideoResNet(whole_stem(channels, width, patch, frames=1), [conv1x3x3] * 4, width)

@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kinema.config import HCMLConfig
 from kinema.errors import ConfigError
-from kinema.models import VideoEncoder, VideoResNet, WithMotion, add_motion_hierarchy, r3d18
+from kinema.models import VideoEncoder, VideoResNet, WithMotion, add_motion_hierarchy
+from kinema.models.resnet3d import r3d_18
 
 SMALL = HCMLConfig(radius=1)
 
@@ -47,7 +48,7 @@ def clips(batch: int = 2, frames: int = 8, size: int = 32, seed: int = 0) -> Ten
 
 def network() -> VideoResNet:
     torch.manual_seed(0)
-    return r3d18(width=8)
+    return r3d_18(width=8)
 
 
 def awake(motion: WithMotion) -> WithMotion:
@@ -217,7 +218,7 @@ def test_it_is_light_on_r3d18():
             network.eval()(torch.rand(1, 3, 8, 64, 64))
         return counter.get_total_flops()
 
-    plain, motion = r3d18(), add_motion_hierarchy(r3d18(), HCMLConfig())
+    plain, motion = r3d_18(), add_motion_hierarchy(r3d_18(), HCMLConfig())
     assert operations(motion) < 1.1 * operations(plain)
     parameters = [sum(p.numel() for p in network.parameters()) for network in (plain, motion)]
     assert parameters[1] < 1.02 * parameters[0]

@@ -1,0 +1,37 @@
+"""The commands of ``kinema``: each is a function whose parameters are the options, and whose docstring is their help.
+
+Nothing heavy is imported here; a command imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from kinema.commands.evaluation import evaluate
+from kinema.commands.flow import evaluate_flow, list_estimators, show_flow
+from kinema.commands.training import ablate, demo, pretrain
+from kinema.commands.videos import scan, synth
+
+
+class Command(NamedTuple):
+    """A command of ``kinema``."""
+
+    function: Callable[..., None]
+    summary: str
+    positionals: tuple[str, ...] = ()
+    """Names of the parameters that are given without a name."""
+
+
+COMMANDS = {
+    "demo": Command(demo, "Make videos, train RGB MoCo and MSCL on them, compare, write a report."),
+    "synth": Command(synth, "Write synthetic videos whose motion and appearance are independent.", ("out",)),
+    "scan": Command(scan, "Write down what each video of a folder holds, and what is wrong with it.", ("folder",)),
+    "pretrain": Command(pretrain, "Train an encoder on a folder of videos, without labels.", ("videos",)),
+    "ablate": Command(ablate, "What does each part of MSCL bring? Its ladder on synthetic videos.", ("out",)),
+    "evaluate": Command(evaluate, "Measure what an encoder has learned, on labelled videos.", ("protocol", "run")),
+    "flow --list": Command(list_estimators, "List the estimators of optical flow and their settings."),
+    "flow evaluate": Command(evaluate_flow, "Compare estimators of optical flow with true flow.", ("truth",)),
+    "flow show": Command(show_flow, "Draw a video beside its optical flow and how that changes.", ("video",)),
+}
+"""By name, in the order of the overview; a name of two words belongs to a group, such as ``flow extract``."""

@@ -1,0 +1,78 @@
+"""Training encoders, and the whole jobs around it."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from jsonargparse.typing import PositiveInt
+
+from kinema.config import PretrainConfig
+from kinema.presets import DEFAULT_PRESET
+
+
+def pretrain(
+    videos: str,
+    out: str,
+    config: PretrainConfig,
+    method: Literal["mscl", "moco"] = "mscl",
+    preset: str = DEFAULT_PRESET,
+    manifest: str | None = None,
+    resume: bool = False,
+) -> None:
+    """Train an encoder on a folder of videos, without labels.
+
+    Args:
+        videos: folder of videos, searched with all folders in it.
+        out: folder of the run.
+        config: all settings.
+        method: mscl learns from RGB and optical flow; moco is its RGB loss alone.
+        preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400); options and --config go on top.
+        manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
+        resume: go on where the run in this folder was stopped.
+    """
+    from kinema.training import pretrain
+
+    run = pretrain(videos, out, config, method=method, preset=preset, manifest=manifest, resume=resume)
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes one speaks
+        print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
+        for path in run.files:
+            print(path)
+
+
+def demo(config: PretrainConfig, out: str = "demo", videos: PositiveInt = 1500) -> None:
+    """Make videos, train RGB MoCo and MSCL on them, compare both with a random encoder, and write a report.
+
+    Args:
+        config: settings of both trainings, the tiny preset to begin with.
+        out: folder to write; what an earlier, interrupted call left there is used.
+        videos: number of synthetic videos, a fifth of them for testing.
+    """
+    from kinema.demo import demo
+
+    for path in demo(out, config, videos=videos):
+        print(path)
+
+
+def ablate(
+    out: str,
+    config: PretrainConfig,
+    difficulty: Literal["easy", "default", "hard"] = "default",
+    videos: PositiveInt = 1500,
+    seeds: list[int] = [0, 1, 2],  # noqa: B006, only read
+    only: list[str] = [],  # noqa: B006
+) -> None:
+    """Train every rung of MSCL's ablation ladder on synthetic videos, and tabulate what each part brings.
+
+    Args:
+        out: folder to write; rows that its results.csv has already are kept, not made again.
+        config: settings of every rung, the tiny preset to begin with.
+        difficulty: of the videos.
+        videos: number of synthetic videos, a fifth of them for testing.
+        seeds: one round of the ladder for each.
+        only: names of the rungs wanted; all by default.
+    """
+    from kinema.ablation import ablate
+
+    for path in ablate(out, config, difficulty=difficulty, videos=videos, seeds=seeds, only=only):
+        print(path)

@@ -1,0 +1,62 @@
+"""Making videos and looking through folders of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from kinema.files import make_folder
+
+
+def synth(
+    out: str,
+    videos: PositiveInt = 1000,
+    seed: NonNegativeInt = 0,
+    difficulty: Literal["easy", "default", "hard"] = "default",
+    size: PositiveInt = 64,
+    frames: PositiveInt = 32,
+    fps: float = 16.0,
+    test_share: float = 0.2,
+    workers: PositiveInt | None = None,
+) -> None:
+    """Write synthetic videos whose motion and appearance are independent, with labels and true flow.
+
+    Args:
+        out: folder to write.
+        videos: how many, train and test together.
+        seed: of all random draws.
+        difficulty: easy has no camera drift and plain objects; the classes of hard differ only in the order of motions.
+        size: height and width in pixels, even.
+        frames: frames per video.
+        fps: frames per second.
+        test_share: share of the videos in the test split, from 0 to 1.
+        workers: processes that share the work; as many as there are cores by default.
+    """
+    from kinema.data.synthetic import synthesise
+
+    cores = workers or os.cpu_count() or 1
+    print(synthesise(out, videos, seed, difficulty, size, frames, fps, test_share, cores))
+
+
+def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = None) -> None:
+    """Decode every video of a folder once and write down what each one holds, and what is wrong with it.
+
+    Args:
+        folder: folder of videos, searched with all folders in it.
+        out: CSV file to write.
+        workers: videos decoded at a time; as many as there are cores by default.
+    """
+    from kinema.video import scan_folder, write_manifest
+
+    make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
+    entries = scan_folder(folder, workers=workers)
+    write_manifest(entries, out)
+    for entry in entries:
+        if entry.error:
+            print(f"{entry.status}: {entry.path}: {entry.error}")
+    counts = {status: sum(entry.status == status for entry in entries) for status in ("ok", "partial", "unreadable")}
+    hours = sum(entry.duration for entry in entries) / 3600
+    print(f"{out}: {len(entries)} videos, {', '.join(f'{n} {s}' for s, n in counts.items())}; {hours:.2f} h")

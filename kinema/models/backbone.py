@@ -1,0 +1,81 @@
+"""What all backbones share: named stages that hooks can see, pooling, and an optional classification layer."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module):
+    """A network over normalised clips, a chain of submodules of which some end a stage.
+
+    A subclass registers its submodules and sets the attributes; one that classifies otherwise than by ``fc`` has a
+    :meth:`head` of its own.
+
+    Attributes:
+        chain: paths of the submodules that a clip goes through, in order.
+        stage_modules: the path of the submodule whose output each stage is, from low stages to high; a forward hook on
+            it sees the stage. In a network that looks at single frames that output is (B * T, C, H', W').
+        stage_widths: channels of each stage, in the same order.
+        fc: the layer from pooled features to class scores; None for an encoder without one.
+    """
+
+    chain: tuple[str, ...]
+    stage_modules: dict[str, str]
+    stage_widths: dict[str, int]
+    fc: nn.Linear | None
+
+    @property
+    def features(self) -> int:
+        """Length of the pooled features: channels of the last stage."""
+        return list(self.stage_widths.values())[-1]
+
+    def stages(self, x: Tensor) -> dict[str, Tensor]:
+        """The output of every stage by name, each (B, C, T', H', W'), from a normalised clip (B, channels, T, H, W)."""
+        names = {module: name for name, module in self.stage_modules.items()}
+        outputs = {}
+        for path in self.chain:
+            x = self.get_submodule(path)(x)
+            if path in names:
+                outputs[names[path]] = x
+        return outputs
+
+    def head(self, last: Tensor) -> Tensor:
+        """The last stage (B, features, T', H', W') -> pooled features or class scores, as of :meth:`forward`."""
+        pooled = last.mean(dim=(2, 3, 4))
+        return pooled if self.fc is None else self.fc(pooled)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, T, H, W) -> pooled features (B, features), or scores (B, classes) of a classifier."""
+        *_, last = self.stages(x).values()
+        return self.head(last)
+
+
+def window_head(last: Tensor, window: tuple[int, int, int], classifier: nn.Module | None) -> Tensor:
+    """Classify each window of the last stage, then average.
+
+    Windows overlap, so that the middle of a long or large clip counts more than its ends; a clip of the size that the
+    network was made for is one window.
+
+    Args:
+        last: (B, C, T', H', W').
+        window: size of a window in time, height and width; of a smaller clip all is one window.
+        classifier: from window means (B, C, t, h, w) to scores (B, classes, t, h, w); None leaves the means.
+
+    Returns:
+        (B, C) or (B, classes).
+    """
+    size = [min(side, most) for side, most in zip(last.shape[2:], window, strict=True)]
+    windows = F.avg_pool3d(last, size, stride=1)
+    return (windows if classifier is None else classifier(windows)).mean(dim=(2, 3, 4))
+
+
+def initialise(network: nn.Module, classifier: nn.Linear | nn.Conv3d | None) -> None:
+    """Draw convolutions by the size of their outputs (He et al., 2015), and a classifier that begins near zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if classifier is not None:
+        nn.init.normal_(classifier.weight, 0, 0.01)
+        if classifier.bias is not None:
+            nn.init.zeros_(classifier.bias)
