@@ -5,8 +5,8 @@
 A narrow R3D-18's stem and first stage and the prime motion block learn together, from the reconstruction of frames
 alone; no true flow is looked at. Then mean endpoint errors in pixels, beside those of no motion at all and of an
 optical flow estimator (DIS): on the synthetic test split, whose textures never occur in training, and on real or
-rendered scenes (folders in FOLDER that hold frame10.png, frame11.png, flow10.flo and perhaps invalid.png), of which the
-central square is scaled to the size of the training. One thread.
+rendered scenes (what ``kinema flow evaluate`` takes), of which the central square is scaled to the size of the training. One
+thread.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 import kinema
 from kinema.data.synthetic import DIFFICULTIES, SynthConfig, plan, render
+from kinema.evaluation import Scene, find_scenes
 from kinema.flow import create_estimator, set_opencv_threads
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.models import PrimeMotion
@@ -111,14 +112,10 @@ def endpoint_errors(model: Motion, frames: Tensor, truth: np.ndarray, valid: np.
     return figures
 
 
-def read_scene(folder: Path) -> tuple[Tensor, np.ndarray, np.ndarray]:
+def read_scene(scene: Scene) -> tuple[Tensor, np.ndarray, np.ndarray]:
     """A scene's central square at ``SIZE``: frames (1, 3, 2, H, W), flow (1, 1, 2, H, W), known (1, 1, H, W)."""
-    raw = (folder / "flow10.flo").read_bytes()
-    width, height = (int(n) for n in np.frombuffer(raw, "<i4", 2, 4))
-    flow = np.frombuffer(raw, "<f4", offset=12).reshape(height, width, 2)
-    known = (np.abs(flow) < 1e6).all(axis=-1)
-    if (folder / "invalid.png").exists():
-        known &= cv2.imread(str(folder / "invalid.png"), cv2.IMREAD_GRAYSCALE) == 0
+    true = scene.read()
+    height, width = true.valid.shape
     side = min(width, height)
     rows, columns = (slice((n - side) // 2, (n - side) // 2 + side) for n in (height, width))
 
@@ -126,9 +123,9 @@ def read_scene(folder: Path) -> tuple[Tensor, np.ndarray, np.ndarray]:
         way = cv2.INTER_AREA if side > SIZE else cv2.INTER_LINEAR
         return cv2.resize(np.ascontiguousarray(image[rows, columns]), (SIZE, SIZE), interpolation=way)
 
-    share = shrunk(known.astype(np.float32))
-    truth = shrunk(np.where(known[..., None], flow, 0)) / np.maximum(share, 1e-3)[..., None] * (SIZE / side)
-    frames = np.stack([shrunk(cv2.imread(str(folder / f"frame{i}.png"))[..., ::-1]) for i in (10, 11)])
+    share = shrunk(true.valid.astype(np.float32))  # unknown flow reads as zero
+    truth = shrunk(true.flow.transpose(1, 2, 0)) / np.maximum(share, 1e-3)[..., None] * (SIZE / side)
+    frames = np.stack([shrunk(frame) for frame in (true.first, true.second)])
     shown = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].contiguous()
     return shown, truth.transpose(2, 0, 1)[None, None], (share > 0.5)[None, None]
 
@@ -166,8 +163,8 @@ def main() -> None:
         "synthetic": endpoint_errors(model, test, truth, np.ones_like(truth[:, :, 0], dtype=bool)),
     }
     if args.scenes:
-        folders = sorted(path.parent for path in args.scenes.glob("*/flow10.flo"))
-        result["scenes"] = {folder.name: endpoint_errors(model, *read_scene(folder)) for folder in folders}
+        scenes = find_scenes(args.scenes)
+        result["scenes"] = {scene.name: endpoint_errors(model, *read_scene(scene)) for scene in scenes}
     print(json.dumps(result, indent=2))
 
 
