@@ -5,8 +5,8 @@
 A narrow R3D-18's stem and first stage and the prime motion block learn together, from the reconstruction of frames
 alone; no true flow is looked at. Then mean endpoint errors in pixels, beside those of no motion at all and of an
 optical flow estimator (DIS): on the synthetic test split, whose textures never occur in training, and on real or
-rendered scenes (what ``kinema flow evaluate`` takes), of which the central square is scaled to the size of the training. One
-thread.
+rendered scenes (what ``kinema flow evaluate`` takes), of which the central square is scaled to the size of the
+training. One thread.
 """
 
 from __future__ import annotations
