@@ -42,8 +42,10 @@ def operations(encoder: nn.Module) -> float:
 
 def step(network: nn.Module, clips: torch.Tensor) -> None:
     if isinstance(network, HCML):
-        found = network.losses(clips, torch.Generator().manual_seed(0))
-        loss = found.stages["layer4"].mean() + torch.stack(list(found.terms.values())).sum()
+        with network.motion.recording() as motion:
+            features = network.encoder(clips)
+        terms, _ = network.objective(clips, motion, torch.Generator().manual_seed(0))
+        loss = features.mean() + torch.stack(list(terms.values())).sum()
     else:
         loss = network(clips).mean()
     loss.backward()

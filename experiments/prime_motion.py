@@ -29,7 +29,7 @@ from kinema.data.synthetic import DIFFICULTIES, SynthConfig, plan, render
 from kinema.evaluation import Scene, find_scenes
 from kinema.flow import create_estimator, set_opencv_threads
 from kinema.methods.photometric import photometric_loss, smoothness
-from kinema.models import PrimeMotion
+from kinema.models import DisplacementHead, PrimeMotion
 from kinema.models.resnet3d import r3d_18
 from kinema.progress import track
 
@@ -50,11 +50,12 @@ class Motion(nn.Module):
         backbone = r3d_18(width, patch=2)
         self.features = nn.Sequential(backbone.stem, backbone.layer1)
         self.prime = PrimeMotion(width, reduction, radius)
+        self.head = DisplacementHead(self.prime.width)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> displacement (B, 2, T - 1, H, W) in pixels."""
         motion = self.prime(self.features((clips - 0.45) / 0.225))
-        return self.prime.displacement(motion, (clips.shape[3], clips.shape[4]))
+        return self.head(motion, (clips.shape[3], clips.shape[4]))
 
 
 def videos(split: str, count: int, seed: int) -> tuple[Tensor, np.ndarray]:

@@ -217,6 +217,9 @@ class HCMLConfig:
     shares: tuple[float, ...] | None = None
 
 
+MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
+
+
 @dataclass(frozen=True)
 class OptimizerConfig:
     """Optimisation.
@@ -277,7 +280,8 @@ class PretrainConfig:
         sampling: which clips are drawn.
         augment: how they are augmented.
         model: the encoders.
-        mscl: the losses.
+        mscl: the losses of MSCL.
+        hcml: the motion hierarchy and the losses of HCML; only the methods with hcml in their name have them.
         optimizer: the optimisation.
         trainer: how the run is carried out.
     """
@@ -290,5 +294,6 @@ class PretrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     mscl: MSCLConfig = field(default_factory=MSCLConfig)
+    hcml: HCMLConfig = field(default_factory=HCMLConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

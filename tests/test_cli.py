@@ -56,7 +56,10 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
         ("demo", ["number of synthetic videos", "default: 1500", EPOCHS_HELP]),
         ("synth", ["frames per second. (type: float, default: 16.0)", "in pixels", "default: 1000"]),
         ("scan", ["CSV file to write. (type: str, default: manifest.csv)"]),
-        ("pretrain", ["seconds between two frames", "default: 0.125", "{mscl,moco}", "from 0 to 1", EPOCHS_HELP]),
+        (
+            "pretrain",
+            ["seconds between two frames", "default: 0.125", "{mscl,moco,hcml,mscl+hcml}", "from 0 to 1", EPOCHS_HELP],
+        ),
         ("ablate", ["one round of the ladder for each", "default: [0, 1, 2]", EPOCHS_HELP]),
         ("evaluate", ["{retrieval,probe}", "clips per video", "default: 10", "column to predict"]),
         ("flow evaluate", ["separated by commas", "default: dis,farneback,tvl1", "frame10.png"]),

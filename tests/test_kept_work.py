@@ -106,7 +106,11 @@ def test_the_disk_is_full_while_training(name, refused, videos, run, quick_setti
     ("option", "status", "words"),
     [
         ("--preset huge", 1, "unknown preset 'huge'; choose one of mscl-r3d18-k400, r3d18, tiny"),
-        ("--method byol", 2, "\"method\": Expected a typing.Literal['mscl', 'moco']. Got value: byol"),
+        (
+            "--method byol",
+            2,
+            "\"method\": Expected a typing.Literal['mscl', 'moco', 'hcml', 'mscl+hcml']. Got value: byol",
+        ),
         ("--config binary.yaml", 1, "--config names a file that is not text in UTF-8"),
         ("--manifest missing.csv", 1, "cannot read the manifest missing.csv"),
         ("--clip.frames 3", 1, "clip.frames must be even and at least 4"),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
-from kinema.config import PretrainConfig
+from kinema.config import MethodName, PretrainConfig
 from kinema.presets import DEFAULT_PRESET
 
 
@@ -15,7 +15,7 @@ def pretrain(
     videos: str,
     out: str,
     config: PretrainConfig,
-    method: Literal["mscl", "moco"] = "mscl",
+    method: MethodName = "mscl",
     preset: str = DEFAULT_PRESET,
     manifest: str | None = None,
     resume: bool = False,
@@ -26,7 +26,8 @@ def pretrain(
         videos: folder of videos, searched with all folders in it.
         out: folder of the run.
         config: all settings.
-        method: mscl learns from RGB and optical flow; moco is its RGB loss alone.
+        method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
+            features from RGB alone, one level after another; mscl+hcml has the losses of both.
         preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the run in this folder was stopped.

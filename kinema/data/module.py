@@ -30,17 +30,29 @@ class ClipPairsModule(L.LightningDataModule):
         folder: what the paths of ``entries`` are relative to.
         entries: videos that are long enough for a clip.
         config: the run's settings.
+        with_flow: whether flow is wanted.
+        pairs_from: the first epoch that looks at keys and flow; in earlier ones a batch is query clips alone.
 
     Raises:
         DataError: fewer than two videos, which cannot be told apart.
     """
 
-    def __init__(self, folder: str | Path, entries: Sequence[ManifestEntry], config: PretrainConfig):
+    def __init__(
+        self,
+        folder: str | Path,
+        entries: Sequence[ManifestEntry],
+        config: PretrainConfig,
+        *,
+        with_flow: bool,
+        pairs_from: int = 0,
+    ):
         super().__init__()
         if len(entries) < 2:
             raise DataError(f"{folder} holds {len(entries)} usable video; contrast needs at least 2: add videos")
         self.entries = entries
         self.config = config
+        self.with_flow = with_flow
+        self.pairs_from = pairs_from
         self.reader = ClipReader(folder, config.clip, config.flow)
         self.kept: list[Tensor] | None = None
         self.sampler: EpochSampler | None = None
@@ -78,15 +90,19 @@ class ClipPairsModule(L.LightningDataModule):
         assert self.sampler is not None, "setup() plans the epochs"
         return self.sampler.steps
 
+    def clips_seen(self, steps: int) -> int:
+        """Clips that the first so many steps of the run look at, over all processes."""
+        assert self.sampler is not None and self.trainer is not None
+        pairs = max(0, steps - self.pairs_from * self.steps_per_epoch)
+        return (steps + pairs) * self.sampler.batch_size * self.trainer.world_size
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """The loader, beginning at the trainer's place in its epoch."""
         trainer, settings, sampler = self.trainer, self.config.trainer, self.sampler
         assert trainer is not None and sampler is not None
         sampler.start_at(trainer.global_step)
         sampling, augment = self.config.sampling, self.config.augment
-        pairs = ClipPairs(
-            self.entries, self.reader, sampling, augment, with_flow=self.config.mscl.uses_flow, kept=self.kept
-        )
+        pairs = ClipPairs(self.entries, self.reader, sampling, augment, self.with_flow, self.kept, self.pairs_from)
         return make_loader(
             pairs,
             settings.workers,

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.methods.base import Draws, Losses, Method, Views, draw
     from kinema.methods.dense_contrast import DenseContrast, DenseDraws, dense_info_nce, draw_dense
-    from kinema.methods.hcml import HCML, MotionLosses
+    from kinema.methods.hcml import HCML, MotionObjective
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
     from kinema.methods.momentum import MomentumEncoder, cosine_momentum
-    from kinema.methods.mscl import MSCL, Draws, Views, draw
+    from kinema.methods.mscl import MSCL
+    from kinema.methods.mscl_hcml import MSCLWithHCML
     from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
     from kinema.methods.queue import KeyQueue
+    from kinema.methods.registry import create_method, settings_for
 
 __all__ = [
     "HCML",
@@ -26,29 +29,37 @@ __all__ = [
     "Draws",
     "KeyQueue",
     "LocalContrast",
+    "Losses",
+    "MSCLWithHCML",
+    "Method",
     "MomentumEncoder",
-    "MotionLosses",
+    "MotionObjective",
     "Phase",
     "ProgressiveSchedule",
     "Views",
     "apply_phase",
     "clip_info_nce",
     "cosine_momentum",
+    "create_method",
     "dense_info_nce",
     "draw",
     "draw_dense",
     "lmcl",
+    "settings_for",
 ]
 
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "dense_contrast": ("DenseContrast", "DenseDraws", "dense_info_nce", "draw_dense"),
-        "hcml": ("HCML", "MotionLosses"),
+        "base": ("Draws", "Losses", "Method", "Views", "draw"),
+        "hcml": ("HCML", "MotionObjective"),
         "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
         "momentum": ("MomentumEncoder", "cosine_momentum"),
-        "mscl": ("MSCL", "Draws", "Views", "draw"),
+        "mscl": ("MSCL",),
+        "mscl_hcml": ("MSCLWithHCML",),
         "progressive": ("Phase", "ProgressiveSchedule", "apply_phase"),
         "queue": ("KeyQueue",),
+        "registry": ("create_method", "settings_for"),
     },
 )

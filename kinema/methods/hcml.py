@@ -10,30 +10,20 @@ concerns you before you use this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import ConfigError
+from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
-from kinema.methods.progressive import Phase
-from kinema.models.encoder import build_encoder
-from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy, to_grid
-
-
-class MotionLosses(NamedTuple):
-    """What :meth:`HCML.losses` returns."""
-
-    terms: dict[str, Tensor]
-    """The weighted terms, whose sum is the loss: ``prime``, ``level1``, ``level2`` and so on."""
-    facts: dict[str, Tensor]
-    """What else is worth logging: the accuracy of each level's contrast."""
-    stages: dict[str, Tensor]
-    """The outputs of the encoder's stages, with motion in them, for what else is to be learned from the same clips."""
+from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
+from kinema.models.encoder import VideoEncoder, build_encoder
+from kinema.models.hierarchy import MotionFeatures, WithMotion, to_grid
+from kinema.models.prime_motion import DisplacementHead
 
 
 class Predictor(nn.Sequential):
@@ -49,24 +39,26 @@ class Predictor(nn.Sequential):
         )
 
 
-class HCML(nn.Module):
-    """The method: an encoder with a motion hierarchy, the predictors, and the losses.
+class MotionObjective(nn.Module):
+    """What a motion hierarchy learns from: the losses of all levels, and what serves them alone.
 
     Args:
-        model: the encoder; its flow settings play no part.
-        config: the hierarchy and the losses.
+        widths: channels of the motion features by level, as :class:`~kinema.models.WithMotion` has them.
+        config: the losses.
+
+    Attributes:
+        displacement: reads a displacement off the prime motion; None without one, or without its loss.
+        predictors: by level, for each that has a level below it.
 
     Raises:
         ConfigError: a setting is out of range.
     """
 
-    def __init__(self, model: ModelConfig, config: HCMLConfig):
+    def __init__(self, widths: Mapping[int, int], config: HCMLConfig):
         super().__init__()
         _check(config)
         self.config = config
-        self.encoder = build_encoder(model)
-        self.encoder.add_module("backbone", add_motion_hierarchy(self.encoder.backbone, config))
-        widths = self.motion.motion_widths
+        self.displacement = DisplacementHead(widths[0]) if 0 in widths and config.photometric else None
         self.predictors = nn.ModuleDict(
             {
                 str(level): Predictor(width, widths[level - 1], len(config.deltas))
@@ -75,33 +67,29 @@ class HCML(nn.Module):
             }
         )
 
-    @property
-    def motion(self) -> WithMotion:
-        """The encoder's backbone, with its motion hierarchy."""
-        motion = self.encoder.get_submodule("backbone")
-        assert isinstance(motion, WithMotion)
-        return motion
-
-    def losses(self, clips: Tensor, generator: torch.Generator, phase: Phase | None = None) -> MotionLosses:
+    def forward(
+        self, clips: Tensor, motion: MotionFeatures, generator: torch.Generator, phase: Phase | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Every loss of one batch.
 
         Args:
             clips: RGB (B, 3, T, H, W) from 0 to 1.
+            motion: the motion features that the encoder found in them.
             generator: of the random choices, on the CPU.
             phase: whose losses count; None for all.
+
+        Returns:
+            the weighted terms ``prime``, ``level1``, ``level2`` and so on, and the accuracy of each level's contrast.
 
         Raises:
             ConfigError: the clips are too short or too small for the hierarchy.
         """
-        c = self.config
-        with self.motion.recording() as motion:
-            stages = self.encoder.stages(clips)
         terms: dict[str, Tensor] = {}
         facts: dict[str, Tensor] = {}
 
         # Level 0: displacement by which a frame is found again in the next one.
-        if 0 in motion.levels and c.photometric and (phase is None or 0 in phase.levels):
-            terms["prime"] = c.photometric * self._reconstruction(clips, motion)
+        if self.displacement is not None and (phase is None or 0 in phase.levels):
+            terms["prime"] = self.config.photometric * self._reconstruction(clips, motion, self.displacement)
 
         # Level l: the future of the level below.
         for name, predictor in self.predictors.items():
@@ -112,14 +100,13 @@ class HCML(nn.Module):
                 loss, accuracy = self._contrast(motion.levels[level], motion.levels[level - 1], predictor, generator)
             except ConfigError as error:
                 raise ConfigError(f"level {level}: {error}") from error
-            terms[f"level{level}"] = c.contrast * loss
+            terms[f"level{level}"] = self.config.contrast * loss
             facts[f"level{level}_accuracy"] = accuracy
-        return MotionLosses(terms, facts, stages)
+        return terms, facts
 
-    def _reconstruction(self, clips: Tensor, motion: MotionFeatures) -> Tensor:
+    def _reconstruction(self, clips: Tensor, motion: MotionFeatures, head: DisplacementHead) -> Tensor:
         """The photometric loss of the displacement, with its smoothness."""
-        assert self.motion.prime is not None
-        flow = self.motion.prime.displacement(motion.levels[0], (clips.shape[3], clips.shape[4]))
+        flow = head(motion.levels[0], (clips.shape[3], clips.shape[4]))
         pace = -(-clips.shape[2] // motion.levels[0].shape[2])  # frames to a step of the first stage
         frames = clips[:, :, ::pace]
         first, second = frames[:, :, : flow.shape[2]], frames[:, :, 1 : 1 + flow.shape[2]]
@@ -150,21 +137,62 @@ class HCML(nn.Module):
             accuracies.append(found.accuracy)
         return torch.stack(losses).mean(), torch.stack(accuracies).mean()
 
-    def parts(self, level: int) -> Iterator[nn.Module]:
-        """What learns in the phase of a level, while all else rests.
 
-        The prime motion has the whole backbone, of which its loss reaches the first stage and what comes before. A
-        level has its block and its predictor; from the second on also its stage, and the fusions into that stage's
-        input.
+class HCML(Method):
+    """The method on its own, without labels: an encoder with a motion hierarchy, and what that learns from.
+
+    Args:
+        model: the encoder; its flow settings play no part.
+        config: the hierarchy and the losses.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+
+    def __init__(self, model: ModelConfig, config: HCMLConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = build_encoder(model, config)
+        self.objective = MotionObjective(self.motion.motion_widths, config)
+
+    @property
+    def motion(self) -> WithMotion:
+        """The encoder's backbone, with its motion hierarchy."""
+        return motion_of(self.encoder)
+
+    def trained_encoder(self) -> VideoEncoder:
+        """The encoder, without what serves training alone."""
+        return self.encoder
+
+    def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
+        """The losses of a batch, of which the query clips alone are looked at; there are no keys.
+
+        Raises:
+            ConfigError: the clips are too short or too small for the hierarchy.
         """
-        motion = self.motion
-        if level == 0 and motion.prime is not None:
-            yield from (motion.backbone, motion.prime)
-            return
-        yield from (motion.levels[str(level)], self.predictors[str(level)])
-        if level > 1:
-            yield motion.backbone.get_submodule(motion.paths[level - 1])
-            yield from (fusion for name, fusion in motion.fusions.items() if max(int(name), 1) == level - 1)
+        assert draws.generator is not None
+        with self.motion.recording() as motion:
+            self.encoder.stages(views.query)
+        terms, facts = self.objective(views.query, motion, draws.generator, phase)
+        return Losses(terms, facts, {})
+
+    def pairs_from(self, epochs: int) -> int:
+        """None: there are no keys."""
+        return epochs
+
+    def schedule(self, epochs: int) -> ProgressiveSchedule:
+        """One level after another, and then all."""
+        return ProgressiveSchedule(self.config, epochs)
+
+    def enter(self, phase: Phase) -> None:
+        """Freeze what the phase does not train."""
+        apply_phase(self.motion, self.objective, phase)
+
+
+def motion_of(encoder: VideoEncoder) -> WithMotion:
+    """The backbone of an encoder that was built with a motion hierarchy."""
+    assert isinstance(encoder.backbone, WithMotion)
+    return encoder.backbone
 
 
 def _check(config: HCMLConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ from kinema.config import HCMLConfig
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kinema.methods.hcml import HCML
+    from torch import nn
+
+    from kinema.methods.hcml import MotionObjective
+    from kinema.models.hierarchy import WithMotion
 
 
 @dataclass(frozen=True)
@@ -68,22 +72,39 @@ class ProgressiveSchedule:
                 )
             self.phases.append(Phase(name, levels, name != "all", range(start, end)))
 
-    def phase(self, epoch: int) -> Phase:
-        """The phase of an epoch, counted from 0; epochs after the end belong to the last."""
-        return next((phase for phase in self.phases if epoch in phase.epochs), self.phases[-1])
+    def number(self, epoch: int) -> int:
+        """Which phase an epoch belongs to, both counted from 0; epochs after the end belong to the last."""
+        return next((n for n, phase in enumerate(self.phases) if epoch in phase.epochs), len(self.phases) - 1)
 
 
 def _default_shares(alone: int) -> tuple[float, ...]:
     return (*[0.5 / alone] * alone, 0.5) if alone else (1.0,)
 
 
-def apply_phase(method: HCML, phase: Phase) -> None:
+def apply_phase(motion: WithMotion, objective: MotionObjective, phase: Phase) -> None:
     """Let learn what ``phase`` lets learn; the rest gets no gradient, and its batch statistics stay as they are.
 
-    To be called anew whenever something has put the method into training mode.
+    To be called anew whenever something has put the network into training mode.
     """
-    method.requires_grad_(not phase.frozen).train(not phase.frozen)
+    for module in (motion, objective):
+        module.requires_grad_(not phase.frozen).train(not phase.frozen)
     if phase.frozen:
         for level in phase.levels:
-            for part in method.parts(level):
+            for part in _parts(motion, objective, level):
                 part.requires_grad_(True).train()
+
+
+def _parts(motion: WithMotion, objective: MotionObjective, level: int) -> Iterator[nn.Module]:
+    """What learns in the phase of a level, while all else rests.
+
+    The prime motion has the whole backbone, of which its loss reaches the first stage and what comes before. A level
+    has its block and its predictor; from the second on also its stage, and the fusions into that stage's input.
+    """
+    if level == 0:
+        assert motion.prime is not None and objective.displacement is not None
+        yield from (motion.backbone, motion.prime, objective.displacement)
+        return
+    yield from (motion.levels[str(level)], objective.predictors[str(level)])
+    if level > 1:
+        yield motion.backbone.get_submodule(motion.paths[level - 1])
+        yield from (fusion for name, fusion in motion.fusions.items() if max(int(name), 1) == level - 1)

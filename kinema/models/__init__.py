@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kinema.models.cost_volume import local_cost_volume
     from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, random_encoder
     from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
-    from kinema.models.prime_motion import PrimeMotion
+    from kinema.models.prime_motion import DisplacementHead, PrimeMotion
     from kinema.models.pyramid import TemporalPyramid
     from kinema.models.registry import create_backbone, list_models
     from kinema.models.resnet3d import VideoResNet, flow_resnet18
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backbone",
+    "DisplacementHead",
     "FlowEncoder",
     "MotionFeatures",
     "PrimeMotion",
@@ -48,7 +49,7 @@ __getattr__, __dir__ = load_on_use(
         "cost_volume": ("local_cost_volume",),
         "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
         "hierarchy": ("MotionFeatures", "WithMotion", "add_motion_hierarchy"),
-        "prime_motion": ("PrimeMotion",),
+        "prime_motion": ("DisplacementHead", "PrimeMotion"),
         "pyramid": ("TemporalPyramid",),
         "registry": ("create_backbone", "list_models"),
         "resnet3d": ("VideoResNet", "flow_resnet18"),

@@ -1,8 +1,8 @@
 """Prime motion: the lowest level of HCML, found by comparing the features of neighbouring frames.
 
 The cost volume says how like each place is to the places around it one step later; with the features themselves and
-their difference it becomes a map of motion features z0. A head reads a displacement off z0, by which one frame must be
-found again in the next (``kinema/methods/photometric.py``); it serves training alone.
+their difference it becomes a map of motion features z0. In training alone a head reads a displacement off z0, by which
+one frame must be found again in the next (``kinema/methods/photometric.py``).
 """
 
 from __future__ import annotations
@@ -33,10 +33,6 @@ class PrimeMotion(nn.Module):
         self.reduce = nn.Sequential(nn.Conv3d(channels, width, 1, bias=False), nn.BatchNorm3d(width))
         compared = (2 * radius + 1) ** 2 + 2 * width
         self.encode = nn.Sequential(_layer(compared, width, 7), _layer(width, width, 3), _layer(width, width, 3))
-        self.head = nn.Conv2d(width, 2, 3, padding=1)
-        nn.init.zeros_(self.head.weight)  # it starts without motion
-        assert self.head.bias is not None
-        nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, C, T, H, W), T at least 2 -> prime motion z0 (B, width, T, H / pool, W / pool), none negative.
@@ -55,15 +51,29 @@ class PrimeMotion(nn.Module):
         steps = encoded.unflatten(0, (len(x), -1)).transpose(1, 2)
         return torch.cat((steps, steps[:, :, -1:]), dim=2)
 
-    def displacement(self, motion: Tensor, size: tuple[int, int]) -> Tensor:
+
+class DisplacementHead(nn.Module):
+    """Reads a displacement off prime motion features; it starts without motion.
+
+    Args:
+        width: channels of the features.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.convolution = nn.Conv2d(width, 2, 3, padding=1)
+        for parameter in self.convolution.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, motion: Tensor, size: tuple[int, int]) -> Tensor:
         """Prime motion z0 (B, width, T, h, w) -> the displacement (B, 2, T - 1, *size) from each step to the next.
 
         Args:
-            motion: what :meth:`forward` gave.
+            motion: what :class:`PrimeMotion` gave.
             size: height and width of the frames, whose pixels are its unit.
         """
         steps = motion[:, :, :-1].transpose(1, 2)
-        places = self.head(steps.flatten(0, 1)).float().unflatten(0, steps.shape[:2]).transpose(1, 2)
+        places = self.convolution(steps.flatten(0, 1)).float().unflatten(0, steps.shape[:2]).transpose(1, 2)
         return resize_flow(places, size)
 
 

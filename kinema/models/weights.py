@@ -1,7 +1,8 @@
 """Encoders to files and back.
 
 An encoder is one safetensors file: the backbone's weights under torchvision's names, and a card (JSON) in the header
-that says how the network is built and how it was made. Nothing in it is executed on loading.
+that says how the network is built and how it was made. An encoder with a motion hierarchy has the backbone's weights
+below ``backbone.`` and the hierarchy's beside them. Nothing in the file is executed on loading.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from kinema.config import ModelConfig
-from kinema.errors import CheckpointError
+from kinema.config import HCMLConfig, ModelConfig
+from kinema.errors import CheckpointError, ConfigError
 from kinema.files import atomic_path
 from kinema.models.encoder import VideoEncoder, build_encoder
 
@@ -22,7 +23,13 @@ ENCODER_FILE = "encoder.safetensors"
 
 
 def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) -> Path:
-    """Write an encoder and its card; ``card["model"]`` must hold the :class:`~kinema.config.ModelConfig` as a dict.
+    """Write an encoder and its card.
+
+    Args:
+        encoder: the encoder.
+        path: the file.
+        card: facts about it; ``card["model"]`` must hold its :class:`~kinema.config.ModelConfig` as a dict, and
+            ``card["hcml"]`` its :class:`~kinema.config.HCMLConfig` if it has a motion hierarchy.
 
     Raises:
         OutputError: the file cannot be written.
@@ -56,10 +63,10 @@ def load_encoder(path: str | Path) -> VideoEncoder:
         with safe_open(path, framework="pt") as file:
             card = json.loads((file.metadata() or {})["card"])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-        encoder = build_encoder(ModelConfig(**card["model"]))
+        encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card))  # torch: RuntimeError for odd numbers
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}; copy or train it again") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # torch raises the last for odd numbers
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError(
             f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
         ) from error
@@ -77,3 +84,16 @@ def load_encoder(path: str | Path) -> VideoEncoder:
     encoder.backbone.load_state_dict(weights)
     encoder.card = card
     return encoder.eval()
+
+
+def hierarchy_of(card: dict[str, Any]) -> HCMLConfig | None:
+    """The motion hierarchy of the encoder that a card is about; None if it has none.
+
+    Raises:
+        TypeError: it has a setting that this version does not know.
+    """
+    settings = card.get("hcml")
+    if settings is None:
+        return None
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+    return HCMLConfig(**values)

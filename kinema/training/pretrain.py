@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import sys
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from kinema.config import PretrainConfig
+from kinema.config import MethodName, PretrainConfig
 from kinema.data.clips import span
 from kinema.data.module import ClipPairsModule
 from kinema.errors import CheckpointError, ConfigError, OutputError
 from kinema.files import make_folder, write_json
+from kinema.methods import settings_for
 from kinema.models import save_encoder
 from kinema.models.weights import ENCODER_FILE
 from kinema.precision import quick_bfloat16
@@ -38,7 +38,6 @@ from kinema.training.module import PretrainModule
 from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
 
 MANIFEST = "manifest.csv"
-Method = Literal["mscl", "moco"]
 NOISE = (
     ".*does not have many workers",
     "Experiment logs directory .* exists and is not empty",
@@ -84,7 +83,7 @@ def pretrain(
     out: str | Path,
     config: PretrainConfig,
     *,
-    method: Method = "mscl",
+    method: MethodName = "mscl",
     preset: str = "",
     manifest: str | Path | None = None,
     resume: bool = False,
@@ -96,7 +95,7 @@ def pretrain(
         out: the run's folder: ``encoder.safetensors``, ``card.json``, ``metrics.csv``, ``manifest.csv``, ``last.ckpt``
             and TensorBoard's logs.
         config: all settings.
-        method: ``mscl``, or ``moco`` for its RGB loss alone.
+        method: ``mscl``, ``moco`` for its RGB loss alone, ``hcml``, or ``mscl+hcml`` for the losses of both.
         preset: name of the preset that the settings began as, for the card.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
@@ -106,14 +105,13 @@ def pretrain(
             finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
-    if method == "moco":
-        config = dataclasses.replace(config, mscl=config.mscl.rgb_only())
-    check_settings(config)
+    config = settings_for(method, config)
+    check_settings(config, method)
     out = make_folder(out)
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
-    step = _check_checkpoint(checkpoint, config) if checkpoint.exists() else 0
+    step = _check_checkpoint(checkpoint, config, method) if checkpoint.exists() else 0
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
     entries = _entries(Path(videos), out, config, manifest)
@@ -121,11 +119,14 @@ def pretrain(
     if settings.accelerator != "gpu" and not torch.cuda.is_available():
         torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
     L.seed_everything(config.seed, verbose=False)
-    data = ClipPairsModule(videos, entries, config)
-    module = PretrainModule(config, out)
+    module = PretrainModule(method, config, out)
+    pairs_from = module.method.pairs_from(config.epochs)
+    data = ClipPairsModule(videos, entries, config, with_flow=module.method.with_flow, pairs_from=pairs_from)
     lines = not sys.stderr.isatty()
-    loading = Loading(lines)
-    trainer = _trainer(config, out, step, [loading, Checkpoints(checkpoint, settings.checkpoint_minutes)], lines)
+    phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
+    loading = Loading(lines, phases)
+    callbacks = [loading, Checkpoints(checkpoint, settings.checkpoint_minutes)]
+    trainer = _trainer(config, out, callbacks, MetricsLogger(out, step, phases), lines)
     try:
         with warnings.catch_warnings(), signals_given_back():
             for message in NOISE:
@@ -137,9 +138,9 @@ def pretrain(
         raise OutputError(
             f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
         ) from error
-    card = _card(config, method, preset, data, module, loading)
+    card = _card(preset, data, module, loading)
     if trainer.is_global_zero:
-        save_encoder(module.method.rgb.encoder, out / ENCODER_FILE, card)
+        save_encoder(module.method.trained_encoder(), out / ENCODER_FILE, card)
         write_json(out / "card.json", card)
     return Run(out, card, loading.seconds - loading.earlier, loading.earlier)
 
@@ -159,7 +160,9 @@ def _entries(videos: Path, out: Path, config: PretrainConfig, manifest: str | Pa
     return chosen
 
 
-def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Callback], lines: bool) -> L.Trainer:
+def _trainer(
+    config: PretrainConfig, out: Path, callbacks: list[L.Callback], metrics: MetricsLogger, lines: bool
+) -> L.Trainer:
     settings = config.trainer
     accelerator = settings.accelerator
     gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
@@ -173,12 +176,13 @@ def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Cal
     return L.Trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=devices,
-        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",  # LMCL alone uses no projector
+        # LMCL alone uses no projector, and a phase its own level alone
+        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
         precision="bf16-mixed" if bf16 else "32-true",
         max_epochs=min(config.epochs, settings.stop_after or config.epochs),
         gradient_clip_val=config.optimizer.clip_norm,
         callbacks=callbacks,
-        logger=[MetricsLogger(out, step), TensorBoardLogger(out, name="tensorboard", version="")],
+        logger=[metrics, TensorBoardLogger(out, name="tensorboard", version="")],
         log_every_n_steps=1,
         enable_checkpointing=False,
         enable_progress_bar=not lines,
@@ -188,33 +192,41 @@ def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Cal
     )
 
 
-def _comparable(config: dict[str, Any]) -> dict[str, Any]:
-    """Settings by dotted name, but for those that may differ between two parts of one run."""
+def _comparable(config: dict[str, Any], method: MethodName) -> dict[str, Any]:
+    """Settings by dotted name, but for those that may differ between two parts of one run, or play no part in it."""
     free = {"flow.cache", "trainer.stop_after", "trainer.workers", "trainer.threads", "trainer.checkpoint_minutes"}
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in config.items():
         inner = value if isinstance(value, dict) else {"": value}
         for key, setting in inner.items():
             flat[f"{name}.{key}".strip(".")] = list(setting) if isinstance(setting, tuple) else setting
+    if "hcml" not in method:
+        free |= {name for name in flat if name.startswith("hcml.")}
+    if not ("hcml" in method and flat["hcml.progressive"]):
+        free.add("epochs")  # where phases follow one another, a longer training would have begun with other phases
     return {name: value for name, value in flat.items() if name not in free}
 
 
-def _check_checkpoint(path: Path, config: PretrainConfig) -> int:
+def _check_checkpoint(path: Path, config: PretrainConfig, method: MethodName) -> int:
     """The step of a checkpoint that fits the settings.
 
     Raises:
-        CheckpointError: it is damaged, or was made with other settings.
+        CheckpointError: it is damaged, or was made by another method or with other settings.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        step, found = int(state["global_step"]), _comparable(state["config"])
+        step, settings = int(state["global_step"]), state["config"]
+        made_by: MethodName = state.get("method", "moco" if method == "moco" else "mscl")  # once there were only these
+        found = _comparable(settings, made_by)
     except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
         raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
-    wanted = _comparable(asdict(config))
+    if made_by != method:
+        raise CheckpointError(f"{path} was made by the method {made_by}, not {method}; use the same, or another folder")
+    wanted = _comparable(asdict(config), method)
     differing = [
         f"{name} was {found.get(name)}, is {wanted.get(name)}"
         for name in sorted(found.keys() | wanted.keys())
-        if found.get(name) != wanted.get(name) and name != "epochs"
+        if found.get(name) != wanted.get(name)
     ]
     if differing:
         raise CheckpointError(
@@ -223,33 +235,27 @@ def _check_checkpoint(path: Path, config: PretrainConfig) -> int:
     return step
 
 
-def _card(
-    config: PretrainConfig,
-    method: Method,
-    preset: str,
-    data: ClipPairsModule,
-    module: PretrainModule,
-    loading: Loading,
-) -> dict[str, Any]:
-    entries, trainer = data.entries, module.trainer
-    assert data.sampler is not None
+def _card(preset: str, data: ClipPairsModule, module: PretrainModule, loading: Loading) -> dict[str, Any]:
+    config, entries, trainer = module.config, data.entries, module.trainer
     rows = read_metrics(Path(module.out) / METRICS) if trainer.is_global_zero else []
     last = [row for row in rows if "loss" in row][-data.steps_per_epoch :]
-    names = sorted({name for row in last for name in row if name.startswith(("loss", "lmcl"))})
+    names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
     means = {name: [row[name] for row in last if name in row] for name in names}
     settings = asdict(config)
     settings["flow"].pop("cache")
+    hierarchy = {"hcml": settings["hcml"]} if "hcml" in module.name else {}
     return {
-        "method": method,
+        "method": module.name,
         "preset": preset,
         "seed": config.seed,
         "clip": settings["clip"],
         "model": settings["model"],
+        **hierarchy,
         "config": settings,
-        "features": module.method.rgb.encoder.features,
+        "features": module.method.trained_encoder().features,
         "training": {
             "steps": trainer.global_step,
-            "clips_seen": trainer.global_step * data.sampler.batch_size * trainer.world_size * 2,
+            "clips_seen": data.clips_seen(trainer.global_step),
             "seconds": loading.seconds,
             "data_wait": loading.share,
             "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},

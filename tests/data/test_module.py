@@ -20,7 +20,7 @@ def module(folder, entries):
             sampling=SamplingConfig(clips_per_video=clips),
             trainer=TrainerConfig(batch_size=batch, workers=0),
         )
-        module = ClipPairsModule(folder, list(entries.values())[:videos], config)
+        module = ClipPairsModule(folder, list(entries.values())[:videos], config, with_flow=False)
         module.trainer = SimpleNamespace(world_size=processes, global_rank=0, global_step=step)
         return module
 
@@ -40,7 +40,7 @@ def test_batches_are_as_configured_or_as_large_as_the_folder_allows(module, batc
 
 def test_too_few_videos():
     with pytest.raises(DataError, match="holds 1 usable video; contrast needs at least 2: add videos"):
-        ClipPairsModule("somewhere", [None], PretrainConfig())
+        ClipPairsModule("somewhere", [None], PretrainConfig(), with_flow=False)
 
 
 @pytest.mark.parametrize("processes", [2, 3, 4])  # a batch of one clip has no statistics

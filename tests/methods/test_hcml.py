@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import ConfigError
-from kinema.methods import HCML, ProgressiveSchedule, apply_phase, dense_info_nce, draw_dense
+from kinema.methods import HCML, Losses, Phase, ProgressiveSchedule, Views, dense_info_nce, draw, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.models import add_motion_hierarchy
 
@@ -28,6 +28,11 @@ def clips(batch: int = 3, frames: int = 8, size: int = 32, seed: int = 0) -> Ten
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def losses(hcml: HCML, shown: Tensor, generator: torch.Generator, phase: Phase | None = None) -> Losses:
+    """The losses, with no choice drawn from the generator before theirs."""
+    return hcml.losses(Views(shown), draw(len(shown), torch.Generator())._replace(generator=generator), phase)
 
 
 def learning(module: nn.Module) -> set[str]:
@@ -53,12 +58,12 @@ def total(terms: dict[str, Tensor]) -> Tensor:
 )
 def test_every_part_is_a_switch(settings, terms):
     hcml = method(**settings)
-    found = hcml.losses(clips(), generator())
+    found = losses(hcml, clips(), generator())
     assert set(found.terms) == terms
     assert set(found.facts) == {f"{name}_accuracy" for name in terms - {"prime"}}
     assert all(torch.isfinite(term) and term > 0 for term in found.terms.values())
-    assert found.stages["layer4"].shape == (3, 64, 1, 1, 1)
-    assert set(hcml.predictors) == {name[-1] for name in terms - {"prime"}}
+    assert found.keys == {}
+    assert set(hcml.objective.predictors) == {name[-1] for name in terms - {"prime"}}
 
 
 def test_a_weight_of_zero_saves_the_cost(monkeypatch):
@@ -68,26 +73,26 @@ def test_a_weight_of_zero_saves_the_cost(monkeypatch):
     hcml = method(photometric=0.0, contrast=0.0)
     monkeypatch.setattr("kinema.methods.hcml.photometric_loss", forbidden)
     monkeypatch.setattr("kinema.methods.hcml.dense_info_nce", forbidden)
-    assert hcml.losses(clips(), generator()).terms == {}
+    assert losses(hcml, clips(), generator()).terms == {}
 
 
 def test_weights_multiply_their_terms():
-    base = method().losses(clips(), generator()).terms
-    found = method(photometric=2.0, contrast=3.0).losses(clips(), generator()).terms
+    base = losses(method(), clips(), generator()).terms
+    found = losses(method(photometric=2.0, contrast=3.0), clips(), generator()).terms
     for name, term in base.items():
         torch.testing.assert_close(found[name], term * (2 if name == "prime" else 3))
 
 
 def test_the_same_generator_gives_the_same_losses():
-    first, again, other = (method().losses(clips(), generator(seed)).terms["level1"] for seed in (0, 0, 1))
+    first, again, other = (losses(method(), clips(), generator(seed)).terms["level1"] for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 def test_half_precision_gives_about_the_same_losses():
-    expected = method().losses(clips(), generator()).terms
+    expected = losses(method(), clips(), generator()).terms
     with torch.autocast("cpu", torch.bfloat16):
-        found = method().losses(clips(), generator()).terms
+        found = losses(method(), clips(), generator()).terms
     for name, term in expected.items():
         assert found[name].dtype == torch.float32
         assert found[name].item() == pytest.approx(term.item(), rel=0.1), name
@@ -98,14 +103,14 @@ def test_half_precision_gives_about_the_same_losses():
 
 def test_the_prime_term_reconstructs_each_frame_from_the_next():
     hcml = method().eval()
-    nn.init.normal_(hcml.motion.prime.head.weight, std=0.1)
+    nn.init.normal_(hcml.objective.displacement.convolution.weight, std=0.1)
     shown = clips()
     with hcml.motion.recording() as motion:
         hcml.encoder(shown)
-    flow = hcml.motion.prime.displacement(motion.levels[0], (32, 32))
+    flow = hcml.objective.displacement(motion.levels[0], (32, 32))
     first, second = shown[:, :, :-1], shown[:, :, 1:]
     expected = photometric_loss(first, second, flow) + 0.02 * smoothness(flow, first)
-    torch.testing.assert_close(hcml.losses(shown, generator()).terms["prime"], expected)
+    torch.testing.assert_close(losses(hcml, shown, generator()).terms["prime"], expected)
 
 
 def test_frames_between_the_steps_of_the_first_stage_are_left_out():
@@ -114,8 +119,8 @@ def test_frames_between_the_steps_of_the_first_stage_are_left_out():
 
         def __init__(self) -> None:
             super().__init__()
-            self.stage = nn.Conv3d(6, 4, 3, (2, 4, 4), padding=1)
-            self.stage_widths, self.stage_modules = {"stage": 4}, {"stage": "stage"}
+            self.stage = nn.Conv3d(6, 8, 3, (2, 4, 4), padding=1)
+            self.stage_widths, self.stage_modules = {"stage": 8}, {"stage": "stage"}
 
         def stages(self, x: Tensor) -> dict[str, Tensor]:
             return {"stage": self.stage(x)}
@@ -125,7 +130,7 @@ def test_frames_between_the_steps_of_the_first_stage_are_left_out():
     shown = clips(frames=7)
     still = torch.zeros(3, 2, 3, 32, 32)
     expected = photometric_loss(shown[:, :, 0:5:2], shown[:, :, 2:7:2], still)  # the fresh head finds no motion
-    torch.testing.assert_close(hcml.losses(shown, generator()).terms["prime"], expected)
+    torch.testing.assert_close(losses(hcml, shown, generator()).terms["prime"], expected)
 
 
 def test_a_levels_term_predicts_the_level_below_pooled_to_its_grid():
@@ -140,13 +145,13 @@ def test_a_levels_term_predicts_the_level_below_pooled_to_its_grid():
         z, below = motion.levels[level], motion.levels[level - 1]
         if level == 2:
             below = below.unflatten(2, (4, 2)).unflatten(4, (4, 2)).unflatten(6, (4, 2)).mean(dim=(3, 5, 7))
-        predictions = hcml.predictors[str(level)](z).chunk(2, dim=1)
-        losses = [
+        predictions = hcml.objective.predictors[str(level)](z).chunk(2, dim=1)
+        expected = [
             dense_info_nce(prediction, below, draw, delta=delta, temperature=0.1, temporal=False).loss
             for prediction, delta, draw in zip(predictions, (2, 1), chosen, strict=True)
         ]
-        found = hcml.losses(shown, generator()).terms[f"level{level}"]
-        torch.testing.assert_close(found, sum(losses) / 2)
+        found = losses(hcml, shown, generator()).terms[f"level{level}"]
+        torch.testing.assert_close(found, sum(expected) / 2)
 
 
 def test_a_coarser_prime_motion_is_predicted_on_its_own_grid(monkeypatch):
@@ -157,25 +162,27 @@ def test_a_coarser_prime_motion_is_predicted_on_its_own_grid(monkeypatch):
         return dense_info_nce(prediction, target, *args, **settings)
 
     monkeypatch.setattr("kinema.methods.hcml.dense_info_nce", spy)
-    method(pool=2).losses(clips(), generator())
+    losses(method(pool=2), clips(), generator())
     assert seen == [((8, 4, 4), (8, 4, 4)), ((4, 4, 4), (4, 4, 4))]
 
 
 @pytest.mark.parametrize("kind", ["spatial", "temporal", "videos"])
 def test_each_kind_of_negative_is_a_switch(kind):
     assert (
-        method().losses(clips(), generator()).terms["level1"]
-        > (method(**{kind: False}).losses(clips(), generator()).terms["level1"])
+        losses(method(), clips(), generator()).terms["level1"]
+        > (losses(method(**{kind: False}), clips(), generator()).terms["level1"])
     )
 
 
 def test_no_gradient_goes_to_the_level_that_is_predicted():
     hcml = method(chain=False)
-    hcml.losses(clips(), generator()).terms["level1"].backward()
+    losses(hcml, clips(), generator()).terms["level1"].backward()
     found = learning(hcml)
-    assert any(name.startswith("predictors.1.") for name in found)
+    assert any(name.startswith("objective.predictors.1.") for name in found)
     assert any(name.startswith("encoder.backbone.levels.1.") for name in found)
-    assert not any(".prime." in name or ".levels.2." in name or name.startswith("predictors.2.") for name in found)
+    assert not any(
+        ".prime." in name or ".levels.2." in name or name.startswith("objective.predictors.2.") for name in found
+    )
 
 
 def test_it_learns_on_a_batch():
@@ -185,7 +192,7 @@ def test_it_learns_on_a_batch():
     shown = torch.stack([shown[:, :, 0].roll(t, dims=3) for t in range(8)], dim=2)  # everything slides
     history = []
     for step in range(30):
-        found = hcml.losses(shown, generator(step))
+        found = losses(hcml, shown, generator(step))
         optimizer.zero_grad()
         total(found.terms).backward()
         optimizer.step()
@@ -199,18 +206,18 @@ def test_it_learns_on_a_batch():
 
 def test_a_phase_trains_its_part_and_leaves_the_rest_untouched():
     hcml = method(levels=3)
-    nn.init.normal_(hcml.motion.prime.head.weight)  # zero at first, it would let no gradient through
+    nn.init.normal_(hcml.objective.displacement.convolution.weight)  # zero at first, it would let no gradient through
     schedule = ProgressiveSchedule(hcml.config, 8)
     expected = {
-        "prime": {"backbone.stem", "backbone.layer1", "prime"},
+        "prime": {"backbone.stem", "backbone.layer1", "prime", "displacement"},
         "level 1": {"levels.1", "predictors.1"},
         "level 2": {"backbone.layer2", "levels.2", "predictors.2", "fusions.0", "fusions.1"},
         "level 3": {"backbone.layer3", "levels.3", "predictors.3", "fusions.2"},
     }
     for phase in schedule.phases[:-1]:
-        apply_phase(hcml, phase)
+        hcml.enter(phase)
         before = {name: value.clone() for name, value in hcml.state_dict().items()}
-        terms = hcml.losses(clips(), generator(), phase).terms
+        terms = losses(hcml, clips(), generator(), phase).terms
         assert set(terms) == {phase.name.replace(" ", "")}
         optimizer = torch.optim.SGD([p for p in hcml.parameters() if p.requires_grad], lr=0.1)
         optimizer.zero_grad()
@@ -219,8 +226,8 @@ def test_a_phase_trains_its_part_and_leaves_the_rest_untouched():
         changed = {name for name, value in hcml.state_dict().items() if not torch.equal(value, before[name])}
         if phase.name == "prime":  # stages that its loss does not reach run, and keep statistics
             changed = {name for name in changed if "running" not in name and "num_batches" not in name}
-        short = {name.removeprefix("encoder.backbone.") for name in changed}
-        parts = {".".join(name.split(".")[: 1 if name.startswith("prime") else 2]) for name in short}
+        short = {name.removeprefix("encoder.backbone.").removeprefix("objective.") for name in changed}
+        parts = {".".join(name.split(".")[: 1 if name.startswith(("prime", "displacement")) else 2]) for name in short}
         assert parts == expected[phase.name], phase.name
         hcml.zero_grad()
 
@@ -228,12 +235,12 @@ def test_a_phase_trains_its_part_and_leaves_the_rest_untouched():
 def test_the_last_phase_trains_everything_again():
     hcml = method()
     schedule = ProgressiveSchedule(hcml.config, 8)
-    apply_phase(hcml, schedule.phases[1])
+    hcml.enter(schedule.phases[1])
     assert not hcml.encoder.backbone.backbone.stem.training
-    apply_phase(hcml, schedule.phases[-1])
+    hcml.enter(schedule.phases[-1])
     assert all(module.training for module in hcml.modules())
     assert all(parameter.requires_grad for parameter in hcml.parameters())
-    assert set(hcml.losses(clips(), generator(), schedule.phases[-1]).terms) == {"prime", "level1", "level2"}
+    assert set(losses(hcml, clips(), generator(), schedule.phases[-1]).terms) == {"prime", "level1", "level2"}
 
 
 # what it refuses
@@ -257,9 +264,9 @@ def test_settings_that_cannot_work_are_refused(settings, sentence):
 
 def test_a_clip_too_short_for_a_level_is_refused():
     with pytest.raises(ConfigError, match=r"^level 2: features of 1 steps hold no target 1 later: take longer clips"):
-        method().losses(clips(frames=2), generator())
+        losses(method(), clips(frames=2), generator())
     with pytest.raises(ConfigError, match=r"^level 4: features of 1 steps"):
-        method(levels=4).losses(clips(frames=8, size=64), generator())
+        losses(method(levels=4), clips(frames=8, size=64), generator())
 
 
 def test_its_documentation_carries_the_patent_notice():

@@ -300,7 +300,7 @@ def test_rotated_negatives_make_lmcl_harder():
 
 
 def test_draws_are_pure_permutations_and_angles_of_the_eight():
-    order, angles = draw(200, torch.Generator().manual_seed(3))
+    order, angles, _ = draw(200, torch.Generator().manual_seed(3))
     assert sorted(order.tolist()) == list(range(200))
     assert angles.shape == (200,)
     assert sorted(set(angles.tolist())) == pytest.approx(FRA_ANGLES)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from kinema.errors import ConfigError
 from kinema.methods.photometric import photometric_loss, smoothness
-from kinema.models import PrimeMotion, local_cost_volume
+from kinema.models import DisplacementHead, PrimeMotion, local_cost_volume
 
 
 def features(*shape: int, seed: int = 0) -> Tensor:
@@ -25,7 +25,7 @@ def test_shapes(channels, reduction, width, pool):
     motion = prime(features(2, channels, 4, 8, 12))
     assert motion.shape == (2, width, 4, 8 // pool, 12 // pool)
     assert prime.width == width
-    assert prime.displacement(motion, (32, 48)).shape == (2, 2, 3, 32, 48)
+    assert DisplacementHead(width)(motion, (32, 48)).shape == (2, 2, 3, 32, 48)
 
 
 def test_it_compares_each_step_with_the_next_and_repeats_the_last():
@@ -58,14 +58,14 @@ def test_kernels_of_the_design():
 
 def test_a_fresh_head_finds_no_motion():
     prime = block(8, 2, 2)
-    assert not prime.displacement(prime(features(1, 8, 3, 6, 6)), (20, 20)).any()
+    assert not DisplacementHead(4)(prime(features(1, 8, 3, 6, 6)), (20, 20)).any()
 
 
 def test_the_displacement_is_in_pixels_of_the_frames():
-    prime = block(8, 2, 1).eval()
-    torch.nn.init.constant_(prime.head.bias[:1], 0.5)  # half a place to the right everywhere
-    torch.nn.init.constant_(prime.head.bias[1:], -1.0)
-    flow = prime.displacement(torch.zeros(1, 4, 3, 6, 8), (24, 16))
+    head = DisplacementHead(4)
+    torch.nn.init.constant_(head.convolution.bias[:1], 0.5)  # half a place to the right everywhere
+    torch.nn.init.constant_(head.convolution.bias[1:], -1.0)
+    flow = head(torch.zeros(1, 4, 3, 6, 8), (24, 16))
     torch.testing.assert_close(flow[:, 0], torch.full((1, 2, 24, 16), 0.5 * 2))  # 8 places are 16 pixels wide
     torch.testing.assert_close(flow[:, 1], torch.full((1, 2, 24, 16), -1.0 * 4))
 
@@ -85,17 +85,17 @@ def test_it_learns_a_shift_from_the_frames_alone():
                  zip(noise, shifts, strict=True)]  # fmt: skip
         return (0.5 + 0.4 * torch.stack(moved)).clamp(0, 1)
 
-    prime = block(3, 1, 3)
-    optimizer = torch.optim.Adam(prime.parameters(), lr=1e-2)
+    prime, head = block(3, 1, 3), DisplacementHead(3)
+    optimizer = torch.optim.Adam([*prime.parameters(), *head.parameters()], lr=1e-2)
     for step in range(100):
         batch = clips(step)
-        flow = prime.displacement(prime(batch - 0.5), (20, 20))
+        flow = head(prime(batch - 0.5), (20, 20))
         loss = photometric_loss(batch[:, :, :1], batch[:, :, 1:], flow) + 0.05 * smoothness(flow, batch[:, :, :1])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        flow = prime.displacement(prime(clips(1000) - 0.5), (20, 20))
+        flow = head(prime(clips(1000) - 0.5), (20, 20))
     truth = shifts.view(8, 2, 1, 1, 1)
     error = (flow - truth)[..., 4:-4, 4:-4].norm(dim=1).mean()
     assert error < 0.5 * truth.float().norm(dim=1).mean()
