@@ -190,6 +190,8 @@ class TrainerConfig:
         stop_after: stop after this many epochs of the schedule, to go on another time; None to run to its end.
         batch_size: clip pairs per step on each device.
         workers: processes that decode video, on each device; 0 to decode in the training process.
+        hold_mib: memory, in MiB, that each process that decodes video may fill with frames, so that short videos are
+            decoded once; with 0 every clip is decoded when it is read.
         threads: threads of the training process on a CPU; None for one less than there are cores, but at least one.
         precision: ``bf16`` for autocast, ``32`` for single precision, ``auto`` for what this machine is quick at.
         devices: devices to train on; None for every GPU, or one CPU process.
@@ -201,6 +203,7 @@ class TrainerConfig:
     stop_after: int | None = None
     batch_size: int = 64
     workers: int = 1
+    hold_mib: int = 0
     threads: int | None = None
     precision: Literal["auto", "bf16", "32"] = "auto"
     devices: int | None = None

@@ -16,7 +16,7 @@ from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds
 from kinema.flow import FlowEstimator, create_estimator
 from kinema.flow.cache import FlowCache, flow_key, video_fingerprint
-from kinema.video import ManifestEntry, Video
+from kinema.video import AnyVideo, ManifestEntry, Shelf
 
 STARTS_PER_STEP = 2
 SEGMENT = 32
@@ -65,22 +65,24 @@ class ClipReader:
         folder: what the paths of manifest entries are relative to.
         clip: geometry of the clips.
         flow: how flow is made.
+        hold_mib: memory, in MiB, for frames of videos that are read again and again.
     """
 
-    def __init__(self, folder: str | Path, clip: ClipConfig, flow: FlowConfig):
+    def __init__(self, folder: str | Path, clip: ClipConfig, flow: FlowConfig, hold_mib: int = 0):
         self.folder = Path(folder)
         self.clip = clip
         self.flow = flow
+        self.shelf = Shelf(hold_mib)
         self.estimator: FlowEstimator = create_estimator(flow.estimator, **(flow.parameters or {}))
         self.cache = FlowCache(flow.cache) if flow.cache else None
 
-    def open(self, entry: ManifestEntry) -> Video:
+    def open(self, entry: ManifestEntry) -> AnyVideo:
         """The video of an entry, cut and scaled as clips are.
 
         Raises:
             VideoError: it cannot be read (any more).
         """
-        return Video(self.folder / entry.path, clip_view(self.clip))
+        return self.shelf.open(self.folder / entry.path, clip_view(self.clip), entry.frames)
 
     def grid(self, entry: ManifestEntry) -> Grid:
         """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
@@ -89,17 +91,17 @@ class ClipReader:
         fps = entry.fps if self.clip.step_frames is not None else None
         return Grid(first, spacing, int((last - first) / spacing + 1e-6) + 1, fps)
 
-    def frames(self, video: Video, entry: ManifestEntry, start: int) -> np.ndarray:
+    def frames(self, video: AnyVideo, entry: ManifestEntry, start: int) -> np.ndarray:
         """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``."""
         return video.at_times(self.grid(entry).times(clip_positions(self.clip, start)).tolist()).frames
 
-    def frames_and_flow(self, video: Video, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
+    def frames_and_flow(self, video: AnyVideo, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
         """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s leads on from frame 2s."""
         if self.cache is None:
             return self._estimate(video, entry, clip_positions(self.clip, start), flow_positions(self.clip, start))
         return self.frames(video, entry, start), self.fields(video, entry, flow_positions(self.clip, start))
 
-    def fields(self, video: Video, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
+    def fields(self, video: AnyVideo, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
         """Flow (N, 2, H, W) float32 at grid positions, in pixels per flow step."""
         if self.cache is None:
             return self._estimate(video, entry, positions, positions)[1]
@@ -121,7 +123,7 @@ class ClipReader:
         """Seconds between the two frames of a flow field."""
         return grid.spacing * STARTS_PER_STEP * self.flow.step_ratio
 
-    def _segment(self, video: Video, entry: ManifestEntry, number: int) -> np.ndarray:
+    def _segment(self, video: AnyVideo, entry: ManifestEntry, number: int) -> np.ndarray:
         assert self.cache is not None
         grid = self.grid(entry)
         end = grid.starts + STARTS_PER_STEP * (self.clip.frames - 1)
@@ -131,7 +133,7 @@ class ClipReader:
         )
 
     def _estimate(
-        self, video: Video, entry: ManifestEntry, shown: np.ndarray, positions: np.ndarray
+        self, video: AnyVideo, entry: ManifestEntry, shown: np.ndarray, positions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Frames at grid positions ``shown``, and flow from ``positions`` to where things are a flow step later."""
         grid = self.grid(entry)

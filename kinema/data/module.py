@@ -41,7 +41,7 @@ class ClipPairsModule(L.LightningDataModule):
             raise DataError(f"{folder} holds {len(entries)} usable video; contrast needs at least 2: add videos")
         self.entries = entries
         self.config = config
-        self.reader = ClipReader(folder, config.clip, config.flow)
+        self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
         self.kept: list[Tensor] | None = None
         self.sampler: EpochSampler | None = None
 

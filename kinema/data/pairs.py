@@ -16,7 +16,7 @@ from kinema.data.fields import STARTS_PER_STEP, ClipReader
 from kinema.data.sampler import Draw
 from kinema.errors import VideoError
 from kinema.flow import crop_resize, crop_resize_flow, key_start
-from kinema.video import ManifestEntry, Video
+from kinema.video import AnyVideo, ManifestEntry
 
 
 class Batch(TypedDict, total=False):
@@ -93,7 +93,7 @@ class ClipPairs(Dataset[Batch]):
             ).half()
         return example
 
-    def _read(self, video: Video, entry: ManifestEntry, start: int) -> tuple[Tensor, Tensor | None]:
+    def _read(self, video: AnyVideo, entry: ManifestEntry, start: int) -> tuple[Tensor, Tensor | None]:
         """Frames (3, T, H, W) uint8 of a clip, and its flow (2, S, H, W) if wanted."""
         flow = None
         if self.with_flow:

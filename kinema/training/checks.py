@@ -22,6 +22,7 @@ def check_settings(config: PretrainConfig) -> None:
         "epochs": (config.epochs, 1),
         "trainer.batch_size": (trainer.batch_size, 2),
         "trainer.workers": (trainer.workers, 0),
+        "trainer.hold_mib": (trainer.hold_mib, 0),
         "trainer.devices": (trainer.devices, 1),
         "trainer.threads": (trainer.threads, 1),
         "trainer.stop_after": (trainer.stop_after, 1),

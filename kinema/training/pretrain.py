@@ -190,7 +190,8 @@ def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Cal
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """Settings by dotted name, but for those that may differ between two parts of one run."""
-    free = {"flow.cache", "trainer.stop_after", "trainer.workers", "trainer.threads", "trainer.checkpoint_minutes"}
+    names = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
+    free = {"flow.cache", *(f"trainer.{name}" for name in names)}
     flat = {}
     for name, value in config.items():
         inner = value if isinstance(value, dict) else {"": value}

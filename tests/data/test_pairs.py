@@ -57,6 +57,15 @@ def test_what_an_example_holds(pairs):
         assert (example[f"{name}_flow"].shape, example[f"{name}_flow"].dtype) == ((2, 2, 32, 32), torch.float16)
 
 
+def test_held_frames_change_nothing(pairs, monkeypatch):
+    plain, held = pairs(CROPPED), pairs(CROPPED)
+    held.reader = ClipReader(held.reader.folder, CLIP, FlowConfig(), hold_mib=64)
+    for draw in [Draw(video, (0, 0, number)) for video in range(3) for number in range(3)]:
+        assert same(plain[draw], held[draw])
+    monkeypatch.setattr("kinema.video.held.Video", None)  # no file is opened again
+    held[Draw(2, (0, 0, 9))]
+
+
 def test_an_example_is_a_pure_function_of_its_draw(pairs):
     wanted = [*draws(0, 3), *draws(1, 2)]
     first = pairs(CROPPED, sampling=SamplingConfig(key_shift=1.0))
