@@ -121,7 +121,7 @@ def pretrain(
     if settings.accelerator != "gpu" and not torch.cuda.is_available():
         torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
     L.seed_everything(config.seed, verbose=False)
-    data = ClipPairsModule(videos, entries, config)
+    data = ClipPairsModule(videos, entries, config, out)
     module = PretrainModule(config, out)
     lines = not sys.stderr.isatty()
     loading = Loading(lines)

@@ -1,0 +1,155 @@
+"""A folder of optical flow, one file for each video: what extraction writes and training reads.
+
+``store.json`` says how all of it was made, ``manifest.csv`` of which videos; the flow of ``a/b.mp4`` is
+``a/b.mp4.flow`` (:mod:`kinema.flow.container`). Files are complete or absent, so that several machines can write shards
+into one folder, or into folders that are copied together afterwards, and a killed extraction goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinema.errors import ConfigError, DataError, OutputError
+from kinema.files import make_folder, write_json
+from kinema.flow.container import VideoFlow, damaged, open_flow, write_flow
+
+DESCRIPTION = "store.json"
+FORMAT = 2
+
+
+class FlowStore:
+    """The flow of many videos on disk, made by one recipe.
+
+    Args:
+        folder: made if missing.
+        recipe: everything that the numbers depend on, as plain values: estimator and parameters, cut and scale of the
+            frames, times.
+
+    Raises:
+        ConfigError: the folder holds flow by another recipe; the message says what differs.
+        DataError: ``store.json`` is damaged, or of another version of kinema.
+        OutputError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | Path, recipe: Mapping[str, Any]):
+        self.folder = Path(folder)
+        self.recipe = json.loads(json.dumps(recipe))  # tuples become lists, as in the file
+        description = self.folder / DESCRIPTION
+        if description.exists():
+            self._compare(read_recipe(self.folder))
+            return
+        make_folder(folder)
+        if any(self.folder.iterdir()):
+            raise ConfigError(f"{folder} is neither empty nor a flow store: choose another folder")
+        write_json(description, {"format": FORMAT, "recipe": self.recipe})
+
+    def _compare(self, found: dict[str, Any]) -> None:
+        differing = [
+            f"{name} was {found.get(name)!r}, is {self.recipe.get(name)!r}"
+            for name in sorted(found.keys() | self.recipe.keys())
+            if found.get(name) != self.recipe.get(name)
+        ]
+        if differing:
+            raise ConfigError(
+                f"the flow store {self.folder} was made otherwise ({'; '.join(differing)}); use the same settings, "
+                "or another folder"
+            )
+
+    def path(self, name: str) -> Path:
+        """The file of the video of that name in the manifest, present or not."""
+        return self.folder / f"{name}.flow"
+
+    def write(self, name: str, video: str, fields: Iterable[tuple[float, np.ndarray]]) -> VideoFlow:
+        """Write a video's flow; see :func:`~kinema.flow.container.write_flow`.
+
+        Args:
+            name: of the video in the manifest.
+            video: its fingerprint.
+            fields: times in seconds, and fields.
+        """
+        path = self.path(name)
+        for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp.flow"):  # by a writer that was killed
+            left.unlink(missing_ok=True)
+        return write_flow(path, fields, {"video": video, "name": name})
+
+    def open(self, name: str) -> VideoFlow:
+        """The flow of a video.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        return open_flow(self.path(name))
+
+    def has(self, name: str, video: str) -> bool:
+        """Whether the flow of that video is there, whole.
+
+        Raises:
+            DataError: it is there, but damaged, or that of another file of the same name.
+        """
+        if not self.path(name).exists():
+            return False
+        if self.open(name).about.get("video") != video:
+            raise DataError(
+                f"{self.path(name)} holds the flow of an earlier {name}, which has changed since: "
+                "delete it and run `kinema flow extract` again"
+            )
+        return True
+
+    @contextlib.contextmanager
+    def writing(self, shard: tuple[int, int] = (1, 1)) -> Iterator[None]:
+        """Be the one writer of a shard.
+
+        The lock belongs to the process and ends with it, however it ends.
+
+        Args:
+            shard: (i, n), the i-th of n, from 1.
+
+        Raises:
+            OutputError: another process is writing it.
+        """
+        import fcntl
+
+        number, count = shard
+        whole = fcntl.LOCK_EX if count == 1 else fcntl.LOCK_SH
+        with (
+            (self.folder / ".writing").open("a+") as all_shards,
+            (self.folder / f".writing-{number}-of-{count}").open("a+") as one_shard,
+        ):
+            for file, kind in ((all_shards, whole), (one_shard, fcntl.LOCK_EX)):
+                try:
+                    fcntl.lockf(file, kind | fcntl.LOCK_NB)
+                except OSError as error:
+                    taken = error.errno in (errno.EACCES, errno.EAGAIN)
+                    reason = "another process is writing to it" if taken else error.strerror
+                    raise OutputError(
+                        f"cannot write to the flow store {self.folder}: {reason}; wait for it, or use another folder"
+                    ) from error
+            yield
+
+
+def read_recipe(folder: str | Path) -> dict[str, Any]:
+    """How the flow of a store was made.
+
+    Raises:
+        DataError: there is no store, it is damaged, or it is of another version of kinema.
+    """
+    path = Path(folder) / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        version, recipe = description["format"], description["recipe"]
+    except FileNotFoundError as error:
+        raise DataError(f"{folder} is no flow store: make one with `kinema flow extract`") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, "it is no description of a flow store") from error
+    if version != FORMAT:
+        advice = "update kinema" if version > FORMAT else "extract it again into another folder"
+        raise DataError(f"{folder} has format {version} of flow stores, this kinema reads {FORMAT}: {advice}")
+    return recipe
