@@ -47,9 +47,34 @@ class FlowConfig:
     """
 
     estimator: str = "dis"
-    parameters: dict[str, int | str] | None = None
+    parameters: dict[str, int | float | str] | None = None
     step_ratio: float = 1.0
     cache: str | None = None
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """How the flow of whole videos is made for a store.
+
+    Attributes:
+        estimator: one of those that `kinema flow --list` shows.
+        parameters: settings of the estimator by name; None for its defaults.
+        step_frames: frames of the file that a step spans; there is a field for each frame. 1 if step is not given.
+        step: seconds that a step spans, instead; there are two fields to a step.
+        step_ratio: time between the two frames of a field, as a share of the step.
+        short_side: frames are scaled so that their shorter side has this many pixels; None leaves them as they are.
+        center_crop: width and height in pixels of a central crop, taken before.
+        center_seconds: only the central part of each video, of this length.
+    """
+
+    estimator: str = "tvl1"
+    parameters: dict[str, int | float | str] | None = None
+    step_frames: int | None = None
+    step: float | None = None
+    step_ratio: float = 1.0
+    short_side: int | None = 256
+    center_crop: tuple[int, int] | None = None
+    center_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError
@@ -40,6 +41,30 @@ class Extraction:
     found: int
     failures: list[tuple[str, str]]
     report: Path | None
+
+
+def store_reader(videos: str | Path, store: str | Path, config: ExtractConfig) -> ClipReader:
+    """A reader of a folder of videos whose flow goes to a store.
+
+    Raises:
+        ConfigError: the settings contradict each other, or the store was made with others.
+        DataError, OutputError: see :class:`~kinema.flow.FlowStore`.
+    """
+    if config.step is not None and config.step_frames is not None:
+        raise ConfigError("a step is given by step (seconds) or by step_frames (frames), not by both")
+    for name in ("step", "step_frames", "step_ratio", "short_side", "center_seconds"):
+        value = getattr(config, name)
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} must be above 0, not {value}")
+    clip = ClipConfig(
+        step=config.step,
+        step_frames=config.step_frames or (1 if config.step is None else None),
+        short_side=config.short_side,
+        center_crop=config.center_crop,
+        center_seconds=config.center_seconds,
+    )
+    flow = FlowConfig(config.estimator, config.parameters, config.step_ratio, cache=str(store))
+    return ClipReader(videos, clip, flow)
 
 
 def parse_shard(text: str) -> tuple[int, int]:

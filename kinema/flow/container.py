@@ -104,7 +104,7 @@ def damaged(path: Path, reason: str) -> DataError:
     return DataError(f"{path} is damaged ({reason}): delete it and run `kinema flow extract` again")
 
 
-def write_flow(path: Path, fields: Iterable[tuple[float, np.ndarray]], about: dict[str, Any]) -> VideoFlow:
+def write_video_flow(path: Path, fields: Iterable[tuple[float, np.ndarray]], about: dict[str, Any]) -> VideoFlow:
     """Write a file, atomically; the same fields give the same bytes.
 
     Args:
@@ -133,10 +133,10 @@ def write_flow(path: Path, fields: Iterable[tuple[float, np.ndarray]], about: di
         tail = np.array(rows, INDEX).tobytes() + text
         numbers = struct.pack("<QI", start, len(text))
         file.write(tail + numbers + struct.pack("<I", zlib.crc32(numbers, zlib.crc32(tail))))
-    return open_flow(path)
+    return open_video_flow(path)
 
 
-def open_flow(path: Path) -> VideoFlow:
+def open_video_flow(path: Path) -> VideoFlow:
     """Check a file and read its index; kept in memory as long as the file stays the same.
 
     Raises:

@@ -19,7 +19,7 @@ import numpy as np
 
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.files import make_folder, write_json
-from kinema.flow.container import VideoFlow, damaged, open_flow, write_flow
+from kinema.flow.container import VideoFlow, damaged, open_video_flow, write_video_flow
 
 DESCRIPTION = "store.json"
 FORMAT = 2
@@ -68,7 +68,7 @@ class FlowStore:
         return self.folder / f"{name}.flow"
 
     def write(self, name: str, video: str, fields: Iterable[tuple[float, np.ndarray]]) -> VideoFlow:
-        """Write a video's flow; see :func:`~kinema.flow.container.write_flow`.
+        """Write a video's flow; see :func:`~kinema.flow.container.write_video_flow`.
 
         Args:
             name: of the video in the manifest.
@@ -78,7 +78,7 @@ class FlowStore:
         path = self.path(name)
         for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp.flow"):  # by a writer that was killed
             left.unlink(missing_ok=True)
-        return write_flow(path, fields, {"video": video, "name": name})
+        return write_video_flow(path, fields, {"video": video, "name": name})
 
     def open(self, name: str) -> VideoFlow:
         """The flow of a video.
@@ -86,7 +86,7 @@ class FlowStore:
         Raises:
             DataError: it is missing or damaged.
         """
-        return open_flow(self.path(name))
+        return open_video_flow(self.path(name))
 
     def has(self, name: str, video: str) -> bool:
         """Whether the flow of that video is there, whole.
