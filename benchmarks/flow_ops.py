@@ -2,9 +2,9 @@
 
     python benchmarks/flow_ops.py [--scenes FOLDER] > flow_ops.json
 
-Times are milliseconds: median, and first to third quartile, over the repeats. With ``--scenes`` (folders that hold
-frame10.png, frame11.png and flow10.flo) the estimators' mean endpoint errors are measured too, in pixels, on the
-central square of each scene scaled to the sizes that are timed.
+Times are milliseconds: median, and first to third quartile, over the repeats. With ``--scenes`` (what ``kinema flow
+evaluate`` takes) the estimators' mean endpoint errors are measured too, in pixels, on the central square of each scene
+scaled to the sizes that are timed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from torch import Tensor
 
 import kinema
 from kinema import flow as kf
+from kinema.evaluation import TrueFlow, find_scenes
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     *[("dis", {"preset": preset}) for preset in ("ultrafast", "fast", "medium")],
@@ -67,15 +68,14 @@ def estimators(repeats: int) -> list[dict[str, Any]]:
         clip = moving_clip(9, size)
         for name, parameters in SETTINGS:
             estimator = kf.create_estimator(name, **parameters)
-            took = timed(partial(estimator.sequence, clip), repeats, per=8)
+            took = timed(partial(estimator.estimate, clip), repeats, per=8)
             rows.append({"estimator": name, **parameters, "size": size, "ms_per_pair": took})
     return rows
 
 
 def endpoint_errors(folder: Path) -> list[dict[str, Any]]:
-    def scaled(scene: Path, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        raw = (scene / "flow10.flo").read_bytes()
-        width, height = (int(n) for n in np.frombuffer(raw, "<i4", 2, 4))
+    def scaled(true: TrueFlow, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        height, width = true.valid.shape
         side = min(width, height)
         rows, columns = (slice((n - side) // 2, (n - side) // 2 + side) for n in (height, width))
 
@@ -83,20 +83,16 @@ def endpoint_errors(folder: Path) -> list[dict[str, Any]]:
             square = np.ascontiguousarray(image[rows, columns])
             return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
 
-        flow = np.frombuffer(raw, "<f4", offset=12).reshape(height, width, 2)
-        known = (np.abs(flow) < 1e6).all(axis=-1)
-        if (scene / "invalid.png").exists():
-            known &= cv2.imread(str(scene / "invalid.png"), cv2.IMREAD_GRAYSCALE) == 0
-        share = shrunk(known.astype(np.float32))
-        truth = shrunk(np.where(known[..., None], flow, 0)) / np.maximum(share, 1e-3)[..., None] * (size / side)
-        frames = [cv2.imread(str(scene / f"frame{i}.png"), cv2.IMREAD_GRAYSCALE) for i in (10, 11)]
-        return shrunk(frames[0]), shrunk(frames[1]), truth.transpose(2, 0, 1), share > 0.5
+        share = shrunk(true.valid.astype(np.float32))
+        known = np.where(true.valid, true.flow, 0).transpose(1, 2, 0)
+        truth = shrunk(known) / np.maximum(share, 1e-3)[..., None] * (size / side)
+        first, second = (shrunk(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in (true.first, true.second))
+        return first, second, truth.transpose(2, 0, 1), share > 0.5
 
-    scenes = sorted(path.parent for path in folder.glob("*/flow10.flo"))
+    scenes = [scene.read() for scene in find_scenes(folder) if "crop50" not in scene.name]
     out = []
     for size in SIZES:
-        pairs = [scaled(scene, size) for scene in scenes]
-        pairs = [pair for pair, scene in zip(pairs, scenes, strict=True) if "crop50" not in scene.name]
+        pairs = [scaled(true, size) for true in scenes]
         for name, parameters in SETTINGS:
             estimator = kf.create_estimator(name, **parameters)
             errors = [
@@ -174,7 +170,7 @@ def caching(repeats: int) -> list[dict[str, Any]]:
         cache, estimator = kf.FlowCache(folder), kf.create_estimator("dis")
         for size in SIZES:
             clip, key = moving_clip(9, size), kf.cache_key(size=size)
-            flow = cache.put(key, estimator.sequence(clip))
+            flow = cache.put(key, estimator.estimate(clip))
             rows.append(
                 {
                     "size": size,
@@ -182,7 +178,7 @@ def caching(repeats: int) -> list[dict[str, Any]]:
                     "bytes": cache.path(key).stat().st_size,
                     "get_ms": timed(partial(cache.get, key), repeats),
                     "put_ms": timed(partial(cache.put, key, flow), repeats),
-                    "dis_ms": timed(partial(estimator.sequence, clip), repeats),
+                    "dis_ms": timed(partial(estimator.estimate, clip), repeats),
                 }
             )
     return rows

@@ -2,12 +2,12 @@
 
     python benchmarks/tvl1.py [--scenes FOLDER] [--threads 2] [--repeats 3] > tvl1.json
 
-16 pairs of 256 x 340 pixels: textures that move, or, with ``--scenes`` (folders that hold frame10.png, frame11.png and
-flow10.flo), the scenes scaled to that size and their mirror images. All methods take turns in each repeat, so that
-other work on the machine slows all of them. Seconds are given by the clock and of processor time, which other work
-disturbs less: median, least and greatest over the repeats. "times as fast" is the median over the repeats of a method's
-seconds by the clock divided by ours. With ``--scenes`` the endpoint
-errors (pixels) of all estimators on the scenes at full size are measured too.
+16 pairs of 256 x 340 pixels: textures that move, or, with ``--scenes`` (what ``kinema flow evaluate`` takes), the
+scenes scaled to that size and their mirror images. All methods take turns in each repeat, so that other work on the
+machine slows all of them. Seconds are given by the clock and of processor time, which other work disturbs less: median,
+least and greatest over the repeats. "times as fast" is the median over the repeats of a method's seconds by the clock
+divided by ours. With ``--scenes`` the endpoint errors (pixels) of both on the scenes at full size are measured too;
+those of all estimators are what ``kinema flow evaluate`` gives.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from flow_ops import cpu_name
 
 import kinema
 from kinema import flow as kf
+from kinema.evaluation import Scene, find_scenes
 
 HEIGHT, WIDTH, BATCH = 256, 340, 16
 SAME_SETTINGS = {"ScalesNumber": 5, "WarpingsNumber": 5, "OuterIterations": 1, "ScaleStep": 0.5}
@@ -49,16 +50,11 @@ def error(flow: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> float:
     return float(np.linalg.norm(flow - truth, axis=0)[valid].mean())
 
 
-def scene(folder: Path) -> Pair:
+def grey(scene: Scene) -> Pair:
     """Grey frames, flow ``(2, H, W)`` and where it is known."""
-    raw = (folder / "flow10.flo").read_bytes()
-    width, height = (int(n) for n in np.frombuffer(raw, "<i4", 2, 4))
-    flow = np.frombuffer(raw, "<f4", offset=12).reshape(height, width, 2).transpose(2, 0, 1)
-    valid = (np.abs(flow) < 1e6).all(axis=0)
-    if (folder / "invalid.png").exists():
-        valid &= cv2.imread(str(folder / "invalid.png"), cv2.IMREAD_GRAYSCALE) == 0
-    first, second = (cv2.imread(str(folder / f"frame{i}.png"), cv2.IMREAD_GRAYSCALE) for i in (10, 11))
-    return first, second, flow, valid
+    true = scene.read()
+    first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (true.first, true.second))
+    return first, second, true.flow, true.valid
 
 
 def scaled(pair: Pair) -> Pair:
@@ -126,17 +122,13 @@ def race(pairs: list[Pair], repeats: int) -> list[dict[str, Any]]:
     ]
 
 
-def accuracy(folders: list[Path]) -> list[dict[str, Any]]:
-    methods: dict[str, Method] = {
-        "dis, medium": kf.create_estimator("dis", preset="medium").pairs,
-        **{name: kf.create_estimator(name).pairs for name in kf.list_estimators()},
-        "OpenCV DualTVL1": dual_tvl1,
-    }
+def accuracy(scenes: list[Scene]) -> list[dict[str, Any]]:
+    methods: dict[str, Method] = {"kinema": kf.create_estimator("tvl1").pairs, "OpenCV, its defaults": dual_tvl1}
     rows = []
-    for folder in folders:
-        first, second, truth, valid = scene(folder)
+    for scene in scenes:
+        first, second, truth, valid = grey(scene)
         errors = {name: error(f(first[None], second[None])[0], truth, valid) for name, f in methods.items()}
-        rows.append({"scene": folder.name, **{name: round(value, 4) for name, value in errors.items()}})
+        rows.append({"scene": scene.name, **{name: round(value, 4) for name, value in errors.items()}})
     return rows
 
 
@@ -148,9 +140,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     kf.set_opencv_threads(options.threads)
-    folders = sorted(path.parent for path in options.scenes.glob("*/flow10.flo")) if options.scenes else []
-    if folders:
-        plain = [scaled(scene(folder)) for folder in folders if "crop50" not in folder.name]
+    scenes = find_scenes(options.scenes) if options.scenes else []
+    if scenes:
+        plain = [scaled(grey(scene)) for scene in scenes if "crop50" not in scene.name]
         pairs = [*plain, *(mirrored(p, -1) for p in plain), *(mirrored(p, -2) for p in plain)][:BATCH]
     else:
         pairs = [moving_texture(seed) for seed in range(BATCH)]
@@ -159,11 +151,11 @@ def main() -> None:
     result: dict[str, Any] = {
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "load": load, "threads_used": options.threads},
         "versions": {**versions, "opencv": cv2.__version__, "numpy": np.__version__},
-        "pairs": {"count": len(pairs), "height": HEIGHT, "width": WIDTH, "real": bool(folders)},
+        "pairs": {"count": len(pairs), "height": HEIGHT, "width": WIDTH, "real": bool(scenes)},
         "speed": race(pairs, options.repeats),
     }
-    if folders:
-        result["endpoint_errors"] = accuracy(folders)
+    if scenes:
+        result["endpoint_errors"] = accuracy(scenes)
     print(json.dumps(result, indent=2))
 
 

@@ -66,8 +66,8 @@ def histograms(estimator: FlowEstimator, still: float = 0.4) -> Measure:
     """Directions at each pixel, weighted by speed; none below ``still`` pixels."""
 
     def maps(clips: Tensor) -> Tensor:
-        frames = (clips * 255).round().to(torch.uint8).permute(0, 2, 3, 4, 1).numpy()
-        u, v = torch.from_numpy(np.stack([estimator.sequence(clip) for clip in frames])).unbind(2)
+        frames = (clips * 255).round().to(torch.uint8).permute(0, 2, 3, 4, 1)
+        u, v = estimator.estimate(frames).unbind(2)
         speed = torch.hypot(u, v)
         direction = ((torch.atan2(v, u) + torch.pi) / (2 * torch.pi) * 8).long() % 8
         bins = F.one_hot(direction.masked_fill(speed < still, 8), 9)

@@ -73,7 +73,7 @@ def evaluation(videos: Path, tmp_path: Path) -> list[object]:
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs a command that must fail with one sentence, which it returns."""
-    from kinema.cli import main
+    from kinema.cli import COMMANDS, main
 
     def run(*words: object, status: int = 1) -> str:
         capsys.readouterr()
@@ -82,7 +82,8 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         said = [line for line in errors.splitlines() if line.startswith("kinema ")]
         assert (output, len(said), "Traceback" in errors) == ("", 1, False)
         assert errors.endswith(f"{said[0]}\n")
-        assert said[0].startswith(f"kinema {words[0]}: ")
+        group = " ".join(map(str, words[:2]))
+        assert said[0].startswith(f"kinema {group if group in COMMANDS else words[0]}: ")
         return said[0]
 
     return run

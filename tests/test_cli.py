@@ -17,13 +17,14 @@ import yaml
 import kinema
 from kinema.cli import COMMANDS, main
 from kinema.config import ClipConfig, PretrainConfig
-from kinema.flow import list_estimators
+from kinema.flow import create_estimator, list_estimators
 from kinema.presets import list_presets, preset_path
 from kinema.provenance import file_sha256
 from kinema.training.callbacks import METRICS, read_metrics
 from kinema.video import read_manifest
 
 VIDEOS = 24
+FLOW = ["flow --list", "flow evaluate", "flow show"]
 HEAVY = {"torch", "cv2", "av", "lightning"}
 
 
@@ -46,7 +47,7 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
     listed = [line[2:18].rstrip() for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert listed == list(COMMANDS) == ["demo", "synth", "scan", "pretrain", "ablate", "evaluate", "flow --list"]
+    assert listed == list(COMMANDS) == ["demo", "synth", "scan", "pretrain", "ablate", "evaluate", *FLOW]
 
 
 @pytest.mark.parametrize(
@@ -58,11 +59,13 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
         ("pretrain", ["seconds between two frames", "default: 0.125", "{mscl,moco}", "from 0 to 1", EPOCHS_HELP]),
         ("ablate", ["one round of the ladder for each", "default: [0, 1, 2]", EPOCHS_HELP]),
         ("evaluate", ["{retrieval,probe}", "clips per video", "default: 10", "column to predict"]),
+        ("flow evaluate", ["separated by commas", "default: dis,farneback,tvl1", "frame10.png"]),
+        ("flow show", ["in seconds", "default: 3.0", ".mp4 or .gif", "in pixels", "default: 192"]),
     ],
 )
 def test_help_tells_units_and_the_defaults_that_count(command, facts, capsys):
     with pytest.raises(SystemExit) as end:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert end.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith(f"usage: kinema {command} ")
@@ -87,6 +90,10 @@ def test_flow_list_tells_each_estimator_and_its_settings(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == list_estimators()
     assert "  preset = 'ultrafast'" in lines and "  lambda_ = 0.15" in lines
+    for name, following in zip(list_estimators(), [*list_estimators()[1:], None], strict=True):
+        last = lines[lines.index(following) - 1 if following else -1]
+        missing = create_estimator(name).missing()
+        assert last == (f"  not available: {missing}" if missing else "  available")
 
 
 # settings

@@ -6,8 +6,9 @@ from the estimators and the store, torch ``(B, 2, T, H, W)`` in batches.
 
 from kinema.flow.base import FlowEstimator
 from kinema.flow.color_wheel import flow_to_wheel, wheel_legend
-from kinema.flow.differential import clip_scores, kept_starts, key_start, motion_differential, motion_edges
-from kinema.flow.estimators import create_estimator, list_estimators, set_opencv_threads
+from kinema.flow.differential import clip_scores, grid_scores, kept_starts, key_start, motion_differential, motion_edges
+from kinema.flow.estimators import create_estimator, list_estimators, parse_estimator, set_opencv_threads
+from kinema.flow.files import read_flow, write_flow
 from kinema.flow.ops import (
     FRA_ANGLES,
     crop_resize,
@@ -32,15 +33,19 @@ __all__ = [
     "crop_resize_flow",
     "flip_flow",
     "flow_to_wheel",
+    "grid_scores",
     "kept_starts",
     "key_start",
     "list_estimators",
     "magnitude",
     "motion_differential",
     "motion_edges",
+    "parse_estimator",
+    "read_flow",
     "resize_flow",
     "rotate_flow",
     "scale_flow",
     "set_opencv_threads",
     "wheel_legend",
+    "write_flow",
 ]

@@ -57,6 +57,17 @@ def motion_differential(flow: Tensor, variant: Variant = "vectors", cell: int = 
     return torch.cat((change[:1], change)) if len(change) else change.new_zeros(len(flow))
 
 
+def grid_scores(flow: Tensor, phases: int, variant: Variant = "vectors") -> Tensor:
+    """:func:`motion_differential` of fields ``(T, 2, H, W)`` that lie ``phases`` to a step: ``(T,)``.
+
+    Change is measured between fields a whole step apart, as they follow each other in a clip.
+    """
+    scores = flow.new_zeros(len(flow))
+    for phase in range(phases):
+        scores[phase::phases] = motion_differential(flow[phase::phases], variant)
+    return scores
+
+
 def motion_edges(flow: Tensor, cell: int = 28) -> Tensor:
     """A coarse map of where motion differs from its surroundings: ``(T, H, W)`` in [0, 1] from ``flow (T, 2, H, W)``.
 

@@ -7,15 +7,20 @@ and does not change the result.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from kinema.errors import ConfigError
 from kinema.flow.base import FlowEstimator
+from kinema.flow.frames import to_bytes
+from kinema.flow.raft import RAFT
 from kinema.flow.tvl1 import TVL1
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
@@ -28,7 +33,7 @@ class DIS(FlowEstimator):
     OpenCV picks the finest pyramid level by preset and changes it without a word on small frames, so that a 112-pixel
     frame gets a coarser field than a 64-pixel one; here it is explicit. On real scenes scaled to 64 x 64 (true motion
     0.99 pixels on average) the default is off by 0.36 pixels at about 1.0 ms a pair on one core, "fast" and "medium" by
-    0.32 at 2.3 and 2.9 ms, ``finest_scale=1`` by 0.53 at 0.2 ms; at 112 x 112 (motion 1.74) the default is off by 0.68
+    0.32 at 2.3 and 2.9 ms, ``finest_scale=1`` by 0.52 at 0.2 ms; at 112 x 112 (motion 1.74) the default is off by 0.68
     at 0.8 ms (``benchmarks/flow_ops.py``).
 
     Attributes:
@@ -52,7 +57,7 @@ class DIS(FlowEstimator):
         """Below it OpenCV's pyramid has no level left for the 8-pixel patches and would read outside the frame."""
         return 24 * 2**self.finest_scale if self.finest_scale else 12
 
-    def _estimate(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def _estimate(self, first: Tensor, second: Tensor) -> Tensor:
         import cv2
 
         scale = self.finest_scale
@@ -60,8 +65,7 @@ class DIS(FlowEstimator):
             scale = 0 if min(first.shape[1:]) < 96 else 1
         search = cv2.DISOpticalFlow.create(DIS_PRESETS.index(self.preset))
         search.setFinestScale(scale)
-        pairs = zip(first, second, strict=True)
-        return _stacked(first, (search.calc(a, b, None) for a, b in pairs))  # type: ignore[call-overload]
+        return _each(lambda a, b: search.calc(a, b, None), first, second)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
@@ -89,24 +93,23 @@ class Farneback(FlowEstimator):
         """The polynomials are fitted to neighbourhoods of five pixels."""
         return 5
 
-    def _estimate(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def _estimate(self, first: Tensor, second: Tensor) -> Tensor:
         import cv2
 
         settings = (0.5, self.levels, self.window, self.iterations, 5, 1.1, 0)
-        pairs = zip(first, second, strict=True)
         estimate = cv2.calcOpticalFlowFarneback
-        return _stacked(first, (estimate(a, b, None, *settings) for a, b in pairs))  # type: ignore[call-overload]
+        return _each(lambda a, b: estimate(a, b, None, *settings), first, second)  # type: ignore[call-overload]
 
 
-def _stacked(frames: np.ndarray, fields: Iterable[np.ndarray]) -> np.ndarray:
-    """OpenCV's ``(H, W, 2)`` fields, one per frame, as ``(N, 2, H, W)``."""
-    flow = np.empty((len(frames), 2, *frames.shape[1:]), np.float32)
-    for target, field in zip(flow, fields, strict=True):
-        target[:] = field.transpose(2, 0, 1)
-    return flow
+def _each(method: Callable[[np.ndarray, np.ndarray], np.ndarray], first: Tensor, second: Tensor) -> Tensor:
+    """``(N, 2, H, W)`` from what one of OpenCV's methods makes of each pair: ``(H, W, 2)``."""
+    flow = np.empty((len(first), 2, *first.shape[1:]), np.float32)
+    for target, one, other in zip(flow, to_bytes(first), to_bytes(second), strict=True):
+        target[:] = method(one, other).transpose(2, 0, 1)
+    return torch.from_numpy(flow)
 
 
-_ESTIMATORS: dict[str, type[FlowEstimator]] = {kind.name: kind for kind in (DIS, Farneback, TVL1)}
+_ESTIMATORS: dict[str, type[FlowEstimator]] = {kind.name: kind for kind in (DIS, Farneback, RAFT, TVL1)}
 
 
 def list_estimators() -> list[str]:
@@ -115,13 +118,15 @@ def list_estimators() -> list[str]:
 
 
 def describe_estimators() -> str:
-    """A few lines for people on each estimator: its name, what it is, and its settings with their defaults."""
+    """A few lines for people on each estimator: what it is, its settings with their defaults, what it lacks here."""
     lines = []
     for name in list_estimators():
         kind = _ESTIMATORS[name]
         summary = (kind.__doc__ or "").split("\n\n")[0]
         lines += [name, f"  {' '.join(summary.split())}"]
         lines += [f"  {field.name} = {field.default!r}" for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+        missing = kind().missing()
+        lines.append(f"  not available: {missing}" if missing else "  available")
     return "\n".join(lines)
 
 
@@ -134,6 +139,25 @@ def create_estimator(name: str = "dis", **parameters: Any) -> FlowEstimator:
     if name not in _ESTIMATORS:
         raise ConfigError(f"unknown flow estimator {name!r}: choose one of {', '.join(list_estimators())}")
     return _ESTIMATORS[name].create(**parameters)
+
+
+def parse_estimator(text: str) -> FlowEstimator:
+    """The estimator that a command line names: ``tvl1``, or with settings, ``dis:preset=medium:finest_scale=0``.
+
+    Raises:
+        ConfigError: as for :func:`create_estimator`, or a setting without a value.
+    """
+    name, *settings = text.split(":")
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        parameter, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"the flow estimator {text!r} gives {setting!r} no value: write {setting}=VALUE")
+        try:
+            parameters[parameter] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):  # a word
+            parameters[parameter] = value
+    return create_estimator(name, **parameters)
 
 
 def set_opencv_threads(count: int = 1) -> None:

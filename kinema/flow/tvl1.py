@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -84,13 +83,7 @@ class TVL1(FlowEstimator):
         """The coarsest scale's shorter side."""
         return SMALLEST_SCALE
 
-    def _estimate(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        flow = self.fields(*(torch.from_numpy(frames).float() for frames in (first, second)))
-        return flow.numpy()
-
-    def fields(self, first: Tensor, second: Tensor) -> Tensor:
-        """What :func:`tvl1` returns, with these settings."""
-        self._check(first, second)
+    def _estimate(self, first: Tensor, second: Tensor) -> Tensor:
         count, height, width = first.shape
         chunk = max(1, CHUNK_PIXELS.get(first.device.type, _MANY_PIXELS) // (height * width))
         threads = torch.get_num_threads() if first.device.type == "cpu" else 1
@@ -114,22 +107,6 @@ class TVL1(FlowEstimator):
             torch.set_num_threads(threads)  # the setting of a thread is also that of threads to come
         return flow
 
-    def _check(self, first: Tensor, second: Tensor) -> None:
-        if first.shape != second.shape or first.ndim != 3 or first.device != second.device:
-            raise ConfigError(
-                f"TV-L1 needs two stacks of grey frames (N, H, W) of one size on one device, got {tuple(first.shape)} "
-                f"on {first.device} and {tuple(second.shape)} on {second.device}: scale, crop or move them alike before"
-            )
-        height, width = first.shape[1:]
-        if min(height, width) < self.minimum_side:
-            raise ConfigError(
-                f"TV-L1 needs frames of at least {self.minimum_side} x {self.minimum_side} pixels, "
-                f"got {width} x {height}: scale them up"
-            )
-        if not all(bool(torch.isfinite(frames).all()) for frames in (first, second)):
-            raise ConfigError("TV-L1 got frames with values that are not finite: mend or leave out these frames")
-
-    @torch.no_grad()
     def _coarse_to_fine(self, first: Tensor, second: Tensor) -> Tensor:
         """``(N, 2, H, W)`` from float32 ``(N, H, W)``."""
         pyramid = [(first, second)]
@@ -165,25 +142,3 @@ _MINIMISE = {"tau", "lambda_", "theta", "epsilon", "inner_iterations", "outer_it
 def _scaled(fields: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
     """``(N, H, W)`` to another height and width, bilinearly."""
     return F.interpolate(fields[:, None], size=size, mode="bilinear", align_corners=False, antialias=antialias)[:, 0]
-
-
-def tvl1(first: Tensor, second: Tensor, **parameters: Any) -> Tensor:
-    """TV-L1 optical flow of many pairs of frames.
-
-    Long batches are worked on in chunks (:data:`CHUNK_PIXELS`), on a CPU as many at once as torch has threads, so the
-    memory needed beside frames and flow is bounded. No gradient flows back.
-
-    Args:
-        first: ``(N, H, W)`` of any real type, grey levels 0 to 255; worked on as float32, on the device they lie on.
-        second: the same shape and device.
-        parameters: those of :class:`TVL1`.
-
-    Returns:
-        ``(N, 2, H, W)`` float32, pixels, u rightwards then v downwards: what is at (x, y) in ``first`` is found at
-        (x + u, y + v) in ``second``.
-
-    Raises:
-        ConfigError: the stacks differ in shape or device or are not ``(N, H, W)``; a side is below 16 pixels; a grey
-            level is not finite; a parameter is unknown or out of its range.
-    """
-    return TVL1.create(**parameters).fields(first, second)

@@ -275,5 +275,5 @@ def _flow_picture(video: LabelledVideo) -> MovingPicture:
     from kinema.flow import create_estimator
 
     frames = _read(video.path)
-    shown = flow_view(frames, create_estimator("dis").sequence(frames))
+    shown = flow_view(frames, create_estimator("dis").estimate(frames))
     return MovingPicture(animation(shown, FPS, scale=1), still(shown[len(shown) // 2], scale=1))

@@ -82,8 +82,7 @@ def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 2) -> np.ndarra
 
     from kinema.flow import flow_to_wheel
 
-    speed = np.hypot(flow[:, 0], flow[:, 1])
-    fastest = max(float(np.quantile(speed, 0.99)), 0.25)  # floor: do not blow the noise of a still video up
+    speed, fastest = np.hypot(flow[:, 0], flow[:, 1]), full_speed(flow)
     motion = flow / np.maximum(speed, fastest)[:, None]
     strength = 200 * np.minimum(speed / fastest, 1)
     colours = 255 * flow_to_wheel(torch.from_numpy(motion), max_magnitude=1.0).permute(0, 2, 3, 1).numpy()
@@ -92,9 +91,37 @@ def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 2) -> np.ndarra
         grey = Image.fromarray(frame).convert("L").convert("RGB")
         laid = Image.composite(Image.fromarray(colour.astype(np.uint8)), grey, Image.fromarray(mask.astype(np.uint8)))
         overlay = _enlarged(np.asarray(laid), scale)
-        _draw_arrows(overlay, field, scale)
+        draw_arrows(overlay, field, scale)
         shown.append(np.hstack([np.asarray(_enlarged(frame, scale)), np.asarray(overlay)]))
     return np.stack(shown)
+
+
+def full_speed(flow: np.ndarray) -> float:
+    """The speed of (F, 2, H, W) fields that is to look fast, pixels: one vector in a hundred is faster."""
+    speed = np.hypot(flow[:, 0], flow[:, 1])
+    return max(float(np.quantile(speed, 0.99)), 0.25)  # floor: do not blow the noise of a still video up
+
+
+def draw_arrows(picture: Image.Image, field: np.ndarray, scale: int = 1, spacing: int = ARROW_SPACING) -> None:
+    """Draw a (2, H, W) field, of length 1 where fastest, as arrows onto a picture.
+
+    Args:
+        picture: changed.
+        field: arrows are as long as the spacing where its vectors have length 1.
+        scale: how much larger the picture is than the field.
+        spacing: pixels of the field between two arrows.
+    """
+    draw = ImageDraw.Draw(picture)
+    grid = slice(spacing // 2, None, spacing)
+    rows, columns = np.mgrid[: field.shape[1], : field.shape[2]][:, grid, grid] * scale
+    steps = field[:, grid, grid] * spacing * scale
+    visible = np.hypot(*steps) > 0.2 * spacing * scale
+    for x, y, u, v in np.stack([columns, rows, *steps])[:, visible].T.tolist():
+        tip = (x + u, y + v)
+        left = (x + 0.65 * u - 0.22 * v, y + 0.65 * v + 0.22 * u)
+        right = (x + 0.65 * u + 0.22 * v, y + 0.65 * v - 0.22 * u)
+        draw.line([(x, y), tip], fill=ARROW_COLOUR)
+        draw.line([left, tip, right], fill=ARROW_COLOUR)
 
 
 def colour_wheel(size: int = 160) -> str:
@@ -162,21 +189,6 @@ def _enlarged(frame: np.ndarray, scale: int) -> Image.Image:
     if scale == 1:
         return picture
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
-
-
-def _draw_arrows(picture: Image.Image, field: np.ndarray, scale: int) -> None:
-    """Draw a (2, H, W) field, of length 1 where fastest, as arrows onto a picture enlarged by ``scale``."""
-    draw = ImageDraw.Draw(picture)
-    grid = slice(ARROW_SPACING // 2, None, ARROW_SPACING)
-    rows, columns = np.mgrid[: field.shape[1], : field.shape[2]][:, grid, grid] * scale
-    steps = field[:, grid, grid] * ARROW_SPACING * scale
-    visible = np.hypot(*steps) > 0.2 * ARROW_SPACING * scale
-    for x, y, u, v in np.stack([columns, rows, *steps])[:, visible].T.tolist():
-        tip = (x + u, y + v)
-        left = (x + 0.65 * u - 0.22 * v, y + 0.65 * v + 0.22 * u)
-        right = (x + 0.65 * u + 0.22 * v, y + 0.65 * v - 0.22 * u)
-        draw.line([(x, y), tip], fill=ARROW_COLOUR)
-        draw.line([left, tip, right], fill=ARROW_COLOUR)
 
 
 def _data_uri(data: bytes, media_type: str) -> str:

@@ -27,13 +27,12 @@ class Scene:
 def load_scene(shared_data: Path) -> Callable[[str], Scene]:
     import cv2
 
+    from kinema.flow import read_flow
+
     def load(name: str) -> Scene:
         folder = shared_data / "flow" / name
         frames = [cv2.cvtColor(cv2.imread(str(folder / f"frame{i}.png")), cv2.COLOR_BGR2RGB) for i in (10, 11)]
-        raw = (folder / "flow10.flo").read_bytes()
-        width, height = np.frombuffer(raw, "<i4", 2, 4)
-        flow = np.frombuffer(raw, "<f4", offset=12).reshape(height, width, 2).transpose(2, 0, 1)
-        valid = (np.abs(flow) < 1e6).all(axis=0)
+        flow, valid = read_flow(folder / "flow10.flo")
         if (folder / "invalid.png").exists():
             valid &= cv2.imread(str(folder / "invalid.png"), cv2.IMREAD_GRAYSCALE) == 0
         return Scene(frames[0], frames[1], flow, valid)

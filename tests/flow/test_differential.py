@@ -14,6 +14,7 @@ from kinema.errors import ConfigError, DataError
 from kinema.flow import (
     clip_scores,
     flow_to_wheel,
+    grid_scores,
     kept_starts,
     key_start,
     motion_differential,
@@ -143,6 +144,16 @@ def test_frames_of_any_size_and_count(variant, size):
         assert scores.shape == (fields,)
         assert scores.isfinite().all()
         assert (scores >= 0).all()
+
+
+@pytest.mark.parametrize("phases", [1, 2, 3])
+def test_scores_on_a_grid_compare_fields_a_step_apart(phases):
+    flow = torch.randn(7, 2, 20, 30, generator=torch.Generator().manual_seed(0))
+    scores = grid_scores(flow, phases)
+    for n in range(phases, len(flow)):
+        pair = motion_differential(flow[[n - phases, n]])
+        assert scores[n] == pytest.approx(float(pair[1]), rel=1e-5)
+    assert torch.equal(scores[:phases], scores[phases : 2 * phases])
 
 
 def test_edges_peak_where_the_object_is():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import zipfile
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,23 +19,28 @@ FLOW_UNIT = 1 / 256
 """Pixels per step of the stored integers; they reach 128 pixels either way."""
 
 
-def encode_video(frames: np.ndarray, fps: float) -> bytes:
-    """Frames (T, H, W, 3) uint8 RGB as an MP4 file, by one thread, so that the same frames give the same bytes."""
+def encode_video(frames: Iterable[np.ndarray], fps: float) -> bytes:
+    """Frames (H, W, 3) uint8 RGB as an MP4 file, by one thread, so that the same frames give the same bytes.
+
+    There is at least one; their sides are even.
+    """
+    pictures = iter(frames)
+    first = next(pictures)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width = frames.shape[1:3]
+        stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.options = {"preset": "ultrafast", "crf": "18"}
         stream.codec_context.thread_count = 1
-        for picture in frames:
+        for picture in itertools.chain((first,), pictures):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     return buffer.getvalue()
 
 
-def write_video(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames (T, H, W, 3) uint8 RGB as MP4.
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
+    """Write frames (H, W, 3) uint8 RGB as MP4; see :func:`encode_video`.
 
     Raises:
         OutputError: the file cannot be written.
