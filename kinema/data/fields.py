@@ -16,6 +16,7 @@ import numpy as np
 
 from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
+from kinema.errors import DataError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
 from kinema.video import ManifestEntry, Video
 
@@ -128,7 +129,13 @@ class ClipReader:
         """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s leads on from frame 2s."""
         if self.store is None:
             return self._estimate(video, entry, clip_positions(self.clip, start), flow_positions(self.clip, start))
-        return self.frames(video, entry, start), self.fields(entry, flow_positions(self.clip, start))
+        frames, flow = self.frames(video, entry, start), self.fields(entry, flow_positions(self.clip, start))
+        if frames.shape[1:3] != flow.shape[2:]:
+            raise DataError(
+                f"flow of {entry.path} in the store {self.flow.cache} is {flow.shape[3]} x {flow.shape[2]} pixels, its "
+                f"frames are {frames.shape[2]} x {frames.shape[1]}: extract it at the size of training"
+            )
+        return frames, flow
 
     def fields(self, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
         """Flow (N, 2, H, W) float32 at grid positions, in pixels per flow step, from the store or estimated now.

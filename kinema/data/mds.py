@@ -16,7 +16,7 @@ from kinema.data.fields import ClipReader, clip_positions
 from kinema.data.loader import make_loader
 from kinema.errors import DataError, KinemaError
 from kinema.files import atomic_path
-from kinema.flow import clip_scores, kept_starts, motion_differential
+from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
 from kinema.progress import track
 from kinema.provenance import config_sha256
@@ -47,9 +47,7 @@ def field_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> 
         before = min(start, per_step)  # change is measured between fields that follow each other in a clip
         positions = np.arange(start - before, min(start + CHUNK * per_step, count))
         flow = torch.from_numpy(reader.fields(entry, positions))
-        for phase in range(min(per_step, len(flow))):
-            change = motion_differential(flow[phase::per_step], variant)
-            scores[start + phase : start + CHUNK * per_step : per_step] = change[before // per_step :]
+        scores[start : start + CHUNK * per_step] = grid_scores(flow, per_step, variant)[before:]
     return scores
 
 

@@ -190,12 +190,13 @@ def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Cal
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """Settings by dotted name, but for those that may differ between two parts of one run."""
-    free = {"flow.cache", "trainer.stop_after", "trainer.workers", "trainer.threads", "trainer.checkpoint_minutes"}
+    free = {"trainer.stop_after", "trainer.workers", "trainer.threads", "trainer.checkpoint_minutes"}
     flat = {}
     for name, value in config.items():
         inner = value if isinstance(value, dict) else {"": value}
         for key, setting in inner.items():
             flat[f"{name}.{key}".strip(".")] = list(setting) if isinstance(setting, tuple) else setting
+    flat["flow.cache"] = bool(flat.get("flow.cache"))  # where it lies is free; whether flow was rounded is not
     return {name: value for name, value in flat.items() if name not in free}
 
 
