@@ -6,28 +6,28 @@ counted from 1, whose grey levels from 0 to 255 stand for components from minus 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from kinema.data.extraction import MANIFEST, Extraction
+from kinema.data.extraction import Extraction, Result, adding, summarise
 from kinema.data.fields import ClipReader
-from kinema.errors import DataError
+from kinema.errors import DataError, KinemaError
 from kinema.files import atomic_path
 from kinema.flow.container import open_video_flow
 from kinema.flow.files import read_flow, write_flow
-from kinema.flow.store import read_recipe
+from kinema.flow.store import SUFFIX, read_recipe, stored_names
 from kinema.progress import track
-from kinema.provenance import quick_sha256
-from kinema.video import ManifestEntry, write_manifest
+from kinema.video import ManifestEntry
 
 PICTURES = ("flow_x_*.jpg", "flow_y_*.jpg")
 
 
 def import_fields(folder: str | Path, reader: ClipReader, entries: Sequence[ManifestEntry], bound: float) -> Extraction:
-    """Write the flow of every video to the reader's store, from files that lie in a folder.
+    """Write the flow of every video to the reader's store, from files that lie in a folder; what is there stays.
 
     Args:
         folder: holds a folder for each video.
@@ -36,38 +36,59 @@ def import_fields(folder: str | Path, reader: ClipReader, entries: Sequence[Mani
         bound: pixels.
 
     Raises:
+        DataError: two videos would have one folder.
         OutputError: another process writes to the store, or the disk is full.
     """
-    store = reader.store
-    assert store is not None, "flow is imported into a store"
-    made, found, failures = 0, 0, []
-    with store.writing():
-        write_manifest(entries, store.folder / MANIFEST)
-        for entry in track(entries, "importing flow", len(entries)):
-            try:
-                video = quick_sha256(reader.folder / entry.path)
-                if store.has(entry.path, video):
-                    found += 1
-                    continue
-                files = _files(Path(folder) / Path(entry.path).with_suffix(""), reader.field_count(entry))
-                times = reader.grid(entry).times(np.arange(len(files))).tolist()
-                store.write(entry.path, video, zip(times, (_read(names, bound) for names in files), strict=True))
-                made += 1
-            except (DataError, OSError) as error:
-                failures.append((entry.path, str(error)))
-    return Extraction(made, found, failures, None)
+    folders = _folders([entry.path for entry in entries])
+
+    def add(entry: ManifestEntry) -> Result:
+        try:
+            video = reader.fingerprint(entry)
+            if store.has(entry.path):
+                store.open(entry.path, video)
+                return False
+            files = _files(Path(folder) / folders[entry.path], reader.field_count(entry))
+            times = reader.grid(entry).times(np.arange(len(files))).tolist()
+            store.write(entry.path, video, zip(times, (_read(names, bound) for names in files), strict=True))
+        except KinemaError as error:
+            return error
+        return True
+
+    with adding(reader, entries) as store:
+        return summarise(store, entries, map(add, track(entries, "importing flow", len(entries))))
+
+
+def _folders(names: Iterable[str]) -> dict[str, Path]:
+    """The folder of each video's files, relative to the folder of all."""
+    folders = {name: Path(name).with_suffix("") for name in names}
+    owners = {folder: name for name, folder in folders.items()}
+    for name, folder in folders.items():
+        if owners[folder] != name:
+            raise DataError(f"{name} and {owners[folder]} would share the folder {folder}: rename or move one of them")
+    return folders
 
 
 def _files(folder: Path, count: int) -> list[tuple[Path, ...]]:
     """The file or files of each field, in order."""
-    flo = sorted(folder.glob("*.flo"))
-    pictures = [sorted(folder.glob(pattern)) for pattern in PICTURES]
-    found: list[tuple[Path, ...]] = [(path,) for path in flo] or list(zip(*pictures, strict=False))
-    if not found or len({len(part) for part in pictures}) > 1:
-        raise DataError(f"{folder} holds no .flo files, and no pairs of flow_x_*.jpg and flow_y_*.jpg")
-    if len(found) < count:
-        raise DataError(f"{folder} holds {len(found)} fields, {count} were expected; were they made with other steps?")
-    return found[:count]
+    numbered = [{_number(path): path for path in folder.glob(pattern)} for pattern in PICTURES]
+    if not any(numbered):
+        numbered = [{_number(path): path for path in folder.glob("*.flo")}]
+    numbers = sorted(numbered[0])
+    if not numbers or any(sorted(files) != numbers for files in numbered):
+        raise DataError(
+            f"{folder} holds no .flo files, and no pairs of flow_x_*.jpg and flow_y_*.jpg: copy all of them"
+        )
+    if numbers != list(range(numbers[0], numbers[0] + count)):
+        raise DataError(
+            f"{folder} holds {len(numbers)} fields from number {numbers[0]} to {numbers[-1]}, but {count} in a row "
+            "were expected: name the step that they were made with"
+        )
+    return [tuple(files[number] for files in numbered) for number in numbers]
+
+
+def _number(path: Path) -> int:
+    """The last number in a file's name, 0 where there is none."""
+    return int((re.findall(r"\d+", path.stem) or ["0"])[-1])
 
 
 def _read(files: tuple[Path, ...], bound: float) -> np.ndarray:
@@ -96,17 +117,16 @@ def export_fields(store: str | Path, out: str | Path, format: Literal["jpg", "fl
         bound: pixels; longer components are cut.
 
     Raises:
-        DataError: there is no store, or it is damaged.
+        DataError: there is no store, it is damaged, or two videos would have one folder.
         OutputError: the disk is full or the folder unwritable.
     """
     read_recipe(store)
-    files = sorted(Path(store).rglob("*.flow"))
-    for path in track(files, "exporting flow", len(files)):
-        flow = open_video_flow(path)
-        folder = Path(out) / path.relative_to(store).with_suffix("").with_suffix("")
+    folders = _folders(stored_names(store))
+    for name, folder in track(folders.items(), "exporting flow", len(folders)):
+        flow = open_video_flow(Path(store) / f"{name}{SUFFIX}")
         for row in range(len(flow)):
-            _write(folder, row + 1, flow.read([row])[0], format, bound)
-        yield folder
+            _write(Path(out) / folder, row + 1, flow.read([row])[0], format, bound)
+        yield Path(out) / folder
 
 
 def _write(folder: Path, number: int, field: np.ndarray, format: Literal["jpg", "flo"], bound: float) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,15 @@ from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError
 from kinema.files import write_text
+from kinema.flow import FlowStore
 from kinema.progress import track
-from kinema.provenance import quick_sha256
-from kinema.video import ManifestEntry, Video, write_manifest
+from kinema.video import ManifestEntry, Video, read_manifest, write_manifest
+from kinema.video.manifest import UNREADABLE
 
 MANIFEST = "manifest.csv"
+
+Result = bool | KinemaError
+"""Whether a video's flow was made now or found, or why there is none."""
 
 BATCH = 16
 """Fields that are estimated together; a video of any length needs no more memory than these."""
@@ -91,83 +96,112 @@ def extract_flow(
         workers: processes that share the videos; 0 to work in this one.
 
     Raises:
-        ConfigError: no video can have flow with these settings, such as a frame too small for the estimator.
+        ConfigError: the estimator cannot be used on this machine.
         OutputError: another process writes the same shard, or the disk is full.
     """
-    store = reader.store
-    assert store is not None, "extraction needs a reader with a store"
+    reader.estimator.require()
     number, count = shard
     mine = entries[number - 1 :: count]
-    report = store.folder / ("failures.csv" if count == 1 else f"failures-{number}-of-{count}.csv")
+    with adding(reader, entries, shard) as store:
+        videos = make_loader(_Videos(reader, store, mine), workers, batch_size=None)
+        return summarise(store, mine, track(videos, "extracting flow", len(mine)), shard)
+
+
+@contextlib.contextmanager
+def adding(
+    reader: ClipReader, entries: Sequence[ManifestEntry], shard: tuple[int, int] = (1, 1)
+) -> Iterator[FlowStore]:
+    """Be the one that adds to the reader's store, whose manifest then lists these videos as well."""
+    store = reader.store
+    assert store is not None, "there must be a store to add flow to"
+    manifest = store.folder / MANIFEST
     with store.writing(shard):
-        write_manifest(entries, store.folder / MANIFEST)
-        results = []
-        loader = make_loader(_Videos(reader, mine), workers, batch_size=None)
-        for result in track(loader, "extracting flow", len(mine)):
-            if result.startswith(_FATAL):
-                raise OutputError(result.removeprefix(_FATAL))
-            results.append(result)
-        failures = [
-            (entry.path, reason) for entry, reason in zip(mine, results, strict=True) if reason not in (_MADE, _FOUND)
-        ]
-        if failures:
-            table = io.StringIO()
-            csv.writer(table, lineterminator="\n").writerows([("path", "error"), *failures])
-            write_text(report, table.getvalue())
+        known = {entry.path: entry for entry in read_manifest(manifest)} if manifest.exists() else {}
+        known |= {entry.path: entry for entry in entries}
+        write_manifest(sorted(known.values(), key=lambda entry: entry.path), manifest)
+        yield store
+
+
+def summarise(
+    store: FlowStore, entries: Sequence[ManifestEntry], results: Iterable[Result], shard: tuple[int, int] = (1, 1)
+) -> Extraction:
+    """Count what became of each video, and report the failures in the store's folder.
+
+    Raises:
+        OutputError: what stopped one of them, such as a full disk, would stop the others too.
+    """
+    number, count = shard
+    report = store.folder / ("failures.csv" if count == 1 else f"failures-{number}-of-{count}.csv")
+    made, found, failures = 0, 0, []
+    for entry, result in zip(entries, results, strict=True):
+        if isinstance(result, OutputError):
+            raise result
+        if isinstance(result, KinemaError):
+            failures.append((entry.path, result.reason if isinstance(result, VideoError) else str(result)))
+        elif result:
+            made += 1
         else:
-            report.unlink(missing_ok=True)
-    made, found = results.count(_MADE), results.count(_FOUND)
+            found += 1
+    if failures:
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows([("path", "error"), *failures])
+        write_text(report, table.getvalue())
+    else:
+        report.unlink(missing_ok=True)
     return Extraction(made, found, failures, report if failures else None)
 
 
 def missing_flow(reader: ClipReader, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
     """The videos of which the reader's store holds nothing."""
     assert reader.store is not None
-    return [entry for entry in entries if not reader.store.path(entry.path).exists()]
+    return [entry for entry in entries if not reader.store.has(entry.path)]
 
 
-_MADE, _FOUND, _FATAL = "made", "found", "fatal: "
-
-
-class _Videos(Dataset[str]):
+class _Videos(Dataset[Result]):
     """Extracts a video when it is asked for, and says how that went."""
 
-    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry]):
-        self.reader, self.entries = reader, entries
+    def __init__(self, reader: ClipReader, store: FlowStore, entries: Sequence[ManifestEntry]):
+        self.reader, self.store, self.entries = reader, store, entries
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, index: int) -> str:
+    def __getitem__(self, index: int) -> Result:
         try:
             return self._extract(self.entries[index])
-        except OutputError as error:
-            return _FATAL + str(error)
-        except VideoError as error:
-            return error.reason
         except KinemaError as error:
-            return str(error)
+            return error  # raised in a worker it would come out as a traceback
 
-    def _extract(self, entry: ManifestEntry) -> str:
-        reader, store = self.reader, self.reader.store
-        assert store is not None
-        if entry.error and not entry.frames:
-            return entry.error
-        try:
-            video = quick_sha256(reader.folder / entry.path)
-        except OSError as error:
-            raise VideoError(reader.folder / entry.path, (error.strerror or str(error)).lower()) from error
-        if store.has(entry.path, video):
-            return _FOUND
-        count = reader.field_count(entry)
-        if count == 0:
-            raise DataError(f"{entry.duration:.3f} s are too short for one step of flow")
-        with reader.open(entry) as opened:
-            store.write(entry.path, video, self._fields(opened, entry, count))
-        return _MADE
+    def _extract(self, entry: ManifestEntry) -> bool:
+        if entry.status == UNREADABLE:
+            raise VideoError(entry.path, entry.error)
+        fingerprint = self.reader.fingerprint(entry)
+        if self.store.has(entry.path):
+            self.store.open(entry.path, fingerprint)
+            return False
+        with self.reader.open(entry) as video:
+            self.store.write(entry.path, fingerprint, video_fields(self.reader, video, entry))
+        return True
 
-    def _fields(self, video: Video, entry: ManifestEntry, count: int) -> Iterator[tuple[float, np.ndarray]]:
-        times = self.reader.grid(entry).times(np.arange(count))
-        for start in range(0, count, BATCH):
-            positions = np.arange(start, min(start + BATCH, count))
-            yield from zip(times[positions].tolist(), self.reader.estimate(video, entry, positions), strict=True)
+
+def video_fields(reader: ClipReader, video: Video, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
+    """All flow fields of an open video: seconds, ascending, and (2, H, W) float32 in pixels.
+
+    Each frame is decoded once, in the order of time, and no more are held than a batch needs.
+
+    Raises:
+        DataError: the video is too short for a single one.
+        VideoError: it cannot be read on.
+    """
+    count, grid = reader.field_count(entry), reader.grid(entry)
+    if count == 0:
+        raise DataError(f"{entry.duration:.3f} s are too short for one step of flow")
+    frames: dict[float, np.ndarray] = {}
+    for first in range(0, count, BATCH):
+        begins = grid.times(np.arange(first, min(first + BATCH, count)))
+        asked = np.round(np.stack((begins, begins + reader.flow_seconds(grid))), 6)
+        frames = {time: frames[time] for time in np.unique(asked).tolist() if time in frames}
+        new = [time for time in np.unique(asked).tolist() if time not in frames]
+        frames.update(zip(new, video.at_times(new).frames, strict=True))
+        one, other = (np.stack([frames[time] for time in times]) for times in asked.tolist())
+        yield from zip(begins.tolist(), reader.estimator.pairs(one, other), strict=True)

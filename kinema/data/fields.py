@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import numpy as np
 
 from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
-from kinema.errors import DataError
+from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
+from kinema.provenance import quick_sha256
 from kinema.video import ManifestEntry, Video
 
 
@@ -81,11 +83,11 @@ class ClipReader:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """All that the numbers of a flow field depend on, but for the video and the moment."""
+        """All that the numbers of a flow field depend on, but for the video and the moment; plain values."""
         clip = self.clip
         return {
             "estimator": self.estimator.name,
-            "parameters": self.estimator.parameters,
+            **{f"parameters.{name}": value for name, value in self.estimator.parameters.items()},
             "center_crop": clip.center_crop,
             "center_seconds": clip.center_seconds,
             "short_side": clip.short_side,
@@ -101,6 +103,19 @@ class ClipReader:
             VideoError: it cannot be read (any more).
         """
         return Video(self.folder / entry.path, clip_view(self.clip))
+
+    def fingerprint(self, entry: ManifestEntry) -> str:
+        """What tells the file of an entry from another of the same name.
+
+        Raises:
+            VideoError: it cannot be read (any more).
+        """
+        path = self.folder / entry.path
+        try:
+            state = path.stat()
+            return _fingerprint(path, (state.st_size, state.st_mtime_ns))
+        except OSError as error:
+            raise VideoError(path, (error.strerror or str(error)).lower()) from error
 
     def grid(self, entry: ManifestEntry) -> Grid:
         """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
@@ -118,7 +133,7 @@ class ClipReader:
         """
         begin, end = usable_part(self.clip, entry)
         grid = self.grid(entry)
-        room = end - begin - self._flow_seconds(grid) + 0.5 / entry.fps
+        room = end - begin - self.flow_seconds(grid) + 0.5 / entry.fps
         return int(room / grid.spacing + 1e-6) + 1 if room >= 0 else 0
 
     def frames(self, video: Video, entry: ManifestEntry, start: int) -> np.ndarray:
@@ -142,10 +157,10 @@ class ClipReader:
 
         Raises:
             VideoError: the video cannot be read.
-            DataError: the store's flow of it is missing or damaged.
+            DataError: the store's flow of it is missing, damaged, or of the video as it was before it changed.
         """
         if self.store is not None:
-            flow = self.store.open(entry.path)
+            flow = self.store.open(entry.path, self.fingerprint(entry))
             return flow.read(flow.rows(self.grid(entry).times(positions)))
         with self.open(entry) as video:
             return self.estimate(video, entry, positions)
@@ -154,7 +169,7 @@ class ClipReader:
         """Flow (N, 2, H, W) float32 at grid positions of an open video, estimated now."""
         return self._estimate(video, entry, positions, positions)[1]
 
-    def _flow_seconds(self, grid: Grid) -> float:
+    def flow_seconds(self, grid: Grid) -> float:
         """Seconds between the two frames of a flow field."""
         return grid.spacing * grid.per_step * self.flow.step_ratio
 
@@ -164,9 +179,14 @@ class ClipReader:
         """Frames at grid positions ``shown``, and flow from ``positions`` to where things are a flow step later."""
         grid = self.grid(entry)
         begin = grid.times(positions)
-        end = begin + self._flow_seconds(grid)
+        end = begin + self.flow_seconds(grid)
         asked = np.round(np.concatenate((grid.times(shown), begin, end)), 6)
         times, place = np.unique(asked, return_inverse=True)
         frames = video.at_times(times.tolist()).frames[place]
         first, second = frames[len(shown) : -len(end)], frames[-len(end) :]
         return frames[: len(shown)], self.estimator.pairs(first, second)
+
+
+@lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process
+def _fingerprint(path: Path, _state: tuple[int, int]) -> str:
+    return quick_sha256(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +23,11 @@ from kinema.progress import track
 from kinema.provenance import config_sha256
 from kinema.video import ManifestEntry
 
-CHUNK = 64
-"""Steps whose flow is held in memory together."""
+CHUNK = 128
+"""Fields that are held in memory together, unless a step has more positions."""
+
+SAVED_EVERY = 60.0
+"""Seconds after which scores are written to their file."""
 
 
 def field_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> Tensor:
@@ -43,11 +47,12 @@ def field_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> 
     """
     count, per_step = reader.field_count(entry), reader.grid(entry).per_step
     scores = torch.zeros(count)
-    for start in range(0, count, CHUNK * per_step):
+    chunk = max(CHUNK // per_step, 1) * per_step
+    for start in range(0, count, chunk):
         before = min(start, per_step)  # change is measured between fields that follow each other in a clip
-        positions = np.arange(start - before, min(start + CHUNK * per_step, count))
+        positions = np.arange(start - before, min(start + chunk, count))
         flow = torch.from_numpy(reader.fields(entry, positions))
-        scores[start : start + CHUNK * per_step] = grid_scores(flow, per_step, variant)[before:]
+        scores[start : start + chunk] = grid_scores(flow, per_step, variant)[before:]
     return scores
 
 
@@ -80,14 +85,17 @@ def score_videos(
     lacking = [entry for entry in entries if names[entry.path] not in known]
     if lacking:
         loader = make_loader(_Scores(reader, lacking, variant), workers, batch_size=None)
+        saved = time.monotonic()
         try:
             for entry, scores in zip(lacking, track(loader, "looking for motion", len(lacking)), strict=True):
                 if isinstance(scores, KinemaError):
                     raise scores
                 known[names[entry.path]] = scores
+                if time.monotonic() - saved > SAVED_EVERY:
+                    _write_scores(file, known, made_by)
+                    saved = time.monotonic()
         finally:  # what is done is kept, whatever stopped it
-            with atomic_path(file) as temporary:
-                temporary.write_bytes(save(known, metadata={"made_by": made_by}))
+            _write_scores(file, known, made_by)
     return [known[names[entry.path]] for entry in entries]
 
 
@@ -114,6 +122,11 @@ class _Scores(Dataset[Tensor | KinemaError]):
             return field_scores(self.reader, self.entries[index], self.variant)
         except KinemaError as error:
             return error
+
+
+def _write_scores(file: Path, known: dict[str, Tensor], made_by: str) -> None:
+    with atomic_path(file) as temporary:
+        temporary.write_bytes(save(known, metadata={"made_by": made_by}))
 
 
 def _read_scores(file: Path, made_by: str) -> dict[str, Tensor]:

@@ -46,6 +46,7 @@ class ClipPairsModule(L.LightningDataModule):
         self.config = config
         self.reader = ClipReader(folder, config.clip, config.flow)
         self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
+        self.prepare_data_per_node = False
         self.kept: list[Tensor] | None = None
         self.sampler: EpochSampler | None = None
 
@@ -61,19 +62,22 @@ class ClipPairsModule(L.LightningDataModule):
     def prepare_data(self) -> None:
         """Extract what the flow store lacks, and score the videos for Motion Differential Sampling; in one process.
 
+        One of all nodes': they share the store and the run's folder.
+
         Raises:
             DataError: flow of some videos cannot be extracted.
             VideoError: a video cannot be read.
             OutputError: the store or the scores cannot be written.
         """
-        workers = self.config.trainer.workers
-        if self.reader.store is not None and self.config.mscl.uses_flow and missing_flow(self.reader, self.entries):
-            done = extract_flow(self.reader, self.entries, workers=workers)
+        config, reader = self.config, self.reader
+        wanted = config.mscl.uses_flow or config.sampling.mds is not None
+        if reader.store is not None and wanted and missing_flow(reader, self.entries):
+            done = extract_flow(reader, self.entries, workers=config.trainer.workers)
             if done.failures:
                 path, reason = done.failures[0]
                 raise DataError(
-                    f"the flow of {len(done.failures)} videos cannot be extracted, first {path}: {reason}; "
-                    f"{done.report} lists them: mend or remove these"
+                    f"the flow of {len(done.failures)} videos cannot be extracted (first {path}: {reason}); "
+                    f"mend or remove what {done.report} lists"
                 )
         self._scores()
 

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -29,11 +29,9 @@ _MAGIC = b"KINEFLOW"
 _PREFIX = struct.Struct("<8sHI")
 _TRAILER = struct.Struct("<QII")
 
-INDEX = np.dtype(
-    [("offset", "<u8"), ("bytes", "<u4"), ("checksum", "<u4"), ("begin", "<f8"), ("step", "<f4"), ("largest", "<f4")]
-)
-"""A row for each field: where it lies, its CRC-32, the second of the video at which it begins, the step in pixels that
-it was rounded to, and the length of its longest vector in pixels."""
+INDEX = np.dtype([("offset", "<u8"), ("bytes", "<u4"), ("checksum", "<u4"), ("begin", "<f8"), ("step", "<f4")])
+"""A row for each field: where it lies, its CRC-32, the second of the video at which it begins, and the step in pixels
+that its components were rounded to."""
 
 TOLERANCE = 1e-4
 """Seconds between the time asked for and the beginning of the field that is meant."""
@@ -94,6 +92,8 @@ class VideoFlow:
                     if zlib.crc32(data) != entry["checksum"]:
                         raise damaged(self.path, f"the checksum of field {row} does not match")
                     unpack_field(data, float(entry["step"]), out)
+        except ValueError as error:
+            raise damaged(self.path, str(error)) from error
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {error.strerror}; extract its flow again") from error
         return fields
@@ -113,7 +113,7 @@ def write_video_flow(path: Path, fields: Iterable[tuple[float, np.ndarray]], abo
         about: plain values that describe it.
 
     Raises:
-        DataError: a field is not finite, or there is none.
+        DataError: a field is not finite or of another size than the first, or there is none.
         OutputError: the disk is full or the folder unwritable.
     """
     rows, size = [], None
@@ -121,10 +121,11 @@ def write_video_flow(path: Path, fields: Iterable[tuple[float, np.ndarray]], abo
         prefix = struct.pack("<8sH", _MAGIC, VERSION)
         file.write(prefix + struct.pack("<I", zlib.crc32(prefix)))
         for begin, field in fields:
-            size = field.shape[1:]
+            size = size or field.shape[1:]
+            if field.shape[1:] != size:
+                raise DataError(f"the field at {begin:.3f} s has another size than those before: make them alike")
             data, step = pack_field(field)
-            largest = np.linalg.norm(field, axis=0).max()
-            rows.append((file.tell(), len(data), zlib.crc32(data), begin, step, largest))
+            rows.append((file.tell(), len(data), zlib.crc32(data), begin, step))
             file.write(data)
         if size is None:
             raise DataError(f"there are no flow fields to write to {path}: the video is shorter than a step")
@@ -146,30 +147,44 @@ def open_video_flow(path: Path) -> VideoFlow:
         state = path.stat()
     except OSError as error:
         raise DataError(f"there is no flow at {path}; make it with `kinema flow extract`") from error
-    return _open(path, state.st_size, state.st_mtime_ns)
+    return _open(path, (state.st_size, state.st_mtime_ns))
 
 
 @functools.lru_cache(maxsize=CHECKED_FILES)
-def _open(path: Path, length: int, changed: int) -> VideoFlow:
-    with path.open("rb") as file:
-        head = file.read(_PREFIX.size)
-        if len(head) < _PREFIX.size or head[:8] != _MAGIC or zlib.crc32(head[:10]) != _PREFIX.unpack(head)[2]:
-            raise damaged(path, "it does not begin as a flow file does")
-        version = _PREFIX.unpack(head)[1]
-        if version != VERSION:
-            advice = "update kinema" if version > VERSION else "extract its flow again into another folder"
-            raise DataError(f"{path} has format {version} of flow files, this kinema reads {VERSION}: {advice}")
-        if length < _PREFIX.size + _TRAILER.size:
-            raise damaged(path, "it is cut short")
-        file.seek(length - _TRAILER.size)
-        trailer = file.read()
-        start, about_length, checksum = _TRAILER.unpack(trailer)
-        room = length - _TRAILER.size - start - about_length
-        if room < 0 or room % INDEX.itemsize:
-            raise damaged(path, "it is cut short")
-        file.seek(start)
-        tail = file.read(length - _TRAILER.size - start)
+def _open(path: Path, _state: tuple[int, int]) -> VideoFlow:
+    try:
+        with path.open("rb") as file:
+            return _read_index(path, file)
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path}: {error.strerror}; give access to it, or extract its flow again"
+        ) from error
+
+
+def _read_index(path: Path, file: BinaryIO) -> VideoFlow:
+    length = os.fstat(file.fileno()).st_size
+    head = file.read(_PREFIX.size)
+    if len(head) < _PREFIX.size or head[:8] != _MAGIC or zlib.crc32(head[:10]) != _PREFIX.unpack(head)[2]:
+        raise damaged(path, "it does not begin as a flow file does")
+    version = _PREFIX.unpack(head)[1]
+    if version != VERSION:
+        advice = "update kinema" if version > VERSION else "extract its flow again into another folder"
+        raise DataError(f"{path} has format {version} of flow files, this kinema reads {VERSION}: {advice}")
+    if length < _PREFIX.size + _TRAILER.size:
+        raise damaged(path, "it is cut short")
+    file.seek(length - _TRAILER.size)
+    trailer = file.read()
+    start, about_length, checksum = _TRAILER.unpack(trailer)
+    room = length - _TRAILER.size - start - about_length
+    if room <= 0 or room % INDEX.itemsize:
+        raise damaged(path, "it is cut short")
+    file.seek(start)
+    tail = file.read(length - _TRAILER.size - start)
     if zlib.crc32(trailer[:-4], zlib.crc32(tail)) != checksum:
         raise damaged(path, "the checksum of its index does not match")
-    about = json.loads(tail[room:])
-    return VideoFlow(path, tuple(about.pop("size")), np.frombuffer(tail[:room], INDEX), about)
+    try:
+        about = json.loads(tail[room:])
+        height, width = about.pop("size")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, "its description is of another form") from error
+    return VideoFlow(path, (height, width), np.frombuffer(tail[:room], INDEX), about)

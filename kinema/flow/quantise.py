@@ -42,11 +42,12 @@ def pack_field(field: np.ndarray) -> tuple[bytes, float]:
         field: ``(2, H, W)`` floating point, pixels.
 
     Returns:
-        The bytes and the step.
+        The bytes and the step, see :func:`quantisation_step`.
 
     Raises:
         DataError: the field holds numbers that are not finite.
     """
+    field = np.asarray(field, np.float32)
     if not np.isfinite(field).all():
         raise DataError("a flow field with values that are not finite cannot be stored: mend or leave out its frames")
     step = quantisation_step(field)
@@ -54,30 +55,26 @@ def pack_field(field: np.ndarray) -> tuple[bytes, float]:
     if np.abs(counts).max(initial=0) <= np.iinfo(np.int8).max:
         counts = counts.astype(np.int8)
     change = np.diff(counts, axis=1, prepend=counts.dtype.type(0))  # wraps around, and so does its sum
-    planes = (
-        change.astype(change.dtype.newbyteorder("<")).reshape(-1, 1).view(np.uint8).T
-    )  # all low bytes, then all high ones
-    return _compressor().compress(np.ascontiguousarray(planes).tobytes()), step
+    low_bytes_first = change.astype(change.dtype.newbyteorder("<")).reshape(-1, 1).view(np.uint8)
+    return _compressor().compress(low_bytes_first.T.tobytes()), step  # all low bytes, then all high ones
 
 
 def unpack_field(data: bytes, step: float, out: np.ndarray) -> None:
     """Unpack one field into ``out``, ``(2, H, W)`` float32, pixels.
 
     Raises:
-        DataError: the bytes are no field of that size.
+        ValueError: the bytes are no field of that size.
     """
     import zstandard
 
     try:
         plain = _decompressor().decompress(data, max_output_size=2 * out.size)
     except zstandard.ZstdError as error:
-        raise DataError(f"a stored flow field cannot be unpacked: {error}") from error
+        raise ValueError(str(error)) from error
     if len(plain) not in (out.size, 2 * out.size):
-        raise DataError("a stored flow field has another size than its file says")
+        raise ValueError(f"{out.size} components take one or two bytes each, there are {len(plain)}")
     planes = np.frombuffer(plain, np.uint8).reshape(-1, out.size)
-    counts = np.ascontiguousarray(planes.T).view(np.int8 if len(planes) == 1 else "<i2").reshape(out.shape)
-    if not counts.flags.writeable:
-        counts = counts.copy()
+    counts = planes.T.copy(order="C").view("<i2" if len(planes) == 2 else np.int8).reshape(out.shape)
     reach = 1
     while reach < out.shape[1]:  # running sums down the columns, in log2(H) passes over whole rows
         counts[:, reach:] += counts[:, :-reach].copy()
@@ -89,7 +86,8 @@ def unpack_field(data: bytes, step: float, out: np.ndarray) -> None:
 def _compressor() -> Any:
     import zstandard
 
-    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_content_size=True)
+    # without a size in the data, max_output_size is what limits the memory that unpacking takes
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_content_size=False)
 
 
 @cache

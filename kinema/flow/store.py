@@ -19,10 +19,11 @@ import numpy as np
 
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.files import make_folder, write_json
-from kinema.flow.container import VideoFlow, damaged, open_video_flow, write_video_flow
+from kinema.flow.container import VideoFlow, open_video_flow, write_video_flow
 
 DESCRIPTION = "store.json"
 FORMAT = 2
+SUFFIX = ".flow"
 
 
 class FlowStore:
@@ -43,12 +44,16 @@ class FlowStore:
         self.folder = Path(folder)
         self.recipe = json.loads(json.dumps(recipe))  # tuples become lists, as in the file
         description = self.folder / DESCRIPTION
-        if description.exists():
-            self._compare(read_recipe(self.folder))
-            return
-        make_folder(folder)
-        if any(self.folder.iterdir()):
-            raise ConfigError(f"{folder} is neither empty nor a flow store: choose another folder")
+        if not description.exists():
+            make_folder(folder)
+            with self._locked(".making", wait=True):  # shards begin together, and each finds a folder without a store
+                if not description.exists():
+                    self._begin(description)
+        self._compare(read_recipe(self.folder))
+
+    def _begin(self, description: Path) -> None:
+        if any(not path.name.startswith(".") for path in self.folder.iterdir()):
+            raise ConfigError(f"{self.folder} is neither empty nor a flow store: choose another folder")
         write_json(description, {"format": FORMAT, "recipe": self.recipe})
 
     def _compare(self, found: dict[str, Any]) -> None:
@@ -65,7 +70,7 @@ class FlowStore:
 
     def path(self, name: str) -> Path:
         """The file of the video of that name in the manifest, present or not."""
-        return self.folder / f"{name}.flow"
+        return self.folder / f"{name}{SUFFIX}"
 
     def write(self, name: str, video: str, fields: Iterable[tuple[float, np.ndarray]]) -> VideoFlow:
         """Write a video's flow; see :func:`~kinema.flow.container.write_video_flow`.
@@ -76,38 +81,35 @@ class FlowStore:
             fields: times in seconds, and fields.
         """
         path = self.path(name)
-        for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp.flow"):  # by a writer that was killed
+        for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{SUFFIX}"):  # by a writer that was killed
             left.unlink(missing_ok=True)
-        return write_video_flow(path, fields, {"video": video, "name": name})
+        return write_video_flow(path, fields, {"video": video})
 
-    def open(self, name: str) -> VideoFlow:
+    def has(self, name: str) -> bool:
+        """Whether there is flow of a video, good or bad."""
+        return self.path(name).exists()
+
+    def open(self, name: str, video: str) -> VideoFlow:
         """The flow of a video.
 
-        Raises:
-            DataError: it is missing or damaged.
-        """
-        return open_video_flow(self.path(name))
-
-    def has(self, name: str, video: str) -> bool:
-        """Whether the flow of that video is there, whole.
+        Args:
+            name: of the video in the manifest.
+            video: its fingerprint.
 
         Raises:
-            DataError: it is there, but damaged, or that of another file of the same name.
+            DataError: it is missing, damaged, or that of another file of the same name.
         """
-        if not self.path(name).exists():
-            return False
-        if self.open(name).about.get("video") != video:
+        flow = open_video_flow(self.path(name))
+        if flow.about.get("video") != video:
             raise DataError(
-                f"{self.path(name)} holds the flow of an earlier {name}, which has changed since: "
+                f"{flow.path} holds the flow of an earlier {name}, which has changed since: "
                 "delete it and run `kinema flow extract` again"
             )
-        return True
+        return flow
 
     @contextlib.contextmanager
     def writing(self, shard: tuple[int, int] = (1, 1)) -> Iterator[None]:
         """Be the one writer of a shard.
-
-        The lock belongs to the process and ends with it, however it ends.
 
         Args:
             shard: (i, n), the i-th of n, from 1.
@@ -115,24 +117,37 @@ class FlowStore:
         Raises:
             OutputError: another process is writing it.
         """
+        number, count = shard
+        with self._locked(".writing", shared=count > 1), self._locked(f".writing-{number}-of-{count}"):
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, shared: bool = False, wait: bool = False) -> Iterator[None]:
+        """Hold a lock, which belongs to this process and ends with it, however it ends."""
         import fcntl
 
-        number, count = shard
-        whole = fcntl.LOCK_EX if count == 1 else fcntl.LOCK_SH
-        with (
-            (self.folder / ".writing").open("a+") as all_shards,
-            (self.folder / f".writing-{number}-of-{count}").open("a+") as one_shard,
-        ):
-            for file, kind in ((all_shards, whole), (one_shard, fcntl.LOCK_EX)):
-                try:
-                    fcntl.lockf(file, kind | fcntl.LOCK_NB)
-                except OSError as error:
-                    taken = error.errno in (errno.EACCES, errno.EAGAIN)
-                    reason = "another process is writing to it" if taken else error.strerror
-                    raise OutputError(
-                        f"cannot write to the flow store {self.folder}: {reason}; wait for it, or use another folder"
-                    ) from error
+        kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+        try:
+            file = (self.folder / name).open("a+")
+        except OSError as error:
+            raise self._blocked(f"{error.strerror}; give write permission, or use another folder") from error
+        with file:
+            try:
+                fcntl.lockf(file, kind)
+            except OSError as error:
+                taken = error.errno in (errno.EACCES, errno.EAGAIN)
+                reason = "another process is writing to it; wait for it" if taken else error.strerror
+                raise self._blocked(f"{reason}, or use another folder") from error
             yield
+
+    def _blocked(self, reason: str) -> OutputError:
+        return OutputError(f"cannot write to the flow store {self.folder}: {reason}")
+
+
+def stored_names(folder: str | Path) -> list[str]:
+    """The videos whose flow a store holds, sorted; without what a killed writer left unfinished."""
+    files = (path.relative_to(folder).as_posix() for path in Path(folder).rglob(f"*{SUFFIX}"))
+    return sorted(file.removesuffix(SUFFIX) for file in files if not file.endswith(f".tmp{SUFFIX}"))
 
 
 def read_recipe(folder: str | Path) -> dict[str, Any]:
@@ -144,11 +159,14 @@ def read_recipe(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / DESCRIPTION
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        version, recipe = description["format"], description["recipe"]
-    except FileNotFoundError as error:
+        version, recipe = int(description["format"]), dict(description["recipe"])
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{folder} is no flow store: make one with `kinema flow extract`") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(path, "it is no description of a flow store") from error
+        raise DataError(
+            f"{path} is damaged, or no description of a flow store ({error}): put back a copy of it, or extract into "
+            "another folder"
+        ) from error
     if version != FORMAT:
         advice = "update kinema" if version > FORMAT else "extract it again into another folder"
         raise DataError(f"{folder} has format {version} of flow stores, this kinema reads {FORMAT}: {advice}")
