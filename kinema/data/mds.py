@@ -24,7 +24,7 @@ from kinema.provenance import config_sha256
 from kinema.video import ManifestEntry
 
 CHUNK = 128
-"""Fields that are held in memory together, unless a step has more positions."""
+"""Fields that are held in memory together, unless two steps have more positions."""
 
 SAVED_EVERY = 60.0
 """Seconds after which scores are written to their file."""
@@ -47,7 +47,7 @@ def field_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> 
     """
     count, per_step = reader.field_count(entry), reader.grid(entry).per_step
     scores = torch.zeros(count)
-    chunk = max(CHUNK // per_step, 1) * per_step
+    chunk = max(CHUNK // per_step, 2) * per_step
     for start in range(0, count, chunk):
         before = min(start, per_step)  # change is measured between fields that follow each other in a clip
         positions = np.arange(start - before, min(start + chunk, count))

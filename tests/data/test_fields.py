@@ -255,9 +255,7 @@ def test_fields_of_another_size_than_the_frames(stored, entries, folder):
     small = np.zeros((2, 32, 48), np.float32)
     times = reader.grid(entries["slide"]).times(np.arange(38))
     reader.store.write("slide.mp4", reader.fingerprint(entries["slide"]), ((time, small) for time in times))
-    with pytest.raises(
-        DataError, match=r"flow of slide\.mp4 in the store .* is 48 x 32 pixels, its frames are 64 x 64"
-    ):
+    with pytest.raises(DataError, match=r"flow of slide\.mp4 in .* is 48 x 32 pixels, its frames are 64 x 64"):
         read(reader, entries["slide"], 0)
 
 
