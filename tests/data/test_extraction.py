@@ -157,12 +157,11 @@ def in_own_group(many: Path, out: Path) -> None:
 def test_an_extraction_that_is_killed_goes_on(many, whole, tmp_path, group):
     """Ten times, with its workers or without them, so that they live on beside the next one."""
     out, draw, done = tmp_path / "store", random.Random(0), {}
-    killed, runs = 0, []
-    while killed < 10:
+    runs: list[Any] = []
+    while len(runs) < 10:
         runs.append(FORK.Process(target=in_own_group, args=(many, out)))
         runs[-1].start()
         time.sleep(draw.uniform(0.05, 0.5))
-        killed += 1
         if group and runs[-1].is_alive():
             os.killpg(runs[-1].pid, signal.SIGKILL)
         runs[-1].kill()
@@ -340,12 +339,13 @@ def test_the_error_is_small_on_real_videos(shared_data, tmp_path, estimator, sid
         reader.store.write(entry.path, reader.fingerprint(entry), zip(times, fields, strict=True))
         for found, field in zip(reader.fields(entry, positions), fields, strict=True):
             error = np.linalg.norm(found - field, axis=0)
-            assert error.mean() < min(0.05, 0.01 * np.linalg.norm(field, axis=0).max())
+            assert error.mean() < 0.05
+            assert error.mean() <= 0.01 * np.linalg.norm(field, axis=0).max()  # DIS finds no motion at all in some
             assert np.abs(found - field).max() <= 0.5 * quantisation_step(field) * (1 + 1e-5)
     assert len(entries) == len(videos) >= 3
 
 
 def test_what_a_store_cannot_be_made_in(folder, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot write .*file.*: Not a directory"):
+    with pytest.raises(OutputError, match=r"cannot write .*file.*: Not a directory"):
         store_reader(folder, tmp_path / "file" / "store", DIS)

@@ -112,9 +112,8 @@ def test_flow_that_cannot_be_extracted_stops_the_training_before_it_begins(modul
     estimate = type(data.reader.estimator)._estimate
 
     def poisoned(self, first, second):
-        return estimate(self, first, second) * (
-            float("nan") if float(second.float().flatten(1).std(1).max()) < 1 else 1
-        )
+        plain = float(second.float().flatten(1).std(1).max()) < 1
+        return estimate(self, first, second) * (float("nan") if plain else 1)
 
     monkeypatch.setattr(type(data.reader.estimator), "_estimate", poisoned)  # the video of one brightness a frame
     with pytest.raises(DataError, match=r"the flow of 1 videos cannot be extracted \(first count\.mp4: .*not finite"):
