@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -164,26 +163,6 @@ def field_ops(repeats: int) -> dict[str, Any]:
     }
 
 
-def caching(repeats: int) -> list[dict[str, Any]]:
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        cache, estimator = kf.FlowCache(folder), kf.create_estimator("dis")
-        for size in SIZES:
-            clip, key = moving_clip(9, size), kf.cache_key(size=size)
-            flow = cache.put(key, estimator.estimate(clip))
-            rows.append(
-                {
-                    "size": size,
-                    "fields": 8,
-                    "bytes": cache.path(key).stat().st_size,
-                    "get_ms": timed(partial(cache.get, key), repeats),
-                    "put_ms": timed(partial(cache.put, key, flow), repeats),
-                    "dis_ms": timed(partial(estimator.estimate, clip), repeats),
-                }
-            )
-    return rows
-
-
 def cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
@@ -204,7 +183,6 @@ def main() -> None:
         "estimators": estimators(options.repeats),
         "crops_ms": crops(options.repeats),
         "field_ops_ms": field_ops(options.repeats),
-        "cache": caching(options.repeats),
     }
     if options.scenes:
         result["endpoint_errors"] = endpoint_errors(options.scenes)

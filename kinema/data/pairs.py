@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from kinema.config import AugmentConfig, SamplingConfig
-from kinema.data.fields import STARTS_PER_STEP, ClipReader
+from kinema.data.fields import ClipReader, positions_per_step
 from kinema.data.sampler import Draw
-from kinema.errors import VideoError
+from kinema.errors import DataError, VideoError
 from kinema.flow import crop_resize, crop_resize_flow, key_start
 from kinema.video import AnyVideo, ManifestEntry
 
@@ -33,7 +33,7 @@ class Batch(TypedDict, total=False):
     key_flow: Tensor
     """As ``query_flow``, for the key."""
     error: str
-    """Instead of all the others: why a video could not be read."""
+    """Instead of all the others: why a video or its flow could not be read."""
 
 
 class ClipPairs(Dataset[Batch]):
@@ -78,7 +78,7 @@ class ClipPairs(Dataset[Batch]):
             with self.reader.open(entry) as video:
                 starts = (query,) if query == key else (query, key)
                 clips = [self._read(video, entry, start) for start in starts]
-        except VideoError as error:
+        except (VideoError, DataError) as error:
             return {"error": str(error)}  # an exception would reach the trainer as a traceback in a string
         frames = torch.stack([clip for clip, _ in clips])
         size = self.reader.clip.size
@@ -110,7 +110,7 @@ class ClipPairs(Dataset[Batch]):
         else:
             kept = torch.arange(self.reader.grid(self.entries[video]).starts)
         query = int(kept[rng.integers(len(kept))])
-        reach = self.sampling.key_shift * self.reader.clip.frames * STARTS_PER_STEP
+        reach = self.sampling.key_shift * self.reader.clip.frames * positions_per_step(self.reader.clip)
         return query, key_start(query, kept, rng.uniform(-reach, reach))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from kinema.config import PretrainConfig
 from kinema.data.clips import span
 from kinema.errors import ConfigError
@@ -37,14 +39,15 @@ def check_settings(config: PretrainConfig) -> None:
     for name, (value, least) in smallest.items():
         if value is not None and value < least:
             raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
+    side = math.inf if clip.short_side is None else clip.short_side
     if mscl.uses_flow:
         estimator.require()
     flow_side = estimator.minimum_side if mscl.uses_flow else 0
     checks = {
         "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
-        "clip.short_side must be at least 16 pixels": clip.short_side >= 16,
-        f"clip.short_side must be at least {flow_side} pixels for this flow estimator": clip.short_side >= flow_side,
+        "clip.short_side must be at least 16 pixels": side >= 16,
+        f"clip.short_side must be at least {flow_side} pixels for this flow estimator": side >= flow_side,
         "mscl.temperature must be positive": mscl.temperature > 0,
         "mscl.momentum must lie between 0 and 1": 0 <= mscl.momentum <= 1,
         "mscl.rgb, cross, lmcl or fra_clips must be above 0, or the RGB encoder learns nothing": any(

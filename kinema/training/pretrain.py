@@ -121,7 +121,7 @@ def pretrain(
     if settings.accelerator != "gpu" and not torch.cuda.is_available():
         torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
     L.seed_everything(config.seed, verbose=False)
-    data = ClipPairsModule(videos, entries, config)
+    data = ClipPairsModule(videos, entries, config, out)
     module = PretrainModule(config, out)
     lines = not sys.stderr.isatty()
     loading = Loading(lines)
@@ -191,12 +191,13 @@ def _trainer(config: PretrainConfig, out: Path, step: int, callbacks: list[L.Cal
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """Settings by dotted name, but for those that may differ between two parts of one run."""
     names = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
-    free = {"flow.cache", *(f"trainer.{name}" for name in names)}
+    free = {f"trainer.{name}" for name in names}
     flat = {}
     for name, value in config.items():
         inner = value if isinstance(value, dict) else {"": value}
         for key, setting in inner.items():
             flat[f"{name}.{key}".strip(".")] = list(setting) if isinstance(setting, tuple) else setting
+    flat["flow.cache"] = bool(flat.get("flow.cache"))  # where it lies is free; whether flow was rounded is not
     return {name: value for name, value in flat.items() if name not in free}
 
 
