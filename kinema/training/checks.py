@@ -40,9 +40,10 @@ def check_settings(config: PretrainConfig) -> None:
         if value is not None and value < least:
             raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
     side = math.inf if clip.short_side is None else clip.short_side
-    if mscl.uses_flow:
+    uses_flow = mscl.uses_flow or config.sampling.mds is not None
+    if uses_flow:
         estimator.require()
-    flow_side = estimator.minimum_side if mscl.uses_flow else 0
+    flow_side = estimator.minimum_side if uses_flow else 0
     checks = {
         "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,

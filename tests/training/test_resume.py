@@ -66,7 +66,7 @@ def test_a_finished_run_can_be_resumed_and_stays_as_it_is(videos, tiny, tmp_path
     assert again.seconds == 0
 
 
-def test_motion_sampling_and_the_flow_cache_survive_a_stop(videos, tiny, tmp_path, differences):
+def test_motion_sampling_and_the_flow_store_survive_a_stop(videos, tiny, tmp_path, differences):
     config = tiny(
         {"sampling.mds": "vectors", "sampling.key_shift": 0.5, "flow.cache": str(tmp_path / "flow")}, epochs=2
     )
