@@ -131,7 +131,8 @@ class ClipReader:
         """Grid positions from the first at which a flow field lies within the video; 0 where none does.
 
         All fields of all clips are among them, whatever their length; the last may end half a frame late, as the clip
-        of a video that is just as long as one may.
+        of a video that is just as long as one may, and another half where steps are counted in frames, whose middle is
+        then meant.
         """
         begin, end = usable_part(self.clip, entry)
         grid = self.grid(entry)

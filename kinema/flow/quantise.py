@@ -20,8 +20,8 @@ LARGEST_STEP = 0.125
 STEPS = 40
 """Steps, at least, from zero to a field's largest component: the step shrinks with small motion."""
 
-LEVEL = 15
-"""Of Zstandard: a few per cent larger than the best and several times quicker."""
+LEVEL = 9
+"""Of Zstandard: a sixth larger than the best, for a hundredth of the time that TV-L1 takes; higher ones cost more."""
 
 
 def quantisation_step(field: np.ndarray) -> float:
