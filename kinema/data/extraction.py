@@ -19,7 +19,8 @@ from kinema.errors import ConfigError, DataError, KinemaError, OutputError, Vide
 from kinema.files import write_text
 from kinema.flow import FlowStore
 from kinema.progress import track
-from kinema.video import AnyVideo, ManifestEntry, read_manifest, write_manifest
+from kinema.video import ManifestEntry, read_manifest, write_manifest
+from kinema.video.held import AnyVideo
 from kinema.video.manifest import UNREADABLE
 
 MANIFEST = "manifest.csv"

@@ -20,7 +20,8 @@ from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
 from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
 from kinema.provenance import quick_sha256
-from kinema.video import AnyVideo, ManifestEntry, Shelf
+from kinema.video import ManifestEntry, Shelf
+from kinema.video.held import AnyVideo
 
 
 @dataclass(frozen=True)

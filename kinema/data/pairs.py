@@ -16,7 +16,8 @@ from kinema.data.fields import ClipReader, positions_per_step
 from kinema.data.sampler import Draw
 from kinema.errors import DataError, VideoError
 from kinema.flow import crop_resize, crop_resize_flow, key_start
-from kinema.video import AnyVideo, ManifestEntry
+from kinema.video import ManifestEntry
+from kinema.video.held import AnyVideo
 
 
 class Batch(TypedDict, total=False):

@@ -11,14 +11,13 @@ from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.video.clip import Clip
-    from kinema.video.held import AnyVideo, HeldVideo, Shelf
+    from kinema.video.held import HeldVideo, Shelf
     from kinema.video.manifest import ManifestEntry, read_manifest, usable, write_manifest
     from kinema.video.reader import Video, VideoInfo
     from kinema.video.scan import find_videos, scan_folder
     from kinema.video.view import View
 
 __all__ = [
-    "AnyVideo",
     "Clip",
     "HeldVideo",
     "ManifestEntry",
@@ -37,7 +36,7 @@ __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "clip": ("Clip",),
-        "held": ("AnyVideo", "HeldVideo", "Shelf"),
+        "held": ("HeldVideo", "Shelf"),
         "manifest": ("ManifestEntry", "read_manifest", "usable", "write_manifest"),
         "reader": ("Video", "VideoInfo"),
         "scan": ("find_videos", "scan_folder"),
