@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from kinema.data.extraction import Extraction, Result, adding, summarise
+from kinema.data.extraction import Extraction, add_flow, adding, summarise
 from kinema.data.fields import ClipReader
-from kinema.errors import DataError, KinemaError
+from kinema.errors import DataError
 from kinema.files import atomic_path
 from kinema.flow.container import open_video_flow
 from kinema.flow.files import read_flow, write_flow
@@ -41,21 +41,14 @@ def import_fields(folder: str | Path, reader: ClipReader, entries: Sequence[Mani
     """
     folders = _folders([entry.path for entry in entries])
 
-    def add(entry: ManifestEntry) -> Result:
-        try:
-            video = reader.fingerprint(entry)
-            if store.has(entry.path):
-                store.open(entry.path, video)
-                return False
-            files = _files(Path(folder) / folders[entry.path], reader.field_count(entry))
-            times = reader.grid(entry).times(np.arange(len(files))).tolist()
-            store.write(entry.path, video, zip(times, (_read(names, bound) for names in files), strict=True))
-        except KinemaError as error:
-            return error
-        return True
+    def fields(entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
+        files = _files(Path(folder) / folders[entry.path], reader.field_count(entry))
+        times = reader.grid(entry).times(np.arange(len(files))).tolist()
+        return zip(times, (_read(names, bound) for names in files), strict=True)
 
     with adding(reader, entries) as store:
-        return summarise(store, entries, map(add, track(entries, "importing flow", len(entries))))
+        results = (add_flow(reader, store, entry, fields) for entry in track(entries, "importing flow", len(entries)))
+        return summarise(store, entries, results)
 
 
 def _folders(names: Iterable[str]) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,7 @@ from kinema.flow import FlowStore
 from kinema.progress import track
 from kinema.video import ManifestEntry, read_manifest, write_manifest
 from kinema.video.held import AnyVideo
-from kinema.video.manifest import UNREADABLE
-
-MANIFEST = "manifest.csv"
+from kinema.video.manifest import MANIFEST, UNREADABLE
 
 Result = bool | KinemaError
 """Whether a video's flow was made now or found, or why there is none."""
@@ -168,21 +166,38 @@ class _Videos(Dataset[Result]):
         return len(self.entries)
 
     def __getitem__(self, index: int) -> Result:
-        try:
-            return self._extract(self.entries[index])
-        except KinemaError as error:
-            return error  # raised in a worker it would come out as a traceback
+        return add_flow(self.reader, self.store, self.entries[index], self._fields)
 
-    def _extract(self, entry: ManifestEntry) -> bool:
+    def _fields(self, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
+        with self.reader.open(entry) as video:
+            yield from video_fields(self.reader, video, entry)
+
+
+def add_flow(
+    reader: ClipReader,
+    store: FlowStore,
+    entry: ManifestEntry,
+    fields: Callable[[ManifestEntry], Iterable[tuple[float, np.ndarray]]],
+) -> Result:
+    """Write the flow of a video to the store, unless it is there; say how that went.
+
+    Args:
+        reader: finds the video.
+        store: to write to.
+        entry: the video.
+        fields: gives its flow, as :meth:`FlowStore.write` takes it; called where it is wanted.
+    """
+    try:
         if entry.status == UNREADABLE:
             raise VideoError(entry.path, entry.error)
-        fingerprint = self.reader.fingerprint(entry)
-        if self.store.has(entry.path):
-            self.store.open(entry.path, fingerprint)
+        fingerprint = reader.fingerprint(entry)
+        if store.has(entry.path):
+            store.open(entry.path, fingerprint)
             return False
-        with self.reader.open(entry) as video:
-            self.store.write(entry.path, fingerprint, video_fields(self.reader, video, entry))
+        store.write(entry.path, fingerprint, fields(entry))
         return True
+    except KinemaError as error:
+        return error  # raised in a worker it would come out as a traceback
 
 
 def video_fields(reader: ClipReader, video: AnyVideo, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:

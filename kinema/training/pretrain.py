@@ -36,8 +36,8 @@ from kinema.training.callbacks import (
 from kinema.training.checks import check_settings
 from kinema.training.module import PretrainModule
 from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
+from kinema.video.manifest import MANIFEST
 
-MANIFEST = "manifest.csv"
 Method = Literal["mscl", "moco"]
 NOISE = (
     ".*does not have many workers",

@@ -53,6 +53,19 @@ def test_flo_files_there_and_back(store, folder, tmp_path, capsys):
         assert (error <= 0.501 * second.index["step"]).all()
 
 
+def test_an_unreadable_video_is_named_and_the_others_are_imported(store, folder, tmp_path, capsys):
+    """It has no frame rate, so that nothing can be reckoned about its fields."""
+    assert kinema_flow("export", store, "--out", tmp_path / "flo", "--format", "flo") == 0
+    shutil.copytree(folder, tmp_path / "videos")
+    (tmp_path / "videos" / "broken.mp4").write_bytes(b"no video")
+    capsys.readouterr()
+    assert kinema_flow("import", tmp_path / "flo", tmp_path / "videos", "--out", tmp_path / "again", *OPTIONS) == 0
+    output, errors = capsys.readouterr()
+    assert "3 videos added, 0 found, 1 left out" in output
+    assert [line for line in errors.splitlines() if line.startswith("left out: broken.mp4: ")]
+    assert stored_names(tmp_path / "again") == stored_names(store)
+
+
 def test_pictures_there_and_back(store, folder, tmp_path):
     """Within the levels of the grey pictures and what JPEG does to them, which is decoded here by itself."""
     assert kinema_flow("export", store, "--out", tmp_path / "jpg", "--bound", BOUND) == 0
