@@ -2,9 +2,9 @@
 
     python benchmarks/cost_volume.py [--threads N] [--repeats N] > cost_volume.json
 
-Forward and backward together, in single precision. Times are milliseconds: median, and first to third quartile, the
-three ways taking turns. Memory is how far the resident memory of a process of its own grows above what it had before,
-with the features already there.
+Forward and backward together, in single precision. Times are milliseconds: median, least and greatest of the repeats,
+in which the three ways take turns. Memory is how far the resident memory of a process of its own grows above what it
+had before, with the features already there.
 
 * ``local_cost_volume``: what the package has.
 * ``shift_and_stack``: one product with the padded features per displacement, stacked.
@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import get_context
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import spread, surroundings
+from common import in_turns, spread, surroundings
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -85,19 +84,13 @@ def growth(way: str, size: tuple[int, int, int, int, int], threads: int) -> floa
 
 def measured(size: tuple[int, int, int, int, int], repeats: int, threads: int) -> dict[str, Any]:
     pair, slope = inputs(*size)
-    times: dict[str, list[float]] = {way: [] for way in WAYS}
-    for repeat in range(repeats + 1):
-        for way, taken in times.items():
-            start = time.perf_counter()
-            there_and_back(way, pair, slope, size[-1])
-            if repeat:  # the first warms up
-                taken.append(1e3 * (time.perf_counter() - start))
+    times = in_turns({way: partial(there_and_back, way, pair, slope, size[-1]) for way in WAYS}, repeats)
     result: dict[str, Any] = dict(zip(("clips", "channels", "frames", "side", "radius"), size, strict=True))
     for way, taken in times.items():
         with get_context("spawn").Pool(1) as child:
             peak = child.apply(partial(growth, way, size, threads))
         result[way] = {
-            "ms": spread(taken, 1),
+            "ms": spread([1e3 * seconds for seconds in taken], 1),
             "peak_mib": round(peak, 1),
         }
     return result

@@ -2,7 +2,7 @@
 
     python benchmarks/flow_ops.py [--scenes FOLDER] > flow_ops.json
 
-Times are milliseconds: median, and first to third quartile, over the repeats. With ``--scenes`` (what ``kinema flow
+Times are milliseconds: median, least and greatest of the repeats. With ``--scenes`` (what ``kinema flow
 evaluate`` takes) the estimators' mean endpoint errors are measured too, in pixels, on the central square of each scene
 scaled to the sizes that are timed.
 """
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from common import spread, surroundings
+from common import in_turns, spread, surroundings
 from torch import Tensor
 
 from kinema import flow as kf
@@ -40,13 +38,7 @@ SIZES = (64, 112)
 
 def timed(work: Callable[[], object], repeats: int, per: int = 1) -> dict[str, Any]:
     """Milliseconds of ``work`` divided by ``per``."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(1e3 * (time.perf_counter() - start) / per)
-    return spread(times, 3)
+    return spread([1e3 * seconds / per for seconds in in_turns({"": work}, repeats)[""]])
 
 
 def moving_clip(frames: int, size: int) -> np.ndarray:
@@ -160,26 +152,6 @@ def field_ops(repeats: int) -> dict[str, Any]:
     }
 
 
-def caching(repeats: int) -> list[dict[str, Any]]:
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        cache, estimator = kf.FlowCache(folder), kf.create_estimator("dis")
-        for size in SIZES:
-            clip, key = moving_clip(9, size), kf.cache_key(size=size)
-            flow = cache.put(key, estimator.estimate(clip))
-            rows.append(
-                {
-                    "size": size,
-                    "fields": 8,
-                    "bytes": cache.path(key).stat().st_size,
-                    "get_ms": timed(partial(cache.get, key), repeats),
-                    "put_ms": timed(partial(cache.put, key, flow), repeats),
-                    "dis_ms": timed(partial(estimator.estimate, clip), repeats),
-                }
-            )
-    return rows
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=30, help="repeats of each measurement (30)")
@@ -187,14 +159,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     kf.set_opencv_threads(1)
-    around = surroundings(threads=1)
-    around["versions"] |= {"opencv": cv2.__version__, "numpy": np.__version__}
     result: dict[str, Any] = {
-        **around,
+        **surroundings(1, opencv=cv2.__version__, numpy=np.__version__),
         "estimators": estimators(options.repeats),
         "crops_ms": crops(options.repeats),
         "field_ops_ms": field_ops(options.repeats),
-        "cache": caching(options.repeats),
     }
     if options.scenes:
         result["endpoint_errors"] = endpoint_errors(options.scenes)

@@ -5,7 +5,7 @@
 The network is R3D-18 on clips of 8 x 112 x 112. Operations are those of a forward pass of one clip, as at inference. A
 training step is forward and backward of the network's features alone, and of the same with all losses of HCML; the ways
 take turns. Times are milliseconds of processor time over all threads, which other work on the machine disturbs less
-than the clock: median, and first to third quartile.
+than the clock: median, least and greatest of the repeats.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import argparse
 import json
 import statistics
 import time
+from functools import partial
 from typing import Any
 
 import torch
-from common import spread, surroundings
+from common import in_turns, spread, surroundings
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -70,15 +71,10 @@ def main() -> None:
         }
         network.train()
     clips = torch.rand(options.batch, *CLIP, generator=torch.Generator().manual_seed(0))
-    times: dict[str, list[float]] = {name: [] for name in networks}
-    for repeat in range(options.repeats + 1):
-        for name, network in networks.items():
-            start = time.process_time()
-            step(network, clips)
-            if repeat:  # the first warms up
-                times[name].append(1e3 * (time.process_time() - start))
+    steps = {name: partial(step, network, clips) for name, network in networks.items()}
+    times = in_turns(steps, options.repeats, time.process_time)
     for name, taken in times.items():
-        rows[name]["step_ms"] = spread(taken, 0)
+        rows[name]["step_ms"] = spread([1e3 * seconds for seconds in taken], 0)
         rows[name]["gflops_added"] = round(rows[name]["gflops"] / rows["plain"]["gflops"] - 1, 3)
         ratios = [own / plain for own, plain in zip(taken, times["plain"], strict=True)]
         rows[name]["step_time_added"] = round(statistics.median(ratios) - 1, 3)

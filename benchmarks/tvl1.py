@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from common import surroundings
+from common import spread, surroundings
 
 from kinema import flow as kf
 from kinema.evaluation import Scene, find_scenes
@@ -84,11 +84,6 @@ def moving_texture(seed: int) -> Pair:
     return first, second, flow.astype(np.float32), np.ones(first.shape, bool)
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    found = {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
-    return {name: round(value, 3) for name, value in found.items()}
-
-
 def race(pairs: list[Pair], repeats: int) -> list[dict[str, Any]]:
     first, second = (np.stack([pair[i] for pair in pairs]) for i in (0, 1))
     methods: dict[str, Method] = {
@@ -143,10 +138,8 @@ def main() -> None:
         pairs = [*plain, *(mirrored(p, -1) for p in plain), *(mirrored(p, -2) for p in plain)][:BATCH]
     else:
         pairs = [moving_texture(seed) for seed in range(BATCH)]
-    around = surroundings(options.threads)
-    around["versions"] |= {"opencv": cv2.__version__, "numpy": np.__version__}
     result: dict[str, Any] = {
-        **around,
+        **surroundings(options.threads, opencv=cv2.__version__, numpy=np.__version__),
         "pairs": {"count": len(pairs), "height": HEIGHT, "width": WIDTH, "real": bool(scenes)},
         "speed": race(pairs, options.repeats),
     }

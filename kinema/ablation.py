@@ -20,8 +20,8 @@ from kinema.models import load_encoder, random_encoder
 from kinema.report.ladder import draw_ladder
 from kinema.synthetic_comparison import CLIPS, LABELS, compare, read_labels
 from kinema.training import pretrain
-from kinema.training.pretrain import MANIFEST
 from kinema.video import scan_folder, write_manifest
+from kinema.video.manifest import MANIFEST
 
 RANDOM = "random"
 FIGURES = (*(f"{label}_r1" for label in LABELS), "motion_probe")

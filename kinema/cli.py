@@ -74,17 +74,24 @@ def _overview(words: list[str]) -> int:
 def _run(command: Command, name: str, words: list[str]) -> None:
     words = [re.sub(r"^--[\w.-]+", lambda option: "--" + option[0][2:].replace("-", "_"), word) for word in words]
     parser = _parser(command, name)
-    configured = "config" in inspect.signature(command.function).parameters
+    kind = _config(command)
     preset = _preset(words)
-    parsed = _parse(parser, words, preset if configured else None)
-    if configured and parsed.get("preset", preset) != preset:  # a file of settings names another
+    trained = kind is PretrainConfig  # which presets are of
+    parsed = _parse(parser, words, preset if trained else None)
+    if trained and parsed.get("preset", preset) != preset:  # a file of settings names another
         parsed = _parse(parser, words, parsed.preset)
     settings = vars(parser.instantiate(parsed))
     settings.pop("config")
-    if configured:
-        names = [field.name for field in dataclasses.fields(PretrainConfig)]
-        settings["config"] = PretrainConfig(**{name: settings.pop(name) for name in names})
+    if kind is not None:
+        names = [field.name for field in dataclasses.fields(kind)]
+        settings["config"] = kind(**{name: settings.pop(name) for name in names})
     command.function(**settings)
+
+
+def _config(command: Command) -> type | None:
+    """The dataclass whose fields are options of the command, beside its other parameters."""
+    parameter = inspect.signature(command.function, eval_str=True).parameters.get("config")
+    return None if parameter is None else parameter.annotation
 
 
 def _preset(words: list[str]) -> str:
@@ -117,8 +124,9 @@ def _parser(command: Command, name: str) -> ArgumentParser:
     if "resume" in by_hand:
         parser.add_argument("--resume", action="store_true", help=help_texts["resume"])
     parser.add_function_arguments(command.function, skip=set(by_hand))
-    if "config" in parameters:
-        parser.add_class_arguments(PretrainConfig)
+    kind = _config(command)
+    if kind is not None:
+        parser.add_class_arguments(kind)
     return parser
 
 

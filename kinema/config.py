@@ -18,7 +18,8 @@ class ClipConfig:
         frames: frames per clip, T.
         step: seconds between two frames of a clip; None to count in frames instead.
         step_frames: frames of the file between two frames of a clip, for protocols that are written that way.
-        short_side: frames are scaled so that their shorter side has this many pixels, after ``center_crop``.
+        short_side: frames are scaled so that their shorter side has this many pixels, after ``center_crop``; None
+            leaves them as they are.
         size: height and width in pixels of what the encoder sees, cut from the scaled frame.
         center_crop: width and height in pixels of a central crop at the file's own scale, before anything else.
         center_seconds: use only the central part of a video of this length.
@@ -27,7 +28,7 @@ class ClipConfig:
     frames: int = 8
     step: float | None = 0.125
     step_frames: int | None = None
-    short_side: int = 64
+    short_side: int | None = 64
     size: tuple[int, int] = (48, 48)
     center_crop: tuple[int, int] | None = None
     center_seconds: float | None = None
@@ -41,13 +42,39 @@ class FlowConfig:
         estimator: name of the estimator.
         parameters: settings of the estimator by name; None for its defaults.
         step_ratio: time between the two frames of a flow field, as a share of the clip's step.
-        cache: folder of a flow cache that several runs may share; None to compute flow anew for every clip.
+        cache: folder of a flow store (`kinema flow extract`), which several runs may share and which is
+            completed before training; None to estimate flow anew for every clip.
     """
 
     estimator: str = "dis"
-    parameters: dict[str, int | str] | None = None
+    parameters: dict[str, int | float | str] | None = None
     step_ratio: float = 1.0
     cache: str | None = None
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """How the flow of whole videos is made for a store.
+
+    Attributes:
+        estimator: one of those that `kinema flow --list` shows.
+        parameters: settings of the estimator by name; None for its defaults.
+        step_frames: frames of the file that a step spans; there is a field for each frame. 1 if step is not given.
+        step: seconds that a step spans, instead; there are two fields to a step.
+        step_ratio: time between the two frames of a field, as a share of the step.
+        short_side: frames are scaled so that their shorter side has this many pixels; None leaves them as they are.
+        center_crop: width and height in pixels of a central crop, taken before.
+        center_seconds: only the central part of each video, of this length.
+    """
+
+    estimator: str = "tvl1"
+    parameters: dict[str, int | float | str] | None = None
+    step_frames: int | None = None
+    step: float | None = None
+    step_ratio: float = 1.0
+    short_side: int | None = 256
+    center_crop: tuple[int, int] | None = None
+    center_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +276,8 @@ class TrainerConfig:
         stop_after: stop after this many epochs of the schedule, to go on another time; None to run to its end.
         batch_size: clip pairs per step on each device.
         workers: processes that decode video, on each device; 0 to decode in the training process.
+        hold_mib: memory, in MiB, that each process that decodes video may fill with frames, so that short videos are
+            decoded once; with 0 every clip is decoded when it is read.
         threads: threads of the training process on a CPU; None for one less than there are cores, but at least one.
         precision: ``bf16`` for autocast, ``32`` for single precision, ``auto`` for what this machine is quick at.
         devices: devices to train on; None for every GPU, or one CPU process.
@@ -260,6 +289,7 @@ class TrainerConfig:
     stop_after: int | None = None
     batch_size: int = 64
     workers: int = 1
+    hold_mib: int = 0
     threads: int | None = None
     precision: Literal["auto", "bf16", "32"] = "auto"
     devices: int | None = None

@@ -23,8 +23,8 @@ from kinema.report.demo import DemoContent, LabelledVideo, Query, write_demo_rep
 from kinema.synthetic_comparison import CLIPS, compare, read_labels
 from kinema.training import Run, pretrain
 from kinema.training.callbacks import METRICS, read_metrics
-from kinema.training.pretrain import MANIFEST
 from kinema.video import scan_folder, write_manifest
+from kinema.video.manifest import MANIFEST
 
 TRAINED: tuple[MethodName, ...] = ("moco", "mscl")
 NEIGHBOURS = 4

@@ -24,7 +24,7 @@ from kinema.training.callbacks import METRICS, read_metrics
 from kinema.video import read_manifest
 
 VIDEOS = 24
-FLOW = ["flow --list", "flow evaluate", "flow show"]
+FLOW = [f"flow {name}" for name in ("extract", "import", "export", "evaluate", "show", "--list")]
 HEAVY = {"torch", "cv2", "av", "lightning"}
 
 
@@ -62,6 +62,12 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
         ),
         ("ablate", ["one round of the ladder for each", "default: [0, 1, 2]", EPOCHS_HELP]),
         ("evaluate", ["{retrieval,probe}", "clips per video", "default: 10", "column to predict"]),
+        (
+            "flow extract",
+            ["i/n takes every n-th video", "default: tvl1", "in pixels", "default: 256", "as many as there"],
+        ),
+        ("flow import", ["one pair of files", "default: 20.0", "default: tvl1"]),
+        ("flow export", ["{jpg,flo}", "longer components are cut", "default: 20.0"]),
         ("flow evaluate", ["separated by commas", "default: dis,farneback,tvl1", "frame10.png"]),
         ("flow show", ["in seconds", "default: 3.0", ".mp4 or .gif", "in pixels", "default: 192"]),
     ],
@@ -164,6 +170,13 @@ WRONG = [
     ("demo --config file.yaml", "preset: r3d18", "'preset'"),
     ("evaluate retrieval RUN --data DIR --out FILE --columns x", "", "--columns"),
     ("evaluate probe RUN --config file.yaml", "column: 3", "'column'"),
+    ("flow extract VIDEOS --out STORE --estimatr dis", "", "--estimatr"),
+    ("flow extract VIDEOS --out STORE --config file.yaml", "step_frame: 2", "'step_frame'"),
+    ("flow extract VIDEOS --out STORE --config file.yaml", "clip: {step: 2}", "'clip.step'"),
+    ("flow extract VIDEOS --out STORE --step_frames half", "", '"step_frames"'),
+    ("flow import FOLDER VIDEOS", "", "required: out"),
+    ("flow import FOLDER VIDEOS --out STORE --bound 0", "", '"bound"'),
+    ("flow export STORE --out OUT --format png", "", '"format"'),
     ("evaluate knn RUN --data DIR --out FILE", "", "'retrieval', 'probe'"),
 ]
 
@@ -177,7 +190,8 @@ def test_what_is_unknown_or_wrong_is_named_in_a_sentence(words, text, named, tmp
     assert (status, output) == (2, "")
     assert errors.count("\n") == 1
     assert named in errors
-    assert errors.startswith(f"kinema {(command := words.split()[0])}: ")
+    command = " ".join(words.split()[: 2 if words.startswith("flow ") else 1])
+    assert errors.startswith(f"kinema {command}: ")
     assert errors.endswith(f"; see kinema {command} --help\n")
     assert [path.name for path in tmp_path.iterdir()] == ["file.yaml"]
 

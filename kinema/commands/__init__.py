@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kinema.commands.evaluation import evaluate
-from kinema.commands.flow import evaluate_flow, list_estimators, show_flow
+from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
 from kinema.commands.training import ablate, demo, pretrain
 from kinema.commands.videos import scan, synth
 
@@ -30,8 +30,11 @@ COMMANDS = {
     "pretrain": Command(pretrain, "Train an encoder on a folder of videos, without labels.", ("videos",)),
     "ablate": Command(ablate, "What does each part of MSCL bring? Its ladder on synthetic videos.", ("out",)),
     "evaluate": Command(evaluate, "Measure what an encoder has learned, on labelled videos.", ("protocol", "run")),
-    "flow --list": Command(list_estimators, "List the estimators of optical flow and their settings."),
+    "flow extract": Command(extract, "Write the flow of every video of a folder to a store.", ("videos",)),
+    "flow import": Command(import_flow, "Put flow that other tools extracted into a store.", ("folder", "videos")),
+    "flow export": Command(export_flow, "Write a store's flow as pictures or .flo files.", ("store",)),
     "flow evaluate": Command(evaluate_flow, "Compare estimators of optical flow with true flow.", ("truth",)),
     "flow show": Command(show_flow, "Draw a video beside its optical flow and how that changes.", ("video",)),
+    "flow --list": Command(list_estimators, "List the estimators of optical flow and their settings."),
 }
 """By name, in the order of the overview; a name of two words belongs to a group, such as ``flow extract``."""

@@ -1,26 +1,27 @@
-"""Frames and optical flow of clips, from a video file or the flow cache.
+"""Frames and optical flow of clips, from a video file or a flow store.
 
-Clips start on a grid of times, two starts to a step, so that their flow fields can be kept and met again: the fields of
-a clip that starts at grid position i lie at i, i + 2, i + 4, ...
+Clips start on a grid of times, so that their flow fields can be kept and met again: two starts to a step where it is
+given in seconds, and one on each frame where it is counted in frames. The fields of a clip that starts at grid position
+i lie at i, i + 2 P, i + 4 P, ... with P positions to a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kinema.config import ClipConfig, FlowConfig
-from kinema.data.clips import clip_view, start_range, step_seconds
-from kinema.flow import FlowEstimator, create_estimator
-from kinema.flow.cache import FlowCache, flow_key, video_fingerprint
-from kinema.video import ManifestEntry, Video
-
-STARTS_PER_STEP = 2
-SEGMENT = 32
-"""Grid positions whose flow is estimated and cached together."""
+from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
+from kinema.errors import DataError, VideoError
+from kinema.flow import FlowEstimator, FlowStore, create_estimator
+from kinema.provenance import quick_sha256
+from kinema.video import ManifestEntry, Shelf
+from kinema.video.held import AnyVideo
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Grid:
     Attributes:
         first: seconds of the first start.
         spacing: seconds between two starts.
+        per_step: positions from one frame of a clip to the next.
         starts: number of starts; at least one, for a video that is just as long as a clip.
         fps: frames per second where steps are counted in frames, so that every time is to be the middle of a frame's.
     """
 
     first: float
     spacing: float
+    per_step: int
     starts: int
     fps: float | None = None
 
@@ -45,9 +48,14 @@ class Grid:
         return times if self.fps is None else (np.floor(times * self.fps + 1e-6) + 0.5) / self.fps
 
 
+def positions_per_step(clip: ClipConfig) -> int:
+    """How many grid positions lie between two frames of a clip."""
+    return 2 if clip.step_frames is None else clip.step_frames
+
+
 def clip_positions(clip: ClipConfig, start: int) -> np.ndarray:
     """Grid positions (T,) of the frames of the clip that starts at grid position ``start``."""
-    return start + STARTS_PER_STEP * np.arange(clip.frames)
+    return start + positions_per_step(clip) * np.arange(clip.frames)
 
 
 def flow_positions(clip: ClipConfig, start: int) -> np.ndarray:
@@ -65,80 +73,124 @@ class ClipReader:
         folder: what the paths of manifest entries are relative to.
         clip: geometry of the clips.
         flow: how flow is made.
+        hold_mib: memory, in MiB, for frames of videos that are read again and again.
     """
 
-    def __init__(self, folder: str | Path, clip: ClipConfig, flow: FlowConfig):
+    def __init__(self, folder: str | Path, clip: ClipConfig, flow: FlowConfig, hold_mib: int = 0):
         self.folder = Path(folder)
         self.clip = clip
         self.flow = flow
+        self.shelf = Shelf(hold_mib)
         self.estimator: FlowEstimator = create_estimator(flow.estimator, **(flow.parameters or {}))
-        self.cache = FlowCache(flow.cache) if flow.cache else None
+        self.store = FlowStore(flow.cache, self.recipe) if flow.cache else None
 
-    def open(self, entry: ManifestEntry) -> Video:
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All that the numbers of a flow field depend on, but for the video and the moment; plain values."""
+        clip = self.clip
+        return {
+            "estimator": self.estimator.name,
+            **{f"parameters.{name}": value for name, value in self.estimator.parameters.items()},
+            "center_crop": clip.center_crop,
+            "center_seconds": clip.center_seconds,
+            "short_side": clip.short_side,
+            "step": clip.step,
+            "step_frames": clip.step_frames,
+            "step_ratio": self.flow.step_ratio,
+        }
+
+    def open(self, entry: ManifestEntry) -> AnyVideo:
         """The video of an entry, cut and scaled as clips are.
 
         Raises:
             VideoError: it cannot be read (any more).
         """
-        return Video(self.folder / entry.path, clip_view(self.clip))
+        return self.shelf.open(self.folder / entry.path, clip_view(self.clip), entry.frames)
+
+    def fingerprint(self, entry: ManifestEntry) -> str:
+        """What tells the file of an entry from another of the same name.
+
+        Raises:
+            VideoError: it cannot be read (any more).
+        """
+        path = self.folder / entry.path
+        try:
+            state = path.stat()
+            return _fingerprint(path, (state.st_size, state.st_mtime_ns))
+        except OSError as error:
+            raise VideoError(path, (error.strerror or str(error)).lower()) from error
 
     def grid(self, entry: ManifestEntry) -> Grid:
         """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
         first, last = start_range(self.clip, entry, extra=self.flow.step_ratio)
-        spacing = step_seconds(self.clip, entry.fps) / STARTS_PER_STEP
+        per_step = positions_per_step(self.clip)
+        spacing = step_seconds(self.clip, entry.fps) / per_step
         fps = entry.fps if self.clip.step_frames is not None else None
-        return Grid(first, spacing, int((last - first) / spacing + 1e-6) + 1, fps)
+        return Grid(first, spacing, per_step, int((last - first) / spacing + 1e-6) + 1, fps)
 
-    def frames(self, video: Video, entry: ManifestEntry, start: int) -> np.ndarray:
+    def field_count(self, entry: ManifestEntry) -> int:
+        """Grid positions from the first at which a flow field lies within the video; 0 where none does.
+
+        All fields of all clips are among them, whatever their length; the last may end half a frame late, as the clip
+        of a video that is just as long as one may, and another half where steps are counted in frames, whose middle is
+        then meant.
+        """
+        begin, end = usable_part(self.clip, entry)
+        grid = self.grid(entry)
+        room = end - begin - self.flow_seconds(grid) + 0.5 / entry.fps
+        return int(room / grid.spacing + 1e-6) + 1 if room >= 0 else 0
+
+    def frames(self, video: AnyVideo, entry: ManifestEntry, start: int) -> np.ndarray:
         """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``."""
         return video.at_times(self.grid(entry).times(clip_positions(self.clip, start)).tolist()).frames
 
-    def frames_and_flow(self, video: Video, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
+    def frames_and_flow(self, video: AnyVideo, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
         """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s leads on from frame 2s."""
-        if self.cache is None:
+        if self.store is None:
             return self._estimate(video, entry, clip_positions(self.clip, start), flow_positions(self.clip, start))
-        return self.frames(video, entry, start), self.fields(video, entry, flow_positions(self.clip, start))
+        frames, flow = self.frames(video, entry, start), self.fields(entry, flow_positions(self.clip, start))
+        if frames.shape[1:3] != flow.shape[2:]:
+            raise DataError(
+                f"flow of {entry.path} in the store {self.flow.cache} is {flow.shape[3]} x {flow.shape[2]} pixels, its "
+                f"frames are {frames.shape[2]} x {frames.shape[1]}: extract it at the size of training"
+            )
+        return frames, flow
 
-    def fields(self, video: Video, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
-        """Flow (N, 2, H, W) float32 at grid positions, in pixels per flow step."""
-        if self.cache is None:
-            return self._estimate(video, entry, positions, positions)[1]
-        segments = {number: self._segment(video, entry, number) for number in np.unique(positions // SEGMENT)}
-        return np.stack([segments[p // SEGMENT][p % SEGMENT] for p in positions])
+    def fields(self, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
+        """Flow (N, 2, H, W) float32 at grid positions, in pixels per flow step, from the store or estimated now.
 
-    def key(self, entry: ManifestEntry, positions: np.ndarray) -> str:
-        """What the flow at these grid positions has in a cache, different as soon as it may be another."""
-        grid = self.grid(entry)
-        return flow_key(
-            video=video_fingerprint(self.folder / entry.path, self.folder),
-            estimator=self.estimator,
-            view=self.clip,
-            step=round(self._flow_seconds(grid), 6),
-            segment=np.round(grid.times(positions), 6).tolist(),
-        )
+        Raises:
+            VideoError: the video cannot be read.
+            DataError: the store's flow of it is missing, damaged, or of the video as it was before it changed.
+        """
+        if self.store is not None:
+            flow = self.store.open(entry.path, self.fingerprint(entry))
+            return flow.read(flow.rows(self.grid(entry).times(positions)))
+        with self.open(entry) as video:
+            return self.estimate(video, entry, positions)
 
-    def _flow_seconds(self, grid: Grid) -> float:
+    def estimate(self, video: AnyVideo, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
+        """Flow (N, 2, H, W) float32 at grid positions of an open video, estimated now."""
+        return self._estimate(video, entry, positions, positions)[1]
+
+    def flow_seconds(self, grid: Grid) -> float:
         """Seconds between the two frames of a flow field."""
-        return grid.spacing * STARTS_PER_STEP * self.flow.step_ratio
-
-    def _segment(self, video: Video, entry: ManifestEntry, number: int) -> np.ndarray:
-        assert self.cache is not None
-        grid = self.grid(entry)
-        end = grid.starts + STARTS_PER_STEP * (self.clip.frames - 1)
-        positions = np.arange(number * SEGMENT, min((number + 1) * SEGMENT, end))
-        return self.cache.get_or_compute(
-            self.key(entry, positions), lambda: self._estimate(video, entry, positions, positions)[1]
-        )
+        return grid.spacing * grid.per_step * self.flow.step_ratio
 
     def _estimate(
-        self, video: Video, entry: ManifestEntry, shown: np.ndarray, positions: np.ndarray
+        self, video: AnyVideo, entry: ManifestEntry, shown: np.ndarray, positions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Frames at grid positions ``shown``, and flow from ``positions`` to where things are a flow step later."""
         grid = self.grid(entry)
         begin = grid.times(positions)
-        end = begin + self._flow_seconds(grid)
+        end = begin + self.flow_seconds(grid)
         asked = np.round(np.concatenate((grid.times(shown), begin, end)), 6)
         times, place = np.unique(asked, return_inverse=True)
         frames = video.at_times(times.tolist()).frames[place]
         first, second = frames[len(shown) : -len(end)], frames[-len(end) :]
         return frames[: len(shown)], self.estimator.pairs(first, second)
+
+
+@lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process
+def _fingerprint(path: Path, _state: tuple[int, int]) -> str:
+    return quick_sha256(path)

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kinema.data.fields import STARTS_PER_STEP, ClipReader, clip_positions
+from kinema.data.fields import ClipReader, clip_positions
 from kinema.data.loader import make_loader
-from kinema.errors import VideoError
-from kinema.flow import FlowCache, cache_key, clip_scores, kept_starts, motion_differential
+from kinema.errors import DataError, KinemaError
+from kinema.files import atomic_path
+from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
 from kinema.progress import track
+from kinema.provenance import config_sha256
 from kinema.video import ManifestEntry
 
+CHUNK = 128
+"""Fields that are held in memory together, unless two steps have more positions."""
 
-def start_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> Tensor:
-    """How much motion changes in the clip at each start of a video's grid; kept beside the flow where that is cached.
+SAVED_EVERY = 60.0
+"""Seconds after which scores are written to their file."""
+
+
+def field_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> Tensor:
+    """How much motion changes at each position of a video's grid.
 
     Args:
         reader: reads the video's flow.
@@ -27,54 +39,103 @@ def start_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> 
         variant: the score of a field, see :func:`kinema.flow.motion_differential`.
 
     Returns:
-        (starts,), 0 or more.
+        (positions,), 0 or more.
 
     Raises:
         VideoError: the video cannot be read.
+        DataError: the store's flow of it is missing or damaged.
     """
-    grid, positions = reader.grid(entry), clip_positions(reader.clip, 0)
-    count = grid.starts + int(positions[-1])
-
-    def compute() -> np.ndarray:
-        with reader.open(entry) as video:
-            flow = torch.from_numpy(reader.fields(video, entry, np.arange(count)))
-        scores = torch.zeros(count)
-        for phase in range(STARTS_PER_STEP):  # change is measured between fields that follow each other in a clip
-            scores[phase::STARTS_PER_STEP] = motion_differential(flow[phase::STARTS_PER_STEP], variant)
-        return clip_scores(scores, positions.tolist()).numpy()
-
-    if reader.cache is None:
-        return torch.from_numpy(compute())
-    key = cache_key(flow=reader.key(entry, np.arange(count)), clip=reader.clip, scores=variant)
-    return torch.from_numpy(FlowCache(reader.cache.folder, "float32").get_or_compute(key, compute))
+    count, per_step = reader.field_count(entry), reader.grid(entry).per_step
+    scores = torch.zeros(count)
+    chunk = max(CHUNK // per_step, 2) * per_step
+    for start in range(0, count, chunk):
+        before = min(start, per_step)  # change is measured between fields that follow each other in a clip
+        positions = np.arange(start - before, min(start + chunk, count))
+        flow = torch.from_numpy(reader.fields(entry, positions))
+        scores[start : start + chunk] = grid_scores(flow, per_step, variant)[before:]
+    return scores
 
 
-class _Scores(Dataset[Tensor | str]):
+def start_scores(reader: ClipReader, entry: ManifestEntry, scores: Tensor) -> Tensor:
+    """The score of the clip at each start of a video's grid, (starts,), from its :func:`field_scores`."""
+    return clip_scores(scores, clip_positions(reader.clip, 0).tolist())[: reader.grid(entry).starts]
+
+
+def score_videos(
+    reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant, file: Path, workers: int = 0
+) -> list[Tensor]:
+    """The :func:`field_scores` of every video, kept in a file: only what it lacks is computed, and added to it.
+
+    Args:
+        reader: reads the videos' flow.
+        entries: the videos.
+        variant: the score of a field.
+        file: safetensors, one (positions,) tensor for each video; made if missing, and made anew if it was scored
+            otherwise.
+        workers: processes that share the work; 0 to work in this one.
+
+    Raises:
+        VideoError: a video cannot be read.
+        DataError: the store's flow of one is missing or damaged.
+        OutputError: the file cannot be written.
+    """
+    made_by = config_sha256({"recipe": reader.recipe, "variant": variant})
+    known = _read_scores(file, made_by)
+    names = {entry.path: f"{entry.path}:{entry.bytes}:{entry.duration}" for entry in entries}
+    lacking = [entry for entry in entries if names[entry.path] not in known]
+    if lacking:
+        loader = make_loader(_Scores(reader, lacking, variant), workers, batch_size=None)
+        saved = time.monotonic()
+        try:
+            for entry, scores in zip(lacking, track(loader, "looking for motion", len(lacking)), strict=True):
+                if isinstance(scores, KinemaError):
+                    raise scores
+                known[names[entry.path]] = scores
+                if time.monotonic() - saved > SAVED_EVERY:
+                    _write_scores(file, known, made_by)
+                    saved = time.monotonic()
+        finally:  # what is done is kept, whatever stopped it
+            _write_scores(file, known, made_by)
+    return [known[names[entry.path]] for entry in entries]
+
+
+def sample_by_motion(reader: ClipReader, entries: Sequence[ManifestEntry], scores: Sequence[Tensor]) -> list[Tensor]:
+    """For each video the grid positions, ascending, of the starts whose score lies above the video's median.
+
+    Args:
+        reader: whose clips start there.
+        entries: the videos.
+        scores: from :func:`score_videos`.
+    """
+    return [kept_starts(start_scores(reader, entry, own)) for entry, own in zip(entries, scores, strict=True)]
+
+
+class _Scores(Dataset[Tensor | KinemaError]):
     def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant):
         self.reader, self.entries, self.variant = reader, entries, variant
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, index: int) -> Tensor | str:
+    def __getitem__(self, index: int) -> Tensor | KinemaError:
         try:
-            return start_scores(self.reader, self.entries[index], self.variant)
-        except VideoError as error:
-            return error.reason
+            return field_scores(self.reader, self.entries[index], self.variant)
+        except KinemaError as error:
+            return error
 
 
-def sample_by_motion(
-    reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant, workers: int = 0
-) -> list[Tensor]:
-    """For each video the grid positions, ascending, of the starts whose score lies above the video's median.
+def _write_scores(file: Path, known: dict[str, Tensor], made_by: str) -> None:
+    with atomic_path(file) as temporary:
+        temporary.write_bytes(save(known, metadata={"made_by": made_by}))
 
-    Raises:
-        VideoError: a video cannot be read.
-    """
-    loader = make_loader(_Scores(reader, entries, variant), workers, batch_size=None)
-    kept = []
-    for entry, scores in zip(entries, track(loader, "looking for motion", len(entries)), strict=True):
-        if isinstance(scores, str):
-            raise VideoError(reader.folder / entry.path, scores)
-        kept.append(kept_starts(scores))
-    return kept
+
+def _read_scores(file: Path, made_by: str) -> dict[str, Tensor]:
+    if not file.exists():
+        return {}
+    try:
+        with safe_open(file, framework="pt") as stored:
+            if (stored.metadata() or {}).get("made_by") != made_by:
+                return {}
+            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118, it is no mapping
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{file} is damaged: {error}; delete it, and the scores are made again") from error

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kinema.config import PretrainConfig
+from kinema.data.extraction import extract_flow, missing_flow
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
-from kinema.data.mds import sample_by_motion
+from kinema.data.mds import sample_by_motion, score_videos
 from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.sampler import EpochSampler
 from kinema.errors import DataError
@@ -30,10 +31,12 @@ class ClipPairsModule(L.LightningDataModule):
         folder: what the paths of ``entries`` are relative to.
         entries: videos that are long enough for a clip.
         config: the run's settings.
-        with_flow: whether flow is wanted.
+        out: folder of the run, for the scores of Motion Differential Sampling where there is no flow store.
+        with_flow: whether clips come with flow.
         pairs_from: the first epoch that looks at keys and flow; in earlier ones a batch is query clips alone.
 
     Raises:
+        ConfigError: the flow store was made with other settings.
         DataError: fewer than two videos, which cannot be told apart.
     """
 
@@ -42,6 +45,7 @@ class ClipPairsModule(L.LightningDataModule):
         folder: str | Path,
         entries: Sequence[ManifestEntry],
         config: PretrainConfig,
+        out: str | Path,
         *,
         with_flow: bool,
         pairs_from: int = 0,
@@ -53,7 +57,9 @@ class ClipPairsModule(L.LightningDataModule):
         self.config = config
         self.with_flow = with_flow
         self.pairs_from = pairs_from
-        self.reader = ClipReader(folder, config.clip, config.flow)
+        self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
+        self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
+        self.prepare_data_per_node = False
         self.kept: list[Tensor] | None = None
         self.sampler: EpochSampler | None = None
 
@@ -66,12 +72,39 @@ class ClipPairsModule(L.LightningDataModule):
         draws = len(self.entries) * self.config.sampling.clips_per_video
         return max(2, min(self.config.trainer.batch_size, draws // processes))
 
+    def prepare_data(self) -> None:
+        """Extract what the flow store lacks, and score the videos for Motion Differential Sampling; in one process.
+
+        One of all nodes': they share the store and the run's folder.
+
+        Raises:
+            DataError: flow of some videos cannot be extracted.
+            VideoError: a video cannot be read.
+            OutputError: the store or the scores cannot be written.
+        """
+        config, reader = self.config, self.reader
+        wanted = self.with_flow or config.sampling.mds is not None
+        if reader.store is not None and wanted and missing_flow(reader, self.entries):
+            done = extract_flow(reader, self.entries, workers=config.trainer.workers)
+            if done.failures:
+                path, reason = done.failures[0]
+                raise DataError(
+                    f"the flow of {len(done.failures)} videos cannot be extracted (first {path}: {reason}); "
+                    f"mend or remove what {done.report} lists"
+                )
+        self._scores()
+
+    def _scores(self) -> list[Tensor] | None:
+        variant, workers = self.config.sampling.mds, self.config.trainer.workers
+        if variant is None:
+            return None
+        return score_videos(self.reader, self.entries, variant, self.out / f"mds-{variant}.safetensors", workers)
+
     def setup(self, stage: str) -> None:
-        """Plan the epochs, and look for the clips with motion if Motion Differential Sampling is on.
+        """Plan the epochs.
 
         Raises:
             DataError: there are too few videos for so many processes.
-            VideoError: a video cannot be read.
         """
         trainer, config = self.trainer, self.config
         assert trainer is not None
@@ -81,8 +114,9 @@ class ClipPairsModule(L.LightningDataModule):
         draws = config.sampling.clips_per_video
         rank, processes = trainer.global_rank, trainer.world_size
         self.sampler = EpochSampler(len(self.entries), draws, batch_size, config.seed, rank, processes)
-        if config.sampling.mds is not None:
-            self.kept = sample_by_motion(self.reader, self.entries, config.sampling.mds, config.trainer.workers)
+        scores = self._scores()
+        if scores is not None:
+            self.kept = sample_by_motion(self.reader, self.entries, scores)
 
     @property
     def steps_per_epoch(self) -> int:

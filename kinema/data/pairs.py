@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from kinema.config import AugmentConfig, SamplingConfig
-from kinema.data.fields import STARTS_PER_STEP, ClipReader
+from kinema.data.fields import ClipReader, positions_per_step
 from kinema.data.sampler import Draw
-from kinema.errors import VideoError
+from kinema.errors import DataError, VideoError
 from kinema.flow import crop_resize, crop_resize_flow, key_start
-from kinema.video import ManifestEntry, Video
+from kinema.video import ManifestEntry
+from kinema.video.held import AnyVideo
 
 
 class Batch(TypedDict, total=False):
@@ -33,7 +34,7 @@ class Batch(TypedDict, total=False):
     key_flow: Tensor
     """As ``query_flow``, for the key."""
     error: str
-    """Instead of all the others: why a video could not be read."""
+    """Instead of all the others: why a video or its flow could not be read."""
 
 
 class ClipPairs(Dataset[Batch]):
@@ -82,7 +83,7 @@ class ClipPairs(Dataset[Batch]):
             with self.reader.open(entry) as video:
                 starts = (query,) if query == key or not paired else (query, key)
                 clips = [self._read(video, entry, start, self.with_flow and paired) for start in starts]
-        except VideoError as error:
+        except (VideoError, DataError) as error:
             return {"error": str(error)}  # an exception would reach the trainer as a traceback in a string
         frames = torch.stack([clip for clip, _ in clips])
         size = self.reader.clip.size
@@ -99,7 +100,7 @@ class ClipPairs(Dataset[Batch]):
             ).half()
         return example
 
-    def _read(self, video: Video, entry: ManifestEntry, start: int, with_flow: bool) -> tuple[Tensor, Tensor | None]:
+    def _read(self, video: AnyVideo, entry: ManifestEntry, start: int, with_flow: bool) -> tuple[Tensor, Tensor | None]:
         """Frames (3, T, H, W) uint8 of a clip, and its flow (2, S, H, W) if wanted."""
         flow = None
         if with_flow:
@@ -116,7 +117,7 @@ class ClipPairs(Dataset[Batch]):
         else:
             kept = torch.arange(self.reader.grid(self.entries[video]).starts)
         query = int(kept[rng.integers(len(kept))])
-        reach = self.sampling.key_shift * self.reader.clip.frames * STARTS_PER_STEP
+        reach = self.sampling.key_shift * self.reader.clip.frames * positions_per_step(self.reader.clip)
         return query, key_start(query, kept, rng.uniform(-reach, reach))
 
 

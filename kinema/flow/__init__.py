@@ -1,11 +1,10 @@
-"""Optical flow: estimation, geometry of fields, rendering, motion differentials and a cache on disk.
+"""Optical flow: estimation, geometry of fields, rendering, motion differentials and a store on disk.
 
 Flow is float32 in pixels per sampled step, channel 0 = u rightwards and channel 1 = v downwards: numpy ``(T, 2, H, W)``
-from the estimators and the cache, torch ``(B, 2, T, H, W)`` in batches.
+from the estimators and the store, torch ``(B, 2, T, H, W)`` in batches.
 """
 
 from kinema.flow.base import FlowEstimator
-from kinema.flow.cache import FlowCache, cache_key, flow_key, video_fingerprint
 from kinema.flow.color_wheel import flow_to_wheel, wheel_legend
 from kinema.flow.differential import clip_scores, grid_scores, kept_starts, key_start, motion_differential, motion_edges
 from kinema.flow.estimators import create_estimator, list_estimators, parse_estimator, set_opencv_threads
@@ -22,20 +21,19 @@ from kinema.flow.ops import (
     stays_inside,
     warp,
 )
+from kinema.flow.store import FlowStore
 from kinema.flow.tvl1 import TVL1
 
 __all__ = [
     "FRA_ANGLES",
     "TVL1",
-    "FlowCache",
     "FlowEstimator",
-    "cache_key",
+    "FlowStore",
     "clip_scores",
     "create_estimator",
     "crop_resize",
     "crop_resize_flow",
     "flip_flow",
-    "flow_key",
     "flow_to_wheel",
     "grid_scores",
     "kept_starts",
@@ -51,7 +49,6 @@ __all__ = [
     "scale_flow",
     "set_opencv_threads",
     "stays_inside",
-    "video_fingerprint",
     "warp",
     "wheel_legend",
     "write_flow",

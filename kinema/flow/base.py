@@ -8,7 +8,7 @@ Frames are numpy arrays or torch tensors, uint8 or floating point from 0 to 1, g
 estimator). The flow is of the frames' kind, a tensor's on the tensor's device.
 
 Estimators are frozen dataclasses of plain values. They hold no OpenCV object and no tensor, so they can be pickled into
-data-loader workers, compared, and hashed into cache keys by their :attr:`~FlowEstimator.parameters`.
+data-loader workers, and compared with the recipe of a store by their :attr:`~FlowEstimator.parameters`.
 """
 
 from __future__ import annotations

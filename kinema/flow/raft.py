@@ -34,7 +34,7 @@ _CORRELATIONS = 1 << 28  # numbers in the volumes of the pairs that are worked o
 class RAFT(FlowEstimator):
     """RAFT (Teed and Deng, ECCV 2020): a network that learned from films with true flow; wants a GPU.
 
-    Needs torchvision and weights; runs on the device of the frames. A cache of flow knows the weights by their path.
+    Needs torchvision and weights; runs on the device of the frames. A store of flow knows the weights by their path.
 
     Attributes:
         model: "large" or "small".

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kinema.config import ClipConfig
 from kinema.data.clips import timeline
-from kinema.data.fields import STARTS_PER_STEP, clip_positions
+from kinema.data.fields import clip_positions, positions_per_step
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, VideoError
 from kinema.files import atomic_path, make_folder
@@ -29,7 +29,8 @@ from kinema.video import Video, View
 CLIP = ClipConfig()
 STEP = CLIP.step or 0.125
 """Seconds from the first to the second frame of a field."""
-FPS = STARTS_PER_STEP / STEP
+PER_STEP = positions_per_step(CLIP)
+FPS = PER_STEP / STEP
 """Fields a second."""
 MOMENTS = 4
 """Rows of a sheet."""
@@ -73,7 +74,7 @@ def show_flow(
     method.require()
     make_folder(out.parent)  # an unwritable place is better found out before the work than after
     times, frames = _read(video, start, seconds, size)
-    board = Board(times, frames, method.estimate(frames, STARTS_PER_STEP))
+    board = Board(times, frames, method.estimate(frames, PER_STEP))
     if kind == ".png":
         moments = np.unique(np.linspace(0, len(board) - 1, MOMENTS).round().astype(int)).tolist()
         with atomic_path(out) as temporary:
@@ -101,7 +102,7 @@ def _read(path: str | Path, start: float, seconds: float, size: int) -> tuple[np
             raise ConfigError(f"{path} ends at {line.duration:.2f} s: start before that, not at {start:g} s")
         clip = video.at_times((times + 0.5 / line.fps).tolist())
     shown = int(np.searchsorted(clip.timestamps, clip.timestamps[-1])) + 1  # beyond it the last frame only stays
-    if shown <= STARTS_PER_STEP:
+    if shown <= PER_STEP:
         raise VideoError(path, f"from {start:g} s on it shows no second picture {STEP} s later; flow needs two")
     return times[:shown], clip.frames[:shown]
 
@@ -167,7 +168,7 @@ class Board:
 
     def _curve(self) -> tuple[np.ndarray, tuple[int, int, np.ndarray]]:
         """The motion differential over time, drawn once; and the rows and, by moment, the column of the cursor."""
-        scores = grid_scores(torch.from_numpy(self.flow), STARTS_PER_STEP)
+        scores = grid_scores(torch.from_numpy(self.flow), PER_STEP)
         offsets = clip_positions(CLIP, 0).tolist()
         kept = np.empty(0, int)
         if len(scores) > offsets[-1]:

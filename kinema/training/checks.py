@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import torch
@@ -28,6 +29,7 @@ def check_settings(config: PretrainConfig, method: MethodName = "mscl") -> None:
         "epochs": (config.epochs, 1),
         "trainer.batch_size": (trainer.batch_size, 2),
         "trainer.workers": (trainer.workers, 0),
+        "trainer.hold_mib": (trainer.hold_mib, 0),
         "trainer.devices": (trainer.devices, 1),
         "trainer.threads": (trainer.threads, 1),
         "trainer.stop_after": (trainer.stop_after, 1),
@@ -40,15 +42,16 @@ def check_settings(config: PretrainConfig, method: MethodName = "mscl") -> None:
     for name, (value, least) in smallest.items():
         if value is not None and value < least:
             raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
-    with_flow = contrastive and config.mscl.uses_flow
+    side = math.inf if clip.short_side is None else clip.short_side
+    with_flow = (contrastive and config.mscl.uses_flow) or config.sampling.mds is not None
     if with_flow:
         estimator.require()
     flow_side = estimator.minimum_side if with_flow else 0
     checks = {
         "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
-        "clip.short_side must be at least 16 pixels": clip.short_side >= 16,
-        f"clip.short_side must be at least {flow_side} pixels for this flow estimator": clip.short_side >= flow_side,
+        "clip.short_side must be at least 16 pixels": side >= 16,
+        f"clip.short_side must be at least {flow_side} pixels for this flow estimator": side >= flow_side,
         "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
         "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
         "optimizer.lr must be positive": config.optimizer.lr > 0,

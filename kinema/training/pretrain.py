@@ -36,8 +36,8 @@ from kinema.training.callbacks import (
 from kinema.training.checks import check_settings
 from kinema.training.module import PretrainModule
 from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
+from kinema.video.manifest import MANIFEST
 
-MANIFEST = "manifest.csv"
 NOISE = (
     ".*does not have many workers",
     "Experiment logs directory .* exists and is not empty",
@@ -121,7 +121,7 @@ def pretrain(
     L.seed_everything(config.seed, verbose=False)
     module = PretrainModule(method, config, out)
     pairs_from = module.method.pairs_from(config.epochs)
-    data = ClipPairsModule(videos, entries, config, with_flow=module.method.with_flow, pairs_from=pairs_from)
+    data = ClipPairsModule(videos, entries, config, out, with_flow=module.method.with_flow, pairs_from=pairs_from)
     lines = not sys.stderr.isatty()
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
     loading = Loading(lines, phases)
@@ -194,7 +194,8 @@ def _trainer(
 
 def _comparable(config: dict[str, Any], method: MethodName) -> dict[str, Any]:
     """Settings by dotted name, but for those that may differ between two parts of one run, or play no part in it."""
-    free = {"flow.cache", "trainer.stop_after", "trainer.workers", "trainer.threads", "trainer.checkpoint_minutes"}
+    names = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
+    free = {f"trainer.{name}" for name in names}
     flat: dict[str, Any] = {}
     for name, value in config.items():
         inner = value if isinstance(value, dict) else {"": value}
@@ -204,6 +205,7 @@ def _comparable(config: dict[str, Any], method: MethodName) -> dict[str, Any]:
         free |= {name for name in flat if name.startswith("hcml.")}
     if not ("hcml" in method and flat["hcml.progressive"]):
         free.add("epochs")  # where phases follow one another, a longer training would have begun with other phases
+    flat["flow.cache"] = bool(flat.get("flow.cache"))  # where it lies is free; whether flow was rounded is not
     return {name: value for name, value in flat.items() if name not in free}
 
 

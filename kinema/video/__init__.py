@@ -11,6 +11,7 @@ from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.video.clip import Clip
+    from kinema.video.held import HeldVideo, Shelf
     from kinema.video.manifest import ManifestEntry, read_manifest, usable, write_manifest
     from kinema.video.reader import Video, VideoInfo
     from kinema.video.scan import find_videos, scan_folder
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clip",
+    "HeldVideo",
     "ManifestEntry",
+    "Shelf",
     "Video",
     "VideoInfo",
     "View",
@@ -33,6 +36,7 @@ __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "clip": ("Clip",),
+        "held": ("HeldVideo", "Shelf"),
         "manifest": ("ManifestEntry", "read_manifest", "usable", "write_manifest"),
         "reader": ("Video", "VideoInfo"),
         "scan": ("find_videos", "scan_folder"),

@@ -11,6 +11,9 @@ from typing import Any
 from kinema.errors import DataError
 from kinema.files import atomic_path
 
+MANIFEST = "manifest.csv"
+"""What a manifest is called in the folder of a run or a store."""
+
 OK, PARTIAL, UNREADABLE = STATUSES = ("ok", "partial", "unreadable")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from known_videos import FPS, frame_numbers, numbered_frames
 
 from kinema.config import ClipConfig, FlowConfig
-from kinema.data.clips import usable_part
-from kinema.data.fields import SEGMENT, ClipReader, clip_positions, flow_positions
-from kinema.errors import VideoError
-from kinema.flow.estimators import DIS
+from kinema.data.clips import is_short, usable_part
+from kinema.data.extraction import extract_flow
+from kinema.data.fields import ClipReader, clip_positions, flow_positions
+from kinema.errors import ConfigError, DataError, VideoError
+from kinema.flow.quantise import quantisation_step
 from kinema.video import ManifestEntry
 
 CLIP = ClipConfig(frames=4, step=2 / FPS, short_side=64, size=(32, 32))
@@ -78,14 +80,6 @@ def test_frames_at_their_grid_positions(folder, entries, start):
     assert frame_numbers(frames) == [start, start + 2, start + 4, start + 6]
 
 
-def test_frames_are_the_same_with_and_without_flow(folder, entries, tmp_path):
-    plain, cached = (ClipReader(folder, CLIP, FlowConfig(cache=cache)) for cache in (None, str(tmp_path / "cache")))
-    with plain.open(entries["slide"]) as video:
-        expected = plain.frames(video, entries["slide"], 3)
-    for reader in (plain, cached):
-        assert np.array_equal(read(reader, entries["slide"], 3)[0], expected)
-
-
 @pytest.mark.parametrize("step_frames", [1, 2, 3])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])  # Matroska rounds times to milliseconds
 def test_steps_counted_in_frames_of_the_file(make_video, tmp_path, suffix, step_frames):
@@ -133,80 +127,154 @@ def test_another_estimator_with_parameters(folder, entries):
     assert np.median(read(reader, entries["slide"], 0)[1][:, 0]) == pytest.approx(4, abs=0.2)
 
 
-# the cache
+# from a store
 
 
-def forbid_estimation(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_):
-        raise AssertionError("flow was estimated")
+@pytest.fixture
+def stored(folder, entries, tmp_path):
+    """Make a reader whose store holds the flow of these videos."""
 
-    monkeypatch.setattr(DIS, "_estimate", never)
+    def make(clip: ClipConfig = CLIP, names: tuple[str, ...] = ("slide", "back"), **flow) -> ClipReader:
+        reader = ClipReader(folder, clip, FlowConfig(cache=str(tmp_path / "store"), **flow))
+        assert extract_flow(reader, [entries[name] for name in names]).failures == []
+        return reader
 
-
-def test_cached_flow_is_the_same_and_not_estimated_again(folder, entries, tmp_path, monkeypatch):
-    plain, cached = (ClipReader(folder, CLIP, FlowConfig(cache=cache)) for cache in (None, str(tmp_path)))
-    starts = (0, 27, 31)  # the second spans two segments
-    assert 27 < SEGMENT <= clip_positions(CLIP, 27)[-1]
-    expected = [read(plain, entries["slide"], start)[1] for start in starts]
-    first = [read(cached, entries["slide"], start)[1] for start in starts]
-    forbid_estimation(monkeypatch)
-    again = [read(ClipReader(folder, CLIP, FlowConfig(cache=str(tmp_path))), entries["slide"], s)[1] for s in starts]
-    for known, miss, hit in zip(expected, first, again, strict=True):
-        assert np.abs(miss - known).max() <= np.abs(known).max() * 2**-11  # float16
-        assert np.array_equal(miss, hit)
+    return make
 
 
-def test_fields_at_any_positions(folder, entries, tmp_path):
-    positions = np.array([0, 1, 30, 33, 37])
-    found = []
-    for cache in (None, str(tmp_path)):
-        reader = ClipReader(folder, CLIP, FlowConfig(cache=cache))
-        with reader.open(entries["back"]) as video:
-            found.append(reader.fields(video, entries["back"], positions))
-    assert found[0].shape == (5, 2, 64, 64)
-    assert np.median(found[0][:, 0], axis=(1, 2)).tolist() == pytest.approx([4, 4, -4, -4, -4], abs=0.1)
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-3, atol=1e-3)
+def plain(reader: ClipReader) -> ClipReader:
+    """A reader that estimates what the other one looks up."""
+    return ClipReader(reader.folder, reader.clip, dataclasses.replace(reader.flow, cache=None))
 
 
-def files(path: Path) -> set[str]:
-    return {file.name for file in path.rglob("*.flow")}
-
-
-def test_other_settings_and_other_videos_do_not_share_entries(folder, entries, tmp_path):
-    read(ClipReader(folder, CLIP, FlowConfig(cache=str(tmp_path))), entries["slide"], 0)
-    assert len(files(tmp_path)) == 1
-    for number, (clip, flow, name) in enumerate(
-        [
-            (CLIP, FlowConfig(), "back"),
-            (CLIP, FlowConfig(step_ratio=0.5), "slide"),
-            (CLIP, FlowConfig(parameters={"preset": "fast"}), "slide"),
-            (dataclasses.replace(CLIP, short_side=32), FlowConfig(), "slide"),
-            (dataclasses.replace(CLIP, step=1 / FPS), FlowConfig(), "slide"),
-            (dataclasses.replace(CLIP, center_seconds=2.0), FlowConfig(), "slide"),
-        ]
-    ):
-        read(ClipReader(folder, clip, dataclasses.replace(flow, cache=str(tmp_path))), entries[name], 0)
-        assert len(files(tmp_path)) == number + 2
+def assert_same_flow(found: np.ndarray, expected: np.ndarray) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(one - other).max() <= 0.5 * quantisation_step(other) * (1 + 1e-5)
 
 
 @pytest.mark.parametrize(
-    ("clip", "change"),
+    ("clip", "flow"),
     [
-        (dataclasses.replace(CLIP, center_seconds=1.5), {"duration": 2.0}),  # the grid begins elsewhere
-        (dataclasses.replace(CLIP, step=None, step_frames=2), {"fps": 15.0}),  # ... and has other steps
-        (CLIP, {"fps": 15.0}),
-        (CLIP, {"duration": 1.2}),  # the only segment is shorter
+        (CLIP, {}),
+        (CLIP, {"step_ratio": 0.5}),
+        (CLIP, {"step_ratio": 0.7}),
+        (dataclasses.replace(CLIP, step=0.1), {"estimator": "farneback"}),  # not a whole number of frames
+        (dataclasses.replace(CLIP, step=None, step_frames=3), {"parameters": {"preset": "fast"}}),
+        (dataclasses.replace(CLIP, center_seconds=2.0, center_crop=(48, 40), short_side=32), {}),
     ],
 )
-def test_what_the_cache_holds_does_not_depend_on_another_manifest(folder, entries, tmp_path, clip, change):
-    known = entries["back"]
-    told = dataclasses.replace(known, **change)
-    for entry in (known, told):
-        plain, cached = (ClipReader(folder, clip, FlowConfig(cache=cache)) for cache in (None, str(tmp_path)))
-        expected, found = (read(reader, entry, 3)[1] for reader in (plain, cached))
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
-    read(ClipReader(folder, clip, FlowConfig(cache=str(tmp_path))), known, 3)
-    assert len(files(tmp_path)) == 2
+def test_a_stored_clip_is_what_would_be_estimated(stored, entries, clip, flow, monkeypatch):
+    reader, entry = stored(clip, **flow), entries["back"]
+    starts = range(0, reader.grid(entry).starts, 7)
+    expected = [read(plain(reader), entry, start) for start in starts]
+
+    def never(*_):
+        raise AssertionError("flow was estimated")
+
+    monkeypatch.setattr(type(reader.estimator), "_estimate", never)
+    for start, (frames, fields) in zip(starts, expected, strict=True):
+        found = read(reader, entry, start)
+        assert np.array_equal(found[0], frames)
+        assert_same_flow(found[1], fields)
+
+
+def test_stored_fields_at_any_positions(stored, entries):
+    reader = stored()
+    positions = np.array([37, 0, 1, 30, 33])
+    found, expected = (r.fields(entries["back"], positions) for r in (reader, plain(reader)))
+    assert found.shape == (5, 2, 64, 64)
+    assert np.median(found[:, 0], axis=(1, 2)).tolist() == pytest.approx([-4, 4, 4, -4, -4], abs=0.1)
+    assert_same_flow(found, expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    frames=st.integers(2, 16),
+    step=st.one_of(st.floats(0.02, 0.3), st.integers(1, 9)),
+    ratio=st.floats(0.1, 1),
+    seconds=st.none() | st.floats(0.1, 3),
+    duration=st.floats(0.1, 10),
+    fps=st.floats(10, 60),
+)
+def test_the_fields_of_a_video_are_those_of_all_its_clips(frames, step, ratio, seconds, duration, fps):
+    counted = isinstance(step, int)
+    clip = ClipConfig(
+        frames=frames, step=None if counted else step, step_frames=step if counted else None, center_seconds=seconds
+    )
+    entry = ManifestEntry("x.mp4", "ok", duration=duration, fps=fps)
+    reader = ClipReader(".", clip, FlowConfig(step_ratio=ratio))
+    grid, count, (_, end) = reader.grid(entry), reader.field_count(entry), usable_part(clip, entry)
+    assert np.all(np.diff(grid.times(np.arange(count))) > 0)
+    if count:
+        assert grid.times([count - 1])[0] + reader.flow_seconds(grid) <= end + (1.01 if counted else 0.51) / fps
+    if not is_short(clip, entry, ratio):
+        assert count > clip_positions(clip, grid.starts - 1)[-1]
+
+
+DIFFERING = [
+    (CLIP, {"step_ratio": 0.5}, r"step_ratio was 1\.0, is 0\.5"),
+    (CLIP, {"parameters": {"preset": "fast"}}, "parameters.preset was 'ultrafast', is 'fast'"),
+    (CLIP, {"estimator": "farneback"}, "estimator was 'dis', is 'farneback'"),
+    (dataclasses.replace(CLIP, short_side=32), {}, "short_side was 64, is 32"),
+    (dataclasses.replace(CLIP, step=1 / FPS), {}, r"step was 0\.125, is 0\.0625"),
+    (dataclasses.replace(CLIP, step=None, step_frames=2), {}, r"step was 0\.125, is None; step_frames was None, is 2"),
+    (dataclasses.replace(CLIP, center_seconds=2.0), {}, r"center_seconds was None, is 2\.0"),
+    (dataclasses.replace(CLIP, center_crop=(40, 30)), {}, r"center_crop was None, is \[40, 30\]"),
+]
+
+
+@pytest.mark.parametrize(("clip", "flow", "difference"), DIFFERING)
+def test_a_store_made_with_other_settings_is_refused_by_name(stored, clip, flow, difference):
+    reader = stored(names=("slide",))
+    before = contents(reader.store.folder)
+    with pytest.raises(ConfigError, match=f"was made otherwise .*{difference}.*; use the same settings, or another"):
+        ClipReader(reader.folder, clip, FlowConfig(cache=str(reader.store.folder), **flow))
+    assert contents(reader.store.folder) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_other_clips_of_the_same_frames_share_a_store(stored, entries):
+    reader = stored()
+    longer = ClipReader(reader.folder, dataclasses.replace(CLIP, frames=8, size=(48, 48)), reader.flow)
+    assert_same_flow(read(longer, entries["slide"], 3)[1], read(plain(longer), entries["slide"], 3)[1])
+
+
+def test_fields_that_another_manifest_asks_for(stored, entries):
+    told = dataclasses.replace(entries["slide"], fps=15.0)
+    with pytest.raises(
+        DataError, match=r"slide\.mp4\.flow holds no flow field at 0\.\d+ s: it was extracted with another"
+    ):
+        stored().fields(told, np.arange(2))
+
+
+def test_fields_of_another_size_than_the_frames(stored, entries, folder):
+    reader = stored(names=())
+    small = np.zeros((2, 32, 48), np.float32)
+    times = reader.grid(entries["slide"]).times(np.arange(38))
+    reader.store.write("slide.mp4", reader.fingerprint(entries["slide"]), ((time, small) for time in times))
+    with pytest.raises(DataError, match=r"flow of slide\.mp4 in .* is 48 x 32 pixels, its frames are 64 x 64"):
+        read(reader, entries["slide"], 0)
+
+
+def test_a_video_without_flow_and_one_that_has_changed(stored, entries, folder, tmp_path):
+    reader = stored(names=("slide",))
+    with pytest.raises(DataError, match=r"there is no flow at .*back\.mp4\.flow; make it with `kinema flow extract`"):
+        reader.fields(entries["back"], np.arange(2))
+    moved = ClipReader(tmp_path, CLIP, reader.flow)
+    data = bytearray((folder / "slide.mp4").read_bytes())
+    (tmp_path / "slide.mp4").write_bytes(data)
+    assert len(moved.fields(entries["slide"], np.arange(2))) == 2
+    data[-1] ^= 1
+    (tmp_path / "slide.mp4").write_bytes(data)
+    os.utime(tmp_path / "slide.mp4", (0, 0))  # clocks of files may be coarse
+    with pytest.raises(DataError, match=r"slide\.mp4\.flow holds the flow of an earlier slide\.mp4, which has changed"):
+        moved.fields(entries["slide"], np.arange(2))
+
+
+# what cannot be read
 
 
 def test_a_video_that_is_gone(folder, entries):

@@ -5,22 +5,29 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from kinema.config import ClipConfig, PretrainConfig, SamplingConfig, TrainerConfig
+from kinema.config import ClipConfig, FlowConfig, MSCLConfig, PretrainConfig, SamplingConfig, TrainerConfig
 from kinema.data.module import ClipPairsModule
 from kinema.errors import DataError
+from kinema.flow.store import stored_names
+from kinema.video import read_manifest
+
+MSCL = MSCLConfig()
 
 
 @pytest.fixture
-def module(folder, entries):
+def module(folder, entries, tmp_path):
     """Make a module of the known videos that is told of a trainer of so many processes."""
 
-    def make(batch=2, clips=1, processes=1, step=0, videos=3) -> ClipPairsModule:
+    def make(batch=2, clips=1, processes=1, step=0, videos=3, mds=None, mscl=MSCL, **flow) -> ClipPairsModule:
         config = PretrainConfig(
             clip=ClipConfig(frames=4, step=0.125, short_side=32, size=(32, 32)),
-            sampling=SamplingConfig(clips_per_video=clips),
+            flow=FlowConfig(**flow),
+            sampling=SamplingConfig(clips_per_video=clips, mds=mds),
+            mscl=mscl,
             trainer=TrainerConfig(batch_size=batch, workers=0),
         )
-        module = ClipPairsModule(folder, list(entries.values())[:videos], config, with_flow=False)
+        out = tmp_path / "run"
+        module = ClipPairsModule(folder, list(entries.values())[:videos], config, out, with_flow=mscl.uses_flow)
         module.trainer = SimpleNamespace(world_size=processes, global_rank=0, global_step=step)
         return module
 
@@ -40,7 +47,7 @@ def test_batches_are_as_configured_or_as_large_as_the_folder_allows(module, batc
 
 def test_too_few_videos():
     with pytest.raises(DataError, match="holds 1 usable video; contrast needs at least 2: add videos"):
-        ClipPairsModule("somewhere", [None], PretrainConfig(), with_flow=False)
+        ClipPairsModule("somewhere", [None], PretrainConfig(), "run", with_flow=False)
 
 
 @pytest.mark.parametrize("processes", [2, 3, 4])  # a batch of one clip has no statistics
@@ -65,3 +72,55 @@ def test_the_loader_goes_on_in_the_middle_of_an_epoch(module):
 def test_names(module, folder):
     data = module()
     assert data.names(torch.tensor([2, 0])) == [str(folder / data.entries[i].path) for i in (2, 0)]
+
+
+# what is made before training
+
+
+def test_the_store_is_completed_and_the_scores_lie_in_it(module, tmp_path):
+    store = tmp_path / "store"
+    module(videos=2, cache=str(store)).prepare_data()
+    assert len(stored_names(store)) == 2
+    first = {path.name: path.stat().st_mtime_ns for path in store.glob("*.flow")}
+    data = module(cache=str(store), mds="vectors")
+    data.prepare_data()
+    assert len(stored_names(store)) == len(read_manifest(store / "manifest.csv")) == 3
+    assert {name: (store / name).stat().st_mtime_ns for name in first} == first
+    assert (store / "mds-vectors.safetensors").exists() and not (tmp_path / "run").exists()
+    data.setup("fit")
+    assert [entry.path for entry in data.entries[:1]] == ["back.mp4"]
+    assert len(data.kept[0]) < data.reader.grid(data.entries[0]).starts
+    module(videos=2, cache=str(store)).prepare_data()
+    assert len(read_manifest(store / "manifest.csv")) == 3  # what others added stays listed
+
+
+def test_without_a_store_the_scores_lie_in_the_run(module, tmp_path):
+    module(mds="sobel").prepare_data()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mds-sobel.safetensors"]
+
+
+def test_flow_is_extracted_if_something_wants_it(module, tmp_path):
+    """MoCo's loss does not, unless clips are sampled by motion."""
+    store, moco = tmp_path / "store", MSCL.rgb_only()
+    module(cache=str(store), mscl=moco).prepare_data()
+    assert stored_names(store) == []
+    module(cache=str(store), mscl=moco, mds="sobel").prepare_data()
+    assert len(stored_names(store)) == 3
+
+
+def test_flow_that_cannot_be_extracted_stops_the_training_before_it_begins(module, tmp_path, monkeypatch):
+    data = module(cache=str(tmp_path / "store"))
+    estimate = type(data.reader.estimator)._estimate
+
+    def poisoned(self, first, second):
+        plain = float(second.float().flatten(1).std(1).max()) < 1
+        return estimate(self, first, second) * (float("nan") if plain else 1)
+
+    monkeypatch.setattr(type(data.reader.estimator), "_estimate", poisoned)  # the video of one brightness a frame
+    with pytest.raises(DataError, match=r"the flow of 1 videos cannot be extracted \(first count\.mp4: .*not finite"):
+        data.prepare_data()
+    assert stored_names(tmp_path / "store") == ["back.mp4", "slide.mp4"]
+    assert "count.mp4" in (tmp_path / "store" / "failures.csv").read_text()
+    monkeypatch.undo()
+    data.prepare_data()
+    assert not (tmp_path / "store" / "failures.csv").exists()

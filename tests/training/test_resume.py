@@ -66,7 +66,7 @@ def test_a_finished_run_can_be_resumed_and_stays_as_it_is(videos, tiny, tmp_path
     assert again.seconds == 0
 
 
-def test_motion_sampling_and_the_flow_cache_survive_a_stop(videos, tiny, tmp_path, differences):
+def test_motion_sampling_and_the_flow_store_survive_a_stop(videos, tiny, tmp_path, differences):
     config = tiny(
         {"sampling.mds": "vectors", "sampling.key_shift": 0.5, "flow.cache": str(tmp_path / "flow")}, epochs=2
     )
@@ -115,7 +115,7 @@ def test_a_signal_in_the_last_step_lets_the_run_finish(videos, tiny, tmp_path, w
 
 
 def test_a_second_ctrl_c_stops_at_once(videos, tiny, tmp_path, monkeypatch, whole, differences):
-    train = PretrainModule.training_step
+    train, handler = PretrainModule.training_step, signal.getsignal(signal.SIGINT)
 
     def training_step(self, batch, batch_idx):
         if self.global_step == 4:
@@ -127,7 +127,7 @@ def test_a_second_ctrl_c_stops_at_once(videos, tiny, tmp_path, monkeypatch, whol
         patch.setattr(PretrainModule, "training_step", training_step)
         with pytest.raises(KeyboardInterrupt):
             pretrain(videos, tmp_path, tiny())
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # Lightning by itself leaves it ignored
+    assert signal.getsignal(signal.SIGINT) is handler  # Lightning by itself leaves it ignored
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
     pretrain(videos, tmp_path, tiny(), resume=True)
     assert not differences(tmp_path, whole)

@@ -1,0 +1,223 @@
+"""Optical flow of whole videos into a store, in parallel, resumable, in shards."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from kinema.config import ClipConfig, ExtractConfig, FlowConfig
+from kinema.data.fields import ClipReader
+from kinema.data.loader import make_loader
+from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError
+from kinema.files import write_text
+from kinema.flow import FlowStore
+from kinema.progress import track
+from kinema.video import ManifestEntry, read_manifest, write_manifest
+from kinema.video.held import AnyVideo
+from kinema.video.manifest import MANIFEST, UNREADABLE
+
+Result = bool | KinemaError
+"""Whether a video's flow was made now or found, or why there is none."""
+
+BATCH = 16
+"""Fields that are estimated together; a video of any length needs no more memory than these."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction did.
+
+    Attributes:
+        made: videos whose flow was written now.
+        found: videos whose flow was there already.
+        failures: path and reason of the others.
+        report: the file that lists the failures; None where there were none.
+    """
+
+    made: int
+    found: int
+    failures: list[tuple[str, str]]
+    report: Path | None
+
+
+def store_reader(videos: str | Path, store: str | Path, config: ExtractConfig) -> ClipReader:
+    """A reader of a folder of videos whose flow goes to a store.
+
+    Raises:
+        ConfigError: the settings contradict each other, or the store was made with others.
+        DataError, OutputError: see :class:`~kinema.flow.FlowStore`.
+    """
+    if config.step is not None and config.step_frames is not None:
+        raise ConfigError("a step is given by step (seconds) or by step_frames (frames), not by both")
+    for name in ("step", "step_frames", "step_ratio", "short_side", "center_seconds"):
+        value = getattr(config, name)
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} must be above 0, not {value}")
+    clip = ClipConfig(
+        step=config.step,
+        step_frames=config.step_frames or (1 if config.step is None else None),
+        short_side=config.short_side,
+        center_crop=config.center_crop,
+        center_seconds=config.center_seconds,
+    )
+    flow = FlowConfig(config.estimator, config.parameters, config.step_ratio, cache=str(store))
+    return ClipReader(videos, clip, flow)
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """``i/n`` as two numbers, from 1/n to n/n.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts) or not 1 <= int(parts[0]) <= int(parts[1]):
+        raise ConfigError(f"a shard is i/n with i from 1 to n, such as 2/8, not {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def extract_flow(
+    reader: ClipReader, entries: Sequence[ManifestEntry], shard: tuple[int, int] = (1, 1), workers: int = 0
+) -> Extraction:
+    """Write the flow of every video to the reader's store; what is there already stays.
+
+    Args:
+        reader: whose clips and flow are wanted; it has a store.
+        entries: the manifest of all videos, in the same order for every shard.
+        shard: (i, n): take every n-th video, beginning with the i-th.
+        workers: processes that share the videos; 0 to work in this one.
+
+    Raises:
+        ConfigError: the estimator cannot be used on this machine.
+        OutputError: another process writes the same shard, or the disk is full.
+    """
+    reader.estimator.require()
+    number, count = shard
+    mine = entries[number - 1 :: count]
+    with adding(reader, entries, shard) as store:
+        videos = make_loader(_Videos(reader, store, mine), workers, batch_size=None)
+        return summarise(store, mine, track(videos, "extracting flow", len(mine)), shard)
+
+
+@contextlib.contextmanager
+def adding(
+    reader: ClipReader, entries: Sequence[ManifestEntry], shard: tuple[int, int] = (1, 1)
+) -> Iterator[FlowStore]:
+    """Be the one that adds to the reader's store, whose manifest then lists these videos as well."""
+    store = reader.store
+    assert store is not None, "there must be a store to add flow to"
+    manifest = store.folder / MANIFEST
+    with store.writing(shard):
+        known = {entry.path: entry for entry in read_manifest(manifest)} if manifest.exists() else {}
+        known |= {entry.path: entry for entry in entries}
+        write_manifest(sorted(known.values(), key=lambda entry: entry.path), manifest)
+        yield store
+
+
+def summarise(
+    store: FlowStore, entries: Sequence[ManifestEntry], results: Iterable[Result], shard: tuple[int, int] = (1, 1)
+) -> Extraction:
+    """Count what became of each video, and report the failures in the store's folder.
+
+    Raises:
+        OutputError: what stopped one of them, such as a full disk, would stop the others too.
+    """
+    number, count = shard
+    report = store.folder / ("failures.csv" if count == 1 else f"failures-{number}-of-{count}.csv")
+    made, found, failures = 0, 0, []
+    for entry, result in zip(entries, results, strict=True):
+        if isinstance(result, OutputError):
+            raise result
+        if isinstance(result, KinemaError):
+            failures.append((entry.path, result.reason if isinstance(result, VideoError) else str(result)))
+        elif result:
+            made += 1
+        else:
+            found += 1
+    if failures:
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows([("path", "error"), *failures])
+        write_text(report, table.getvalue())
+    else:
+        report.unlink(missing_ok=True)
+    return Extraction(made, found, failures, report if failures else None)
+
+
+def missing_flow(reader: ClipReader, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
+    """The videos of which the reader's store holds nothing."""
+    assert reader.store is not None
+    return [entry for entry in entries if not reader.store.has(entry.path)]
+
+
+class _Videos(Dataset[Result]):
+    """Extracts a video when it is asked for, and says how that went."""
+
+    def __init__(self, reader: ClipReader, store: FlowStore, entries: Sequence[ManifestEntry]):
+        self.reader, self.store, self.entries = reader, store, entries
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Result:
+        return add_flow(self.reader, self.store, self.entries[index], self._fields)
+
+    def _fields(self, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
+        with self.reader.open(entry) as video:
+            yield from video_fields(self.reader, video, entry)
+
+
+def add_flow(
+    reader: ClipReader,
+    store: FlowStore,
+    entry: ManifestEntry,
+    fields: Callable[[ManifestEntry], Iterable[tuple[float, np.ndarray]]],
+) -> Result:
+    """Write the flow of a video to the store, unless it is there; say how that went.
+
+    Args:
+        reader: finds the video.
+        store: to write to.
+        entry: the video.
+        fields: gives its flow, as :meth:`FlowStore.write` takes it; called where it is wanted.
+    """
+    try:
+        if entry.status == UNREADABLE:
+            raise VideoError(entry.path, entry.error)
+        fingerprint = reader.fingerprint(entry)
+        if store.has(entry.path):
+            store.open(entry.path, fingerprint)
+            return False
+        store.write(entry.path, fingerprint, fields(entry))
+        return True
+    except KinemaError as error:
+        return error  # raised in a worker it would come out as a traceback
+
+
+def video_fields(reader: ClipReader, video: AnyVideo, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
+    """All flow fields of an open video: seconds, ascending, and (2, H, W) float32 in pixels.
+
+    Each frame is decoded once, in the order of time, and no more are held than a batch needs.
+
+    Raises:
+        DataError: the video is too short for a single one.
+        VideoError: it cannot be read on.
+    """
+    count, grid = reader.field_count(entry), reader.grid(entry)
+    if count == 0:
+        raise DataError(f"{entry.duration:.3f} s are too short for one step of flow")
+    frames: dict[float, np.ndarray] = {}
+    for first in range(0, count, BATCH):
+        begins = grid.times(np.arange(first, min(first + BATCH, count)))
+        asked = np.round(np.stack((begins, begins + reader.flow_seconds(grid))), 6)
+        frames = {time: frames[time] for time in np.unique(asked).tolist() if time in frames}
+        new = [time for time in np.unique(asked).tolist() if time not in frames]
+        frames.update(zip(new, video.at_times(new).frames, strict=True))
+        one, other = (np.stack([frames[time] for time in times]) for times in asked.tolist())
+        yield from zip(begins.tolist(), reader.estimator.pairs(one, other), strict=True)

@@ -1,0 +1,173 @@
+"""A folder of optical flow, one file for each video: what extraction writes and training reads.
+
+``store.json`` says how all of it was made, ``manifest.csv`` of which videos; the flow of ``a/b.mp4`` is
+``a/b.mp4.flow`` (:mod:`kinema.flow.container`). Files are complete or absent, so that several machines can write shards
+into one folder, or into folders that are copied together afterwards, and a killed extraction goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinema.errors import ConfigError, DataError, OutputError
+from kinema.files import make_folder, write_json
+from kinema.flow.container import VideoFlow, open_video_flow, write_video_flow
+
+DESCRIPTION = "store.json"
+FORMAT = 2
+SUFFIX = ".flow"
+
+
+class FlowStore:
+    """The flow of many videos on disk, made by one recipe.
+
+    Args:
+        folder: made if missing.
+        recipe: everything that the numbers depend on, as plain values: estimator and parameters, cut and scale of the
+            frames, times.
+
+    Raises:
+        ConfigError: the folder holds flow by another recipe; the message says what differs.
+        DataError: ``store.json`` is damaged, or of another version of kinema.
+        OutputError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | Path, recipe: Mapping[str, Any]):
+        self.folder = Path(folder)
+        self.recipe = json.loads(json.dumps(recipe))  # tuples become lists, as in the file
+        description = self.folder / DESCRIPTION
+        if not description.exists():
+            make_folder(folder)
+            with self._locked(".making", wait=True):  # shards begin together, and each finds a folder without a store
+                if not description.exists():
+                    self._begin(description)
+        self._compare(read_recipe(self.folder))
+
+    def _begin(self, description: Path) -> None:
+        if any(not path.name.startswith(".") for path in self.folder.iterdir()):
+            raise ConfigError(f"{self.folder} is neither empty nor a flow store: choose another folder")
+        write_json(description, {"format": FORMAT, "recipe": self.recipe})
+
+    def _compare(self, found: dict[str, Any]) -> None:
+        differing = [
+            f"{name} was {found.get(name)!r}, is {self.recipe.get(name)!r}"
+            for name in sorted(found.keys() | self.recipe.keys())
+            if found.get(name) != self.recipe.get(name)
+        ]
+        if differing:
+            raise ConfigError(
+                f"the flow store {self.folder} was made otherwise ({'; '.join(differing)}); use the same settings, "
+                "or another folder"
+            )
+
+    def path(self, name: str) -> Path:
+        """The file of the video of that name in the manifest, present or not."""
+        return self.folder / f"{name}{SUFFIX}"
+
+    def write(self, name: str, video: str, fields: Iterable[tuple[float, np.ndarray]]) -> VideoFlow:
+        """Write a video's flow; see :func:`~kinema.flow.container.write_video_flow`.
+
+        Args:
+            name: of the video in the manifest.
+            video: its fingerprint.
+            fields: times in seconds, and fields.
+        """
+        path = self.path(name)
+        for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{SUFFIX}"):  # by a writer that was killed
+            left.unlink(missing_ok=True)
+        return write_video_flow(path, fields, {"video": video})
+
+    def has(self, name: str) -> bool:
+        """Whether there is flow of a video, good or bad."""
+        return self.path(name).exists()
+
+    def open(self, name: str, video: str) -> VideoFlow:
+        """The flow of a video.
+
+        Args:
+            name: of the video in the manifest.
+            video: its fingerprint.
+
+        Raises:
+            DataError: it is missing, damaged, or that of another file of the same name.
+        """
+        flow = open_video_flow(self.path(name))
+        if flow.about.get("video") != video:
+            raise DataError(
+                f"{flow.path} holds the flow of an earlier {name}, which has changed since: "
+                "delete it and run `kinema flow extract` again"
+            )
+        return flow
+
+    @contextlib.contextmanager
+    def writing(self, shard: tuple[int, int] = (1, 1)) -> Iterator[None]:
+        """Be the one writer of a shard.
+
+        Args:
+            shard: (i, n), the i-th of n, from 1.
+
+        Raises:
+            OutputError: another process is writing it.
+        """
+        number, count = shard
+        with self._locked(".writing", shared=count > 1), self._locked(f".writing-{number}-of-{count}"):
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, shared: bool = False, wait: bool = False) -> Iterator[None]:
+        """Hold a lock, which belongs to this process and ends with it, however it ends."""
+        import fcntl
+
+        kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+        try:
+            file = (self.folder / name).open("a+")
+        except OSError as error:
+            raise self._blocked(f"{error.strerror}; give write permission, or use another folder") from error
+        with file:
+            try:
+                fcntl.lockf(file, kind)
+            except OSError as error:
+                taken = error.errno in (errno.EACCES, errno.EAGAIN)
+                reason = "another process is writing to it; wait for it" if taken else error.strerror
+                raise self._blocked(f"{reason}, or use another folder") from error
+            yield
+
+    def _blocked(self, reason: str) -> OutputError:
+        return OutputError(f"cannot write to the flow store {self.folder}: {reason}")
+
+
+def stored_names(folder: str | Path) -> list[str]:
+    """The videos whose flow a store holds, sorted; without what a killed writer left unfinished."""
+    files = (path.relative_to(folder).as_posix() for path in Path(folder).rglob(f"*{SUFFIX}"))
+    return sorted(file.removesuffix(SUFFIX) for file in files if not file.endswith(f".tmp{SUFFIX}"))
+
+
+def read_recipe(folder: str | Path) -> dict[str, Any]:
+    """How the flow of a store was made.
+
+    Raises:
+        DataError: there is no store, it is damaged, or it is of another version of kinema.
+    """
+    path = Path(folder) / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        version, recipe = int(description["format"]), dict(description["recipe"])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"{folder} is no flow store: make one with `kinema flow extract`") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is damaged, or no description of a flow store ({error}): put back a copy of it, or extract into "
+            "another folder"
+        ) from error
+    if version != FORMAT:
+        advice = "update kinema" if version > FORMAT else "extract it again into another folder"
+        raise DataError(f"{folder} has format {version} of flow stores, this kinema reads {FORMAT}: {advice}")
+    return recipe

@@ -1,0 +1,74 @@
+"""Few bytes for a field, with a bound on the error."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from kinema.flow.quantise import LARGEST_STEP, STEPS, pack_field, quantisation_step, unpack_field
+
+
+def packed(field: np.ndarray) -> np.ndarray:
+    found = np.empty(field.shape, np.float32)
+    unpack_field(*pack_field(field), found)
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.just(2), st.integers(1, 9), st.integers(1, 9)),
+        elements=st.floats(-1e6, 1e6, width=32) | st.floats(-8, 8, width=32) | st.floats(-1 / 1024, 1 / 1024, width=32),
+    )
+)
+def test_each_component_comes_back_within_half_a_step(field):
+    step, largest = quantisation_step(field), float(np.abs(field).max())
+    assert np.abs(packed(field).astype(np.float64) - field).max() <= 0.5 * step + 1e-6 * largest
+    if 1e-30 < largest <= 4000:  # pixels; what a video can hold
+        assert step <= min(LARGEST_STEP, largest / STEPS) * (1 + 1e-6)
+
+
+def test_values_that_are_whole_steps_come_back_exactly():
+    field = np.random.default_rng(0).integers(-300, 301, (2, 30, 20)).astype(np.float32) * LARGEST_STEP
+    assert np.array_equal(packed(field), field)
+    assert np.array_equal(packed(np.zeros((2, 5, 7), np.float32)), np.zeros((2, 5, 7)))
+
+
+def test_the_packed_bytes_are_what_the_docs_say():
+    """Undone by hand: Zstandard, low bytes before high ones, differences to the row above."""
+    field = np.cumsum(np.random.default_rng(1).normal(size=(2, 40, 30)), axis=1).astype(np.float32) * 20
+    data, step = pack_field(field)
+    plain = zstandard.ZstdDecompressor().decompress(data, max_output_size=1 << 20)
+    assert len(plain) == 2 * field.size
+    low, high = plain[: field.size], plain[field.size :]
+    changes = np.array([struct.unpack("<h", bytes(pair))[0] for pair in zip(low, high, strict=True)]).reshape(
+        field.shape
+    )
+    assert np.abs(changes.cumsum(axis=1) * step - field).max() <= 0.5001 * step
+
+
+def smooth_fields() -> list[np.ndarray]:
+    """Slow and quick, smooth and torn."""
+    y, x = np.mgrid[:60, :80] / 20
+    wave = np.stack((np.sin(x + y), np.cos(2 * x - y))).astype(np.float32)
+    torn = np.where(x > 2, wave, -wave).astype(np.float32)
+    return [size * field for size in (0.02, 0.5, 3, 40) for field in (wave, torn)]
+
+
+def test_the_mean_endpoint_error_is_small_beside_a_pixel_and_beside_the_motion():
+    for field in smooth_fields():
+        error = np.linalg.norm(packed(field) - field, axis=0).mean()
+        assert error < min(0.05, 0.01 * np.linalg.norm(field, axis=0).max())
+
+
+def test_a_field_that_claims_to_be_large_takes_no_memory():
+    data = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1 << 24))
+    with pytest.raises(ValueError, match=r"."):
+        unpack_field(data, 1.0, np.empty((2, 4, 4), np.float32))
