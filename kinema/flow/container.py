@@ -22,9 +22,9 @@ import numpy as np
 
 from kinema.errors import DataError
 from kinema.files import atomic_path
-from kinema.flow.quantise import pack_field, unpack_field
+from kinema.flow.quantise import pack_field, unpack_fields
 
-VERSION = 2
+VERSION = 3
 _MAGIC = b"KINEFLOW"
 _PREFIX = struct.Struct("<8sHI")
 _TRAILER = struct.Struct("<QII")
@@ -59,16 +59,20 @@ class VideoFlow:
     def __len__(self) -> int:
         return len(self.index)
 
+    @functools.cached_property
+    def _begins(self) -> np.ndarray:
+        return np.ascontiguousarray(self.index["begin"])  # a search in the index would copy them each time
+
     def rows(self, times: np.ndarray) -> np.ndarray:
         """The numbers of the fields that begin at ``times``, in seconds, ascending or not.
 
         Raises:
             DataError: there is no field at one of them.
         """
-        begins = self.index["begin"]
-        rows = np.searchsorted(begins, times - TOLERANCE).clip(max=len(begins) - 1)
+        begins = self._begins
+        rows = np.minimum(np.searchsorted(begins, times - TOLERANCE), len(begins) - 1)
         off = np.abs(begins[rows] - times)
-        if (off > TOLERANCE).any():
+        if off.max(initial=0) > TOLERANCE:
             missed = float(times[off.argmax()])
             raise DataError(
                 f"{self.path} holds no flow field at {missed:.3f} s: it was extracted with another manifest; "
@@ -82,16 +86,16 @@ class VideoFlow:
         Raises:
             DataError: the file is gone, or a field of it is damaged.
         """
-        rows = list(rows)
-        fields = np.empty((len(rows), 2, *self.size), np.float32)
+        entries = self.index[list(rows)]
+        fields = np.empty((len(entries), 2, *self.size), np.float32)
+        packed = []
         try:
-            with self.path.open("rb") as file:
-                for out, row in zip(fields, rows, strict=True):
-                    entry = self.index[row]
-                    data = os.pread(file.fileno(), int(entry["bytes"]), int(entry["offset"]))
-                    if zlib.crc32(data) != entry["checksum"]:
-                        raise damaged(self.path, f"the checksum of field {row} does not match")
-                    unpack_field(data, float(entry["step"]), out)
+            with self.path.open("rb", buffering=0) as file:
+                for offset, count, checksum, begin, _ in entries.tolist():
+                    packed.append(os.pread(file.fileno(), count, offset))
+                    if zlib.crc32(packed[-1]) != checksum:
+                        raise damaged(self.path, f"the checksum of the field at {begin:.3f} s does not match")
+            unpack_fields(packed, entries["step"].tolist(), fields)
         except ValueError as error:
             raise damaged(self.path, str(error)) from error
         except OSError as error:

@@ -93,7 +93,7 @@ def test_a_file_of_a_newer_version(flow):
     flow.path.unlink()
     flow.path.write_bytes(data)
     with pytest.raises(
-        DataError, match=r"a\.mp4\.flow has format 99 of flow files, this kinema reads 2: update kinema"
+        DataError, match=r"a\.mp4\.flow has format 99 of flow files, this kinema reads 3: update kinema"
     ):
         open_video_flow(flow.path)
 

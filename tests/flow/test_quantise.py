@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from kinema.flow.quantise import LARGEST_STEP, STEPS, pack_field, quantisation_step, unpack_field
+from kinema.flow.quantise import LARGEST_STEP, STEPS, pack_field, quantisation_step, unpack_fields
 
 
 def packed(field: np.ndarray) -> np.ndarray:
     found = np.empty(field.shape, np.float32)
-    unpack_field(*pack_field(field), found)
+    data, step = pack_field(field)
+    unpack_fields([data], [step], found[None])
     return found
 
 
@@ -41,17 +42,33 @@ def test_values_that_are_whole_steps_come_back_exactly():
     assert np.array_equal(packed(np.zeros((2, 5, 7), np.float32)), np.zeros((2, 5, 7)))
 
 
-def test_the_packed_bytes_are_what_the_docs_say():
-    """Undone by hand: Zstandard, low bytes before high ones, differences to the row above."""
-    field = np.cumsum(np.random.default_rng(1).normal(size=(2, 40, 30)), axis=1).astype(np.float32) * 20
+@pytest.mark.parametrize("height", [40, 35])
+def test_the_packed_bytes_are_what_the_docs_say(height):
+    """Undone by hand: Zstandard, low bytes before high ones, rows in blocks of eight, differences to the row above."""
+    field = np.cumsum(np.random.default_rng(1).normal(size=(2, height, 30)), axis=1).astype(np.float32) * 20
     data, step = pack_field(field)
     plain = zstandard.ZstdDecompressor().decompress(data, max_output_size=1 << 20)
-    assert len(plain) == 2 * field.size
-    low, high = plain[: field.size], plain[field.size :]
-    changes = np.array([struct.unpack("<h", bytes(pair))[0] for pair in zip(low, high, strict=True)]).reshape(
-        field.shape
-    )
-    assert np.abs(changes.cumsum(axis=1) * step - field).max() <= 0.5001 * step
+    low, high = plain[: len(plain) // 2], plain[len(plain) // 2 :]
+    numbers = iter([struct.unpack("<h", bytes(pair))[0] for pair in zip(low, high, strict=True)])
+    found = np.zeros((2, 40, 30))
+    for row in range(8):
+        for part in found:
+            for top in range(0, 40, 8):
+                for x in range(30):
+                    part[top + row, x] = next(numbers) + (part[top + row - 1, x] if row else 0)
+    assert next(numbers, None) is None
+    assert np.abs(found[:, :height] * step - field).max() <= 0.5001 * step
+
+
+def test_fields_of_one_and_of_two_bytes_are_unpacked_together():
+    rng = np.random.default_rng(0)
+    fields = [size * rng.normal(size=(2, 19, 11)).astype(np.float32) for size in (1, 1, 100, 1, 100, 100, 100)]
+    data, steps = zip(*map(pack_field, fields), strict=True)
+    found = np.empty((7, 2, 19, 11), np.float32)
+    unpack_fields(data, steps, found)
+    assert len({len(zstandard.ZstdDecompressor().decompress(part, max_output_size=1 << 20)) for part in data}) == 2
+    for field, step, whole in zip(fields, steps, found, strict=True):
+        assert np.abs(whole - field).max() <= 0.5001 * step
 
 
 def smooth_fields() -> list[np.ndarray]:
@@ -71,4 +88,4 @@ def test_the_mean_endpoint_error_is_small_beside_a_pixel_and_beside_the_motion()
 def test_a_field_that_claims_to_be_large_takes_no_memory():
     data = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1 << 24))
     with pytest.raises(ValueError, match=r"."):
-        unpack_field(data, 1.0, np.empty((2, 4, 4), np.float32))
+        unpack_fields([data], [1.0], np.empty((1, 2, 4, 4), np.float32))
