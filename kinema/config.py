@@ -130,8 +130,10 @@ class ModelConfig:
     """The encoders.
 
     Attributes:
-        width: channels of the RGB encoder's first stage; 64 is R3D-18.
-        patch: side of the space-to-depth patches of a quick stem; None for torchvision's 7x7 convolution.
+        backbone: name of the RGB encoder's network, one of ``kinema.models.list_models()``.
+        width: channels of its first stage, 64 as published; None for what was published, whatever the network.
+        patch: side of the space-to-depth patches of a quick stem, which r3d_18 and mc3_18 have; None for the published
+            stem.
         input: what the RGB encoder looks at: frames, or their differences.
         flow_width: channels of the flow encoder's first stage.
         flow_patch: as ``patch``, for the flow encoder.
@@ -139,7 +141,8 @@ class ModelConfig:
         embedding: dimensions of the contrastive embeddings.
     """
 
-    width: int = 16
+    backbone: str = "r3d_18"
+    width: int | None = 16
     patch: int | None = 4
     input: EncoderInput = "difference"
     flow_width: int = 8
@@ -245,6 +248,7 @@ class HCMLConfig:
 
 
 MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
+Motion = Literal["none", "hcml"]
 
 
 @dataclass(frozen=True)
@@ -299,19 +303,18 @@ class TrainerConfig:
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
-    """Everything that decides a pretraining run; saved with it.
+class TrainConfig:
+    """What every training is decided by; saved with it.
 
     Attributes:
-        epochs: passes over the videos; learning rate and momentum follow a schedule over all of them.
+        epochs: passes over the videos; the learning rate follows a schedule over all of them.
         seed: of every random choice.
         clip: the geometry of clips.
         flow: how optical flow is made.
         sampling: which clips are drawn.
         augment: how they are augmented.
         model: the encoders.
-        mscl: the losses of MSCL.
-        hcml: the motion hierarchy and the losses of HCML; only the methods with hcml in their name have them.
+        hcml: the motion hierarchy and the losses of HCML, where they are asked for.
         optimizer: the optimisation.
         trainer: how the run is carried out.
     """
@@ -323,7 +326,32 @@ class PretrainConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    mscl: MSCLConfig = field(default_factory=MSCLConfig)
     hcml: HCMLConfig = field(default_factory=HCMLConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+@dataclass(frozen=True)
+class PretrainConfig(TrainConfig):
+    """Everything that decides a pretraining run.
+
+    Attributes:
+        mscl: the losses of MSCL, which the methods mscl, moco and mscl+hcml have.
+    """
+
+    mscl: MSCLConfig = field(default_factory=MSCLConfig)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainConfig):
+    """Everything that decides a training with labels.
+
+    Attributes:
+        dropout: share of the features that are dropped before the classifier while training.
+        label_smoothing: share of the target that is spread over all classes.
+        clips: clips per test video, at equal distances, whose probabilities are averaged.
+    """
+
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    clips: int = 10

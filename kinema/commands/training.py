@@ -7,7 +7,7 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
-from kinema.config import MethodName, PretrainConfig
+from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig
 from kinema.presets import DEFAULT_PRESET
 
 
@@ -38,6 +38,60 @@ def pretrain(
     if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes one speaks
         print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
         for path in run.files:
+            print(path)
+
+
+def finetune(
+    videos: str,
+    out: str,
+    config: FinetuneConfig,
+    labels: str | None = None,
+    label_column: str = "label",
+    group_column: str | None = None,
+    split: Literal["auto", "split", "group", "video"] = "auto",
+    per_class: PositiveInt | None = None,
+    motion: Motion = "none",
+    weights: str | None = None,
+    preset: str = DEFAULT_PRESET,
+    resume: bool = False,
+) -> None:
+    """Train a network to recognise the classes of labelled videos, and test it on others.
+
+    Args:
+        videos: folder of videos.
+        out: folder for results.json, predictions.csv and the runs.
+        config: all settings.
+        labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or
+            test); class folders by default.
+        label_column: column to predict.
+        group_column: column whose groups (subjects, source videos) are never both trained on and tested.
+        split: how videos are held out; auto takes the split column, else one group at a time, else five parts.
+        per_class: videos of each class to train on, drawn by the seed; all by default.
+        motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.
+        weights: a run's folder or an encoder file to begin with, or a file with published weights of the backbone;
+            none by default.
+        preset: named settings to begin with (tiny, r3d18); options and --config go on top.
+        resume: go on where the training in this folder was stopped.
+    """
+    from kinema.finetuning import finetune
+
+    found = finetune(
+        videos,
+        out,
+        config,
+        labels=labels,
+        label_column=label_column,
+        group_column=group_column,
+        split=split,
+        per_class=per_class,
+        motion=motion,
+        weights=weights,
+        preset=preset,
+        resume=resume,
+    )
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(found.summary())
+        for path in found.files:
             print(path)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kinema.config import PretrainConfig
+from kinema.config import TrainConfig
 from kinema.data.extraction import extract_flow, missing_flow
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClipPairsModule(L.LightningDataModule):
-    """Clip pairs of unlabelled videos; can go on in the middle of an epoch.
+    """Clip pairs of videos; can go on in the middle of an epoch.
 
     Args:
         folder: what the paths of ``entries`` are relative to.
@@ -34,6 +34,7 @@ class ClipPairsModule(L.LightningDataModule):
         out: folder of the run, for the scores of Motion Differential Sampling where there is no flow store.
         with_flow: whether clips come with flow.
         pairs_from: the first epoch that looks at keys and flow; in earlier ones a batch is query clips alone.
+        labels: (N,) the class of each video; None for none.
 
     Raises:
         ConfigError: the flow store was made with other settings.
@@ -44,11 +45,12 @@ class ClipPairsModule(L.LightningDataModule):
         self,
         folder: str | Path,
         entries: Sequence[ManifestEntry],
-        config: PretrainConfig,
+        config: TrainConfig,
         out: str | Path,
         *,
         with_flow: bool,
         pairs_from: int = 0,
+        labels: Sequence[int] | None = None,
     ):
         super().__init__()
         if len(entries) < 2:
@@ -57,6 +59,7 @@ class ClipPairsModule(L.LightningDataModule):
         self.config = config
         self.with_flow = with_flow
         self.pairs_from = pairs_from
+        self.labels = labels
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
         self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
         self.prepare_data_per_node = False
@@ -136,7 +139,9 @@ class ClipPairsModule(L.LightningDataModule):
         assert trainer is not None and sampler is not None
         sampler.start_at(trainer.global_step)
         sampling, augment = self.config.sampling, self.config.augment
-        pairs = ClipPairs(self.entries, self.reader, sampling, augment, self.with_flow, self.kept, self.pairs_from)
+        pairs = ClipPairs(
+            self.entries, self.reader, sampling, augment, self.with_flow, self.kept, self.pairs_from, self.labels
+        )
         return make_loader(
             pairs,
             settings.workers,

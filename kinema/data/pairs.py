@@ -33,6 +33,8 @@ class Batch(TypedDict, total=False):
     """(B, 2, T/2, H, W) float16, pixels per flow step, of every second frame; present if asked for."""
     key_flow: Tensor
     """As ``query_flow``, for the key."""
+    label: Tensor
+    """(B,) int64: the class of each video; present if there are labels."""
     error: str
     """Instead of all the others: why a video or its flow could not be read."""
 
@@ -51,6 +53,7 @@ class ClipPairs(Dataset[Batch]):
         kept: for each video the grid positions at which clips may start, ascending; None for all (see
             :mod:`kinema.data.mds`).
         pairs_from: the first epoch that looks at keys and flow; examples of earlier ones are query clips alone.
+        labels: (N,) the class of each video; None for none.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class ClipPairs(Dataset[Batch]):
         with_flow: bool,
         kept: Sequence[Tensor] | None = None,
         pairs_from: int = 0,
+        labels: Sequence[int] | None = None,
     ):
         self.entries = entries
         self.reader = reader
@@ -70,6 +74,7 @@ class ClipPairs(Dataset[Batch]):
         self.with_flow = with_flow
         self.kept = kept
         self.pairs_from = pairs_from
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -91,6 +96,8 @@ class ClipPairs(Dataset[Batch]):
         flips = torch.from_numpy(rng.random(1 + paired) < self.augment.flip)
         views = crop_resize(frames, boxes, size, flips).mul_(255).round_().to(torch.uint8)
         example: Batch = {"video": torch.tensor(draw.video), "query": views[0]}
+        if self.labels is not None:
+            example["label"] = torch.tensor(self.labels[draw.video])
         if paired:
             example["key"] = views[1]
         fields = [flow for _, flow in clips if flow is not None]

@@ -1,4 +1,4 @@
-"""Methods that learn without labels, and the losses they are made of.
+"""Methods of training, and the losses they are made of.
 
 Everything is loaded on first use, so that importing this package costs nothing.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kinema.methods.mscl_hcml import MSCLWithHCML
     from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
     from kinema.methods.queue import KeyQueue
+    from kinema.methods.recognition import Recognition
     from kinema.methods.registry import create_method, settings_for
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "MotionObjective",
     "Phase",
     "ProgressiveSchedule",
+    "Recognition",
     "Views",
     "apply_phase",
     "clip_info_nce",
@@ -60,6 +62,7 @@ __getattr__, __dir__ = load_on_use(
         "mscl_hcml": ("MSCLWithHCML",),
         "progressive": ("Phase", "ProgressiveSchedule", "apply_phase"),
         "queue": ("KeyQueue",),
+        "recognition": ("Recognition",),
         "registry": ("create_method", "settings_for"),
     },
 )

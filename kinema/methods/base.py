@@ -1,4 +1,4 @@
-"""What a method of pretraining is, and what goes into it and comes out of it."""
+"""What a method of training is, and what goes into it and comes out of it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Views(NamedTuple):
     """(B, 2, T/2, H, W) in pixels, of every second frame."""
     key_flow: Tensor | None = None
     """(B, 2, T/2, H, W) in pixels, of every second frame."""
+    label: Tensor | None = None
+    """(B,) int64: the class of each video."""
 
 
 class Draws(NamedTuple):
@@ -54,13 +56,15 @@ class Losses(NamedTuple):
 
 
 class Method(nn.Module):
-    """A method of pretraining, as :class:`~kinema.training.module.PretrainModule` drives it.
+    """A method of training, as :class:`~kinema.training.module.TrainingModule` drives it.
 
     Attributes:
         with_flow: whether it looks at optical flow.
+        momentum: of its momentum encoders at the start; None if it has none.
     """
 
     with_flow: bool = False
+    momentum: float | None = None
 
     def trained_encoder(self) -> VideoEncoder:
         """The encoder that a run leaves."""

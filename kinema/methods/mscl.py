@@ -38,7 +38,8 @@ class RGBBranch(nn.Module):
 
     def embed(self, stages: dict[str, Tensor]) -> Tensor:
         """Stage outputs -> embeddings (B, D) of unit length."""
-        return F.normalize(self.projector(stages["layer4"].mean(dim=(2, 3, 4))).float(), dim=1)
+        *_, last = stages.values()
+        return F.normalize(self.projector(last.mean(dim=(2, 3, 4))).float(), dim=1)
 
 
 class FlowBranch(nn.Module):
@@ -71,6 +72,7 @@ class MSCL(Method):
         super().__init__()
         self.config = config
         self.with_flow = config.uses_flow
+        self.momentum = config.momentum
         size = config.queue
         self.rgb = RGBBranch(build_encoder(model, hcml), model.embedding)
         self.rgb_key = MomentumEncoder(self.rgb)
@@ -81,7 +83,7 @@ class MSCL(Method):
             self.flow_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.lmcl:
             widths = self.rgb.encoder.backbone.stage_widths
-            later = {name: widths[name] for name in ("layer2", "layer3", "layer4")}
+            later = dict(list(widths.items())[-3:])
             self.pyramid = TemporalPyramid(later, self.flow.encoder.features)
 
     def trained_encoder(self) -> VideoEncoder:

@@ -12,7 +12,8 @@ from kinema.config import EncoderInput, HCMLConfig, ModelConfig
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.backbone import Backbone
 from kinema.models.hierarchy import WithMotion, add_motion_hierarchy
-from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d_18
+from kinema.models.registry import create_backbone
+from kinema.models.resnet3d import VideoResNet, flow_resnet18
 
 # Mean and standard deviation of Kinetics-400 frames, which torchvision's video weights were trained with.
 MEAN = (0.43216, 0.394666, 0.37645)
@@ -47,6 +48,11 @@ class VideoEncoder(nn.Module):
         self.card: dict[str, Any] = {}
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1, 1), persistent=False)
+
+    @property
+    def hierarchical(self) -> bool:
+        """Whether there is a motion hierarchy in the backbone."""
+        return isinstance(self.backbone, WithMotion)
 
     def normalise(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape but for the channels."""
@@ -112,10 +118,11 @@ def build_encoder(config: ModelConfig, hcml: HCMLConfig | None = None) -> VideoE
         hcml: the motion hierarchy inside it; None for none.
 
     Raises:
-        ConfigError: a setting of the hierarchy is out of range.
+        ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy is out of range.
     """
-    channels = 6 if config.input == "both" else 3
-    backbone = r3d_18(config.width, config.patch, channels)
+    asked = {"width": config.width, "patch": config.patch}
+    settings = {name: value for name, value in asked.items() if value is not None}
+    backbone = create_backbone(config.backbone, channels=6 if config.input == "both" else 3, **settings)
     return VideoEncoder(backbone if hcml is None else add_motion_hierarchy(backbone, hcml), config.input)
 
 

@@ -8,20 +8,47 @@ from collections.abc import Mapping
 
 import torch
 
-from kinema.config import MethodName, MSCLConfig, PretrainConfig
+from kinema.config import FinetuneConfig, MethodName, Motion, MSCLConfig, PretrainConfig, TrainConfig
 from kinema.data.clips import span
 from kinema.errors import ConfigError
 from kinema.flow import create_estimator
 from kinema.methods import HCML, ProgressiveSchedule, Views, draw
 
 
-def check_settings(config: PretrainConfig, method: MethodName = "mscl") -> None:
+def check_pretraining(config: PretrainConfig, method: MethodName = "mscl") -> None:
     """Refuse settings that cannot work with a method, before any work is done.
 
     Raises:
         ConfigError: says which setting, and what it may be.
     """
-    clip, trainer, contrastive = config.clip, config.trainer, method != "hcml"
+    contrastive = method != "hcml"
+    _check_training(config, contrastive and config.mscl.uses_flow)
+    if contrastive:
+        _check_mscl(config.mscl)
+    if "hcml" in method:
+        _check_hcml(config, alone=not contrastive)
+
+
+def check_finetuning(config: FinetuneConfig, motion: Motion) -> None:
+    """Refuse settings that cannot work, before any work is done.
+
+    Raises:
+        ConfigError: says which setting, and what it may be.
+    """
+    _check_training(config, uses_flow=False)
+    _refuse(
+        {
+            "dropout must lie between 0 and 1": 0 <= config.dropout < 1,
+            "label_smoothing must lie between 0 and 1": 0 <= config.label_smoothing < 1,
+            "clips must be at least 1": config.clips >= 1,
+        }
+    )
+    if motion == "hcml":
+        _check_hcml(config, alone=False)
+
+
+def _check_training(config: TrainConfig, uses_flow: bool) -> None:
+    clip, trainer = config.clip, config.trainer
     span(clip, 30.0)
     estimator = create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
     smallest = {
@@ -43,10 +70,10 @@ def check_settings(config: PretrainConfig, method: MethodName = "mscl") -> None:
         if value is not None and value < least:
             raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
     side = math.inf if clip.short_side is None else clip.short_side
-    with_flow = (contrastive and config.mscl.uses_flow) or config.sampling.mds is not None
-    if with_flow:
+    uses_flow = uses_flow or config.sampling.mds is not None
+    if uses_flow:
         estimator.require()
-    flow_side = estimator.minimum_side if with_flow else 0
+    flow_side = estimator.minimum_side if uses_flow else 0
     checks = {
         "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
@@ -57,10 +84,6 @@ def check_settings(config: PretrainConfig, method: MethodName = "mscl") -> None:
         "optimizer.lr must be positive": config.optimizer.lr > 0,
     }
     _refuse(checks)
-    if contrastive:
-        _check_mscl(config.mscl)
-    if "hcml" in method:
-        _check_hcml(config, alone=not contrastive)
 
 
 def _check_mscl(mscl: MSCLConfig) -> None:
@@ -81,7 +104,7 @@ def _check_mscl(mscl: MSCLConfig) -> None:
     _refuse(checks)
 
 
-def _check_hcml(config: PretrainConfig, alone: bool) -> None:
+def _check_hcml(config: TrainConfig, alone: bool) -> None:
     """Try the hierarchy on two black clips, in a network that is narrow but has the same grids."""
     ProgressiveSchedule(config.hcml, config.epochs)
     clip = config.clip

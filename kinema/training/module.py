@@ -11,16 +11,15 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from kinema.config import MethodName, OptimizerConfig, PretrainConfig
+from kinema.config import OptimizerConfig, TrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.module import ClipPairsModule
 from kinema.data.pairs import Batch
 from kinema.errors import DataError, TrainingError
 from kinema.files import write_json
-from kinema.methods.base import Views, draw
+from kinema.methods.base import Method, Views, draw
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
-from kinema.methods.registry import create_method
 
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
@@ -35,24 +34,25 @@ def warmup_cosine(step: int, warmup: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
 
 
-class PretrainModule(L.LightningModule):
+class TrainingModule(L.LightningModule):
     """A method with its augmentation, its optimiser and its phases.
 
     Every random choice of a step is a function of the run's seed, the step and the process alone, so a run that was
     stopped goes on as if it never had been.
 
     Args:
-        name: of the method.
+        method: what is trained.
         config: the run's settings.
+        identity: what, beside the settings, must be the same when the run goes on: plain values by name.
         out: where to leave word of a batch that broke the training.
     """
 
-    def __init__(self, name: MethodName, config: PretrainConfig, out: Path):
+    def __init__(self, method: Method, config: TrainConfig, identity: dict[str, str], out: Path):
         super().__init__()
-        self.name = name
+        self.method = method
         self.config = config
+        self.identity = identity
         self.out = out
-        self.method = create_method(name, config)
         for module in self.method.modules():
             if isinstance(module, nn.Conv3d):
                 module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -131,8 +131,8 @@ class PretrainModule(L.LightningModule):
 
     def _follow(self, clips: int) -> None:
         """Let the key encoders, if there are any, follow those that are trained, and log how and in which phase."""
-        if self.method.pairs_from(self.config.epochs) < self.config.epochs:
-            momentum = cosine_momentum(self.global_step, self.steps, self.config.mscl.momentum)
+        if self.method.momentum is not None:
+            momentum = cosine_momentum(self.global_step, self.steps, self.method.momentum)
             self.method.update_keys(momentum)
             self.log("momentum", momentum, batch_size=clips)
         if self.schedule is not None:
@@ -153,7 +153,8 @@ class PretrainModule(L.LightningModule):
 
     def _views(self, batch: Batch, generator: torch.Generator) -> Views:
         """Pixels to floating point and colours augmented, on the device."""
-        views = {name: value.float() for name, value in batch.items() if isinstance(value, Tensor) and name != "video"}
+        views = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name != "video"}
+        views |= {name: value.float() for name, value in views.items() if name != "label"}
         with torch.autocast(self.device.type, enabled=False):
             for name in ("query", "key"):
                 if name in views:
@@ -178,6 +179,6 @@ class PretrainModule(L.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the method and the settings, which must be the same on resuming."""
-        checkpoint["method"] = self.name
+        """Add what must be the same on resuming."""
+        checkpoint["identity"] = self.identity
         checkpoint["config"] = asdict(self.config)

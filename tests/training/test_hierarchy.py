@@ -25,8 +25,8 @@ from kinema.errors import CheckpointError, ConfigError
 from kinema.models import VideoResNet, build_encoder
 from kinema.training import pretrain
 from kinema.training.callbacks import METRICS, read_metrics
-from kinema.training.checks import check_settings
-from kinema.training.module import PretrainModule
+from kinema.training.checks import check_pretraining
+from kinema.training.module import TrainingModule
 
 SMALL = HCMLConfig(levels=1, reduction=1, radius=1, places=8, others=16)
 """In four epochs: the prime motion for one, level 1 for one, all for two."""
@@ -97,13 +97,13 @@ def test_the_lines_of_progress_name_the_phase_and_forget_the_terms_of_the_last(v
 def test_what_is_frozen_does_not_move(videos, settings, tmp_path, monkeypatch, name):
     """Neither by weight decay nor by momentum of an earlier phase."""
     seen = []
-    start = PretrainModule.on_train_batch_start
+    start = TrainingModule.on_train_batch_start
 
     def watch(self, batch, batch_idx):
         start(self, batch, batch_idx)
         seen.append((self.phase.name, {n: v.clone() for n, v in self.state_dict().items()}))
 
-    monkeypatch.setattr(PretrainModule, "on_train_batch_start", watch)
+    monkeypatch.setattr(TrainingModule, "on_train_batch_start", watch)
     changes = {"optimizer.name": name, "optimizer.weight_decay": 0.5, "optimizer.lr": 0.01}
     pretrain(videos, tmp_path, settings(changes), method="mscl+hcml")
     moved = {"prime": set(), "level 1": set(), "all": set()}
@@ -139,13 +139,13 @@ def test_four_epochs_are_some_and_the_rest(videos, settings, tmp_path, whole, di
 KILL = """
 import os, signal, sys
 from kinema.cli import main
-from kinema.training.module import PretrainModule
-train = PretrainModule.training_step
+from kinema.training.module import TrainingModule
+train = TrainingModule.training_step
 def training_step(self, batch, batch_idx):
     if self.global_step == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     return train(self, batch, batch_idx)
-PretrainModule.training_step = training_step
+TrainingModule.training_step = training_step
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -273,13 +273,13 @@ def test_hcml_reads_one_clip_a_video_and_no_flow(videos, settings, tmp_path, mon
 
 def test_both_together_read_pairs_and_flow_once_mscl_learns(joint, videos, settings, tmp_path, monkeypatch):
     seen = []
-    step = PretrainModule.training_step
+    step = TrainingModule.training_step
 
     def watch(self, batch, batch_idx):
         seen.append(sorted(set(batch) - {"video"}))
         return step(self, batch, batch_idx)
 
-    monkeypatch.setattr(PretrainModule, "training_step", watch)
+    monkeypatch.setattr(TrainingModule, "training_step", watch)
     pretrain(videos, tmp_path, settings({"trainer.stop_after": 3}), method="mscl+hcml")
     assert seen == [["query"]] * 6 + [["key", "key_flow", "query", "query_flow"]] * 3
     assert json.loads((joint / "card.json").read_text())["training"]["clips_seen"] == 6 * 4 + 6 * 4 * 2
@@ -319,10 +319,10 @@ def test_hierarchies_that_cannot_work_are_refused_before_anything_is_written(
 def test_a_method_checks_its_own_settings_alone(videos, settings, tmp_path):
     nothing = {"hcml.photometric": 0.0, "hcml.contrast": 0.0, "hcml.progressive": False}
     with pytest.raises(ConfigError, match="settings: hcml has no loss"):
-        check_settings(settings(nothing), "hcml")
-    check_settings(settings(nothing), "mscl+hcml")  # MSCL's losses reach the hierarchy
-    check_settings(settings({"hcml.temperature": 0.0}), "mscl")
-    check_settings(settings({"mscl.temperature": 0.0, "flow.estimator": "farneback"}), "hcml")
+        check_pretraining(settings(nothing), "hcml")
+    check_pretraining(settings(nothing), "mscl+hcml")  # MSCL's losses reach the hierarchy
+    check_pretraining(settings({"hcml.temperature": 0.0}), "mscl")
+    check_pretraining(settings({"mscl.temperature": 0.0, "flow.estimator": "farneback"}), "hcml")
     with pytest.raises(ConfigError, match=r"unknown method 'byol': choose one of mscl, moco, hcml, mscl\+hcml"):
         pretrain(videos, tmp_path / "run", settings(), method="byol")
     assert not (tmp_path / "run").exists()
