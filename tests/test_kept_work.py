@@ -29,7 +29,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 # places to write to
 
 
-@pytest.mark.parametrize("command", ["synth", "scan", "pretrain", "evaluate", "demo", "ablate"])
+@pytest.mark.parametrize("command", ["synth", "scan", "pretrain", "evaluate", "demo", "ablate mscl", "ablate hcml"])
 def test_a_place_that_cannot_be_written_is_found_before_the_work(command, refused, videos, run, tmp_path, monkeypatch):
     def never(*_, **__):
         raise AssertionError("work began")
@@ -44,7 +44,8 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(command, refuse
         "pretrain": [videos, "--out", out],
         "evaluate": ["probe", run, "--data", videos, "--labels", run / "labels.csv", "--out", out],
         "demo": ["--out", out],
-        "ablate": [out],
+        "ablate mscl": [out],
+        "ablate hcml": [out],
     }
     sentence = refused(command, *words[command])
     assert f"cannot write {tmp_path / 'file'}" in sentence

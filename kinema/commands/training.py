@@ -10,6 +10,8 @@ from jsonargparse.typing import PositiveInt
 from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig
 from kinema.presets import DEFAULT_PRESET
 
+Difficulty = Literal["easy", "default", "hard"]
+
 
 def pretrain(
     videos: str,
@@ -109,10 +111,10 @@ def demo(config: PretrainConfig, out: str = "demo", videos: PositiveInt = 1500) 
         print(path)
 
 
-def ablate(
+def ablate_mscl(
     out: str,
     config: PretrainConfig,
-    difficulty: Literal["easy", "default", "hard"] = "default",
+    difficulty: Difficulty = "default",
     videos: PositiveInt = 1500,
     seeds: list[int] = [0, 1, 2],  # noqa: B006, only read
     only: list[str] = [],  # noqa: B006
@@ -127,7 +129,34 @@ def ablate(
         seeds: one round of the ladder for each.
         only: names of the rungs wanted; all by default.
     """
-    from kinema.ablation import ablate
+    from kinema.ablation import ablate_mscl
 
-    for path in ablate(out, config, difficulty=difficulty, videos=videos, seeds=seeds, only=only):
+    for path in ablate_mscl(out, config, difficulty=difficulty, videos=videos, seeds=seeds, only=only):
+        print(path)
+
+
+def ablate_hcml(
+    out: str,
+    config: FinetuneConfig,
+    difficulty: Difficulty = "hard",
+    videos: PositiveInt = 1500,
+    per_class: list[PositiveInt] = [10, 50],  # noqa: B006, only read
+    seeds: list[int] = [0, 1, 2],  # noqa: B006
+    only: list[str] = [],  # noqa: B006
+) -> None:
+    """Train every rung of HCML's ablation ladder with few labels, and tabulate what each part brings.
+
+    Args:
+        out: folder to write; rows that its results.csv has already are kept, not made again.
+        config: settings of every rung, the tiny preset to begin with.
+        difficulty: of the synthetic videos.
+        videos: number of synthetic videos, a fifth of them for testing.
+        per_class: numbers of labelled videos of each class; a ladder for each.
+        seeds: one round of each ladder for each.
+        only: names of the rungs wanted; all by default.
+    """
+    from kinema.ablation import ablate_hcml
+
+    numbers = {"videos": videos, "per_class": per_class, "seeds": seeds}
+    for path in ablate_hcml(out, config, difficulty=difficulty, only=only, **numbers):
         print(path)
