@@ -54,7 +54,7 @@ class ClipPairsModule(L.LightningDataModule):
     ):
         super().__init__()
         if len(entries) < 2:
-            raise DataError(f"{folder} holds {len(entries)} usable video; contrast needs at least 2: add videos")
+            raise DataError(f"{folder} holds {len(entries)} usable video; training needs at least 2: add videos")
         self.entries = entries
         self.config = config
         self.with_flow = with_flow

@@ -46,7 +46,7 @@ def test_batches_are_as_configured_or_as_large_as_the_folder_allows(module, batc
 
 
 def test_too_few_videos():
-    with pytest.raises(DataError, match="holds 1 usable video; contrast needs at least 2: add videos"):
+    with pytest.raises(DataError, match="holds 1 usable video; training needs at least 2: add videos"):
         ClipPairsModule("somewhere", [None], PretrainConfig(), "run", with_flow=False)
 
 
