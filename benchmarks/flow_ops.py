@@ -2,7 +2,7 @@
 
     python benchmarks/flow_ops.py [--scenes FOLDER] > flow_ops.json
 
-Times are milliseconds: median, and first to third quartile, over the repeats. With ``--scenes`` (what ``kinema flow
+Times are milliseconds: median, least and greatest of the repeats. With ``--scenes`` (what ``kinema flow
 evaluate`` takes) the estimators' mean endpoint errors are measured too, in pixels, on the central square of each scene
 scaled to the sizes that are timed.
 """
@@ -11,10 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,9 +20,9 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from common import in_turns, spread, surroundings
 from torch import Tensor
 
-import kinema
 from kinema import flow as kf
 from kinema.evaluation import TrueFlow, find_scenes
 
@@ -42,14 +38,7 @@ SIZES = (64, 112)
 
 def timed(work: Callable[[], object], repeats: int, per: int = 1) -> dict[str, Any]:
     """Milliseconds of ``work`` divided by ``per``."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(1e3 * (time.perf_counter() - start) / per)
-    low, median, high = statistics.quantiles(times, n=4)
-    return {"median": round(median, 3), "quartiles": [round(low, 3), round(high, 3)], "repeats": repeats}
+    return spread([1e3 * seconds / per for seconds in in_turns({"": work}, repeats)[""]])
 
 
 def moving_clip(frames: int, size: int) -> np.ndarray:
@@ -163,12 +152,6 @@ def field_ops(repeats: int) -> dict[str, Any]:
     }
 
 
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=30, help="repeats of each measurement (30)")
@@ -176,10 +159,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     kf.set_opencv_threads(1)
-    versions = {"python": platform.python_version(), "kinema": kinema.__version__, "torch": torch.__version__}
     result: dict[str, Any] = {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0], "threads_used": 1},
-        "versions": {**versions, "opencv": cv2.__version__, "numpy": np.__version__},
+        **surroundings(1, opencv=cv2.__version__, numpy=np.__version__),
         "estimators": estimators(options.repeats),
         "crops_ms": crops(options.repeats),
         "field_ops_ms": field_ops(options.repeats),

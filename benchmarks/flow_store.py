@@ -19,11 +19,8 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
-import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,9 +29,8 @@ import cv2
 import numpy as np
 import torch
 import zstandard
-from flow_ops import cpu_name
+from common import in_turns, spread, surroundings
 
-import kinema
 from kinema.config import ExtractConfig
 from kinema.data.extraction import BATCH, extract_flow, store_reader
 from kinema.data.fields import ClipReader
@@ -46,22 +42,6 @@ SIDES = (64, 112, 224)
 RATES = (8, 25)
 CLIP_FIELDS = 4
 PROCESSES = 2
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    found = {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
-    return {name: round(value, 3) for name, value in found.items()}
-
-
-def in_turns(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each, which take turns in each repeat."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
-        for name, work in works.items():
-            start = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - start)
-    return times
 
 
 def as_pictures(field: np.ndarray, bound: float) -> tuple[int, np.ndarray]:
@@ -195,12 +175,10 @@ def main() -> None:
         firsts = {path.parent: path for path in reversed(find_videos(videos)[0])} if options.videos else {}
         names = {path.relative_to(videos).as_posix() for path in firsts.values()}
         entries = [entry for entry in scan_folder(videos) if not names or entry.path in names]
-        versions = {"python": platform.python_version(), "kinema": kinema.__version__, "torch": torch.__version__}
-        versions |= {"opencv": cv2.__version__, "numpy": np.__version__, "zstandard": zstandard.__version__}
+        versions = {"opencv": cv2.__version__, "numpy": np.__version__, "zstandard": zstandard.__version__}
         cases = [("dis", 64), ("dis", 112), ("dis", 256), ("tvl1", 112), ("tvl1", 256)]
         result = {
-            "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0]},
-            "versions": versions,
+            **surroundings(PROCESSES, **versions),
             "videos": {"count": len(entries), "real": options.videos is not None},
             "sizes": [sizes(videos, entries, estimator, side) for estimator, side in cases],
             "reading": [reading(videos, entries, side, options.repeats) for side in SIDES],

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -26,9 +24,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from flow_ops import cpu_name
+from common import spread, surroundings
 
-import kinema
 from kinema import flow as kf
 from kinema.evaluation import Scene, find_scenes
 
@@ -87,11 +84,6 @@ def moving_texture(seed: int) -> Pair:
     return first, second, flow.astype(np.float32), np.ones(first.shape, bool)
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    found = {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
-    return {name: round(value, 3) for name, value in found.items()}
-
-
 def race(pairs: list[Pair], repeats: int) -> list[dict[str, Any]]:
     first, second = (np.stack([pair[i] for pair in pairs]) for i in (0, 1))
     methods: dict[str, Method] = {
@@ -146,11 +138,8 @@ def main() -> None:
         pairs = [*plain, *(mirrored(p, -1) for p in plain), *(mirrored(p, -2) for p in plain)][:BATCH]
     else:
         pairs = [moving_texture(seed) for seed in range(BATCH)]
-    load = os.getloadavg()[0]
-    versions = {"python": platform.python_version(), "kinema": kinema.__version__, "torch": torch.__version__}
     result: dict[str, Any] = {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "load": load, "threads_used": options.threads},
-        "versions": {**versions, "opencv": cv2.__version__, "numpy": np.__version__},
+        **surroundings(options.threads, opencv=cv2.__version__, numpy=np.__version__),
         "pairs": {"count": len(pairs), "height": HEIGHT, "width": WIDTH, "real": bool(scenes)},
         "speed": race(pairs, options.repeats),
     }

@@ -19,9 +19,12 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from kinema import __version__
 from kinema.commands import COMMANDS, Command
-from kinema.config import PretrainConfig
+from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.errors import ConfigError, KinemaError
-from kinema.presets import DEFAULT_PRESET, preset_path
+from kinema.presets import DEFAULT_PRESET, Job, preset_path
+
+_PRESETS: dict[type | None, Job] = {PretrainConfig: "pretrain", FinetuneConfig: "finetune"}
+"""Which presets are of which settings; other settings have none."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,10 +79,10 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     parser = _parser(command, name)
     kind = _config(command)
     preset = _preset(words)
-    trained = kind is PretrainConfig  # which presets are of
-    parsed = _parse(parser, words, preset if trained else None)
-    if trained and parsed.get("preset", preset) != preset:  # a file of settings names another
-        parsed = _parse(parser, words, parsed.preset)
+    job = _PRESETS.get(kind)
+    parsed = _parse(parser, words, preset, job)
+    if job is not None and parsed.get("preset", preset) != preset:  # a file of settings names another
+        parsed = _parse(parser, words, parsed.preset, job)
     settings = vars(parser.instantiate(parsed))
     settings.pop("config")
     if kind is not None:
@@ -100,10 +103,10 @@ def _preset(words: list[str]) -> str:
     return reader.parse_known_args(words)[0].preset
 
 
-def _parse(parser: ArgumentParser, words: list[str], preset: str | None) -> Namespace:
-    """Read options and files of settings; what a preset says is the default beneath them, in ``--help`` too."""
-    if preset is not None:
-        parser.default_config_files = [glob.escape(str(preset_path(preset)))]
+def _parse(parser: ArgumentParser, words: list[str], preset: str, job: Job | None) -> Namespace:
+    """Read options and files of settings; what a job's preset says is the default beneath them, in ``--help`` too."""
+    if job is not None:
+        parser.default_config_files = [glob.escape(str(preset_path(preset, job)))]
     try:
         return parser.parse_args(words)
     except UnicodeDecodeError as error:

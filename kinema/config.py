@@ -130,8 +130,10 @@ class ModelConfig:
     """The encoders.
 
     Attributes:
-        width: channels of the RGB encoder's first stage; 64 is R3D-18.
-        patch: side of the space-to-depth patches of a quick stem; None for torchvision's 7x7 convolution.
+        backbone: name of the RGB encoder's network, one of ``kinema.models.list_models()``.
+        width: channels of its first stage, 64 as published; None for what was published, whatever the network.
+        patch: side of the space-to-depth patches of a quick stem, which r3d_18 and mc3_18 have; None for the published
+            stem.
         input: what the RGB encoder looks at: frames, or their differences.
         flow_width: channels of the flow encoder's first stage.
         flow_patch: as ``patch``, for the flow encoder.
@@ -139,7 +141,8 @@ class ModelConfig:
         embedding: dimensions of the contrastive embeddings.
     """
 
-    width: int = 16
+    backbone: str = "r3d_18"
+    width: int | None = 16
     patch: int | None = 4
     input: EncoderInput = "difference"
     flow_width: int = 8
@@ -186,6 +189,66 @@ class MSCLConfig:
     def rgb_only(self) -> MSCLConfig:
         """The same method with all but the RGB loss switched off: MoCo."""
         return dataclasses.replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
+
+
+@dataclass(frozen=True)
+class HCMLConfig:
+    """The motion hierarchy of HCML and its losses; every part is a switch, and a weight of zero also saves its cost.
+
+    What is marked (paper) its abstract states: a lowest level that learns by reconstructing frames, levels that learn
+    by predicting the future of the level below, one after another, and their fusion with the appearance. All else,
+    every number among it, is our choice.
+
+    Attributes:
+        levels: levels above the prime motion; level 1 sits on the backbone's first stage, level 2 on its second (paper:
+            several levels).
+        prime: the prime motion block, on the first stage (paper).
+        fusion: motion features are added to the output of their stage (paper: they are fused).
+        chain: a level also sees the level below it, not only the features of its stage.
+        reduction: a level has the channels of its stage divided by this.
+        radius: the largest displacement in the prime block's cost volume, in places of its grid.
+        dilation: places between two displacements of the cost volume.
+        pool: places of the first stage, along either axis, that are averaged to one of the prime block's grid; 2 halves
+            the cost of the hierarchy where the first stage has half of the frame's resolution, as in R3D-18.
+        deltas: how many steps of a level its predictions reach ahead.
+        temperature: of the contrast.
+        spatial: other places at the same time are negatives.
+        temporal: other times at the same place are negatives.
+        videos: places of other videos are negatives.
+        places: places of each clip that take part in a step's contrast, drawn at random.
+        others: places of the whole batch that serve as negatives of other videos, drawn at random.
+        photometric: weight of the prime motion's reconstruction of frames.
+        smoothness: weight of the displacement's smoothness, within the photometric loss.
+        contrast: weight of each level's contrast.
+        progressive: levels learn one after another, and all of them in the end (paper); False for all at once.
+        shares: of the epochs for each phase: the prime motion if it is on, the levels in order, all together; None to
+            give half of the epochs to the last and as much as possible alike to the others.
+    """
+
+    levels: int = 3
+    prime: bool = True
+    fusion: bool = True
+    chain: bool = True
+    reduction: int = 4
+    radius: int = 3
+    dilation: int = 1
+    pool: int = 1
+    deltas: tuple[int, ...] = (1,)
+    temperature: float = 0.1
+    spatial: bool = True
+    temporal: bool = True
+    videos: bool = True
+    places: int = 32
+    others: int = 256
+    photometric: float = 1.0
+    smoothness: float = 0.02
+    contrast: float = 1.0
+    progressive: bool = True
+    shares: tuple[float, ...] | None = None
+
+
+MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
+Motion = Literal["none", "hcml"]
 
 
 @dataclass(frozen=True)
@@ -240,18 +303,18 @@ class TrainerConfig:
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
-    """Everything that decides a pretraining run; saved with it.
+class TrainConfig:
+    """What every training is decided by; saved with it.
 
     Attributes:
-        epochs: passes over the videos; learning rate and momentum follow a schedule over all of them.
+        epochs: passes over the videos; the learning rate follows a schedule over all of them.
         seed: of every random choice.
         clip: the geometry of clips.
         flow: how optical flow is made.
         sampling: which clips are drawn.
         augment: how they are augmented.
         model: the encoders.
-        mscl: the losses.
+        hcml: the motion hierarchy and the losses of HCML, where they are asked for.
         optimizer: the optimisation.
         trainer: how the run is carried out.
     """
@@ -263,6 +326,32 @@ class PretrainConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    mscl: MSCLConfig = field(default_factory=MSCLConfig)
+    hcml: HCMLConfig = field(default_factory=HCMLConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+@dataclass(frozen=True)
+class PretrainConfig(TrainConfig):
+    """Everything that decides a pretraining run.
+
+    Attributes:
+        mscl: the losses of MSCL, which the methods mscl, moco and mscl+hcml have.
+    """
+
+    mscl: MSCLConfig = field(default_factory=MSCLConfig)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainConfig):
+    """Everything that decides a training with labels.
+
+    Attributes:
+        dropout: share of the features that are dropped before the classifier while training.
+        label_smoothing: share of the target that is spread over all classes.
+        clips: clips per test video, at equal distances, whose probabilities are averaged.
+    """
+
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    clips: int = 10

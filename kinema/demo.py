@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kinema.config import PretrainConfig
+from kinema.config import MethodName, PretrainConfig
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
 from kinema.evaluation import Features, extract_features
@@ -23,11 +23,10 @@ from kinema.report.demo import DemoContent, LabelledVideo, Query, write_demo_rep
 from kinema.synthetic_comparison import CLIPS, compare, read_labels
 from kinema.training import Run, pretrain
 from kinema.training.callbacks import METRICS, read_metrics
-from kinema.training.pretrain import Method
 from kinema.video import scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST
 
-TRAINED: tuple[Method, ...] = ("moco", "mscl")
+TRAINED: tuple[MethodName, ...] = ("moco", "mscl")
 NEIGHBOURS = 4
 QUERIES = 6
 MAP_POINTS = 300

@@ -36,7 +36,7 @@ def kinema_main(*words: object) -> int:
 
 # the tiny preset's, not the class's
 EPOCHS = yaml.safe_load(preset_path("tiny").read_text())["epochs"]
-EPOCHS_HELP = f"follow a schedule over all of them. (type: int, default: {EPOCHS})"
+EPOCHS_HELP = f"follows a schedule over all of them. (type: int, default: {EPOCHS})"
 
 
 def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
@@ -47,7 +47,11 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
     listed = [line[2:18].rstrip() for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert listed == list(COMMANDS) == ["demo", "synth", "scan", "pretrain", "ablate", "evaluate", *FLOW]
+    assert (
+        listed
+        == list(COMMANDS)
+        == ["demo", "synth", "scan", "pretrain", "finetune", "ablate mscl", "ablate hcml", "evaluate", *FLOW]
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,8 +60,11 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
         ("demo", ["number of synthetic videos", "default: 1500", EPOCHS_HELP]),
         ("synth", ["frames per second. (type: float, default: 16.0)", "in pixels", "default: 1000"]),
         ("scan", ["CSV file to write. (type: str, default: manifest.csv)"]),
-        ("pretrain", ["seconds between two frames", "default: 0.125", "{mscl,moco}", "from 0 to 1", EPOCHS_HELP]),
-        ("ablate", ["one round of the ladder for each", "default: [0, 1, 2]", EPOCHS_HELP]),
+        (
+            "pretrain",
+            ["seconds between two frames", "default: 0.125", "{mscl,moco,hcml,mscl+hcml}", "from 0 to 1", EPOCHS_HELP],
+        ),
+        ("ablate mscl", ["one round of the ladder for each", "default: [0, 1, 2]", EPOCHS_HELP]),
         ("evaluate", ["{retrieval,probe}", "clips per video", "default: 10", "column to predict"]),
         (
             "flow extract",

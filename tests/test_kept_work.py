@@ -29,7 +29,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 # places to write to
 
 
-@pytest.mark.parametrize("command", ["synth", "scan", "pretrain", "evaluate", "demo", "ablate"])
+@pytest.mark.parametrize("command", ["synth", "scan", "pretrain", "evaluate", "demo", "ablate mscl", "ablate hcml"])
 def test_a_place_that_cannot_be_written_is_found_before_the_work(command, refused, videos, run, tmp_path, monkeypatch):
     def never(*_, **__):
         raise AssertionError("work began")
@@ -44,7 +44,8 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(command, refuse
         "pretrain": [videos, "--out", out],
         "evaluate": ["probe", run, "--data", videos, "--labels", run / "labels.csv", "--out", out],
         "demo": ["--out", out],
-        "ablate": [out],
+        "ablate mscl": [out],
+        "ablate hcml": [out],
     }
     sentence = refused(command, *words[command])
     assert f"cannot write {tmp_path / 'file'}" in sentence
@@ -106,7 +107,11 @@ def test_the_disk_is_full_while_training(name, refused, videos, run, quick_setti
     ("option", "status", "words"),
     [
         ("--preset huge", 1, "unknown preset 'huge'; choose one of mscl-r3d18-k400, r3d18, tiny"),
-        ("--method byol", 2, "\"method\": Expected a typing.Literal['mscl', 'moco']. Got value: byol"),
+        (
+            "--method byol",
+            2,
+            "\"method\": Expected a typing.Literal['mscl', 'moco', 'hcml', 'mscl+hcml']. Got value: byol",
+        ),
         ("--config binary.yaml", 1, "--config names a file that is not text in UTF-8"),
         ("--manifest missing.csv", 1, "cannot read the manifest missing.csv"),
         ("--clip.frames 3", 1, "clip.frames must be even and at least 4"),

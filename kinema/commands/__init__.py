@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kinema.commands.evaluation import evaluate
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
-from kinema.commands.training import ablate, demo, pretrain
+from kinema.commands.training import ablate_hcml, ablate_mscl, demo, finetune, pretrain
 from kinema.commands.videos import scan, synth
 
 
@@ -28,7 +28,9 @@ COMMANDS = {
     "synth": Command(synth, "Write synthetic videos whose motion and appearance are independent.", ("out",)),
     "scan": Command(scan, "Write down what each video of a folder holds, and what is wrong with it.", ("folder",)),
     "pretrain": Command(pretrain, "Train an encoder on a folder of videos, without labels.", ("videos",)),
-    "ablate": Command(ablate, "What does each part of MSCL bring? Its ladder on synthetic videos.", ("out",)),
+    "finetune": Command(finetune, "Train a network to recognise classes, and test it.", ("videos",)),
+    "ablate mscl": Command(ablate_mscl, "What does each part of MSCL bring? Its ladder on synthetic videos.", ("out",)),
+    "ablate hcml": Command(ablate_hcml, "What does each part of HCML bring to few labels? Its ladder.", ("out",)),
     "evaluate": Command(evaluate, "Measure what an encoder has learned, on labelled videos.", ("protocol", "run")),
     "flow extract": Command(extract, "Write the flow of every video of a folder to a store.", ("videos",)),
     "flow import": Command(import_flow, "Put flow that other tools extracted into a store.", ("folder", "videos")),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kinema.config import PretrainConfig
+from kinema.config import TrainConfig
 from kinema.data.extraction import extract_flow, missing_flow
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
@@ -25,25 +25,41 @@ logger = logging.getLogger(__name__)
 
 
 class ClipPairsModule(L.LightningDataModule):
-    """Clip pairs of unlabelled videos; can go on in the middle of an epoch.
+    """Clip pairs of videos; can go on in the middle of an epoch.
 
     Args:
         folder: what the paths of ``entries`` are relative to.
         entries: videos that are long enough for a clip.
         config: the run's settings.
         out: folder of the run, for the scores of Motion Differential Sampling where there is no flow store.
+        with_flow: whether clips come with flow.
+        pairs_from: the first epoch that looks at keys and flow; in earlier ones a batch is query clips alone.
+        labels: (N,) the class of each video; None for none.
 
     Raises:
         ConfigError: the flow store was made with other settings.
         DataError: fewer than two videos, which cannot be told apart.
     """
 
-    def __init__(self, folder: str | Path, entries: Sequence[ManifestEntry], config: PretrainConfig, out: str | Path):
+    def __init__(
+        self,
+        folder: str | Path,
+        entries: Sequence[ManifestEntry],
+        config: TrainConfig,
+        out: str | Path,
+        *,
+        with_flow: bool,
+        pairs_from: int = 0,
+        labels: Sequence[int] | None = None,
+    ):
         super().__init__()
         if len(entries) < 2:
-            raise DataError(f"{folder} holds {len(entries)} usable video; contrast needs at least 2: add videos")
+            raise DataError(f"{folder} holds {len(entries)} usable video; training needs at least 2: add videos")
         self.entries = entries
         self.config = config
+        self.with_flow = with_flow
+        self.pairs_from = pairs_from
+        self.labels = labels
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
         self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
         self.prepare_data_per_node = False
@@ -70,7 +86,7 @@ class ClipPairsModule(L.LightningDataModule):
             OutputError: the store or the scores cannot be written.
         """
         config, reader = self.config, self.reader
-        wanted = config.mscl.uses_flow or config.sampling.mds is not None
+        wanted = self.with_flow or config.sampling.mds is not None
         if reader.store is not None and wanted and missing_flow(reader, self.entries):
             done = extract_flow(reader, self.entries, workers=config.trainer.workers)
             if done.failures:
@@ -111,6 +127,12 @@ class ClipPairsModule(L.LightningDataModule):
         assert self.sampler is not None, "setup() plans the epochs"
         return self.sampler.steps
 
+    def clips_seen(self, steps: int) -> int:
+        """Clips that the first so many steps of the run look at, over all processes."""
+        assert self.sampler is not None and self.trainer is not None
+        pairs = max(0, steps - self.pairs_from * self.steps_per_epoch)
+        return (steps + pairs) * self.sampler.batch_size * self.trainer.world_size
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """The loader, beginning at the trainer's place in its epoch."""
         trainer, settings, sampler = self.trainer, self.config.trainer, self.sampler
@@ -118,7 +140,7 @@ class ClipPairsModule(L.LightningDataModule):
         sampler.start_at(trainer.global_step)
         sampling, augment = self.config.sampling, self.config.augment
         pairs = ClipPairs(
-            self.entries, self.reader, sampling, augment, with_flow=self.config.mscl.uses_flow, kept=self.kept
+            self.entries, self.reader, sampling, augment, self.with_flow, self.kept, self.pairs_from, self.labels
         )
         return make_loader(
             pairs,

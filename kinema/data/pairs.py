@@ -21,18 +21,20 @@ from kinema.video.held import AnyVideo
 
 
 class Batch(TypedDict, total=False):
-    """Two clips of each of B videos."""
+    """A clip or two of each of B videos."""
 
     video: Tensor
     """(B,) positions in the data set."""
     query: Tensor
     """(B, 3, T, H, W) uint8."""
     key: Tensor
-    """(B, 3, T, H, W) uint8."""
+    """(B, 3, T, H, W) uint8; present if asked for."""
     query_flow: Tensor
     """(B, 2, T/2, H, W) float16, pixels per flow step, of every second frame; present if asked for."""
     key_flow: Tensor
     """As ``query_flow``, for the key."""
+    label: Tensor
+    """(B,) int64: the class of each video; present if there are labels."""
     error: str
     """Instead of all the others: why a video or its flow could not be read."""
 
@@ -50,6 +52,8 @@ class ClipPairs(Dataset[Batch]):
         with_flow: whether flow is wanted.
         kept: for each video the grid positions at which clips may start, ascending; None for all (see
             :mod:`kinema.data.mds`).
+        pairs_from: the first epoch that looks at keys and flow; examples of earlier ones are query clips alone.
+        labels: (N,) the class of each video; None for none.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class ClipPairs(Dataset[Batch]):
         augment: AugmentConfig,
         with_flow: bool,
         kept: Sequence[Tensor] | None = None,
+        pairs_from: int = 0,
+        labels: Sequence[int] | None = None,
     ):
         self.entries = entries
         self.reader = reader
@@ -67,6 +73,8 @@ class ClipPairs(Dataset[Batch]):
         self.augment = augment
         self.with_flow = with_flow
         self.kept = kept
+        self.pairs_from = pairs_from
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -75,18 +83,23 @@ class ClipPairs(Dataset[Batch]):
         entry = self.entries[draw.video]
         rng = np.random.default_rng(draw.seed)
         query, key = self._starts(draw.video, rng)
+        paired = draw.epoch >= self.pairs_from
         try:
             with self.reader.open(entry) as video:
-                starts = (query,) if query == key else (query, key)
-                clips = [self._read(video, entry, start) for start in starts]
+                starts = (query,) if query == key or not paired else (query, key)
+                clips = [self._read(video, entry, start, self.with_flow and paired) for start in starts]
         except (VideoError, DataError) as error:
             return {"error": str(error)}  # an exception would reach the trainer as a traceback in a string
         frames = torch.stack([clip for clip, _ in clips])
         size = self.reader.clip.size
-        boxes = torch.stack([random_box(frames.shape[3:], size, self.augment, rng) for _ in range(2)])
-        flips = torch.from_numpy(rng.random(2) < self.augment.flip)
+        boxes = torch.stack([random_box(frames.shape[3:], size, self.augment, rng) for _ in range(1 + paired)])
+        flips = torch.from_numpy(rng.random(1 + paired) < self.augment.flip)
         views = crop_resize(frames, boxes, size, flips).mul_(255).round_().to(torch.uint8)
-        example: Batch = {"video": torch.tensor(draw.video), "query": views[0], "key": views[1]}
+        example: Batch = {"video": torch.tensor(draw.video), "query": views[0]}
+        if self.labels is not None:
+            example["label"] = torch.tensor(self.labels[draw.video])
+        if paired:
+            example["key"] = views[1]
         fields = [flow for _, flow in clips if flow is not None]
         if fields:
             example["query_flow"], example["key_flow"] = crop_resize_flow(
@@ -94,10 +107,10 @@ class ClipPairs(Dataset[Batch]):
             ).half()
         return example
 
-    def _read(self, video: AnyVideo, entry: ManifestEntry, start: int) -> tuple[Tensor, Tensor | None]:
+    def _read(self, video: AnyVideo, entry: ManifestEntry, start: int, with_flow: bool) -> tuple[Tensor, Tensor | None]:
         """Frames (3, T, H, W) uint8 of a clip, and its flow (2, S, H, W) if wanted."""
         flow = None
-        if self.with_flow:
+        if with_flow:
             frames, fields = self.reader.frames_and_flow(video, entry, start)
             flow = torch.from_numpy(fields).transpose(0, 1)
         else:

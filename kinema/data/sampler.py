@@ -19,6 +19,11 @@ class Draw(NamedTuple):
     seed: tuple[int, int, int]
     """(run's seed, epoch, position in the epoch): seeds every random choice that the example needs."""
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that it belongs to, from 0."""
+        return self.seed[1]
+
 
 class EpochSampler(Sampler[Draw]):
     """Shuffles anew every epoch, deals the draws out over the processes, and can start in the middle of an epoch.

@@ -13,6 +13,7 @@ from torch import Tensor
 from kinema.data.labels import LabelledSet
 from kinema.errors import DataError
 from kinema.evaluation.checks import checked_features
+from kinema.evaluation.figures import classification
 from kinema.evaluation.folds import Split, make_folds
 from kinema.progress import track
 
@@ -127,27 +128,21 @@ def evaluate_probe(
         strengths.append(strength)
         chance.append(fold.chance(labels))
     queries = np.concatenate([fold.queries for fold in folds])
-    ranks = np.argsort(-np.concatenate(scores), axis=1, kind="stable")
-    right = ranks == labels[queries][:, None]
-    per_class = {
-        name: float(right[labels[queries] == index, 0].mean())
-        for index, name in enumerate(labelled.classes)
-        if (labels[queries] == index).any()
-    }
+    figures = classification(np.concatenate(scores), labels[queries], labelled.classes)
     ends = np.cumsum([len(fold.queries) for fold in folds])[:-1]
     return ProbeResult(
         spec=spec,
         scheme=folds.scheme,
-        top1=float(right[:, 0].mean()),
-        top5=float(right[:, :5].any(1).mean()) if count > 5 else None,
-        mean_class=float(np.mean(list(per_class.values()))),
+        top1=figures.top1,
+        top5=figures.top5,
+        mean_class=figures.mean_class,
         chance=float(np.concatenate(chance).mean()),
-        per_class=per_class,
-        per_round=[float(part.mean()) for part in np.split(right[:, 0], ends)],
+        per_class=figures.per_class,
+        per_round=[float(part.mean()) for part in np.split(figures.right, ends)],
         strengths=strengths,
         not_converged=probe.not_converged,
         queries=queries.tolist(),
-        predicted=ranks[:, 0].tolist(),
+        predicted=figures.predicted.tolist(),
     )
 
 

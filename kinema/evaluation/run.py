@@ -167,9 +167,10 @@ def _trained(run: str | Path) -> tuple[VideoEncoder, dict[str, Any]]:
 
 def _untrained(like: str | Path | None, seed: int) -> tuple[VideoEncoder, dict[str, Any]]:
     from kinema.models import load_encoder, random_encoder
+    from kinema.models.weights import hierarchy_of
 
     card = {} if like is None else load_encoder(like).card
-    encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed)
+    encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed, hierarchy_of(card))
     encoder.card = {**encoder.card, "clip": card.get("clip")}
     return encoder, {"name": RANDOM, "sha256": None, "card": encoder.card}
 

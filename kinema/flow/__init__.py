@@ -18,6 +18,8 @@ from kinema.flow.ops import (
     resize_flow,
     rotate_flow,
     scale_flow,
+    stays_inside,
+    warp,
 )
 from kinema.flow.store import FlowStore
 from kinema.flow.tvl1 import TVL1
@@ -46,6 +48,8 @@ __all__ = [
     "rotate_flow",
     "scale_flow",
     "set_opencv_threads",
+    "stays_inside",
+    "warp",
     "wheel_legend",
     "write_flow",
 ]

@@ -98,6 +98,42 @@ def crop_resize_flow(flow: Tensor, boxes: Tensor, size: tuple[int, int], flip: T
     return _stretch(crop_resize(flow, boxes, size, flip), width_factor, height_factor)
 
 
+def warp(frames: Tensor, flow: Tensor) -> Tensor:
+    """Fetch every pixel from where it went: frames at t+1 warped by the flow from t to t+1 look like the frames at t.
+
+    Bilinear between the four nearest pixels; what lies outside the frame repeats its edge (:func:`stays_inside` tells).
+
+    Args:
+        frames: ``(B, C, T, H, W)``.
+        flow: ``(B, 2, T, H, W)`` pixels; the gradient goes to it too.
+
+    Returns:
+        ``(B, C, T, H, W)``: at x, the frame at x + flow(x).
+    """
+    height, width = flow.shape[-2:]
+    columns, rows = _targets(flow)
+    grid = torch.stack(((2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1), dim=-1).flatten(0, 1)
+    pictures = frames.transpose(1, 2).flatten(0, 1).to(grid.dtype)
+    warped = F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return warped.unflatten(0, (len(frames), -1)).transpose(1, 2)
+
+
+def stays_inside(flow: Tensor) -> Tensor:
+    """Where ``flow (B, 2, T, H, W)`` leads to a place between the centres of pixels: ``(B, 1, T, H, W)`` bool."""
+    height, width = flow.shape[-2:]
+    columns, rows = _targets(flow.detach())
+    return ((columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)).unsqueeze(1)
+
+
+def _targets(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns and rows ``(B, T, H, W)`` that ``flow (B, 2, T, H, W)`` leads to; integers are centres of pixels."""
+    height, width = flow.shape[-2:]
+    flow = flow.float() if flow.dtype == torch.bfloat16 else flow
+    columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
+    rows = torch.arange(height, dtype=flow.dtype, device=flow.device)
+    return flow[:, 0] + columns, flow[:, 1] + rows[:, None]
+
+
 def magnitude(flow: Tensor) -> Tensor:
     """Lengths ``(B, 1, ...)`` of the vectors of ``flow (B, 2, ...)``, pixels; no gradient exists where one is zero."""
     return torch.hypot(flow[:, :1], flow[:, 1:])

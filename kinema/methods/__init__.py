@@ -1,4 +1,4 @@
-"""Methods that learn without labels, and the losses they are made of.
+"""Methods of training, and the losses they are made of.
 
 Everything is loaded on first use, so that importing this package costs nothing.
 """
@@ -10,30 +10,59 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.methods.base import Draws, Losses, Method, Views, draw
+    from kinema.methods.dense_contrast import DenseContrast, DenseDraws, dense_info_nce, draw_dense
+    from kinema.methods.hcml import HCML, MotionObjective
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
     from kinema.methods.momentum import MomentumEncoder, cosine_momentum
-    from kinema.methods.mscl import MSCL, Draws, Views, draw
+    from kinema.methods.mscl import MSCL
+    from kinema.methods.mscl_hcml import MSCLWithHCML
+    from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
     from kinema.methods.queue import KeyQueue
+    from kinema.methods.recognition import Recognition
+    from kinema.methods.registry import create_method, settings_for
 
 __all__ = [
+    "HCML",
     "MSCL",
+    "DenseContrast",
+    "DenseDraws",
     "Draws",
     "KeyQueue",
     "LocalContrast",
+    "Losses",
+    "MSCLWithHCML",
+    "Method",
     "MomentumEncoder",
+    "MotionObjective",
+    "Phase",
+    "ProgressiveSchedule",
+    "Recognition",
     "Views",
+    "apply_phase",
     "clip_info_nce",
     "cosine_momentum",
+    "create_method",
+    "dense_info_nce",
     "draw",
+    "draw_dense",
     "lmcl",
+    "settings_for",
 ]
 
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
+        "dense_contrast": ("DenseContrast", "DenseDraws", "dense_info_nce", "draw_dense"),
+        "base": ("Draws", "Losses", "Method", "Views", "draw"),
+        "hcml": ("HCML", "MotionObjective"),
         "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
         "momentum": ("MomentumEncoder", "cosine_momentum"),
-        "mscl": ("MSCL", "Draws", "Views", "draw"),
+        "mscl": ("MSCL",),
+        "mscl_hcml": ("MSCLWithHCML",),
+        "progressive": ("Phase", "ProgressiveSchedule", "apply_phase"),
         "queue": ("KeyQueue",),
+        "recognition": ("Recognition",),
+        "registry": ("create_method", "settings_for"),
     },
 )

@@ -5,47 +5,18 @@ Read it next to section 3 of the paper. With all but the RGB loss switched off i
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kinema.config import ModelConfig, MSCLConfig
-from kinema.flow import FRA_ANGLES, rotate_flow
+from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.flow import rotate_flow
+from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.losses import clip_info_nce, lmcl
 from kinema.methods.momentum import MomentumEncoder
+from kinema.methods.progressive import Phase
 from kinema.methods.queue import KeyQueue
 from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder
 from kinema.models.pyramid import TemporalPyramid
-
-
-class Views(NamedTuple):
-    """A batch: two augmented clips of each video, and their flow where a loss looks at it."""
-
-    query: Tensor
-    """RGB (B, 3, T, H, W) from 0 to 1."""
-    key: Tensor
-    """RGB (B, 3, T, H, W) from 0 to 1."""
-    query_flow: Tensor | None = None
-    """(B, 2, T/2, H, W) in pixels, of every second frame."""
-    key_flow: Tensor | None = None
-    """(B, 2, T/2, H, W) in pixels, of every second frame."""
-
-
-class Draws(NamedTuple):
-    """The random choices of one batch."""
-
-    order: Tensor
-    """A permutation (B,) for the key encoders' batch statistics."""
-    angles: Tensor
-    """One of the FRA angles (B,) for each clip, in radians."""
-
-
-def draw(count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Draws:
-    """The random choices of a batch of ``count`` clips, drawn on the CPU so that every device gets the same."""
-    angles = torch.tensor(FRA_ANGLES)[torch.randint(len(FRA_ANGLES), (count,), generator=generator)]
-    return Draws(torch.randperm(count, generator=generator).to(device), angles.to(device))
 
 
 def projector(inputs: int, outputs: int) -> nn.Sequential:
@@ -67,7 +38,8 @@ class RGBBranch(nn.Module):
 
     def embed(self, stages: dict[str, Tensor]) -> Tensor:
         """Stage outputs -> embeddings (B, D) of unit length."""
-        return F.normalize(self.projector(stages["layer4"].mean(dim=(2, 3, 4))).float(), dim=1)
+        *_, last = stages.values()
+        return F.normalize(self.projector(last.mean(dim=(2, 3, 4))).float(), dim=1)
 
 
 class FlowBranch(nn.Module):
@@ -87,19 +59,22 @@ class FlowBranch(nn.Module):
         return F.normalize(self.projector(local.mean(dim=1)).float(), dim=1)
 
 
-class MSCL(nn.Module):
+class MSCL(Method):
     """The method: encoders, their momentum copies, queues and losses.
 
     Args:
         model: the encoders.
         config: the losses.
+        hcml: the motion hierarchy inside the RGB encoder; None for none, as in the paper.
     """
 
-    def __init__(self, model: ModelConfig, config: MSCLConfig):
+    def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig | None = None):
         super().__init__()
         self.config = config
+        self.with_flow = config.uses_flow
+        self.momentum = config.momentum
         size = config.queue
-        self.rgb = RGBBranch(build_encoder(model), model.embedding)
+        self.rgb = RGBBranch(build_encoder(model, hcml), model.embedding)
         self.rgb_key = MomentumEncoder(self.rgb)
         self.rgb_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.uses_flow:
@@ -108,20 +83,16 @@ class MSCL(nn.Module):
             self.flow_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.lmcl:
             widths = self.rgb.encoder.backbone.stage_widths
-            later = {name: widths[name] for name in ("layer2", "layer3", "layer4")}
+            later = dict(list(widths.items())[-3:])
             self.pyramid = TemporalPyramid(later, self.flow.encoder.features)
 
-    def losses(self, views: Views, draws: Draws) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """Every loss of one batch.
+    def trained_encoder(self) -> VideoEncoder:
+        """The RGB encoder."""
+        return self.rgb.encoder
 
-        Args:
-            views: the batch.
-            draws: its random choices.
-
-        Returns:
-            the weighted terms, whose sum is the loss; what else is worth logging; the keys to enqueue after the step,
-            by the name of their queue.
-        """
+    def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
+        """Every loss of one batch; MSCL has no phases."""
+        assert views.key is not None
         c = self.config
         terms: dict[str, Tensor] = {}
         facts: dict[str, Tensor] = {}
@@ -133,7 +104,7 @@ class MSCL(nn.Module):
         if c.rgb:
             terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue)
         if not c.uses_flow:
-            return terms, facts, keys
+            return Losses(terms, facts, keys)
 
         # ... within flow, and across the modalities.
         assert views.query_flow is not None and views.key_flow is not None
@@ -164,7 +135,7 @@ class MSCL(nn.Module):
             local = lmcl(self.pyramid(stages), local_flow, negatives, temperature=c.temperature)
             terms["lmcl"] = c.lmcl * local.loss
             facts["lmcl_accuracy"] = local.accuracy
-        return terms, facts, keys
+        return Losses(terms, facts, keys)
 
     def _contrast(self, query: Tensor, key: Tensor, queue: KeyQueue) -> Tensor:
         return clip_info_nce(

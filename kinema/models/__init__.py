@@ -11,7 +11,10 @@ from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.models.backbone import Backbone
+    from kinema.models.cost_volume import local_cost_volume
     from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, random_encoder
+    from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
+    from kinema.models.prime_motion import DisplacementHead, PrimeMotion
     from kinema.models.pyramid import TemporalPyramid
     from kinema.models.registry import create_backbone, list_models
     from kinema.models.resnet3d import VideoResNet, flow_resnet18
@@ -19,16 +22,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backbone",
+    "DisplacementHead",
     "FlowEncoder",
+    "MotionFeatures",
+    "PrimeMotion",
     "TemporalPyramid",
     "VideoEncoder",
     "VideoResNet",
+    "WithMotion",
+    "add_motion_hierarchy",
     "build_encoder",
     "build_flow_encoder",
     "create_backbone",
     "flow_resnet18",
     "list_models",
     "load_encoder",
+    "local_cost_volume",
     "random_encoder",
     "save_encoder",
 ]
@@ -37,7 +46,10 @@ __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "backbone": ("Backbone",),
+        "cost_volume": ("local_cost_volume",),
         "encoder": ("FlowEncoder", "VideoEncoder", "build_encoder", "build_flow_encoder", "random_encoder"),
+        "hierarchy": ("MotionFeatures", "WithMotion", "add_motion_hierarchy"),
+        "prime_motion": ("DisplacementHead", "PrimeMotion"),
         "pyramid": ("TemporalPyramid",),
         "registry": ("create_backbone", "list_models"),
         "resnet3d": ("VideoResNet", "flow_resnet18"),

@@ -8,10 +8,12 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from kinema.config import EncoderInput, ModelConfig
+from kinema.config import EncoderInput, HCMLConfig, ModelConfig
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.backbone import Backbone
-from kinema.models.resnet3d import VideoResNet, flow_resnet18, r3d_18
+from kinema.models.hierarchy import WithMotion, add_motion_hierarchy
+from kinema.models.registry import create_backbone
+from kinema.models.resnet3d import VideoResNet, flow_resnet18
 
 # Mean and standard deviation of Kinetics-400 frames, which torchvision's video weights were trained with.
 MEAN = (0.43216, 0.394666, 0.37645)
@@ -22,7 +24,7 @@ class VideoEncoder(nn.Module):
     """Clips with values from 0 to 1 to features.
 
     Args:
-        backbone: a network over normalised clips.
+        backbone: a network over normalised clips, with a motion hierarchy or without.
         input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or
             ``both`` as six channels.
 
@@ -36,7 +38,7 @@ class VideoEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: Backbone, input: EncoderInput = "rgb"):
+    def __init__(self, backbone: Backbone | WithMotion, input: EncoderInput = "rgb"):
         super().__init__()
         if input not in get_args(EncoderInput):
             raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(EncoderInput))}")
@@ -46,6 +48,11 @@ class VideoEncoder(nn.Module):
         self.card: dict[str, Any] = {}
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1, 1), persistent=False)
+
+    @property
+    def hierarchical(self) -> bool:
+        """Whether there is a motion hierarchy in the backbone."""
+        return isinstance(self.backbone, WithMotion)
 
     def normalise(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape but for the channels."""
@@ -103,10 +110,20 @@ class FlowEncoder(nn.Module):
         return self.backbone.stages(shown)["layer4"].mean(dim=(3, 4)).transpose(1, 2)
 
 
-def build_encoder(config: ModelConfig) -> VideoEncoder:
-    """An untrained RGB encoder."""
-    channels = 6 if config.input == "both" else 3
-    return VideoEncoder(r3d_18(config.width, config.patch, channels), config.input)
+def build_encoder(config: ModelConfig, hcml: HCMLConfig | None = None) -> VideoEncoder:
+    """An untrained RGB encoder.
+
+    Args:
+        config: its settings; those of flow play no part.
+        hcml: the motion hierarchy inside it; None for none.
+
+    Raises:
+        ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy is out of range.
+    """
+    asked = {"width": config.width, "patch": config.patch}
+    settings = {name: value for name, value in asked.items() if value is not None}
+    backbone = create_backbone(config.backbone, channels=6 if config.input == "both" else 3, **settings)
+    return VideoEncoder(backbone if hcml is None else add_motion_hierarchy(backbone, hcml), config.input)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:
@@ -115,11 +132,13 @@ def build_flow_encoder(config: ModelConfig) -> FlowEncoder:
     return FlowEncoder(flow_resnet18(config.flow_width, channels, config.flow_patch), config.flow_input)
 
 
-def random_encoder(config: ModelConfig | None = None, seed: int = 0) -> VideoEncoder:
-    """An untrained encoder in evaluation mode, the same for the same seed."""
+def random_encoder(config: ModelConfig | None = None, seed: int = 0, hcml: HCMLConfig | None = None) -> VideoEncoder:
+    """An untrained encoder in evaluation mode, the same for the same seed; arguments as of :func:`build_encoder`."""
     config = config or ModelConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = build_encoder(config).eval()
+        encoder = build_encoder(config, hcml).eval()
     encoder.card = {"name": "random", "model": asdict(config), "seed": seed}
+    if hcml is not None:
+        encoder.card["hcml"] = asdict(hcml)
     return encoder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -13,33 +14,60 @@ from matplotlib.figure import Figure
 from kinema.files import atomic_path
 
 
-def draw_ladder(rows: Sequence[Mapping[str, Any]], names: Sequence[str], path: str | Path) -> Path:
-    """Draw motion and scene R@1 of every rung, a panel for each difficulty; return the picture's path.
+@dataclass(frozen=True)
+class Bar:
+    """One of the bars of every rung.
+
+    Attributes:
+        column: of the rows, from 0 to 1.
+        label: in the legend.
+        colour: as matplotlib takes it.
+    """
+
+    column: str
+    label: str
+    colour: str
+
+
+def draw_ladder(
+    rows: Sequence[Mapping[str, Any]],
+    rungs: Sequence[str],
+    setting: str,
+    title: str,
+    bars: Sequence[Bar],
+    path: str | Path,
+) -> Path:
+    """Draw some figures of every rung, a panel for each setting; return the picture's path.
 
     Args:
-        rows: with ``difficulty``, ``rung``, ``motion_r1`` and ``scene_r1``, one for each seed.
-        names: the rungs from the lowest to the highest.
+        rows: with the columns ``rung``, ``setting`` and those of the bars, one for each seed.
+        rungs: their names, from the lowest to the highest.
+        setting: the column by which rows go to panels.
+        title: of a panel, with ``{}`` for its setting.
+        bars: what is drawn for each rung.
         path: PNG file to write.
     """
-    difficulties = list(dict.fromkeys(row["difficulty"] for row in rows))
-    figure = Figure(figsize=(5.2 * max(1, len(difficulties)) + 1.5, 0.42 * len(names) + 1.4), layout="constrained")
+    values = list(dict.fromkeys(row[setting] for row in rows))
+    figure = Figure(figsize=(5.2 * max(1, len(values)) + 1.5, 0.42 * len(rungs) + 1.4), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, max(1, len(difficulties)), sharey=True, squeeze=False)[0]
-    for panel, difficulty in zip(panels, difficulties, strict=False):
-        for place, name in enumerate(names):
-            chosen = [row for row in rows if row["difficulty"] == difficulty and row["rung"] == name]
-            for column, colour, shift in (("motion_r1", "#2b6cb0", -0.19), ("scene_r1", "#b7791f", 0.19)):
-                values = [float(row[column]) for row in chosen]
-                if values:
-                    panel.barh(place + shift, mean(values), 0.36, color=colour, alpha=0.75)
-                    panel.plot(values, [place + shift] * len(values), "k.", markersize=4)
-        panel.set(title=f"{difficulty} set", xlabel="R@1", xlim=(0, 1), yticks=range(len(names)), yticklabels=names)
+    panels = figure.subplots(1, max(1, len(values)), sharey=True, squeeze=False)[0]
+    height = 0.76 / len(bars)
+    for panel, value in zip(panels, values, strict=False):
+        for place, name in enumerate(rungs):
+            chosen = [row for row in rows if row[setting] == value and row["rung"] == name]
+            for number, bar in enumerate(bars):
+                measured = [float(row[bar.column]) for row in chosen]
+                at = place + (number - (len(bars) - 1) / 2) * height
+                if measured:
+                    panel.barh(at, mean(measured), 0.95 * height, color=bar.colour, alpha=0.75)
+                    panel.plot(measured, [at] * len(measured), "k.", markersize=4)
+        panel.set(title=title.format(value), xlim=(0, 1), yticks=range(len(rungs)), yticklabels=rungs)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
     figure.legend(
-        handles=[panels[0].barh([0], [0], color=c, label=t) for c, t in (("#2b6cb0", "motion"), ("#b7791f", "scene"))],
+        handles=[panels[0].barh([0], [0], color=bar.colour, label=bar.label) for bar in bars],
         loc="outside lower center",
-        ncols=2,
+        ncols=len(bars),
     )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150)

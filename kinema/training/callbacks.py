@@ -8,7 +8,7 @@ import io
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -108,10 +108,15 @@ class Loading(L.Callback):
     """Measures how long training waits for data, and says a line after each epoch where no progress bar can.
 
     The first batch of each run is left out: it waits for the loader's processes to start.
+
+    Args:
+        lines: whether to say lines.
+        phases: names of the training's phases, whose number the module logs as ``phase``.
     """
 
-    def __init__(self, lines: bool) -> None:
+    def __init__(self, lines: bool, phases: Sequence[str] = ()) -> None:
         self.lines = lines
+        self.phases = phases
         self.waited = self.worked = self.earlier = 0.0
         self._mark: float | None = None
         self._began = time.monotonic()
@@ -139,6 +144,10 @@ class Loading(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         self._began, self._first_step, self._mark = time.monotonic(), trainer.global_step, None
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget the last epoch's figures: a phase need not have the terms of the one before."""
+        trainer.callback_metrics.clear()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -169,8 +178,10 @@ class Loading(L.Callback):
         steps_left = (total - done) * trainer.num_training_batches
         pace = (time.monotonic() - self._began) / max(1, trainer.global_step - self._first_step)
         facts = {name: value.item() for name, value in trainer.callback_metrics.items() if name != "momentum"}
+        phase = f" (phase {self.phases[int(facts.pop('phase'))]!r})" if "phase" in facts else ""
         words = ", ".join(f"{name} {value:.3f}" for name, value in sorted(facts.items()))
-        print(f"epoch {done}/{total}: {words}; {steps_left * pace / 60:.1f} min left", file=sys.stderr, flush=True)
+        left = steps_left * pace / 60
+        print(f"epoch {done}/{total}{phase}: {words}; {left:.1f} min left", file=sys.stderr, flush=True)
 
 
 class MetricsLogger(CSVLogger):
@@ -179,14 +190,23 @@ class MetricsLogger(CSVLogger):
     Args:
         folder: the run's folder.
         step: rows of an earlier run from this step on are dropped: they come again.
+        phases: names of the training's phases; beside the column ``phase``, their number, comes ``phase_name``.
     """
 
-    def __init__(self, folder: Path, step: int):
+    def __init__(self, folder: Path, step: int, phases: Sequence[str] = ()):
+        self.phases = phases
         super().__init__(folder, name="", version="", flush_logs_every_n_steps=1)
         path = folder / METRICS
         text = path.read_text() if step and path.is_file() else ""
         whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a row
         self._earlier = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) < step]
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Write a row."""
+        row = dict(metrics)
+        if "phase" in row:
+            row["phase_name"] = self.phases[int(row["phase"])]
+        super().log_metrics(row, step)
 
     @property
     def log_dir(self) -> str:
@@ -204,6 +224,7 @@ class MetricsLogger(CSVLogger):
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a ``metrics.csv``, each without its empty cells."""
+    """The numbers in the rows of a ``metrics.csv``, each without its empty cells and without a phase's name."""
     with path.open(newline="") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    return [{name: float(cell) for name, cell in row.items() if cell and name != "phase_name"} for row in rows]

@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 
-from kinema.config import PretrainConfig
+import torch
+
+from kinema.config import FinetuneConfig, MethodName, Motion, MSCLConfig, PretrainConfig, TrainConfig
 from kinema.data.clips import span
 from kinema.errors import ConfigError
 from kinema.flow import create_estimator
+from kinema.methods import HCML, ProgressiveSchedule, Views, draw
 
 
-def check_settings(config: PretrainConfig) -> None:
+def check_pretraining(config: PretrainConfig, method: MethodName = "mscl") -> None:
+    """Refuse settings that cannot work with a method, before any work is done.
+
+    Raises:
+        ConfigError: says which setting, and what it may be.
+    """
+    contrastive = method != "hcml"
+    _check_training(config, contrastive and config.mscl.uses_flow)
+    if contrastive:
+        _check_mscl(config.mscl)
+    if "hcml" in method:
+        _check_hcml(config, alone=not contrastive)
+
+
+def check_finetuning(config: FinetuneConfig, motion: Motion) -> None:
     """Refuse settings that cannot work, before any work is done.
 
     Raises:
         ConfigError: says which setting, and what it may be.
     """
-    clip, trainer, mscl = config.clip, config.trainer, config.mscl
+    _check_training(config, uses_flow=False)
+    _refuse(
+        {
+            "dropout must lie between 0 and 1": 0 <= config.dropout < 1,
+            "label_smoothing must lie between 0 and 1": 0 <= config.label_smoothing < 1,
+            "clips must be at least 1": config.clips >= 1,
+        }
+    )
+    if motion == "hcml":
+        _check_hcml(config, alone=False)
+
+
+def _check_training(config: TrainConfig, uses_flow: bool) -> None:
+    clip, trainer = config.clip, config.trainer
     span(clip, 30.0)
     estimator = create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
     smallest = {
@@ -32,15 +64,13 @@ def check_settings(config: PretrainConfig) -> None:
         "model.width": (config.model.width, 1),
         "model.flow_width": (config.model.flow_width, 1),
         "model.embedding": (config.model.embedding, 1),
-        "mscl.queue": (mscl.queue, 0),
-        **{f"mscl.{name}": (getattr(mscl, name), 0) for name in ("rgb", "flow", "cross", "lmcl", "fra_clips")},
         "augment.aspect": (config.augment.aspect, 1),
     }
     for name, (value, least) in smallest.items():
         if value is not None and value < least:
             raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
     side = math.inf if clip.short_side is None else clip.short_side
-    uses_flow = mscl.uses_flow or config.sampling.mds is not None
+    uses_flow = uses_flow or config.sampling.mds is not None
     if uses_flow:
         estimator.require()
     flow_side = estimator.minimum_side if uses_flow else 0
@@ -49,6 +79,20 @@ def check_settings(config: PretrainConfig) -> None:
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
         "clip.short_side must be at least 16 pixels": side >= 16,
         f"clip.short_side must be at least {flow_side} pixels for this flow estimator": side >= flow_side,
+        "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
+        "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
+        "optimizer.lr must be positive": config.optimizer.lr > 0,
+    }
+    _refuse(checks)
+
+
+def _check_mscl(mscl: MSCLConfig) -> None:
+    weights = ("rgb", "flow", "cross", "lmcl", "fra_clips")
+    checks = {
+        f"mscl.{name} must be at least 0, not {getattr(mscl, name):g}": getattr(mscl, name) >= 0
+        for name in ("queue", *weights)
+    }
+    checks |= {
         "mscl.temperature must be positive": mscl.temperature > 0,
         "mscl.momentum must lie between 0 and 1": 0 <= mscl.momentum <= 1,
         "mscl.rgb, cross, lmcl or fra_clips must be above 0, or the RGB encoder learns nothing": any(
@@ -56,10 +100,32 @@ def check_settings(config: PretrainConfig) -> None:
         ),
         "mscl.fra_negatives needs mscl.lmcl above 0": not mscl.fra_negatives or mscl.lmcl > 0,
         "mscl: without a queue there must be batch_negatives": mscl.queue > 0 or mscl.batch_negatives,
-        "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
-        "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
-        "optimizer.lr must be positive": config.optimizer.lr > 0,
     }
+    _refuse(checks)
+
+
+def _check_hcml(config: TrainConfig, alone: bool) -> None:
+    """Try the hierarchy on two black clips, in a network that is narrow but has the same grids."""
+    ProgressiveSchedule(config.hcml, config.epochs)
+    clip = config.clip
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        method = HCML(dataclasses.replace(config.model, width=4), config.hcml).eval()
+        try:
+            found = method.losses(Views(torch.zeros(2, 3, clip.frames, *clip.size)), draw(2, torch.Generator()))
+        except ConfigError as error:
+            raise ConfigError(
+                f"settings: hcml on clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}: {error}"
+            ) from error
+    _refuse(
+        {
+            "hcml has no loss: it needs hcml.prime and hcml.photometric, or hcml.contrast and a level above another": (
+                found.terms or not alone
+            )
+        }
+    )
+
+
+def _refuse(checks: Mapping[str, object]) -> None:
     for problem, fine in checks.items():
         if not fine:
             raise ConfigError(f"settings: {problem}")

@@ -9,16 +9,17 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from kinema.config import OptimizerConfig, PretrainConfig
+from kinema.config import OptimizerConfig, TrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.module import ClipPairsModule
 from kinema.data.pairs import Batch
 from kinema.errors import DataError, TrainingError
 from kinema.files import write_json
+from kinema.methods.base import Method, Views, draw
 from kinema.methods.momentum import cosine_momentum
-from kinema.methods.mscl import MSCL, Views, draw
+from kinema.methods.progressive import Phase
 
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
@@ -33,22 +34,30 @@ def warmup_cosine(step: int, warmup: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
 
 
-class PretrainModule(L.LightningModule):
-    """MSCL with its augmentation and optimiser.
+class TrainingModule(L.LightningModule):
+    """A method with its augmentation, its optimiser and its phases.
 
     Every random choice of a step is a function of the run's seed, the step and the process alone, so a run that was
     stopped goes on as if it never had been.
 
     Args:
+        method: what is trained.
         config: the run's settings.
+        identity: what, beside the settings, must be the same when the run goes on: plain values by name.
         out: where to leave word of a batch that broke the training.
     """
 
-    def __init__(self, config: PretrainConfig, out: Path):
+    def __init__(self, method: Method, config: TrainConfig, identity: dict[str, str], out: Path):
         super().__init__()
+        self.method = method
         self.config = config
+        self.identity = identity
         self.out = out
-        self.method = MSCL(config.model, config.mscl).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        for module in self.method.modules():
+            if isinstance(module, nn.Conv3d):
+                module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.schedule = self.method.schedule(config.epochs)
+        self.phase: Phase | None = None
         self._keys: dict[str, Tensor] = {}
 
     @property
@@ -72,7 +81,8 @@ class PretrainModule(L.LightningModule):
         rate = learning_rate(config, batch)
         optimizer: torch.optim.Optimizer
         if config.name == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=True)
+            fused = self.schedule is None  # fused, it cannot take up weights later than others
+            optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=fused)
         else:
             optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
         warmup = math.ceil(config.warmup_epochs * self._data.steps_per_epoch)
@@ -89,6 +99,15 @@ class PretrainModule(L.LightningModule):
         if gradient_clip_val:
             torch.nn.utils.clip_grad_norm_(self.method.parameters(), gradient_clip_val)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Enter the phase of the step's epoch, if the method has phases; a run may go on in the middle of any."""
+        if self.schedule is None:
+            return
+        phase = self.schedule.phases[self.schedule.number(self._epoch)]
+        if phase != self.phase:
+            self.method.enter(phase)
+            self.phase = phase
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch; logs every term of it.
 
@@ -99,22 +118,33 @@ class PretrainModule(L.LightningModule):
         if "error" in batch:
             raise DataError(f"{batch['error']}; mend or remove the file and go on with --resume")
         generator = torch.Generator().manual_seed(self._seed())
-        momentum = cosine_momentum(self.global_step, self.steps, self.config.mscl.momentum)
-        self.method.update_keys(momentum)
+        self._follow(len(batch["video"]))
         draws = draw(len(batch["video"]), generator, self.device)
-        terms, facts, keys = self.method.losses(self._views(batch, generator), draws)
+        terms, facts, keys = self.method.losses(self._views(batch, generator), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             self._explain(batch, terms)
         self._keys = {name: self._gather(value) for name, value in keys.items()}
         values = {f"loss_{name}": value.detach() for name, value in terms.items()}
         self.log_dict({"loss": loss.detach(), **values, **facts}, batch_size=len(batch["video"]))
-        self.log("momentum", momentum, batch_size=len(batch["video"]))
         return loss
+
+    def _follow(self, clips: int) -> None:
+        """Let the key encoders, if there are any, follow those that are trained, and log how and in which phase."""
+        if self.method.momentum is not None:
+            momentum = cosine_momentum(self.global_step, self.steps, self.method.momentum)
+            self.method.update_keys(momentum)
+            self.log("momentum", momentum, batch_size=clips)
+        if self.schedule is not None:
+            self.log("phase", float(self.schedule.number(self._epoch)), batch_size=clips)
 
     def on_after_backward(self) -> None:
         """Enqueue the step's keys: the gradient no longer needs the queue as it was, and no checkpoint comes before."""
         self.method.enqueue(self._keys)
+
+    @property
+    def _epoch(self) -> int:
+        return self.global_step // self._data.steps_per_epoch
 
     def _seed(self) -> int:
         state = torch.tensor([self.config.seed, self.global_step, self.global_rank], dtype=torch.int64)
@@ -123,14 +153,13 @@ class PretrainModule(L.LightningModule):
 
     def _views(self, batch: Batch, generator: torch.Generator) -> Views:
         """Pixels to floating point and colours augmented, on the device."""
+        views = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name != "video"}
+        views |= {name: value.float() for name, value in views.items() if name != "label"}
         with torch.autocast(self.device.type, enabled=False):
-            query, key = (
-                augment_colors(clips.float().div_(255), self.config.augment, generator)
-                for clips in (batch["query"], batch["key"])
-            )
-        if "query_flow" not in batch:
-            return Views(query, key)
-        return Views(query, key, batch["query_flow"].float(), batch["key_flow"].float())
+            for name in ("query", "key"):
+                if name in views:
+                    views[name] = augment_colors(views[name].div_(255), self.config.augment, generator)
+        return Views(**views)
 
     def _gather(self, keys: Tensor) -> Tensor:
         """(B, D) of this process -> (B * processes, D), the same on all."""
@@ -150,5 +179,6 @@ class PretrainModule(L.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the settings, which must be the same on resuming."""
+        """Add what must be the same on resuming."""
+        checkpoint["identity"] = self.identity
         checkpoint["config"] = asdict(self.config)

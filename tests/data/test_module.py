@@ -26,7 +26,8 @@ def module(folder, entries, tmp_path):
             mscl=mscl,
             trainer=TrainerConfig(batch_size=batch, workers=0),
         )
-        module = ClipPairsModule(folder, list(entries.values())[:videos], config, tmp_path / "run")
+        out = tmp_path / "run"
+        module = ClipPairsModule(folder, list(entries.values())[:videos], config, out, with_flow=mscl.uses_flow)
         module.trainer = SimpleNamespace(world_size=processes, global_rank=0, global_step=step)
         return module
 
@@ -45,8 +46,8 @@ def test_batches_are_as_configured_or_as_large_as_the_folder_allows(module, batc
 
 
 def test_too_few_videos():
-    with pytest.raises(DataError, match="holds 1 usable video; contrast needs at least 2: add videos"):
-        ClipPairsModule("somewhere", [None], PretrainConfig(), "run")
+    with pytest.raises(DataError, match="holds 1 usable video; training needs at least 2: add videos"):
+        ClipPairsModule("somewhere", [None], PretrainConfig(), "run", with_flow=False)
 
 
 @pytest.mark.parametrize("processes", [2, 3, 4])  # a batch of one clip has no statistics

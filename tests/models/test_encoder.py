@@ -5,7 +5,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from kinema.config import ModelConfig
+from kinema.config import HCMLConfig, ModelConfig
 from kinema.models import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, flow_resnet18, random_encoder
 from kinema.presets import preset_path
 
@@ -154,6 +154,12 @@ def test_random_encoder_is_a_function_of_its_seed_and_leaves_the_global_generato
     assert not torch.equal(first(clips()), other(clips()))
     assert not first.training
     assert (first.card["name"], first.card["seed"], first.card["model"]["width"]) == ("random", 5, 4)
+
+
+def test_random_encoder_with_a_hierarchy_says_so_and_begins_as_the_plain_one():
+    plain, motion = random_encoder(SMALL, 5), random_encoder(SMALL, 5, HCMLConfig(levels=1, radius=1))
+    assert (motion.card["hcml"]["levels"], "hcml" in plain.card) == (1, False)
+    assert torch.equal(motion(clips()), plain(clips()))
 
 
 def test_random_encoder_is_that_of_the_tiny_preset_by_default():

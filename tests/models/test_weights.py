@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import kinema
-from kinema.config import ModelConfig
+from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import CheckpointError, OutputError
 from kinema.models import VideoEncoder, build_encoder, load_encoder, save_encoder
 
@@ -58,6 +58,29 @@ def test_the_file_holds_the_backbone_alone_under_torchvisions_names(run):
     assert all(name.split(".")[0] in {"stem", "layer1", "layer2", "layer3", "layer4"} for name in names)
 
 
+def test_a_motion_hierarchy_comes_back(tmp_path):
+    hcml = HCMLConfig(levels=2, reduction=2, radius=1, deltas=(1, 2))
+    torch.manual_seed(0)
+    encoder = build_encoder(MODEL, hcml).eval()
+    for fusion in encoder.backbone.fusions.values():
+        torch.nn.init.normal_(fusion.weight)
+    save_encoder(encoder, tmp_path / "motion.safetensors", {"model": asdict(MODEL), "hcml": asdict(hcml)})
+    loaded = load_encoder(tmp_path / "motion.safetensors")
+    clips = torch.rand(2, 3, 4, 16, 16)
+    assert torch.equal(loaded(clips), encoder(clips))
+    assert loaded.backbone.config == hcml
+    assert "first " in hierarchy_refused(encoder, tmp_path, HCMLConfig(levels=1, reduction=2, radius=1))
+    assert "first prime.encode.0.0.weight" in hierarchy_refused(encoder, tmp_path, HCMLConfig(levels=2, reduction=2))
+
+
+def hierarchy_refused(encoder: VideoEncoder, folder: Path, claimed: HCMLConfig) -> str:
+    """What is said of an encoder whose card claims another hierarchy."""
+    save_encoder(encoder, folder / "other.safetensors", {"model": asdict(MODEL), "hcml": asdict(claimed)})
+    words = message(folder / "other.safetensors")
+    assert "holds another architecture than its card says" in words
+    return words
+
+
 def message(path: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
         load_encoder(path)
@@ -101,6 +124,9 @@ def test_a_file_without_a_card(trained, tmp_path):
         json.dumps({"model": {"width": "wide"}}),
         json.dumps({"model": {"width": -4}}),
         json.dumps({"model": {"width": 4, "input": "infrared"}}),
+        json.dumps({"model": {"width": 4}, "hcml": {"layers": 3}}),
+        json.dumps({"model": {"width": 4}, "hcml": {"levels": 9}}),
+        json.dumps({"model": {"width": 4}, "hcml": "deep"}),
     ],
 )
 def test_a_card_that_makes_no_sense(trained, tmp_path, card):

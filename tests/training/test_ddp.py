@@ -19,9 +19,9 @@ import sys
 from pathlib import Path
 import torch
 from kinema.cli import main
-from kinema.training.module import PretrainModule
+from kinema.training.module import TrainingModule
 
-gather, train = PretrainModule._gather, PretrainModule.training_step
+gather, train = TrainingModule._gather, TrainingModule.training_step
 seen = {"own": [], "videos": []}
 
 def spied_gather(self, keys):
@@ -35,7 +35,7 @@ def spied_step(self, batch, batch_idx):
 def save(self):
     torch.save({**seen, "state": self.state_dict()}, Path(self.out) / f"rank{self.global_rank}.pt")
 
-PretrainModule._gather, PretrainModule.training_step, PretrainModule.on_train_end = spied_gather, spied_step, save
+TrainingModule._gather, TrainingModule.training_step, TrainingModule.on_train_end = spied_gather, spied_step, save
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -20,8 +20,8 @@ from kinema.methods import MSCL
 from kinema.provenance import ids_sha256, software_versions
 from kinema.training import pretrain
 from kinema.training.callbacks import METRICS, read_metrics
-from kinema.training.checks import check_settings
-from kinema.training.module import PretrainModule, learning_rate, warmup_cosine
+from kinema.training.checks import check_pretraining
+from kinema.training.module import TrainingModule, learning_rate, warmup_cosine
 from kinema.video import read_manifest
 
 FLOW_TERMS = {"loss_flow", "loss_rgb2flow", "loss_flow2rgb", "loss_lmcl", "lmcl_accuracy"}
@@ -148,7 +148,7 @@ def test_what_is_left_out_is_said(videos, tiny, tmp_path, capsys):
 
 
 def test_a_manifest_saves_the_scan(run, videos, tiny, tmp_path, monkeypatch, differences):
-    monkeypatch.setattr(sys.modules["kinema.training.pretrain"], "scan_folder", None)
+    monkeypatch.setattr(sys.modules["kinema.training.run"], "scan_folder", None)
     pretrain(videos, tmp_path, tiny(epochs=2), manifest=run.out / "manifest.csv")
     assert not differences(tmp_path, run.out)
     with pytest.raises(DataError, match=r"cannot read the manifest .*nowhere\.csv"):
@@ -194,8 +194,8 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_epochs_are_kept(videos
     losses = MSCL.losses
     calls = []
 
-    def poisoned(self, views, draws):
-        terms, facts, keys = losses(self, views, draws)
+    def poisoned(self, *batch):
+        terms, facts, keys = losses(self, *batch)
         calls.append(1)
         if len(calls) == 5:
             terms["lmcl"] = terms["lmcl"] * math.nan
@@ -253,15 +253,15 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_epochs_are_kept(videos
 )
 def test_settings_that_cannot_work_are_refused_in_a_sentence(tiny, changes, words):
     with pytest.raises(ConfigError) as error:
-        check_settings(tiny(changes))
+        check_pretraining(tiny(changes))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_settings_that_can_work(tiny):
-    check_settings(PretrainConfig())
-    check_settings(tiny({"mscl.rgb": 0.0, "mscl.flow": 0.0, "mscl.cross": 0.0, "mscl.fra_clips": 0.0}))
-    check_settings(tiny({"flow.parameters": {"finest_scale": 2}}, mscl=tiny().mscl.rgb_only()))  # estimates no flow
+    check_pretraining(PretrainConfig())
+    check_pretraining(tiny({"mscl.rgb": 0.0, "mscl.flow": 0.0, "mscl.cross": 0.0, "mscl.fra_clips": 0.0}))
+    check_pretraining(tiny({"flow.parameters": {"finest_scale": 2}}, mscl=tiny().mscl.rgb_only()))  # estimates no flow
 
 
 def test_nothing_is_written_for_settings_that_cannot_work(videos, tiny, tmp_path):
@@ -304,13 +304,13 @@ def test_the_learning_rate_scales_with_the_batch_if_asked(tiny):
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_norms_and_biases_do_not_decay(run, videos, tiny, tmp_path, monkeypatch, name):
     found = {}
-    configure = PretrainModule.configure_optimizers
+    configure = TrainingModule.configure_optimizers
 
     def watch(self):
         found.update(names={id(p): n for n, p in self.method.named_parameters()}, **(made := configure(self)))
         return made
 
-    monkeypatch.setattr(PretrainModule, "configure_optimizers", watch)
+    monkeypatch.setattr(TrainingModule, "configure_optimizers", watch)
     pretrain(videos, tmp_path, tiny({"optimizer.name": name, "optimizer.weight_decay": 0.1}, epochs=1))
     decayed, free = ({found["names"][id(p)] for p in group["params"]} for group in found["optimizer"].param_groups)
     assert [group["weight_decay"] for group in found["optimizer"].param_groups] == [0.1, 0.0]

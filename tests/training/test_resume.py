@@ -14,7 +14,7 @@ import torch
 from kinema.errors import CheckpointError, OutputError
 from kinema.training import Stopped, pretrain
 from kinema.training.callbacks import METRICS, read_metrics
-from kinema.training.module import PretrainModule
+from kinema.training.module import TrainingModule
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,14 @@ def whole(videos, tiny, tmp_path_factory) -> Path:
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGINT) -> None:
     """Send this process a signal in the middle of a step."""
-    train = PretrainModule.training_step
+    train = TrainingModule.training_step
 
     def training_step(self, batch, batch_idx):
         if self.global_step == step:
             os.kill(os.getpid(), number)
         return train(self, batch, batch_idx)
 
-    monkeypatch.setattr(PretrainModule, "training_step", training_step)
+    monkeypatch.setattr(TrainingModule, "training_step", training_step)
 
 
 # stopped at the end of an epoch
@@ -115,7 +115,7 @@ def test_a_signal_in_the_last_step_lets_the_run_finish(videos, tiny, tmp_path, w
 
 
 def test_a_second_ctrl_c_stops_at_once(videos, tiny, tmp_path, monkeypatch, whole, differences):
-    train, handler = PretrainModule.training_step, signal.getsignal(signal.SIGINT)
+    train, handler = TrainingModule.training_step, signal.getsignal(signal.SIGINT)
 
     def training_step(self, batch, batch_idx):
         if self.global_step == 4:
@@ -124,7 +124,7 @@ def test_a_second_ctrl_c_stops_at_once(videos, tiny, tmp_path, monkeypatch, whol
         return train(self, batch, batch_idx)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PretrainModule, "training_step", training_step)
+        patch.setattr(TrainingModule, "training_step", training_step)
         with pytest.raises(KeyboardInterrupt):
             pretrain(videos, tmp_path, tiny())
     assert signal.getsignal(signal.SIGINT) is handler  # Lightning by itself leaves it ignored
@@ -148,13 +148,13 @@ def run_kinema(words: list[str], before: str = "") -> subprocess.Popen[str]:
 
 AT_STEP = """
 import os, signal
-from kinema.training.module import PretrainModule
-train = PretrainModule.training_step
+from kinema.training.module import TrainingModule
+train = TrainingModule.training_step
 def training_step(self, batch, batch_idx):
     if self.global_step == {step}:
         {action}
     return train(self, batch, batch_idx)
-PretrainModule.training_step = training_step
+TrainingModule.training_step = training_step
 """
 
 
@@ -215,7 +215,7 @@ def test_other_settings_are_refused_by_name(videos, tiny, stopped, changes, word
 
 
 def test_another_method_or_seed_is_refused(videos, tiny, stopped):
-    with pytest.raises(CheckpointError, match=r"mscl\.lmcl was 3\.0, is 0\.0"):
+    with pytest.raises(CheckpointError, match=r"last\.ckpt was made with the method mscl, not moco; use the same, or"):
         pretrain(videos, stopped, tiny(), method="moco", resume=True)
     with pytest.raises(CheckpointError, match="seed was 0, is 1"):
         pretrain(videos, stopped, tiny(seed=1), resume=True)

@@ -1,0 +1,142 @@
+"""A ladder of rungs, climbed for several seeds: what was measured is kept, tabulated and drawn."""
+
+from __future__ import annotations
+
+import csv
+import os
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kinema.data.synthetic import synthesise
+from kinema.errors import ConfigError
+from kinema.files import atomic_path, make_folder, write_text
+from kinema.report.ladder import Bar, draw_ladder
+from kinema.video import scan_folder, write_manifest
+from kinema.video.manifest import MANIFEST
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Which rungs there are and what is measured on each.
+
+    Attributes:
+        rungs: their names, the lowest first.
+        setting: the column of what a whole ladder is climbed under, such as the difficulty.
+        title: of a table or panel, with ``{}`` for the setting.
+        figures: heading of each figure by its column.
+        facts: columns that are kept but not tabulated.
+        bars: what the picture shows.
+    """
+
+    rungs: Sequence[str]
+    setting: str
+    title: str
+    figures: Mapping[str, str]
+    facts: Sequence[str]
+    bars: Sequence[Bar]
+
+    def check(self, only: Iterable[str]) -> None:
+        """Refuse names of rungs that there are not.
+
+        Raises:
+            ConfigError: says which.
+        """
+        if unknown := sorted(set(only) - set(self.rungs)):
+            raise ConfigError(f"there is no rung {unknown[0]!r}; choose from {', '.join(self.rungs)}")
+
+    def climb(
+        self,
+        out: str | Path,
+        settings: Sequence[Any],
+        seeds: Sequence[int],
+        only: Sequence[str],
+        measure: Callable[[Path, str, Any, int], dict[str, Any]],
+    ) -> list[Path]:
+        """Measure every rung under every setting for every seed.
+
+        Rows that ``results.csv`` has already are not made again, so an interrupted call goes on.
+
+        Args:
+            out: folder for ``results.csv``, ``results.md`` and ``ladder.png``.
+            settings: values of the column ``setting``.
+            seeds: one round of the ladder for each.
+            only: names of the rungs wanted; empty for all.
+            measure: figures and facts of one rung, from the folder, the rung, the setting and the seed.
+
+        Returns:
+            The files to look at.
+
+        Raises:
+            ConfigError: ``only`` names no rung.
+        """
+        self.check(only)
+        out = make_folder(out)
+        table = out / "results.csv"
+        rows = _read(table)
+        done = {(row[self.setting], row["rung"], int(row["seed"])) for row in rows}
+        for seed in seeds:
+            for setting in settings:
+                for rung in only or self.rungs:
+                    if (str(setting), rung, seed) in done:
+                        continue
+                    print(f"kinema ablate: {setting}, seed {seed}: {rung}", file=sys.stderr, flush=True)
+                    row = {self.setting: str(setting), "rung": rung, "seed": seed}
+                    rows.append({**row, **measure(out, rung, setting, seed)})
+                    _write(table, (*row, *self.figures, *self.facts), rows)
+        summary = write_text(out / "results.md", self.markdown(rows))
+        picture = draw_ladder(rows, self.rungs, self.setting, self.title, self.bars, out / "ladder.png")
+        return [table, summary, picture]
+
+    def markdown(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """A table for each setting: mean and standard deviation over the seeds."""
+        parts = []
+        for setting in dict.fromkeys(row[self.setting] for row in rows):
+            parts.append(f"### {self.title.format(setting)}\n")
+            parts.append(
+                f"| rung | seeds | {' | '.join(self.figures.values())} |\n|---|---|{'---|' * len(self.figures)}"
+            )
+            for name in self.rungs:
+                chosen = [row for row in rows if row[self.setting] == setting and row["rung"] == name]
+                if chosen:
+                    cells = [mean_and_spread([float(row[figure]) for row in chosen]) for figure in self.figures]
+                    parts.append(f"| {name} | {len(chosen)} | {' | '.join(cells)} |")
+            parts.append("")
+        return "\n".join(parts)
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """The mean, and the standard deviation of several values, for a table."""
+    return f"{statistics.mean(values):.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
+
+
+def make_videos(out: Path, difficulty: str, seed: int, videos: int) -> tuple[Path, Path]:
+    """The synthetic videos of a seed, made once, and the manifest of those for training."""
+    folder = out / f"videos-{difficulty}-{seed}"
+    synthesise(folder, videos, seed, difficulty, workers=os.cpu_count() or 1)
+    manifest = out / f"{folder.name}-{MANIFEST}"
+    if not manifest.exists():
+        write_manifest(scan_folder(folder / "train"), manifest)
+    return folder, manifest
+
+
+def as_name(rung: str) -> str:
+    """The name of a rung as part of a folder's."""
+    return "".join(c if c.isalnum() else "_" for c in rung)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,104 @@
+"""What each part of MSCL brings: the ladder from a random encoder to the whole method."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kinema.ablation.ladder import Ladder, as_name, make_videos
+from kinema.config import MSCLConfig, PretrainConfig
+from kinema.evaluation import extract_features
+from kinema.models import load_encoder, random_encoder
+from kinema.report.ladder import Bar
+from kinema.synthetic_comparison import CLIPS, compare, read_labels
+from kinema.training import pretrain
+
+RANDOM = "random"
+FIGURES = {
+    "motion_r1": "motion R@1",
+    "scene_r1": "scene R@1",
+    "shape_r1": "shape R@1",
+    "motion_probe": "motion probe",
+}
+FACTS = ("steps", "clips_seen", "seconds", "data_wait")
+BARS = (Bar("motion_r1", "motion R@1", "#2b6cb0"), Bar("scene_r1", "scene R@1", "#b7791f"))
+
+
+def rungs(config: PretrainConfig) -> dict[str, PretrainConfig]:
+    """The trained rungs by name, each with one more part of MSCL switched on (its ablation study).
+
+    Weights are those of ``config``; what is zero there gets the weight 1 on its rung. The lowest rung sees raw frames
+    instead of the input that ``config`` names: what contrast on RGB learns if nothing points it to motion.
+    """
+    full = config.mscl
+    moco = full.rgb_only()
+    cross = dataclasses.replace(moco, rgb=full.rgb, flow=full.flow or 1.0, cross=full.cross or 1.0)
+    local = dataclasses.replace(cross, lmcl=full.lmcl or 1.0)
+    negatives = dataclasses.replace(local, fra_negatives=True)
+    clips = dataclasses.replace(negatives, fra_clips=full.fra_clips or 1.0)
+
+    def rung(mscl: MSCLConfig, mds: bool = False) -> PretrainConfig:
+        sampling = dataclasses.replace(config.sampling, mds=(config.sampling.mds or "vectors") if mds else None)
+        return dataclasses.replace(config, mscl=mscl, sampling=sampling)
+
+    raw = dataclasses.replace(rung(moco), model=dataclasses.replace(config.model, input="rgb"))
+    return {
+        "RGB MoCo, raw frames": raw,
+        "RGB MoCo": rung(moco),
+        "+ flow and cross-modal": rung(cross),
+        "+ LMCL": rung(local),
+        "+ FRA negatives in LMCL": rung(negatives),
+        "+ FRA at clip level": rung(clips),
+        "+ MDS": rung(clips, mds=True),
+    }
+
+
+def ablate_mscl(
+    out: str | Path,
+    config: PretrainConfig,
+    *,
+    difficulty: str = "default",
+    videos: int = 1500,
+    seeds: Sequence[int] = (0, 1, 2),
+    only: Sequence[str] = (),
+) -> list[Path]:
+    """Train and evaluate every rung of the ladder for every seed, on synthetic videos.
+
+    All rungs see the same number of clips of the same videos; a seed decides the videos too. What was measured is not
+    measured again, so an interrupted call goes on.
+
+    Args:
+        out: folder for videos, runs, ``results.csv``, ``results.md`` and ``ladder.png``.
+        config: settings of every rung but for the parts that it switches off.
+        difficulty: of the videos.
+        videos: number of them, a fifth for testing.
+        seeds: one round of the ladder for each.
+        only: names of the rungs wanted; empty for all.
+
+    Returns:
+        The files to look at.
+
+    Raises:
+        ConfigError: ``only`` names no rung.
+    """
+    trained = rungs(config)
+
+    def measure(out: Path, rung: str, difficulty: str, seed: int) -> dict[str, Any]:
+        folder, manifest = make_videos(out, difficulty, seed, videos)
+        settings = dataclasses.replace(trained.get(rung, config), seed=seed)
+        facts: dict[str, Any] = {}
+        if rung == RANDOM:
+            encoder = random_encoder(settings.model, seed)
+        else:
+            run = out / f"{difficulty}-{seed}-{as_name(rung)}"
+            card = pretrain(folder / "train", run, settings, preset="tiny", manifest=manifest, resume=True).card
+            facts = {name: card["training"][name] for name in FACTS}
+            encoder = load_encoder(run)
+        labelled = read_labels(folder)
+        features = extract_features({rung: encoder}, labelled["motion"].paths, settings.clip, clips=CLIPS, workers=0)
+        return {**compare(features, labelled)[0][rung], **facts}
+
+    ladder = Ladder((RANDOM, *trained), "difficulty", "{} set", FIGURES, FACTS, BARS)
+    return ladder.climb(out, [difficulty], seeds, only, measure)

@@ -1,0 +1,52 @@
+"""Figures of a classification, the same for every protocol that classifies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Classification:
+    """How well scores tell classes apart.
+
+    Attributes:
+        top1: share of videos whose class gets the highest score.
+        top5: share of videos whose class is among the five highest; None with five classes or fewer.
+        mean_class: mean over classes of the share of their videos that are right.
+        per_class: share of right answers by the video's class.
+        predicted: (N,) the class with the highest score.
+        right: (N,) whether that is the video's own.
+    """
+
+    top1: float
+    top5: float | None
+    mean_class: float
+    per_class: dict[str, float]
+    predicted: np.ndarray = field(repr=False)
+    right: np.ndarray = field(repr=False)
+
+
+def classification(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Classification:
+    """Score a classification; of equal scores the first class counts.
+
+    Args:
+        scores: (N, C), the higher the likelier.
+        labels: (N,) the true classes.
+        classes: their names; those without a video do not count.
+    """
+    ranks = np.argsort(-scores, axis=1, kind="stable")
+    right = ranks == labels[:, None]
+    per_class = {
+        name: float(right[labels == index, 0].mean()) for index, name in enumerate(classes) if (labels == index).any()
+    }
+    return Classification(
+        top1=float(right[:, 0].mean()),
+        top5=float(right[:, :5].any(1).mean()) if len(classes) > 5 else None,
+        mean_class=float(np.mean(list(per_class.values()))),
+        per_class=per_class,
+        predicted=ranks[:, 0],
+        right=right[:, 0],
+    )

@@ -1,0 +1,327 @@
+"""Recognition with labels: train a network on labelled videos and test it, by split, by group or in parts."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from kinema.config import FinetuneConfig, HCMLConfig, ModelConfig, Motion
+from kinema.data.labels import LabelledSet, first_few
+from kinema.errors import CheckpointError, ConfigError, DataError
+from kinema.evaluation.features import extract_features
+from kinema.evaluation.figures import classification
+from kinema.evaluation.folds import Fold, Folds, Split, make_folds
+from kinema.files import atomic_path, make_folder, write_json, write_text
+from kinema.methods import Recognition
+from kinema.models import WithMotion, add_motion_hierarchy, load_encoder, save_encoder
+from kinema.models.encoder import VideoEncoder, build_encoder
+from kinema.models.weights import ENCODER_FILE, has_card, load_backbone, weights_file
+from kinema.provenance import file_sha256, ids_sha256, software_versions
+from kinema.training.checks import check_finetuning
+from kinema.training.run import fit
+from kinema.video import ManifestEntry, read_manifest, scan_folder, write_manifest
+from kinema.video.manifest import MANIFEST, UNREADABLE
+
+HIERARCHY = ("levels", "prime", "fusion", "chain", "reduction", "radius", "dilation", "pool")
+"""Settings of HCML that decide which weights there are and what they mean."""
+
+CLASSIFIER_FILE = "classifier.safetensors"
+RESULTS = "results.json"
+PREDICTIONS = "predictions.csv"
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a training with labels left.
+
+    Attributes:
+        out: its folder.
+        results: what ``results.json`` holds.
+        files: what a user would look for.
+    """
+
+    out: Path
+    results: dict[str, Any]
+    files: list[Path]
+
+    def summary(self) -> str:
+        """The main figures in one line."""
+        found = self.results
+        top5 = "" if found["top5"] is None else f", top-5 {found['top5']:.3f}"
+        return (
+            f"top-1 {found['top1']:.3f}{top5}, mean over classes {found['mean_class']:.3f} "
+            f"({found['queries']} test videos, {found['scheme']})"
+        )
+
+
+def finetune(
+    videos: str | Path,
+    out: str | Path,
+    config: FinetuneConfig,
+    *,
+    labels: str | Path | None = None,
+    label_column: str = "label",
+    group_column: str | None = None,
+    split: Split = "auto",
+    per_class: int | None = None,
+    motion: Motion = "none",
+    weights: str | Path | None = None,
+    preset: str = "",
+    resume: bool = False,
+) -> Recognised:
+    """Train a network to recognise classes, and test it on videos that it has not seen.
+
+    Every round of the split is a training of its own, in a folder of its own where there are several. Test videos are
+    looked at in ``config.clips`` clips at equal distances, centrally cropped, whose probabilities are averaged.
+
+    Args:
+        videos: the folder.
+        out: folder for ``results.json``, ``predictions.csv`` and the runs.
+        config: all settings.
+        labels: CSV file with ``file``, the label's column and optionally ``split``; None for class folders.
+        label_column: the column to predict.
+        group_column: a column whose groups are never on both sides of a round.
+        split: how videos are held out.
+        per_class: videos of each class to train on, drawn by the seed; None for all.
+        motion: ``hcml`` puts its motion hierarchy into the network and its losses beside the cross-entropy.
+        weights: what to begin with: an encoder of kinema, whose architecture then counts instead of ``config.model``,
+            or a file with a state dict of the backbone; None to begin from scratch.
+        preset: name of the preset that the settings began as, for the cards.
+        resume: go on where an earlier call with the same settings was stopped.
+
+    Raises:
+        KinemaError: videos, labels, settings, weights, a checkpoint or the output folder are at fault; or the loss is
+            not finite.
+        Stopped: the user asked to stop; a checkpoint was left.
+    """
+    labelled = LabelledSet.read(videos, labels, label_column, group_column)
+    folds = make_folds(labelled, split, "probe", config.seed)
+    if weights is not None:
+        config = _as_built(config, _encoder(config, motion, weights), motion)
+    check_finetuning(config, motion)
+    if per_class is not None and per_class < 1:
+        raise ConfigError(f"per_class must be at least 1, not {per_class}")
+    out = make_folder(out)
+    entries = _manifest(Path(videos), out, labelled, resume)
+    rounds = []
+    for number, fold in enumerate(folds.folds, start=1):
+        place = out if len(folds) == 1 else out / f"round-{number}"
+        if len(folds) > 1:
+            print(f"kinema finetune: round {number} of {len(folds)}", file=sys.stderr, flush=True)
+        _refuse_unreadable(entries, labelled, fold)
+        chosen = {labelled.files[i]: int(labelled.labels[i]) for i in _few(fold.gallery, labelled, per_class, config)}
+        fitted = fit(
+            videos,
+            place,
+            config,
+            lambda: Recognition(
+                _encoder(config, motion, weights),
+                len(labelled.classes),
+                config.dropout,
+                config.label_smoothing,
+                config.hcml if motion == "hcml" else None,
+            ),
+            {
+                "method": f"recognition with motion {motion}",
+                "labels": ids_sha256([f"{file},{label}" for file, label in chosen.items()])[:12],
+                "weights": "none" if weights is None else file_sha256(weights_file(weights))[:12],
+            },
+            hierarchical=motion == "hcml",
+            labels=chosen,
+            manifest=out / MANIFEST,
+            resume=resume,
+        )
+        if not fitted.module.trainer.is_global_zero:
+            continue  # one of several processes tests
+        method = fitted.module.method
+        assert isinstance(method, Recognition)
+        card = {**fitted.card("recognition", preset), "motion": motion, "classes": list(labelled.classes)}
+        save_encoder(method.encoder, place / ENCODER_FILE, card)
+        save_classifier(method, place / CLASSIFIER_FILE, labelled.classes)
+        write_json(place / "card.json", card)
+        rounds.append(_probabilities(method, labelled, fold, config))
+    results = _results(rounds, folds, labelled, config, motion, per_class) if rounds else {}
+    if rounds:
+        write_json(out / RESULTS, results)
+        _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
+    return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
+
+
+def save_classifier(method: Recognition, path: Path, classes: Sequence[str]) -> None:
+    """Write the linear classifier of a trained network, with the names of its classes."""
+    weights = {name: value.detach().cpu() for name, value in method.classifier.state_dict().items()}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(weights, metadata={"classes": json.dumps(list(classes))}))
+
+
+def load_classifier(run: str | Path) -> tuple[Recognition, list[str]]:
+    """A trained network in evaluation mode, which maps clips (B, 3, T, H, W) from 0 to 1 to probabilities (B, classes).
+
+    Args:
+        run: the folder of a training with labels.
+
+    Returns:
+        The network, and the names of its classes.
+
+    Raises:
+        CheckpointError: the encoder or the classifier is missing, damaged, or they do not belong together.
+    """
+    path = Path(run) / CLASSIFIER_FILE
+    encoder = load_encoder(run)
+    if not path.is_file():
+        raise CheckpointError(f"there is no classifier at {path}; train one with `kinema finetune`")
+    try:
+        with safe_open(path, framework="pt") as file:
+            classes = json.loads(file.metadata()["classes"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+        network = Recognition(encoder, len(classes))
+        network.classifier.load_state_dict(weights)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged or not of this encoder ({error}); train it again") from error
+    return network.eval(), classes
+
+
+def _encoder(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> VideoEncoder:
+    """An encoder to begin with, with a motion hierarchy if ``motion`` asks for one."""
+    if weights is None or not has_card(weights):
+        encoder = build_encoder(config.model)
+        if weights is not None:
+            load_backbone(encoder.backbone, weights)
+    else:
+        encoder = load_encoder(weights).train()
+    if motion == "none":
+        return encoder
+    if isinstance(encoder.backbone, WithMotion):
+        _refuse_another(encoder.backbone.config, config.hcml, weights)
+        return encoder
+    return VideoEncoder(add_motion_hierarchy(encoder.backbone, config.hcml), encoder.input)
+
+
+def _refuse_another(found: HCMLConfig, wanted: HCMLConfig, weights: str | Path | None) -> None:
+    differing = [
+        f"{name} was {getattr(found, name)}, is {getattr(wanted, name)}"
+        for name in HIERARCHY
+        if getattr(found, name) != getattr(wanted, name)
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{weights} holds another motion hierarchy ({'; '.join(differing)}); set hcml to the same, or begin with "
+            "an encoder without one"
+        )
+
+
+def _as_built(config: FinetuneConfig, encoder: VideoEncoder, motion: Motion) -> FinetuneConfig:
+    """The settings with the architecture of an encoder that was loaded."""
+    if "model" not in encoder.card:
+        return config  # weights of a backbone that config.model names
+    config = dataclasses.replace(config, model=ModelConfig(**encoder.card["model"]))
+    if motion == "none" and isinstance(encoder.backbone, WithMotion):
+        config = dataclasses.replace(config, hcml=encoder.backbone.config)
+    return config
+
+
+def _manifest(videos: Path, out: Path, labelled: LabelledSet, resume: bool) -> dict[str, ManifestEntry]:
+    """The entries of all videos by path; written to the manifest."""
+    path = out / MANIFEST
+    entries = read_manifest(path) if resume and path.exists() else scan_folder(videos)
+    write_manifest(entries, path)
+    found = {entry.path: entry for entry in entries}
+    unknown = [file for file in labelled.files if file not in found]
+    if unknown:
+        raise DataError(
+            f"the labels name {first_few(unknown)}, which {path} does not hold; give them the ending of a video, or "
+            "begin anew in another folder"
+        )
+    return found
+
+
+def _refuse_unreadable(entries: dict[str, ManifestEntry], labelled: LabelledSet, fold: Fold) -> None:
+    """Before the training, as a test without some of its videos would be another test."""
+    names = [labelled.files[index] for index in fold.queries]
+    bad = [f"{name} ({entries[name].error})" for name in names if entries[name].status == UNREADABLE]
+    if bad:
+        raise DataError(f"test videos cannot be read: {first_few(bad)}; mend them or take them out of the labels")
+
+
+def _few(gallery: np.ndarray, labelled: LabelledSet, per_class: int | None, config: FinetuneConfig) -> list[int]:
+    """The videos to train on: all, or so many of each class, ascending."""
+    if per_class is None:
+        return gallery.tolist()
+    rng = np.random.default_rng(config.seed)
+    labels = labelled.labels[gallery]
+    drawn = [rng.permutation(gallery[labels == label])[:per_class] for label in np.unique(labels)]
+    return sorted(np.concatenate(drawn).tolist())
+
+
+def _probabilities(method: Recognition, labelled: LabelledSet, fold: Fold, config: FinetuneConfig) -> np.ndarray:
+    """(Q, classes) of the fold's test videos, the mean over their clips."""
+    found = extract_features(
+        {"probabilities": method},
+        [labelled.paths[index] for index in fold.queries],
+        config.clip,
+        clips=config.clips,
+        workers=config.trainer.workers,
+        precision="32" if config.trainer.precision == "32" else "auto",
+    )
+    return found["probabilities"].numpy()
+
+
+def _results(
+    rounds: list[np.ndarray],
+    folds: Folds,
+    labelled: LabelledSet,
+    config: FinetuneConfig,
+    motion: Motion,
+    per_class: int | None,
+) -> dict[str, Any]:
+    queries = np.concatenate([fold.queries for fold in folds.folds])
+    figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes)
+    each = [
+        classification(scores, labelled.labels[fold.queries], labelled.classes).top1
+        for scores, fold in zip(rounds, folds.folds, strict=True)
+    ]
+    settings = asdict(config)
+    settings["flow"].pop("cache")
+    return {
+        "top1": figures.top1,
+        "top5": figures.top5,
+        "mean_class": figures.mean_class,
+        "per_class": figures.per_class,
+        "per_round": each,
+        "queries": len(queries),
+        "scheme": folds.scheme,
+        "spec": {"version": 1, "clips": config.clips, "mean_of": "probabilities", "videos_per_class": per_class},
+        "motion": motion,
+        "config": settings,
+        "data": {
+            "videos": len(labelled),
+            "sha256": ids_sha256(
+                [f"{file},{labelled.classes[n]}" for file, n in zip(labelled.files, labelled.labels, strict=True)]
+            ),
+        },
+        "versions": software_versions(),
+    }
+
+
+def _write_predictions(path: Path, rounds: list[np.ndarray], folds: Folds, labelled: LabelledSet) -> None:
+    """A row for each test video: its file, its class, the likeliest class and that one's probability."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(("file", "label", "predicted", "probability"))
+    for scores, fold in zip(rounds, folds.folds, strict=True):
+        for index, row in zip(fold.queries, scores, strict=True):
+            best = int(row.argmax())
+            names = labelled.classes[labelled.labels[index]], labelled.classes[best]
+            writer.writerow((labelled.files[index], *names, f"{row[best]:.4f}"))
+    write_text(path, table.getvalue())

@@ -1,0 +1,98 @@
+"""What a method of training is, and what goes into it and comes out of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from kinema.flow import FRA_ANGLES
+from kinema.methods.progressive import Phase, ProgressiveSchedule
+from kinema.models.encoder import VideoEncoder
+
+
+class Views(NamedTuple):
+    """A batch: an augmented clip of each video, and what else the method asks for."""
+
+    query: Tensor
+    """RGB (B, 3, T, H, W) from 0 to 1."""
+    key: Tensor | None = None
+    """A second clip of each video: RGB (B, 3, T, H, W) from 0 to 1."""
+    query_flow: Tensor | None = None
+    """(B, 2, T/2, H, W) in pixels, of every second frame."""
+    key_flow: Tensor | None = None
+    """(B, 2, T/2, H, W) in pixels, of every second frame."""
+    label: Tensor | None = None
+    """(B,) int64: the class of each video."""
+
+
+class Draws(NamedTuple):
+    """The random choices of one batch."""
+
+    order: Tensor
+    """A permutation (B,) for the key encoders' batch statistics."""
+    angles: Tensor
+    """One of the FRA angles (B,) for each clip, in radians."""
+    generator: torch.Generator | None = None
+    """On the CPU: of choices that can only be made when the features are there; None if the method makes none."""
+
+
+def draw(count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Draws:
+    """The random choices of a batch of ``count`` clips, drawn on the CPU so that every device gets the same."""
+    angles = torch.tensor(FRA_ANGLES)[torch.randint(len(FRA_ANGLES), (count,), generator=generator)]
+    return Draws(torch.randperm(count, generator=generator).to(device), angles.to(device), generator)
+
+
+class Losses(NamedTuple):
+    """What a method makes of a batch."""
+
+    terms: dict[str, Tensor]
+    """The weighted terms by name, whose sum is the loss."""
+    facts: dict[str, Tensor]
+    """What else is worth logging."""
+    keys: dict[str, Tensor]
+    """Keys (B, D) to enqueue after the step, by the name of their queue."""
+
+
+class Method(nn.Module):
+    """A method of training, as :class:`~kinema.training.module.TrainingModule` drives it.
+
+    Attributes:
+        with_flow: whether it looks at optical flow.
+        momentum: of its momentum encoders at the start; None if it has none.
+    """
+
+    with_flow: bool = False
+    momentum: float | None = None
+
+    def trained_encoder(self) -> VideoEncoder:
+        """The encoder that a run leaves."""
+        raise NotImplementedError
+
+    def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
+        """Every loss of one batch.
+
+        Args:
+            views: the batch.
+            draws: its random choices.
+            phase: whose losses count; None for all.
+        """
+        raise NotImplementedError
+
+    def pairs_from(self, epochs: int) -> int:
+        """The first of so many epochs that looks at more than query clips: at keys, and at flow if it does at all."""
+        return 0
+
+    def schedule(self, epochs: int) -> ProgressiveSchedule | None:
+        """The phases of a training of so many epochs; None if there is nothing but one."""
+        return None
+
+    def enter(self, phase: Phase) -> None:
+        """Let learn what the phase lets learn."""
+
+    def update_keys(self, momentum: float) -> None:
+        """Move the momentum encoders towards the trained ones."""
+
+    def enqueue(self, keys: dict[str, Tensor]) -> None:
+        """Put keys (N, D) into their queues."""

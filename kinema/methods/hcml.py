@@ -1,0 +1,209 @@
+"""HCML: Hierarchical Contrastive Motion Learning (Yang et al., BMVC 2021).
+
+No code of the paper was ever released. The idea is the paper's: a hierarchy of motion features inside one network, the
+lowest learned by reconstructing frames, each higher one by predicting the future of the one below, one level after
+another, fused with the appearance. The form it takes here is ours, setting by setting: see :class:`HCMLConfig`.
+
+Patent notice: US 11,594,006 B2 (NVIDIA) covers a self-supervised hierarchical motion learning method; check whether it
+concerns you before you use this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from kinema.config import HCMLConfig, ModelConfig
+from kinema.errors import ConfigError
+from kinema.methods.base import Draws, Losses, Method, Views
+from kinema.methods.dense_contrast import dense_info_nce, draw_dense
+from kinema.methods.photometric import photometric_loss, smoothness
+from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
+from kinema.models.encoder import VideoEncoder, build_encoder
+from kinema.models.hierarchy import MotionFeatures, WithMotion, to_grid
+from kinema.models.prime_motion import DisplacementHead
+
+
+class Predictor(nn.Sequential):
+    """phi_l: z^l (B, C_l, T, H, W) to the level below at each delta ahead, (B, deltas * C_(l-1), T, H, W)."""
+
+    def __init__(self, width: int, below: int, deltas: int):
+        hidden = max(width, below)
+        super().__init__(
+            nn.Conv3d(width, hidden, 1, bias=False),
+            nn.BatchNorm3d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(hidden, deltas * below, 1),
+        )
+
+
+class MotionObjective(nn.Module):
+    """What a motion hierarchy learns from: the losses of all levels, and what serves them alone.
+
+    Args:
+        widths: channels of the motion features by level, as :class:`~kinema.models.WithMotion` has them.
+        config: the losses.
+
+    Attributes:
+        displacement: reads a displacement off the prime motion; None without one, or without its loss.
+        predictors: by level, for each that has a level below it.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+
+    def __init__(self, widths: Mapping[int, int], config: HCMLConfig):
+        super().__init__()
+        _check(config)
+        self.config = config
+        self.displacement = DisplacementHead(widths[0]) if 0 in widths and config.photometric else None
+        self.predictors = nn.ModuleDict(
+            {
+                str(level): Predictor(width, widths[level - 1], len(config.deltas))
+                for level, width in widths.items()
+                if level - 1 in widths and config.contrast
+            }
+        )
+
+    def forward(
+        self, clips: Tensor, motion: MotionFeatures, generator: torch.Generator, phase: Phase | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Every loss of one batch.
+
+        Args:
+            clips: RGB (B, 3, T, H, W) from 0 to 1.
+            motion: the motion features that the encoder found in them.
+            generator: of the random choices, on the CPU.
+            phase: whose losses count; None for all.
+
+        Returns:
+            the weighted terms ``prime``, ``level1``, ``level2`` and so on, and the accuracy of each level's contrast.
+
+        Raises:
+            ConfigError: the clips are too short or too small for the hierarchy.
+        """
+        terms: dict[str, Tensor] = {}
+        facts: dict[str, Tensor] = {}
+
+        # Level 0: displacement by which a frame is found again in the next one.
+        if self.displacement is not None and (phase is None or 0 in phase.levels):
+            terms["prime"] = self.config.photometric * self._reconstruction(clips, motion, self.displacement)
+
+        # Level l: the future of the level below.
+        for name, predictor in self.predictors.items():
+            level = int(name)
+            if phase is not None and level not in phase.levels:
+                continue
+            try:
+                loss, accuracy = self._contrast(motion.levels[level], motion.levels[level - 1], predictor, generator)
+            except ConfigError as error:
+                raise ConfigError(f"level {level}: {error}") from error
+            terms[f"level{level}"] = self.config.contrast * loss
+            facts[f"level{level}_accuracy"] = accuracy
+        return terms, facts
+
+    def _reconstruction(self, clips: Tensor, motion: MotionFeatures, head: DisplacementHead) -> Tensor:
+        """The photometric loss of the displacement, with its smoothness."""
+        flow = head(motion.levels[0], (clips.shape[3], clips.shape[4]))
+        pace = -(-clips.shape[2] // motion.levels[0].shape[2])  # frames to a step of the first stage
+        frames = clips[:, :, ::pace]
+        first, second = frames[:, :, : flow.shape[2]], frames[:, :, 1 : 1 + flow.shape[2]]
+        return photometric_loss(first, second, flow) + self.config.smoothness * smoothness(flow, first)
+
+    def _contrast(
+        self, z: Tensor, below: Tensor, predictor: nn.Module, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and accuracy of one level, the means over the deltas, on the coarser of both grids."""
+        c = self.config
+        coarser = z if z.shape[2:].numel() <= below.shape[2:].numel() else below
+        predictions, target = to_grid(predictor(z), coarser), to_grid(below.detach(), coarser)
+        clips, _, steps, height, width = target.shape
+        losses, accuracies = [], []
+        for delta, prediction in zip(c.deltas, predictions.chunk(len(c.deltas), dim=1), strict=True):
+            draws = draw_dense((clips, steps, height, width), c.places, c.others, generator, target.device)
+            found = dense_info_nce(
+                prediction,
+                target,
+                draws,
+                delta=delta,
+                temperature=c.temperature,
+                spatial=c.spatial,
+                temporal=c.temporal,
+                videos=c.videos,
+            )
+            losses.append(found.loss)
+            accuracies.append(found.accuracy)
+        return torch.stack(losses).mean(), torch.stack(accuracies).mean()
+
+
+class HCML(Method):
+    """The method on its own, without labels: an encoder with a motion hierarchy, and what that learns from.
+
+    Args:
+        model: the encoder; its flow settings play no part.
+        config: the hierarchy and the losses.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+
+    def __init__(self, model: ModelConfig, config: HCMLConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = build_encoder(model, config)
+        self.objective = MotionObjective(self.motion.motion_widths, config)
+
+    @property
+    def motion(self) -> WithMotion:
+        """The encoder's backbone, with its motion hierarchy."""
+        return motion_of(self.encoder)
+
+    def trained_encoder(self) -> VideoEncoder:
+        """The encoder, without what serves training alone."""
+        return self.encoder
+
+    def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
+        """The losses of a batch, of which the query clips alone are looked at; there are no keys.
+
+        Raises:
+            ConfigError: the clips are too short or too small for the hierarchy.
+        """
+        assert draws.generator is not None
+        with self.motion.recording() as motion:
+            self.encoder.stages(views.query)
+        terms, facts = self.objective(views.query, motion, draws.generator, phase)
+        return Losses(terms, facts, {})
+
+    def pairs_from(self, epochs: int) -> int:
+        """None: there are no keys."""
+        return epochs
+
+    def schedule(self, epochs: int) -> ProgressiveSchedule:
+        """One level after another, and then all."""
+        return ProgressiveSchedule(self.config, epochs)
+
+    def enter(self, phase: Phase) -> None:
+        """Freeze what the phase does not train."""
+        apply_phase(self.motion, self.objective, phase)
+
+
+def motion_of(encoder: VideoEncoder) -> WithMotion:
+    """The backbone of an encoder that was built with a motion hierarchy."""
+    assert isinstance(encoder.backbone, WithMotion)
+    return encoder.backbone
+
+
+def _check(config: HCMLConfig) -> None:
+    checks = {
+        "hcml.temperature must be positive": config.temperature > 0,
+        "hcml.deltas must be one or several numbers from 1": bool(config.deltas) and min(config.deltas) >= 1,
+        "hcml.places must be at least 1 and hcml.others at least 0": config.places >= 1 and config.others >= 0,
+        "hcml.photometric, smoothness and contrast must not be negative": (
+            min(config.photometric, config.smoothness, config.contrast) >= 0
+        ),
+    }
+    for problem, fine in checks.items():
+        if not fine:
+            raise ConfigError(f"settings: {problem}")

@@ -1,0 +1,63 @@
+"""MSCL and HCML together, which neither paper has: MSCL's RGB encoder holds HCML's motion hierarchy."""
+
+from __future__ import annotations
+
+from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.methods.base import Draws, Losses, Views
+from kinema.methods.hcml import MotionObjective, motion_of
+from kinema.methods.mscl import MSCL
+from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
+from kinema.models.hierarchy import WithMotion
+
+
+class MSCLWithHCML(MSCL):
+    """All losses of MSCL on an encoder with a motion hierarchy, and HCML's; the key encoder has the hierarchy too.
+
+    While a level learns alone, MSCL's losses rest, as its other parts do.
+
+    Args:
+        model: the encoders.
+        config: MSCL's losses.
+        hcml: the hierarchy and its losses.
+
+    Raises:
+        ConfigError: a setting of the hierarchy is out of range.
+    """
+
+    def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig):
+        super().__init__(model, config, hcml)
+        self.hcml = hcml
+        self.objective = MotionObjective(self.motion.motion_widths, hcml)
+
+    @property
+    def motion(self) -> WithMotion:
+        """The RGB encoder's backbone, with its motion hierarchy."""
+        return motion_of(self.rgb.encoder)
+
+    def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
+        """HCML's losses of the query clips and, unless a level learns alone, MSCL's of the same pass.
+
+        Raises:
+            ConfigError: the clips are too short or too small for the hierarchy.
+        """
+        assert draws.generator is not None
+        terms, facts, keys = Losses({}, {}, {})
+        with self.motion.recording() as motion:
+            if phase is not None and phase.frozen:
+                self.rgb.encoder.stages(views.query)
+            else:
+                terms, facts, keys = super().losses(views, draws)
+        motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)
+        return Losses(terms | motion_terms, facts | motion_facts, keys)
+
+    def pairs_from(self, epochs: int) -> int:
+        """That in which MSCL's losses begin."""
+        return next(phase.epochs.start for phase in self.schedule(epochs).phases if not phase.frozen)
+
+    def schedule(self, epochs: int) -> ProgressiveSchedule:
+        """One level after another, and then all together with MSCL's losses."""
+        return ProgressiveSchedule(self.hcml, epochs)
+
+    def enter(self, phase: Phase) -> None:
+        """Freeze what the phase does not train of the encoder; what is beside it gets no gradient in that phase."""
+        apply_phase(self.motion, self.objective, phase)

@@ -1,0 +1,110 @@
+"""Which level of HCML learns when: one after another, then all together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kinema.config import HCMLConfig
+from kinema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kinema.methods.hcml import MotionObjective
+    from kinema.models.hierarchy import WithMotion
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training.
+
+    Attributes:
+        name: for logs: ``prime``, ``level 1``, ..., ``all``.
+        levels: the levels whose losses count; 0 is the prime motion.
+        frozen: whether all that does not belong to these levels rests, and other losses with it.
+        epochs: the epochs that it takes.
+    """
+
+    name: str
+    levels: tuple[int, ...]
+    frozen: bool
+    epochs: range
+
+
+class ProgressiveSchedule:
+    """The phases of a training; a function of the epoch alone, so that a run goes on in the middle of any of them.
+
+    Args:
+        config: says which levels there are and how the epochs are shared.
+        epochs: of the training.
+
+    Raises:
+        ConfigError: the shares do not fit the phases, do not add up to 1, or leave a phase without an epoch; a phase
+            has no loss.
+    """
+
+    def __init__(self, config: HCMLConfig, epochs: int):
+        if config.progressive and not (config.prime and config.photometric and (config.contrast or not config.levels)):
+            raise ConfigError(
+                "hcml.progressive needs hcml.prime, and hcml.photometric and hcml.contrast above 0, since a level that "
+                "learns alone needs a loss: set them, or switch hcml.progressive off"
+            )
+        every = tuple(range(0 if config.prime else 1, config.levels + 1))
+        alone = every if config.progressive else ()
+        planned = [("prime" if level == 0 else f"level {level}", (level,)) for level in alone] + [("all", every)]
+        shares = config.shares if config.shares is not None else _default_shares(len(alone))
+        if len(shares) != len(planned) or min(shares) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):
+            names = ", ".join(name for name, _ in planned)
+            raise ConfigError(
+                f"hcml.shares must have a positive number for each phase ({names}) and add up to 1, not be "
+                f"{', '.join(f'{share:g}' for share in shares) or 'empty'}"
+            )
+        ends = [round(sum(shares[: n + 1]) * epochs) for n in range(len(shares))]
+        self.phases: list[Phase] = []
+        for (name, levels), start, end in zip(planned, [0, *ends[:-1]], ends, strict=True):
+            if start >= end:
+                raise ConfigError(
+                    f"the phase {name!r} gets none of the {epochs} epochs: train longer, raise its part in "
+                    "hcml.shares, or switch hcml.progressive off"
+                )
+            self.phases.append(Phase(name, levels, name != "all", range(start, end)))
+
+    def number(self, epoch: int) -> int:
+        """Which phase an epoch belongs to, both counted from 0; epochs after the end belong to the last."""
+        return next((n for n, phase in enumerate(self.phases) if epoch in phase.epochs), len(self.phases) - 1)
+
+
+def _default_shares(alone: int) -> tuple[float, ...]:
+    return (*[0.5 / alone] * alone, 0.5) if alone else (1.0,)
+
+
+def apply_phase(motion: WithMotion, objective: MotionObjective, phase: Phase) -> None:
+    """Let learn what ``phase`` lets learn; the rest gets no gradient, and its batch statistics stay as they are.
+
+    To be called anew whenever something has put the network into training mode.
+    """
+    for module in (motion, objective):
+        module.requires_grad_(not phase.frozen).train(not phase.frozen)
+    if phase.frozen:
+        for level in phase.levels:
+            for part in _parts(motion, objective, level):
+                part.requires_grad_(True).train()
+
+
+def _parts(motion: WithMotion, objective: MotionObjective, level: int) -> Iterator[nn.Module]:
+    """What learns in the phase of a level, while all else rests.
+
+    The prime motion has the whole backbone, of which its loss reaches the first stage and what comes before. A level
+    has its block and its predictor; from the second on also its stage, and the fusions into that stage's input.
+    """
+    if level == 0:
+        assert motion.prime is not None and objective.displacement is not None
+        yield from (motion.backbone, motion.prime, objective.displacement)
+        return
+    yield from (motion.levels[str(level)], objective.predictors[str(level)])
+    if level > 1:
+        yield motion.backbone.get_submodule(motion.paths[level - 1])
+        yield from (fusion for name, fusion in motion.fusions.items() if max(int(name), 1) == level - 1)

@@ -1,0 +1,94 @@
+"""Recognition with labels, and HCML's losses beside it where they are wanted, which is that paper's own use of them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kinema.config import HCMLConfig
+from kinema.methods.base import Draws, Losses, Method, Views
+from kinema.methods.hcml import MotionObjective, motion_of
+from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
+from kinema.models.encoder import VideoEncoder
+
+
+class Recognition(Method):
+    """An encoder with a linear classifier, trained as one.
+
+    While a level of the hierarchy learns alone, the classifier rests.
+
+    Args:
+        encoder: the encoder; with a motion hierarchy if ``hcml`` is given.
+        classes: number of classes.
+        dropout: share of the features that are dropped while training, from 0 to 1.
+        label_smoothing: share of the target that is spread over all classes, from 0 to 1.
+        hcml: the losses of the encoder's motion hierarchy; None for cross-entropy alone.
+
+    Raises:
+        ConfigError: a setting of the hierarchy is out of range.
+    """
+
+    def __init__(
+        self,
+        encoder: VideoEncoder,
+        classes: int,
+        dropout: float = 0.0,
+        label_smoothing: float = 0.0,
+        hcml: HCMLConfig | None = None,
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(encoder.features, classes)
+        self.label_smoothing = label_smoothing
+        self.hcml = hcml
+        self.objective = None if hcml is None else MotionObjective(motion_of(encoder).motion_widths, hcml)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """RGB (B, 3, T, H, W) from 0 to 1 -> probabilities (B, classes)."""
+        return self.scores(self.encoder(clips)).softmax(dim=1)
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Features (B, D) -> unnormalised log-probabilities (B, classes) in single precision."""
+        scores: Tensor = self.classifier(self.dropout(features)).float()
+        return scores
+
+    def trained_encoder(self) -> VideoEncoder:
+        """The encoder, without the classifier."""
+        return self.encoder
+
+    def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
+        """Cross-entropy of the query clips, unless a level learns alone, and HCML's losses of the same pass.
+
+        Raises:
+            ConfigError: the clips are too short or too small for the hierarchy.
+        """
+        if self.objective is None:
+            return self._recognise(self.encoder(views.query), views)
+        assert draws.generator is not None
+        with motion_of(self.encoder).recording() as motion:
+            features = self.encoder(views.query)
+        alone = phase is not None and phase.frozen
+        terms, facts, _ = Losses({}, {}, {}) if alone else self._recognise(features, views)
+        motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)
+        return Losses(terms | motion_terms, facts | motion_facts, {})
+
+    def _recognise(self, features: Tensor, views: Views) -> Losses:
+        assert views.label is not None
+        scores = self.scores(features)
+        loss = F.cross_entropy(scores, views.label, label_smoothing=self.label_smoothing)
+        accuracy = (scores.argmax(dim=1) == views.label).float().mean()
+        return Losses({"cross_entropy": loss}, {"top1_accuracy": accuracy}, {})
+
+    def pairs_from(self, epochs: int) -> int:
+        """None: there are no keys."""
+        return epochs
+
+    def schedule(self, epochs: int) -> ProgressiveSchedule | None:
+        """With HCML one level after another, and then all together with the classifier."""
+        return None if self.hcml is None else ProgressiveSchedule(self.hcml, epochs)
+
+    def enter(self, phase: Phase) -> None:
+        """Freeze what the phase does not train of the encoder; the classifier gets no gradient while it rests."""
+        assert self.objective is not None
+        apply_phase(motion_of(self.encoder), self.objective, phase)

@@ -1,0 +1,41 @@
+"""Methods by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import get_args
+
+from kinema.config import MethodName, PretrainConfig
+from kinema.errors import ConfigError
+from kinema.methods.base import Method
+from kinema.methods.hcml import HCML
+from kinema.methods.mscl import MSCL
+from kinema.methods.mscl_hcml import MSCLWithHCML
+
+
+def settings_for(name: MethodName, config: PretrainConfig) -> PretrainConfig:
+    """The settings as a method takes them: ``moco`` is ``mscl`` with all but its RGB loss switched off.
+
+    Raises:
+        ConfigError: there is no method of that name.
+    """
+    if name not in get_args(MethodName):
+        raise ConfigError(f"unknown method {name!r}: choose one of {', '.join(get_args(MethodName))}")
+    return dataclasses.replace(config, mscl=config.mscl.rgb_only()) if name == "moco" else config
+
+
+def create_method(name: MethodName, config: PretrainConfig) -> Method:
+    """An untrained method.
+
+    Args:
+        name: of the method.
+        config: what :func:`settings_for` gave; each method takes its own part.
+
+    Raises:
+        ConfigError: a setting of the hierarchy is out of range.
+    """
+    if name == "hcml":
+        return HCML(config.model, config.hcml)
+    if name == "mscl+hcml":
+        return MSCLWithHCML(config.model, config.mscl, config.hcml)
+    return MSCL(config.model, config.mscl)

@@ -1,0 +1,236 @@
+"""The motion hierarchy of HCML inside a backbone: motion features of several levels, fused with its own.
+
+Level 0 is the prime motion, on the output of the backbone's first stage. Level l sits on stage l: a light block turns
+the stage's features, their change since the step before and the level below into motion features z^l. A 1x1x1
+convolution that starts at zero adds them to the stage's output, so that a network behaves as before until it has
+learned. What the levels learn from is in ``kinema/methods/hcml.py``; after training only this file's path remains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kinema.config import HCMLConfig
+from kinema.errors import ConfigError
+from kinema.models.prime_motion import PrimeMotion
+
+
+@dataclass
+class MotionFeatures:
+    """The motion features of one pass through the network.
+
+    Attributes:
+        levels: z^l (B, C_l, T_l, H_l, W_l) by level; 0 is the prime motion.
+    """
+
+    levels: dict[int, Tensor] = field(default_factory=dict)
+
+
+class MotionLevel(nn.Module):
+    """M_l: the features of a stage to motion features z^l.
+
+    Args:
+        channels: of the stage.
+        width: of z^l.
+        below: channels of z^(l-1) where the block sees it, or 0.
+    """
+
+    def __init__(self, channels: int, width: int, below: int = 0):
+        super().__init__()
+        self.width = width
+        self.reduce = nn.Sequential(
+            nn.Conv3d(channels, width, 1, bias=False), nn.BatchNorm3d(width), nn.ReLU(inplace=True)
+        )
+        self.encode = nn.Sequential(
+            nn.Conv3d(2 * width + below, width, (1, 3, 3), padding=(0, 1, 1), bias=False), nn.BatchNorm3d(width)
+        )
+
+    def forward(self, x: Tensor, below: Tensor | None = None) -> Tensor:
+        """Features (B, C, T, H, W) and z^(l-1) on a grid of its own -> z^l (B, width, T, H, W).
+
+        The change looks back and not ahead, since ahead is what z^l has to predict; the first step has none.
+        """
+        x = self.reduce(x)
+        parts = [x, torch.cat((torch.zeros_like(x[:, :, :1]), x.diff(dim=2)), dim=2)]
+        if below is not None:
+            parts.append(to_grid(below, x))
+        return self.encode(torch.cat(parts, dim=1))
+
+
+def to_grid(x: Tensor, like: Tensor) -> Tensor:
+    """``x`` (B, C, T, H, W) averaged to the grid of ``like``, or repeated where that is finer."""
+    _, _, steps, height, width = like.shape
+    return x if x.shape[2:] == like.shape[2:] else F.adaptive_avg_pool3d(x, (steps, height, width))
+
+
+class WithMotion(nn.Module):
+    """A network together with its motion hierarchy; made by :func:`add_motion_hierarchy`.
+
+    It is called like the network itself. Hooks on the stages are there only while it runs: ``backbone`` stays the plain
+    network, with its own names in the state dict.
+    """
+
+    def __init__(self, backbone: nn.Module, config: HCMLConfig, stages: Mapping[str, int]):
+        super().__init__()
+        self.backbone = backbone
+        self.config = config
+        self.paths = tuple(stages)[: max(1, config.levels)]
+        self.channels = {path: stages[path] for path in self.paths}
+        widths = list(self.channels.values())
+        self.prime: PrimeMotion | None = None
+        if config.prime:
+            self.prime = PrimeMotion(widths[0], config.reduction, config.radius, config.dilation, config.pool)
+        self.levels = nn.ModuleDict()
+        self.motion_widths = {} if self.prime is None else {0: self.prime.width}
+        for level, channels in enumerate(widths[: config.levels], start=1):
+            self.motion_widths[level] = max(1, channels // config.reduction)
+            below = self.motion_widths.get(level - 1, 0) if config.chain else 0
+            self.levels[str(level)] = MotionLevel(channels, self.motion_widths[level], below)
+        self.fusions = nn.ModuleDict()
+        for level, width in self.motion_widths.items() if config.fusion else ():
+            fusion = nn.Conv3d(width, widths[max(level, 1) - 1], 1, bias=False)
+            nn.init.zeros_(fusion.weight)
+            self.fusions[str(level)] = fusion
+        self._wanted: MotionFeatures | None = None
+
+    @property
+    def stage_widths(self) -> dict[str, int]:
+        """The backbone's own."""
+        return self.backbone.stage_widths  # type: ignore[return-value]
+
+    @property
+    def stage_modules(self) -> dict[str, str]:
+        """The backbone's own, as paths below this module."""
+        paths: dict[str, str] = self.backbone.stage_modules  # type: ignore[assignment]
+        return {name: f"backbone.{path}" for name, path in paths.items()}
+
+    @property
+    def features(self) -> int:
+        """The backbone's own."""
+        return self.backbone.features  # type: ignore[return-value]
+
+    def forward(self, clips: Tensor) -> Any:
+        """What the backbone makes of clips (B, C, T, H, W), with motion in it.
+
+        Raises:
+            ConfigError: the clip is too short or too small for the hierarchy, or a stage is not what was said of it.
+        """
+        with self._attached(clips):
+            return self.backbone(clips)
+
+    def stages(self, clips: Tensor) -> dict[str, Tensor]:
+        """The outputs of the backbone's stages by name, with motion in them; otherwise as :meth:`forward`."""
+        with self._attached(clips):
+            return self.backbone.stages(clips)  # type: ignore[operator]
+
+    @contextmanager
+    def recording(self) -> Iterator[MotionFeatures]:
+        """Motion features of the pass that is made inside; they belong to the caller and are not kept here."""
+        self._wanted = features = MotionFeatures()
+        try:
+            yield features
+        finally:
+            self._wanted = None
+
+    @contextmanager
+    def _attached(self, clips: Tensor) -> Iterator[None]:
+        if not (self.config.fusion or self._wanted is not None):
+            yield  # nobody asks for motion
+            return
+        found: dict[int, Tensor] = {} if self._wanted is None else self._wanted.levels
+        found.clear()
+        with ExitStack() as hooks:
+            for stage, path in enumerate(self.paths, start=1):
+                hook = partial(self._after_stage, stage=stage, batch=len(clips), found=found)
+                hooks.callback(self.backbone.get_submodule(path).register_forward_hook(hook).remove)
+            yield
+        missing = [self.paths[max(level, 1) - 1] for level in self.motion_widths if level not in found]
+        if missing:
+            raise ConfigError(f"the network did not run its stage {missing[0]!r}: choose stages that every clip passes")
+
+    def _after_stage(
+        self, _module: nn.Module, _args: Any, output: Any, *, stage: int, batch: int, found: dict[int, Tensor]
+    ) -> Tensor | None:
+        """Motion features of a stage's output go to ``found``; the output with motion in it, or None to leave it."""
+        x = self._as_clips(output, self.paths[stage - 1], batch)
+        new = []
+        if stage == 1 and self.prime is not None:
+            if x.shape[2] < 2:
+                raise ConfigError(
+                    f"the prime motion needs two steps of the stage {self.paths[0]!r} and got one: take longer clips"
+                )
+            found[0] = self.prime(x)
+            new.append(0)
+        if str(stage) in self.levels:
+            found[stage] = self.levels[str(stage)](x, found.get(stage - 1) if self.config.chain else None)
+            new.append(stage)
+        if not self.config.fusion:
+            return None
+        for level in new:
+            motion = self.fusions[str(level)](found[level])
+            if motion.shape[2:] != x.shape[2:]:  # the prime motion's grid may be coarser
+                motion = F.interpolate(motion, x.shape[2:], mode="nearest")
+            x = x + motion.to(x.dtype)
+        return x if output.ndim == 5 else x.transpose(1, 2).flatten(0, 1)
+
+    def _as_clips(self, output: Any, path: str, batch: int) -> Tensor:
+        """(B, C, T, H, W) of a stage's output, which a per-frame network may give as (B * T, C, H, W)."""
+        if isinstance(output, Tensor) and output.ndim == 4 and len(output) % batch == 0:
+            output = output.unflatten(0, (batch, -1)).transpose(1, 2)
+        if not isinstance(output, Tensor) or output.ndim != 5 or output.shape[1] != self.channels[path]:
+            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ConfigError(
+                f"the stage {path!r} gave {shape}: choose stages that give (B, C, T, H, W) or (B * T, C, H, W), with "
+                f"the {self.channels[path]} channels that were said"
+            )
+        return output
+
+
+def add_motion_hierarchy(
+    backbone: nn.Module, config: HCMLConfig | None = None, stages: Mapping[str, int] | None = None
+) -> WithMotion:
+    """Put a motion hierarchy into a network, which computes exactly what it did until the hierarchy has learned.
+
+    Args:
+        backbone: any network over clips (B, C, T, H, W) with stages that are submodules and give (B, C, T, H, W), or
+            (B * T, C, H, W) in networks that look at single frames.
+        config: the hierarchy; None for its defaults.
+        stages: channels of the stages' outputs by the path of their submodule, in the order in which they run; None for
+            a backbone of this package, which names them itself.
+
+    Raises:
+        ConfigError: the network has no such stages, or fewer than the hierarchy has levels; a setting is out of range.
+    """
+    config = config or HCMLConfig()
+    name = type(backbone).__name__
+    if stages is None:
+        try:
+            widths: dict[str, int] = backbone.stage_widths  # type: ignore[assignment]
+            modules: dict[str, str] = backbone.stage_modules  # type: ignore[assignment]
+        except AttributeError:
+            raise ConfigError(
+                f"{name} does not name its stages: pass stages={{'path.of.a.submodule': channels, ...}}"
+            ) from None
+        stages = {modules[stage]: width for stage, width in widths.items()}
+    known = dict(backbone.named_modules())
+    missing = [path for path in stages if path not in known]
+    checks = {
+        f"{name} has no submodule {missing[0] if missing else ''!r}: name stages as named_modules() does": not missing,
+        f"hcml.levels is {config.levels}, but {name} has {len(stages)} stages: choose a number from 0 to that": (
+            0 <= config.levels <= len(stages) and len(stages) > 0
+        ),
+        "hcml.levels must be above 0 where hcml.prime is off, or nothing is left": config.prime or config.levels > 0,
+        "hcml.reduction and hcml.pool must be at least 1": min(config.reduction, config.pool) >= 1,
+    }
+    for problem, fine in checks.items():
+        if not fine:
+            raise ConfigError(problem)
+    return WithMotion(backbone, config, stages)

@@ -1,0 +1,273 @@
+"""What all trainings share: the videos that are used, Lightning's trainer, and going on where a run was stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from kinema.config import TrainConfig
+from kinema.data.clips import span
+from kinema.data.module import ClipPairsModule
+from kinema.errors import CheckpointError, ConfigError, OutputError
+from kinema.files import make_folder
+from kinema.methods.base import Method
+from kinema.precision import quick_bfloat16
+from kinema.provenance import ids_sha256, software_versions
+from kinema.training.callbacks import (
+    CHECKPOINT,
+    METRICS,
+    Checkpoints,
+    Loading,
+    MetricsLogger,
+    read_metrics,
+    signals_given_back,
+)
+from kinema.training.module import TrainingModule
+from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
+from kinema.video.manifest import MANIFEST
+
+NOISE = (
+    ".*does not have many workers",
+    "Experiment logs directory .* exists and is not empty",
+    "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler knows where it was
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "find_unused_parameters=True was specified",
+    "Grad strides do not match bucket view strides",
+    r"torch\.distributed\.nn\.functional\.all_gather is deprecated",
+    r"It is recommended to use `self\.log\('data_wait'",  # the first process's own share is meant
+)
+"""Beginnings of Lightning's and PyTorch's warnings that are of no use to the user of a run."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training left in memory.
+
+    Attributes:
+        module: with the trained method.
+        data: what it was trained on.
+        loading: the times.
+    """
+
+    module: TrainingModule
+    data: ClipPairsModule
+    loading: Loading
+
+    def card(self, method: str, preset: str) -> dict[str, Any]:
+        """Facts about the trained encoder, for its file.
+
+        Args:
+            method: its name.
+            preset: name of the preset that the settings began as.
+        """
+        config, entries, trainer = self.module.config, self.data.entries, self.module.trainer
+        rows = read_metrics(self.module.out / METRICS) if trainer.is_global_zero else []
+        last = [row for row in rows if "loss" in row][-self.data.steps_per_epoch :]
+        names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
+        means = {name: [row[name] for row in last if name in row] for name in names}
+        settings = asdict(config)
+        settings["flow"].pop("cache")
+        encoder = self.module.method.trained_encoder()
+        return {
+            "method": method,
+            "preset": preset,
+            "seed": config.seed,
+            "clip": settings["clip"],
+            "model": settings["model"],
+            **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
+            "config": settings,
+            "features": encoder.features,
+            "training": {
+                "steps": trainer.global_step,
+                "clips_seen": self.data.clips_seen(trainer.global_step),
+                "seconds": self.loading.seconds,
+                "data_wait": self.loading.share,
+                "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},
+            },
+            "data": {
+                "videos": len(entries),
+                "hours": sum(entry.duration for entry in entries) / 3600,
+                "sha256": ids_sha256([f"{entry.path},{entry.bytes}" for entry in entries]),
+            },
+            "versions": software_versions(),
+        }
+
+
+def fit(
+    videos: str | Path,
+    out: str | Path,
+    config: TrainConfig,
+    make: Callable[[], Method],
+    identity: dict[str, str],
+    *,
+    hierarchical: bool,
+    labels: Mapping[str, int] | None = None,
+    manifest: str | Path | None = None,
+    resume: bool = False,
+) -> Fitted:
+    """Train a method on the videos of a folder.
+
+    Args:
+        videos: the folder.
+        out: the run's folder, for ``metrics.csv``, ``manifest.csv``, ``last.ckpt`` and TensorBoard's logs.
+        config: all settings.
+        make: makes the untrained method.
+        identity: what, beside the settings, must be the same on resuming: plain values by name.
+        hierarchical: whether the settings of HCML play a part.
+        labels: the class of each video to train on by its path in the manifest; None for all videos, without labels.
+        manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
+        resume: go on where an earlier call with the same settings was stopped.
+
+    Raises:
+        KinemaError: the videos, the settings, a checkpoint or the output folder are at fault; or the loss is not
+            finite.
+        Stopped: the user asked to stop; a checkpoint was left.
+    """
+    out = make_folder(out)
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists() and not resume:
+        raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
+    step = _check_checkpoint(checkpoint, config, identity, hierarchical) if checkpoint.exists() else 0
+    if manifest is None and step and (out / MANIFEST).exists():
+        manifest = out / MANIFEST
+    entries = _entries(Path(videos), out, config, manifest, labels)
+    settings = config.trainer
+    if settings.accelerator != "gpu" and not torch.cuda.is_available():
+        torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
+    L.seed_everything(config.seed, verbose=False)
+    method = make()
+    module = TrainingModule(method, config, identity, out)
+    data = ClipPairsModule(
+        videos,
+        entries,
+        config,
+        out,
+        with_flow=method.with_flow,
+        pairs_from=method.pairs_from(config.epochs),
+        labels=None if labels is None else [labels[entry.path] for entry in entries],
+    )
+    lines = not sys.stderr.isatty()
+    phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
+    loading = Loading(lines, phases)
+    callbacks = [loading, Checkpoints(checkpoint, settings.checkpoint_minutes)]
+    trainer = _trainer(config, out, callbacks, MetricsLogger(out, step, phases), lines)
+    try:
+        with warnings.catch_warnings(), signals_given_back():
+            for message in NOISE:
+                warnings.filterwarnings("ignore", message=message)
+            trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)
+    except SystemExit as error:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from error
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
+        ) from error
+    return Fitted(module, data, loading)
+
+
+def _entries(
+    videos: Path, out: Path, config: TrainConfig, manifest: str | Path | None, labels: Mapping[str, int] | None
+) -> list[ManifestEntry]:
+    """The videos to train on; says what is left out and why."""
+    entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        write_manifest(entries, out / MANIFEST)
+    if labels is not None:
+        entries = [entry for entry in entries if entry.path in labels]
+
+    def shortest(entry: ManifestEntry) -> float:
+        return span(config.clip, entry.fps, extra=config.flow.step_ratio)
+
+    chosen, summary = usable(entries, config.trainer.max_bad_share, shortest)
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        print(summary, file=sys.stderr)
+    return chosen
+
+
+def _trainer(
+    config: TrainConfig, out: Path, callbacks: list[L.Callback], metrics: MetricsLogger, lines: bool
+) -> L.Trainer:
+    settings = config.trainer
+    accelerator = settings.accelerator
+    gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("trainer.accelerator is gpu, but PyTorch sees none here; use auto or cpu")
+    devices = settings.devices or (torch.cuda.device_count() if gpu else 1)
+    quick = quick_bfloat16(torch.device("cuda" if gpu else "cpu"))
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return L.Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=devices,
+        # LMCL alone uses no projector, and a phase its own level alone
+        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_epochs=min(config.epochs, settings.stop_after or config.epochs),
+        gradient_clip_val=config.optimizer.clip_norm,
+        callbacks=callbacks,
+        logger=[metrics, TensorBoardLogger(out, name="tensorboard", version="")],
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=not lines,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=out,
+    )
+
+
+def _comparable(config: dict[str, Any], hierarchical: bool) -> dict[str, Any]:
+    """Settings by dotted name, but for those that may differ between two parts of one run, or play no part in it."""
+    names = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
+    free = {f"trainer.{name}" for name in names}
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        for key, setting in inner.items():
+            flat[f"{name}.{key}".strip(".")] = list(setting) if isinstance(setting, tuple) else setting
+    if not hierarchical:
+        free |= {name for name in flat if name.startswith("hcml.")}
+    if not (hierarchical and flat["hcml.progressive"]):
+        free.add("epochs")  # where phases follow one another, a longer training would have begun with other phases
+    flat["flow.cache"] = bool(flat.get("flow.cache"))  # where it lies is free; whether flow was rounded is not
+    return {name: value for name, value in flat.items() if name not in free}
+
+
+def _check_checkpoint(path: Path, config: TrainConfig, identity: dict[str, str], hierarchical: bool) -> int:
+    """The step of a checkpoint that fits the settings.
+
+    Raises:
+        CheckpointError: it is damaged, or was made by another method, of other data or with other settings.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        step, made_as = int(state["global_step"]), dict(state["identity"])
+        found = _comparable(state["config"], hierarchical and "hcml" in state["config"])
+    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
+        raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
+    for name, value in identity.items():
+        if made_as.get(name) != value:
+            raise CheckpointError(
+                f"{path} was made with the {name} {made_as.get(name)}, not {value}; use the same, or another folder"
+            )
+    wanted = _comparable(asdict(config), hierarchical)
+    differing = [
+        f"{name} was {found.get(name)}, is {wanted.get(name)}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} was made with other settings ({'; '.join(differing[:5])}); use the same, or another folder"
+        )
+    return step

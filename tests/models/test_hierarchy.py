@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import gc
+import re
+import weakref
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from kinema.config import HCMLConfig
+from kinema.errors import ConfigError
+from kinema.models import VideoEncoder, VideoResNet, WithMotion, add_motion_hierarchy
+from kinema.models.resnet3d import r3d_18
+
+SMALL = HCMLConfig(radius=1)
+
+
+class PerFrame(nn.Module):
+    """A user's own network over single frames: its stages give (B * T, C, H, W), and it names none of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.ModuleDict(
+            {
+                "first": nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()),
+                "second": nn.Conv2d(8, 12, 3, 2, 1),
+            }
+        )
+        self.unused = nn.Conv2d(1, 1, 1)
+        self.pooled = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        x = clips.transpose(1, 2).flatten(0, 1)
+        x = self.body["second"](self.body["first"](x))
+        return self.pooled(x).flatten(1).unflatten(0, (len(clips), -1)).mean(dim=1)
+
+
+PER_FRAME = {"body.first": 8, "body.second": 12}
+
+
+def clips(batch: int = 2, frames: int = 8, size: int = 32, seed: int = 0) -> Tensor:
+    return torch.randn(batch, 3, frames, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def network() -> VideoResNet:
+    torch.manual_seed(0)
+    return r3d_18(width=8)
+
+
+def awake(motion: WithMotion) -> WithMotion:
+    """With fusions that no longer are zero."""
+    for fusion in motion.fusions.values():
+        nn.init.normal_(fusion.weight)
+    return motion
+
+
+# what it leaves alone
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("config", [SMALL, dataclasses.replace(SMALL, pool=2, chain=False)])
+def test_before_training_the_network_computes_exactly_what_it_did(training, config):
+    plain = network().train(training)
+    motion = add_motion_hierarchy(copy.deepcopy(plain), config).train(training)
+    expected = plain.stages(clips())
+    found = motion.stages(clips())
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert torch.equal(motion(clips()), plain(clips()))
+
+
+def test_exactly_in_half_precision_and_on_single_frames_too():
+    torch.manual_seed(0)
+    plain = PerFrame()
+    motion = add_motion_hierarchy(copy.deepcopy(plain), dataclasses.replace(SMALL, levels=2), PER_FRAME)
+    assert torch.equal(motion(clips()), plain(clips()))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(motion(clips()), plain(clips()))
+
+
+def test_the_backbone_inside_stays_the_plain_network():
+    plain, motion = network().eval(), awake(add_motion_hierarchy(network(), SMALL)).eval()
+    assert not torch.equal(motion(clips()), plain(clips()))
+    assert torch.equal(motion.backbone(clips()), plain(clips()))
+    assert motion.backbone.load_state_dict(plain.state_dict(), strict=True)
+    assert all(name.startswith(("backbone.", "prime.", "levels.", "fusions.")) for name in motion.state_dict())
+
+
+def test_motion_reaches_the_output_and_its_gradient_comes_back():
+    motion = awake(add_motion_hierarchy(network(), SMALL))
+    motion(clips()).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in motion.parameters())
+
+
+def test_per_frame_stages_are_folded_by_clip():
+    torch.manual_seed(0)
+    motion = awake(add_motion_hierarchy(PerFrame(), dataclasses.replace(SMALL, levels=2), PER_FRAME)).eval()
+    with torch.no_grad(), motion.recording() as features:
+        together = motion(clips(3, 4))
+    assert {level: tuple(z.shape) for level, z in features.levels.items()} == {
+        0: (3, 2, 4, 16, 16),
+        1: (3, 2, 4, 16, 16),
+        2: (3, 3, 4, 8, 8),
+    }
+    with torch.no_grad():
+        torch.testing.assert_close(motion(clips(3, 4)[1:2]), together[1:2])
+
+
+# what it gives
+
+
+@pytest.mark.parametrize(
+    ("settings", "levels"),
+    [
+        ({}, {0, 1, 2, 3}),
+        ({"levels": 0}, {0}),
+        ({"levels": 1}, {0, 1}),
+        ({"prime": False, "levels": 2}, {1, 2}),
+        ({"levels": 4, "fusion": False, "chain": False}, {0, 1, 2, 3, 4}),
+    ],
+)
+def test_levels_are_a_switch_each(settings, levels):
+    motion = add_motion_hierarchy(network(), dataclasses.replace(SMALL, **settings))
+    with motion.recording() as features:
+        motion(clips())
+    assert set(features.levels) == set(motion.motion_widths) == levels
+    for level, z in features.levels.items():
+        shrink = 2 ** (max(level, 1) - 1)
+        assert z.shape == (2, motion.motion_widths[level], 8 // shrink, 16 // shrink, 16 // shrink)
+        assert motion.motion_widths[level] == 8 * shrink // 4
+
+
+def test_a_level_sees_its_stage_the_change_since_the_step_before_and_the_level_below():
+    motion = add_motion_hierarchy(network(), SMALL).eval()
+    level = motion.levels["2"]
+    seen = []
+    level.encode[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    x, below = torch.randn(1, 16, 3, 4, 4), torch.randn(1, 2, 6, 8, 8)
+    level(x, below)
+    reduced = level.reduce(x)
+    change = torch.stack((torch.zeros(1, 4, 4, 4), *(reduced[:, :, t] - reduced[:, :, t - 1] for t in (1, 2))), dim=2)
+    pooled = below.view(1, 2, 3, 2, 4, 2, 4, 2).mean(dim=(3, 5, 7))
+    torch.testing.assert_close(seen[0], torch.cat((reduced, change, pooled), dim=1))
+
+
+def test_a_level_never_sees_later_steps_of_its_stage():
+    level = add_motion_hierarchy(network(), SMALL).levels["2"].eval()
+    x, below = torch.randn(1, 16, 4, 4, 4), torch.randn(1, 2, 4, 4, 4)
+    changed = x.clone()
+    changed[:, :, 2:] += 1
+    torch.testing.assert_close(level(changed, below)[:, :, :2], level(x, below)[:, :, :2])
+
+
+def test_nothing_is_kept_alive_after_the_pass():
+    motion = add_motion_hierarchy(network(), SMALL)
+    with motion.recording() as features:
+        motion(clips())
+    reference = weakref.ref(features.levels[1])
+    del features
+    gc.collect()
+    assert reference() is None
+    assert not any(module._forward_hooks for module in motion.modules())
+
+
+def test_hooks_go_when_a_pass_fails():
+    motion = add_motion_hierarchy(network(), SMALL)
+    with pytest.raises(RuntimeError):
+        motion(torch.randn(1, 5, 8, 32, 32))
+    assert not any(module._forward_hooks for module in motion.modules())
+
+
+def test_a_copy_is_independent():
+    motion = awake(add_motion_hierarchy(network(), SMALL)).eval()
+    twin = copy.deepcopy(motion)
+    torch.testing.assert_close(twin(clips()), motion(clips()))
+    nn.init.zeros_(motion.prime.encode[0][0].weight)
+    nn.init.zeros_(motion.fusions["1"].weight)
+    assert not torch.equal(twin(clips()), motion(clips()))
+
+
+def test_it_takes_the_place_of_a_backbone_in_an_encoder():
+    encoder = VideoEncoder(add_motion_hierarchy(network(), SMALL), "difference").eval()
+    plain = VideoEncoder(encoder.backbone.backbone, "difference").eval()
+    shown = clips().sigmoid()
+    assert encoder.features == plain.features == 64
+    assert encoder.backbone.stage_widths == plain.backbone.stage_widths
+    assert torch.equal(encoder(shown), plain(shown))
+    assert torch.equal(encoder.stages(shown)["layer3"], plain.stages(shown)["layer3"])
+    assert all(encoder.backbone.get_submodule(path) for path in encoder.backbone.stage_modules.values())
+
+
+def test_without_fusion_and_without_anyone_who_asks_nothing_runs():
+    motion = add_motion_hierarchy(network(), dataclasses.replace(SMALL, fusion=False)).eval()
+    ran = []
+    for part in (motion.prime, *motion.levels.values()):
+        part.register_forward_hook(lambda *_: ran.append(1))
+    motion(clips())
+    assert not ran
+
+
+def test_it_is_light_on_r3d18():
+    """Under a tenth of the operations of R3D-18; ``benchmarks/motion_hierarchy.py`` measures larger frames."""
+
+    def operations(network: nn.Module) -> int:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network.eval()(torch.rand(1, 3, 8, 64, 64))
+        return counter.get_total_flops()
+
+    plain, motion = r3d_18(), add_motion_hierarchy(r3d_18(), HCMLConfig())
+    assert operations(motion) < 1.1 * operations(plain)
+    parameters = [sum(p.numel() for p in network.parameters()) for network in (plain, motion)]
+    assert parameters[1] < 1.02 * parameters[0]
+
+
+# what it refuses
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"levels": 5}, "hcml.levels is 5, but VideoResNet has 4 stages"),
+        ({"levels": -1}, "hcml.levels is -1"),
+        ({"levels": 0, "prime": False}, "hcml.levels must be above 0 where hcml.prime is off"),
+        ({"pool": 0}, "hcml.reduction and hcml.pool must be at least 1"),
+        ({"reduction": 0}, "hcml.reduction and hcml.pool must be at least 1"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, sentence):
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        add_motion_hierarchy(network(), dataclasses.replace(SMALL, **settings))
+
+
+def test_networks_that_cannot_work_are_refused():
+    with pytest.raises(ConfigError, match=re.escape("PerFrame does not name its stages: pass stages={")):
+        add_motion_hierarchy(PerFrame(), SMALL)
+    with pytest.raises(ConfigError, match=re.escape("PerFrame has no submodule 'body.third'")):
+        add_motion_hierarchy(PerFrame(), SMALL, {**PER_FRAME, "body.third": 3})
+
+
+@pytest.mark.parametrize(
+    ("shown", "config", "stages", "sentence"),
+    [
+        (clips(frames=1), SMALL, PER_FRAME, "the prime motion needs two steps of the stage 'body.first' and got one"),
+        (clips(size=4), SMALL, PER_FRAME, "radius 1 with dilation 1 does not fit feature maps of 2 x 2"),
+        (clips(), SMALL, {"body.first": 8, "unused": 1}, "the network did not run its stage 'unused'"),
+        (clips(), SMALL, {"body.first": 8, "body": 1}, "the network did not run its stage 'body'"),
+        (clips(), SMALL, {"body.first": 8, "body.second": 8}, "with the 8 channels that were said"),
+    ],
+)
+def test_clips_and_stages_that_do_not_fit_are_refused(shown, config, stages, sentence):
+    config = dataclasses.replace(config, levels=2, radius=2 if shown.shape[-1] == 4 else 1)
+    sentence = sentence.replace("radius 1", f"radius {config.radius}")
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        add_motion_hierarchy(PerFrame(), config, stages)(shown)
+
+
+def test_stages_that_give_something_else_are_refused():
+    class Odd(nn.Module):
+        def __init__(self, output):
+            super().__init__()
+            self.stage, self.output = nn.Identity(), output
+
+        def forward(self, clips: Tensor) -> object:
+            return self.stage(self.output)
+
+    config = dataclasses.replace(SMALL, levels=1)
+    for output, told in ((torch.rand(3, 4), "(3, 4)"), ([1], "list"), (torch.rand(3, 8, 4, 4), "(3, 8, 4, 4)")):
+        with pytest.raises(ConfigError, match=re.escape(f"the stage 'stage' gave {told}")):
+            add_motion_hierarchy(Odd(output), config, {"stage": 8})(clips(2))
+
+
+def test_the_example_in_the_documentation_runs():
+    text = (Path(__file__).parents[2] / "docs" / "hcml.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict = {}
+    exec(example, names)
+    assert set(names["terms"]) == {"prime", "level1", "level2"}
+    assert names["model"].prime.encode[0][0].weight.grad.any()

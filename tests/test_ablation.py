@@ -1,0 +1,119 @@
+"""Ladders: every rung is measured once, kept, tabulated and drawn; and the rungs are what they say."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+
+import pytest
+
+from kinema.ablation import mean_and_spread
+from kinema.ablation.hcml import rungs as hcml_rungs
+from kinema.ablation.ladder import Ladder
+from kinema.ablation.mscl import rungs as mscl_rungs
+from kinema.cli import main
+from kinema.config import FinetuneConfig, PretrainConfig
+from kinema.errors import ConfigError
+from kinema.report.ladder import Bar
+
+LADDER = Ladder(("low", "high"), "labels", "{} labels", {"top1": "top-1"}, ("seconds",), (Bar("top1", "top-1", "k"),))
+
+
+def rows(out) -> list[dict[str, str]]:
+    with (out / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path):
+    asked = []
+
+    def measure(out, rung, setting, seed):
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        asked.append((rung, setting, seed))
+        return {"top1": 0.25 * len(asked), "seconds": 1}
+
+    with pytest.raises(KeyboardInterrupt):
+        LADDER.climb(tmp_path, [10, 50], [0], [], measure)
+    assert [row["top1"] for row in rows(tmp_path)] == ["0.25", "0.5", "0.75"]
+    asked.clear()
+    LADDER.climb(tmp_path, [10, 50], [0], [], measure)
+    assert asked == [("high", 50, 0)]
+    table, summary, picture = LADDER.climb(tmp_path, [10, 50], [1], ["low"], lambda *_: {"top1": 0.75})
+    assert table == tmp_path / "results.csv" and picture.read_bytes().startswith(b"\x89PNG")
+    assert summary.read_text().splitlines()[:5] == [
+        "### 10 labels",
+        "",
+        "| rung | seeds | top-1 |",
+        "|---|---|---|",
+        "| low | 2 | 0.500 ± 0.354 |",
+    ]
+
+
+def test_a_rung_that_there_is_not(tmp_path):
+    with pytest.raises(ConfigError, match="there is no rung 'top'; choose from low, high"):
+        LADDER.climb(tmp_path / "new", [10], [0], ["low", "top"], lambda *_: {})
+    assert not (tmp_path / "new").exists()
+
+
+def test_mean_and_spread():
+    assert mean_and_spread([0.5]) == "0.500"
+    assert mean_and_spread([0.0, 1.0]) == "0.500 ± 0.707"
+
+
+def test_rungs_of_hcml_differ_in_what_they_say_alone():
+    config = FinetuneConfig()
+    found = hcml_rungs(config)
+    assert found["no motion block"] == ("none", config)
+    whole = dataclasses.asdict(found["HCML"][1].hcml)
+
+    def changed(name):
+        motion, settings = found[name]
+        assert motion == "hcml" and dataclasses.replace(settings, hcml=config.hcml) == config
+        other = dataclasses.asdict(settings.hcml)
+        return {key: other[key] for key in whole if other[key] != whole[key]}
+
+    assert changed("prime motion alone") == {"levels": 0}
+    assert changed("level 1") == {"levels": 1} and changed("levels 1 to 2") == {"levels": 2}
+    assert changed("all at once") == {"progressive": False}
+    assert changed("without fusion") == {"fusion": False}
+    assert changed("without temporal negatives") == {"temporal": False}
+    assert changed("block without its losses") == {"photometric": 0.0, "contrast": 0.0, "progressive": False}
+
+
+def test_rungs_of_mscl_add_one_part_after_another():
+    found = list(mscl_rungs(PretrainConfig()).values())
+    assert [rung.model.input for rung in found[:2]] == ["rgb", "difference"]
+    assert [bool(rung.mscl.flow) for rung in found] == [False, False, True, True, True, True, True]
+    assert [bool(rung.mscl.lmcl) for rung in found] == [False, False, False, True, True, True, True]
+    assert [rung.mscl.fra_negatives for rung in found] == [False] * 4 + [True] * 3
+    assert [bool(rung.mscl.fra_clips) for rung in found] == [False] * 5 + [True] * 2
+    assert [rung.sampling.mds for rung in found] == [None] * 6 + ["vectors"]
+
+
+def test_a_ladder_of_mscl_from_the_command_line(tmp_path, quick_settings, capsys):
+    words = ["ablate", "mscl", tmp_path / "out", "--config", quick_settings, "--videos", 60, "--seeds", "[0]"]
+    assert main([str(word) for word in (*words, "--only", '["random", "RGB MoCo"]')]) == 0
+    assert [row["rung"] for row in rows(tmp_path / "out")] == ["random", "RGB MoCo"]
+    assert all(0 <= float(row["motion_r1"]) <= 1 for row in rows(tmp_path / "out"))
+    assert capsys.readouterr().out.split() == [
+        str(tmp_path / "out" / name) for name in ("results.csv", "results.md", "ladder.png")
+    ]
+
+
+def test_a_ladder_of_hcml_from_the_command_line(tmp_path, capsys):
+    settings = tmp_path / "quick.yaml"
+    settings.write_text(
+        "epochs: 3\n"
+        "clip: {frames: 4, short_side: 32, size: [32, 32]}\n"
+        "model: {width: 4}\n"
+        "hcml: {levels: 1, radius: 1}\n"
+        "trainer: {batch_size: 8, workers: 0, threads: 1, precision: '32', accelerator: cpu}\n"
+        "clips: 1\n"
+    )
+    words = ["ablate", "hcml", tmp_path / "out", "--config", settings, "--videos", 60, "--seeds", "[0]"]
+    words += ["--per_class", "[1, 2]", "--difficulty", "easy", "--only", '["no motion block", "HCML"]']
+    assert main([str(word) for word in words]) == 0
+    found = [(row["per_class"], row["rung"]) for row in rows(tmp_path / "out")]
+    assert found == [(count, rung) for count in ("1", "2") for rung in ("no motion block", "HCML")]
+    assert "### easy set, 2 labelled videos a class" in (tmp_path / "out" / "results.md").read_text()
