@@ -5,16 +5,12 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from kinema.config import FinetuneConfig, HCMLConfig, ModelConfig, Motion
 from kinema.data.labels import LabelledSet, first_few
@@ -22,21 +18,21 @@ from kinema.errors import CheckpointError, ConfigError, DataError
 from kinema.evaluation.features import extract_features
 from kinema.evaluation.figures import classification
 from kinema.evaluation.folds import Fold, Folds, Split, make_folds
-from kinema.files import atomic_path, make_folder, write_json, write_text
+from kinema.files import make_folder, write_json, write_text
 from kinema.methods import Recognition
+from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
 from kinema.models import WithMotion, add_motion_hierarchy, load_encoder, save_encoder
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.weights import ENCODER_FILE, has_card, load_backbone, weights_file
 from kinema.provenance import file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
 from kinema.training.run import fit
-from kinema.video import ManifestEntry, read_manifest, scan_folder, write_manifest
+from kinema.video import read_manifest, scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST, UNREADABLE
 
 HIERARCHY = ("levels", "prime", "fusion", "chain", "reduction", "radius", "dilation", "pool")
 """Settings of HCML that decide which weights there are and what they mean."""
 
-CLASSIFIER_FILE = "classifier.safetensors"
 RESULTS = "results.json"
 PREDICTIONS = "predictions.csv"
 
@@ -113,13 +109,12 @@ def finetune(
     if per_class is not None and per_class < 1:
         raise ConfigError(f"per_class must be at least 1, not {per_class}")
     out = make_folder(out)
-    entries = _manifest(Path(videos), out, labelled, resume)
+    _scan(Path(videos), out, labelled, folds, resume)
     rounds = []
     for number, fold in enumerate(folds.folds, start=1):
         place = out if len(folds) == 1 else out / f"round-{number}"
         if len(folds) > 1:
             print(f"kinema finetune: round {number} of {len(folds)}", file=sys.stderr, flush=True)
-        _refuse_unreadable(entries, labelled, fold)
         chosen = {labelled.files[i]: int(labelled.labels[i]) for i in _few(fold.gallery, labelled, per_class, config)}
         fitted = fit(
             videos,
@@ -156,40 +151,6 @@ def finetune(
         write_json(out / RESULTS, results)
         _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
     return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
-
-
-def save_classifier(method: Recognition, path: Path, classes: Sequence[str]) -> None:
-    """Write the linear classifier of a trained network, with the names of its classes."""
-    weights = {name: value.detach().cpu() for name, value in method.classifier.state_dict().items()}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(weights, metadata={"classes": json.dumps(list(classes))}))
-
-
-def load_classifier(run: str | Path) -> tuple[Recognition, list[str]]:
-    """A trained network in evaluation mode, which maps clips (B, 3, T, H, W) from 0 to 1 to probabilities (B, classes).
-
-    Args:
-        run: the folder of a training with labels.
-
-    Returns:
-        The network, and the names of its classes.
-
-    Raises:
-        CheckpointError: the encoder or the classifier is missing, damaged, or they do not belong together.
-    """
-    path = Path(run) / CLASSIFIER_FILE
-    encoder = load_encoder(run)
-    if not path.is_file():
-        raise CheckpointError(f"there is no classifier at {path}; train one with `kinema finetune`")
-    try:
-        with safe_open(path, framework="pt") as file:
-            classes = json.loads(file.metadata()["classes"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-        network = Recognition(encoder, len(classes))
-        network.classifier.load_state_dict(weights)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged or not of this encoder ({error}); train it again") from error
-    return network.eval(), classes
 
 
 def _encoder(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> VideoEncoder:
@@ -231,8 +192,11 @@ def _as_built(config: FinetuneConfig, encoder: VideoEncoder, motion: Motion) -> 
     return config
 
 
-def _manifest(videos: Path, out: Path, labelled: LabelledSet, resume: bool) -> dict[str, ManifestEntry]:
-    """The entries of all videos by path; written to the manifest."""
+def _scan(videos: Path, out: Path, labelled: LabelledSet, folds: Folds, resume: bool) -> None:
+    """Write the manifest of all videos, and refuse it if a video that is to be tested cannot be read.
+
+    A test without some of its videos would be another test; before the training is the time to find that out.
+    """
     path = out / MANIFEST
     entries = read_manifest(path) if resume and path.exists() else scan_folder(videos)
     write_manifest(entries, path)
@@ -243,13 +207,8 @@ def _manifest(videos: Path, out: Path, labelled: LabelledSet, resume: bool) -> d
             f"the labels name {first_few(unknown)}, which {path} does not hold; give them the ending of a video, or "
             "begin anew in another folder"
         )
-    return found
-
-
-def _refuse_unreadable(entries: dict[str, ManifestEntry], labelled: LabelledSet, fold: Fold) -> None:
-    """Before the training, as a test without some of its videos would be another test."""
-    names = [labelled.files[index] for index in fold.queries]
-    bad = [f"{name} ({entries[name].error})" for name in names if entries[name].status == UNREADABLE]
+    tested = [found[labelled.files[index]] for fold in folds.folds for index in fold.queries]
+    bad = [f"{entry.path} ({entry.error})" for entry in tested if entry.status == UNREADABLE]
     if bad:
         raise DataError(f"test videos cannot be read: {first_few(bad)}; mend them or take them out of the labels")
 

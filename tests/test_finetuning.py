@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from kinema.config import AugmentConfig, ClipConfig, FinetuneConfig, HCMLConfig, ModelConfig, TrainerConfig
 from kinema.data.synthetic.files import encode_video
 from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
-from kinema.finetuning import finetune, load_classifier
+from kinema.finetuning import finetune
+from kinema.methods import load_classifier
 from kinema.models import create_backbone, load_encoder
 from kinema.training import pretrain
 from kinema.training.callbacks import METRICS, read_metrics

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kinema.methods.mscl_hcml import MSCLWithHCML
     from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
     from kinema.methods.queue import KeyQueue
-    from kinema.methods.recognition import Recognition
+    from kinema.methods.recognition import Recognition, load_classifier
     from kinema.methods.registry import create_method, settings_for
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "draw",
     "draw_dense",
     "lmcl",
+    "load_classifier",
     "settings_for",
 ]
 
@@ -62,7 +63,7 @@ __getattr__, __dir__ = load_on_use(
         "mscl_hcml": ("MSCLWithHCML",),
         "progressive": ("Phase", "ProgressiveSchedule", "apply_phase"),
         "queue": ("KeyQueue",),
-        "recognition": ("Recognition",),
+        "recognition": ("Recognition", "load_classifier"),
         "registry": ("create_method", "settings_for"),
     },
 )

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
+from kinema.errors import CheckpointError
+from kinema.files import atomic_path
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.hcml import MotionObjective, motion_of
 from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
 from kinema.models.encoder import VideoEncoder
+from kinema.models.weights import load_encoder
+
+CLASSIFIER_FILE = "classifier.safetensors"
 
 
 class Recognition(Method):
@@ -92,3 +103,37 @@ class Recognition(Method):
         """Freeze what the phase does not train of the encoder; the classifier gets no gradient while it rests."""
         assert self.objective is not None
         apply_phase(motion_of(self.encoder), self.objective, phase)
+
+
+def save_classifier(method: Recognition, path: Path, classes: Sequence[str]) -> None:
+    """Write the linear classifier of a trained network, with the names of its classes."""
+    weights = {name: value.detach().cpu() for name, value in method.classifier.state_dict().items()}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(weights, metadata={"classes": json.dumps(list(classes))}))
+
+
+def load_classifier(run: str | Path) -> tuple[Recognition, list[str]]:
+    """A trained network in evaluation mode, which maps clips (B, 3, T, H, W) from 0 to 1 to probabilities (B, classes).
+
+    Args:
+        run: the folder of a training with labels.
+
+    Returns:
+        The network, and the names of its classes.
+
+    Raises:
+        CheckpointError: the encoder or the classifier is missing, damaged, or they do not belong together.
+    """
+    path = Path(run) / CLASSIFIER_FILE
+    encoder = load_encoder(run)
+    if not path.is_file():
+        raise CheckpointError(f"there is no classifier at {path}; train one with `kinema finetune`")
+    try:
+        with safe_open(path, framework="pt") as file:
+            classes = json.loads(file.metadata()["classes"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+        network = Recognition(encoder, len(classes))
+        network.classifier.load_state_dict(weights)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged or not of this encoder ({error}); train it again") from error
+    return network.eval(), classes
