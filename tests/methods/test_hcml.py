@@ -14,7 +14,7 @@ from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.models import add_motion_hierarchy
 
 MODEL = ModelConfig(width=8, patch=4, input="both")
-CONFIG = HCMLConfig(radius=1, places=8, others=32, levels=2)
+CONFIG = HCMLConfig(radius=1, places=8, others=32, levels=2, photometric=1.0)
 
 
 def method(**settings: object) -> HCML:
