@@ -78,7 +78,10 @@ class ProgressiveSchedule:
 
 
 def _default_shares(alone: int) -> tuple[float, ...]:
-    return (*[0.5 / alone] * alone, 0.5) if alone else (1.0,)
+    """0.3 to the prime motion, which all others need, 0.3 to the levels together, 0.4 to the last phase."""
+    if alone < 2:
+        return (0.5, 0.5) if alone else (1.0,)
+    return (0.3, *[0.3 / (alone - 1)] * (alone - 1), 0.4)
 
 
 def apply_phase(motion: WithMotion, objective: MotionObjective, phase: Phase) -> None:

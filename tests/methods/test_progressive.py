@@ -18,8 +18,8 @@ def names(schedule: ProgressiveSchedule, epochs: int) -> list[str]:
 
 
 def test_levels_learn_one_after_another_and_then_all():
-    schedule = ProgressiveSchedule(HCMLConfig(levels=2), 12)
-    assert names(schedule, 12) == ["prime"] * 2 + ["level 1"] * 2 + ["level 2"] * 2 + ["all"] * 6
+    schedule = ProgressiveSchedule(HCMLConfig(levels=2), 20)
+    assert names(schedule, 20) == ["prime"] * 6 + ["level 1"] * 3 + ["level 2"] * 3 + ["all"] * 8
     assert [(phase.levels, phase.frozen) for phase in schedule.phases] == [
         ((0,), True),
         ((1,), True),
@@ -48,8 +48,9 @@ def test_phases_follow_one_another_without_a_gap(levels, epochs):
     assert [epoch for phase in phases for epoch in phase.epochs] == list(range(epochs))
     assert len(phases) == levels + 2
     lengths = [len(phase.epochs) for phase in phases]
-    assert max(lengths[:-1]) - min(lengths[:-1]) <= 1
-    assert abs(lengths[-1] - epochs / 2) <= 1
+    assert abs(lengths[0] - (0.3 if levels else 0.5) * epochs) <= 1
+    assert abs(lengths[-1] - (0.4 if levels else 0.5) * epochs) <= 1
+    assert max(lengths[1:-1], default=1) - min(lengths[1:-1], default=1) <= 1
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_phases_follow_one_another_without_a_gap(levels, epochs):
         ({"levels": 1, "shares": (1.0, 0.5, -0.5)}, 9, "for each phase (prime, level 1, all)"),
         ({"levels": 1, "shares": ()}, 9, "add up to 1, not be empty"),
         ({"progressive": False, "shares": (0.5, 0.5)}, 9, "for each phase (all)"),
-        ({}, 3, "the phase 'prime' gets none of the 3 epochs: train longer"),
+        ({}, 3, "the phase 'level 1' gets none of the 3 epochs: train longer"),
         ({"prime": False}, 9, "hcml.progressive needs hcml.prime"),
         ({"photometric": 0.0}, 9, "hcml.progressive needs hcml.prime, and hcml.photometric"),
         ({"contrast": 0.0}, 9, "and hcml.contrast above 0"),

@@ -296,7 +296,7 @@ def test_both_together_read_pairs_and_flow_once_mscl_learns(joint, videos, setti
         ),
         ({"hcml.shares": (0.5, 0.5)}, "hcml.shares must have a positive number for each phase (prime, level 1, all)"),
         ({"hcml.shares": (0.5, 0.2, 0.2)}, "and add up to 1, not be 0.5, 0.2, 0.2"),
-        ({"hcml.levels": 3}, "the phase 'prime' gets none of the 4 epochs: train longer"),
+        ({"hcml.levels": 3}, "the phase 'level 2' gets none of the 4 epochs: train longer"),
         ({"hcml.levels": 5, "hcml.progressive": False}, "hcml.levels is 5, but VideoResNet has 4 stages"),
         ({"hcml.temperature": 0.0}, "settings: hcml.temperature must be positive"),
         ({"hcml.contrast": 0.0}, "hcml.progressive needs hcml.prime, and hcml.photometric and hcml.contrast above 0"),
