@@ -218,7 +218,7 @@ class HCMLConfig:
         places: places of each clip that take part in a step's contrast, drawn at random.
         others: places of the whole batch that serve as negatives of other videos, drawn at random.
         photometric: weight of the prime motion's reconstruction of frames. Its loss is a hundredth of a level's
-            contrast; with a weight like that of the contrast, the levels unmake the prime motion once all learn at once.
+            contrast; with a weight like that one's, the levels unmake the prime motion once all learn at once.
         smoothness: weight of the displacement's smoothness, within the photometric loss.
         contrast: weight of each level's contrast.
         progressive: levels learn one after another, and all of them in the end (paper); False for all at once.
