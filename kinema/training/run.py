@@ -252,7 +252,7 @@ def _check_checkpoint(path: Path, config: TrainConfig, identity: dict[str, str],
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         step, made_as = int(state["global_step"]), dict(state["identity"])
-        found = _comparable(state["config"], hierarchical and "hcml" in state["config"])
+        found = _comparable(state["config"], hierarchical)
     except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
         raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
     for name, value in identity.items():
