@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,13 @@ from kinema.evaluation.folds import Fold, Folds, Split, make_folds
 from kinema.files import make_folder, write_json, write_text
 from kinema.methods import Recognition
 from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
-from kinema.models import WithMotion, add_motion_hierarchy, load_encoder, save_encoder
+from kinema.models import WithMotion, add_motion_hierarchy, load_encoder
 from kinema.models.encoder import VideoEncoder, build_encoder
-from kinema.models.weights import ENCODER_FILE, has_card, load_backbone, weights_file
-from kinema.provenance import file_sha256, ids_sha256, software_versions
+from kinema.models.weights import has_card, load_backbone, weights_file
+from kinema.provenance import differing, file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
 from kinema.training.run import fit
-from kinema.video import read_manifest, scan_folder, write_manifest
+from kinema.video import ManifestEntry, read_manifest, scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST, UNREADABLE
 
 HIERARCHY = ("levels", "prime", "fusion", "chain", "reduction", "radius", "dilation", "pool")
@@ -74,6 +75,7 @@ def finetune(
     motion: Motion = "none",
     weights: str | Path | None = None,
     preset: str = "",
+    manifest: str | Path | None = None,
     resume: bool = False,
 ) -> Recognised:
     """Train a network to recognise classes, and test it on videos that it has not seen.
@@ -94,6 +96,7 @@ def finetune(
         weights: what to begin with: an encoder of kinema, whose architecture then counts instead of ``config.model``,
             or a file with a state dict of the backbone; None to begin from scratch.
         preset: name of the preset that the settings began as, for the cards.
+        manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
 
     Raises:
@@ -109,7 +112,11 @@ def finetune(
     if per_class is not None and per_class < 1:
         raise ConfigError(f"per_class must be at least 1, not {per_class}")
     out = make_folder(out)
-    _scan(Path(videos), out, labelled, folds, resume)
+    if manifest is None and resume and (out / MANIFEST).exists():
+        manifest = out / MANIFEST
+    entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
+    manifest = write_manifest(entries, out / MANIFEST)
+    _refuse_missing(entries, manifest, labelled, folds)
     rounds = []
     for number, fold in enumerate(folds.folds, start=1):
         place = out if len(folds) == 1 else out / f"round-{number}"
@@ -134,7 +141,7 @@ def finetune(
             },
             hierarchical=motion == "hcml",
             labels=chosen,
-            manifest=out / MANIFEST,
+            manifest=manifest,
             resume=resume,
         )
         if not fitted.module.trainer.is_global_zero:
@@ -142,9 +149,8 @@ def finetune(
         method = fitted.module.method
         assert isinstance(method, Recognition)
         card = {**fitted.card("recognition", preset), "motion": motion, "classes": list(labelled.classes)}
-        save_encoder(method.encoder, place / ENCODER_FILE, card)
+        fitted.save(card)
         save_classifier(method, place / CLASSIFIER_FILE, labelled.classes)
-        write_json(place / "card.json", card)
         rounds.append(_probabilities(method, labelled, fold, config))
     results = _results(rounds, folds, labelled, config, motion, per_class) if rounds else {}
     if rounds:
@@ -170,14 +176,10 @@ def _encoder(config: FinetuneConfig, motion: Motion, weights: str | Path | None)
 
 
 def _refuse_another(found: HCMLConfig, wanted: HCMLConfig, weights: str | Path | None) -> None:
-    differing = [
-        f"{name} was {getattr(found, name)}, is {getattr(wanted, name)}"
-        for name in HIERARCHY
-        if getattr(found, name) != getattr(wanted, name)
-    ]
-    if differing:
+    parts = [{name: getattr(config, name) for name in HIERARCHY} for config in (found, wanted)]
+    if others := differing(*parts):
         raise CheckpointError(
-            f"{weights} holds another motion hierarchy ({'; '.join(differing)}); set hcml to the same, or begin with "
+            f"{weights} holds another motion hierarchy ({'; '.join(others)}); set hcml to the same, or begin with "
             "an encoder without one"
         )
 
@@ -192,14 +194,11 @@ def _as_built(config: FinetuneConfig, encoder: VideoEncoder, motion: Motion) -> 
     return config
 
 
-def _scan(videos: Path, out: Path, labelled: LabelledSet, folds: Folds, resume: bool) -> None:
-    """Write the manifest of all videos, and refuse it if a video that is to be tested cannot be read.
+def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: LabelledSet, folds: Folds) -> None:
+    """Refuse a manifest without a labelled video, or in which a video that is to be tested cannot be read.
 
     A test without some of its videos would be another test; before the training is the time to find that out.
     """
-    path = out / MANIFEST
-    entries = read_manifest(path) if resume and path.exists() else scan_folder(videos)
-    write_manifest(entries, path)
     found = {entry.path: entry for entry in entries}
     unknown = [file for file in labelled.files if file not in found]
     if unknown:
@@ -246,10 +245,6 @@ def _results(
 ) -> dict[str, Any]:
     queries = np.concatenate([fold.queries for fold in folds.folds])
     figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes)
-    each = [
-        classification(scores, labelled.labels[fold.queries], labelled.classes).top1
-        for scores, fold in zip(rounds, folds.folds, strict=True)
-    ]
     settings = asdict(config)
     settings["flow"].pop("cache")
     return {
@@ -257,7 +252,7 @@ def _results(
         "top5": figures.top5,
         "mean_class": figures.mean_class,
         "per_class": figures.per_class,
-        "per_round": each,
+        "per_round": figures.per_round(folds),
         "queries": len(queries),
         "scheme": folds.scheme,
         "spec": {"version": 1, "clips": config.clips, "mean_of": "probabilities", "videos_per_class": per_class},

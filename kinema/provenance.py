@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,15 @@ def quick_sha256(path: str | Path, ends: int = 1 << 16) -> str:
 def ids_sha256(ids: Iterable[str]) -> str:
     """SHA-256 of the sorted ids, one a line: the same for the same set, whatever its order."""
     return hashlib.sha256("".join(f"{name}\n" for name in sorted(ids)).encode()).hexdigest()
+
+
+def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """In words, which of two sets of plain settings are not the same: ``name was 1, is 2``, sorted by name."""
+    return [
+        f"{name} was {found.get(name)}, is {wanted.get(name)}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
 
 
 def config_sha256(config: Any) -> str:

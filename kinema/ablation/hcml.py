@@ -79,7 +79,7 @@ def ablate_hcml(
     trained = rungs(config)
 
     def measure(out: Path, rung: str, labelled: int, seed: int) -> dict[str, Any]:
-        folder, _ = make_videos(out, difficulty, seed, videos)
+        folder, manifest = make_videos(out, difficulty, seed, videos)
         motion, settings = trained[rung]
         run = out / f"{labelled}-{seed}-{as_name(rung)}"
         found = finetune(
@@ -91,6 +91,7 @@ def ablate_hcml(
             per_class=labelled,
             motion=motion,
             preset="tiny",
+            manifest=manifest,
             resume=True,
         )
         training = json.loads((run / "card.json").read_text())["training"]

@@ -6,7 +6,7 @@ import csv
 import os
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,6 @@ class Ladder:
     facts: Sequence[str]
     bars: Sequence[Bar]
 
-    def check(self, only: Iterable[str]) -> None:
-        """Refuse names of rungs that there are not.
-
-        Raises:
-            ConfigError: says which.
-        """
-        if unknown := sorted(set(only) - set(self.rungs)):
-            raise ConfigError(f"there is no rung {unknown[0]!r}; choose from {', '.join(self.rungs)}")
-
     def climb(
         self,
         out: str | Path,
@@ -73,7 +64,8 @@ class Ladder:
         Raises:
             ConfigError: ``only`` names no rung.
         """
-        self.check(only)
+        if unknown := sorted(set(only) - set(self.rungs)):
+            raise ConfigError(f"there is no rung {unknown[0]!r}; choose from {', '.join(self.rungs)}")
         out = make_folder(out)
         table = out / "results.csv"
         rows = _read(table)
@@ -113,13 +105,13 @@ def mean_and_spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
 
 
-def make_videos(out: Path, difficulty: str, seed: int, videos: int) -> tuple[Path, Path]:
-    """The synthetic videos of a seed, made once, and the manifest of those for training."""
+def make_videos(out: Path, difficulty: str, seed: int, videos: int, part: str = "") -> tuple[Path, Path]:
+    """The synthetic videos of a seed, made once, and the manifest of them or of a ``part``, train or test."""
     folder = out / f"videos-{difficulty}-{seed}"
     synthesise(folder, videos, seed, difficulty, workers=os.cpu_count() or 1)
     manifest = out / f"{folder.name}-{MANIFEST}"
     if not manifest.exists():
-        write_manifest(scan_folder(folder / "train"), manifest)
+        write_manifest(scan_folder(folder / part), manifest)
     return folder, manifest
 
 

@@ -86,7 +86,7 @@ def ablate_mscl(
     trained = rungs(config)
 
     def measure(out: Path, rung: str, difficulty: str, seed: int) -> dict[str, Any]:
-        folder, manifest = make_videos(out, difficulty, seed, videos)
+        folder, manifest = make_videos(out, difficulty, seed, videos, "train")
         settings = dataclasses.replace(trained.get(rung, config), seed=seed)
         facts: dict[str, Any] = {}
         if rung == RANDOM:

@@ -55,6 +55,7 @@ def finetune(
     motion: Motion = "none",
     weights: str | None = None,
     preset: str = DEFAULT_PRESET,
+    manifest: str | None = None,
     resume: bool = False,
 ) -> None:
     """Train a network to recognise the classes of labelled videos, and test it on others.
@@ -73,6 +74,7 @@ def finetune(
         weights: a run's folder or an encoder file to begin with, or a file with published weights of the backbone;
             none by default.
         preset: named settings to begin with (tiny, r3d18); options and --config go on top.
+        manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the training in this folder was stopped.
     """
     from kinema.finetuning import finetune
@@ -89,6 +91,7 @@ def finetune(
         motion=motion,
         weights=weights,
         preset=preset,
+        manifest=manifest,
         resume=resume,
     )
     if os.environ.get("LOCAL_RANK", "0") == "0":

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from kinema.data.fields import ClipReader, clip_positions
 from kinema.data.loader import make_loader
 from kinema.errors import DataError, KinemaError
-from kinema.files import atomic_path
 from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
 from kinema.progress import track
 from kinema.provenance import config_sha256
+from kinema.tensors import read_tensors, write_tensors
 from kinema.video import ManifestEntry
 
 CHUNK = 128
@@ -92,10 +91,10 @@ def score_videos(
                     raise scores
                 known[names[entry.path]] = scores
                 if time.monotonic() - saved > SAVED_EVERY:
-                    _write_scores(file, known, made_by)
+                    write_tensors(file, known, {"made_by": made_by})
                     saved = time.monotonic()
         finally:  # what is done is kept, whatever stopped it
-            _write_scores(file, known, made_by)
+            write_tensors(file, known, {"made_by": made_by})
     return [known[names[entry.path]] for entry in entries]
 
 
@@ -124,18 +123,11 @@ class _Scores(Dataset[Tensor | KinemaError]):
             return error
 
 
-def _write_scores(file: Path, known: dict[str, Tensor], made_by: str) -> None:
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(save(known, metadata={"made_by": made_by}))
-
-
 def _read_scores(file: Path, made_by: str) -> dict[str, Tensor]:
     if not file.exists():
         return {}
     try:
-        with safe_open(file, framework="pt") as stored:
-            if (stored.metadata() or {}).get("made_by") != made_by:
-                return {}
-            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118, it is no mapping
+        scores, about = read_tensors(file)
     except (SafetensorError, OSError) as error:
         raise DataError(f"{file} is damaged: {error}; delete it, and the scores are made again") from error
+    return scores if about.get("made_by") == made_by else {}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kinema.evaluation.folds import Folds
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -27,6 +29,11 @@ class Classification:
     per_class: dict[str, float]
     predicted: np.ndarray = field(repr=False)
     right: np.ndarray = field(repr=False)
+
+    def per_round(self, folds: Folds) -> list[float]:
+        """Top-1 of each round, whose queries follow one another."""
+        ends = np.cumsum([len(fold.queries) for fold in folds])[:-1]
+        return [float(part.mean()) for part in np.split(self.right, ends)]
 
 
 def classification(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Classification:

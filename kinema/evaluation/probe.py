@@ -129,7 +129,6 @@ def evaluate_probe(
         chance.append(fold.chance(labels))
     queries = np.concatenate([fold.queries for fold in folds])
     figures = classification(np.concatenate(scores), labels[queries], labelled.classes)
-    ends = np.cumsum([len(fold.queries) for fold in folds])[:-1]
     return ProbeResult(
         spec=spec,
         scheme=folds.scheme,
@@ -138,7 +137,7 @@ def evaluate_probe(
         mean_class=figures.mean_class,
         chance=float(np.concatenate(chance).mean()),
         per_class=figures.per_class,
-        per_round=[float(part.mean()) for part in np.split(figures.right, ends)],
+        per_round=figures.per_round(folds),
         strengths=strengths,
         not_converged=probe.not_converged,
         queries=queries.tolist(),

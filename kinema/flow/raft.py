@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kinema.errors import CheckpointError, ConfigError
 from kinema.flow.base import FlowEstimator
+from kinema.tensors import read_weights
 
 HUB_FILES = {"large": "raft_large_C_T_SKHT_V2-ff5fadd5.pth", "small": "raft_small_C_T_V2-01064c6d.pth"}
 """The files of torchvision's default weights, as torch hub calls them in its cache."""
@@ -114,10 +114,7 @@ def _network(model: str, file: Path, state: tuple[int, int], device: torch.devic
     name = f"raft_{model}"
     network = getattr(_torchvision(), name)(weights=None, progress=False)
     try:
-        if file.suffix == ".safetensors":
-            weights = load_file(file)
-        else:
-            weights = torch.load(file, map_location="cpu", weights_only=True)
+        weights = read_weights(file)
     except (OSError, EOFError, ValueError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
         raise CheckpointError(f"{file} is damaged or holds more than weights: copy or fetch it again") from error
     try:

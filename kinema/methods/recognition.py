@@ -6,19 +6,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
 from kinema.errors import CheckpointError
-from kinema.files import atomic_path
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.hcml import MotionObjective, motion_of
 from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
 from kinema.models.encoder import VideoEncoder
 from kinema.models.weights import load_encoder
+from kinema.tensors import read_tensors, write_tensors
 
 CLASSIFIER_FILE = "classifier.safetensors"
 
@@ -107,9 +106,7 @@ class Recognition(Method):
 
 def save_classifier(method: Recognition, path: Path, classes: Sequence[str]) -> None:
     """Write the linear classifier of a trained network, with the names of its classes."""
-    weights = {name: value.detach().cpu() for name, value in method.classifier.state_dict().items()}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(weights, metadata={"classes": json.dumps(list(classes))}))
+    write_tensors(path, method.classifier.state_dict(), {"classes": json.dumps(list(classes))})
 
 
 def load_classifier(run: str | Path) -> tuple[Recognition, list[str]]:
@@ -129,9 +126,8 @@ def load_classifier(run: str | Path) -> tuple[Recognition, list[str]]:
     if not path.is_file():
         raise CheckpointError(f"there is no classifier at {path}; train one with `kinema finetune`")
     try:
-        with safe_open(path, framework="pt") as file:
-            classes = json.loads(file.metadata()["classes"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+        weights, about = read_tensors(path)
+        classes = json.loads(about["classes"])
         network = Recognition(encoder, len(classes))
         network.classifier.load_state_dict(weights)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:

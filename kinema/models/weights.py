@@ -12,17 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError
 from torch import Tensor
 
 from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import CheckpointError, ConfigError
-from kinema.files import atomic_path
 from kinema.models.backbone import Backbone
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.hierarchy import WithMotion
+from kinema.tensors import read_about, read_tensors, read_weights, write_tensors
 
 ENCODER_FILE = "encoder.safetensors"
 
@@ -42,10 +40,7 @@ def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) 
     Raises:
         OutputError: the file cannot be written.
     """
-    weights = {name: value.detach().cpu().contiguous() for name, value in encoder.backbone.state_dict().items()}
-    content = save(weights, metadata={"card": json.dumps(card)})
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)  # safetensors' own writer has an error of its own for a full disk
+    write_tensors(path, encoder.backbone.state_dict(), {"card": json.dumps(card)})
     return Path(path)
 
 
@@ -66,9 +61,8 @@ def load_encoder(path: str | Path) -> VideoEncoder:
     if not path.is_file():
         raise CheckpointError(f"there is no encoder at {path}; train one with `kinema pretrain`")
     try:
-        with safe_open(path, framework="pt") as file:
-            card = json.loads((file.metadata() or {})["card"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+        weights, about = read_tensors(path)
+        card = json.loads(about["card"])
         encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card))  # torch: RuntimeError for odd numbers
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}; copy or train it again") from error
@@ -96,10 +90,8 @@ def weights_file(path: str | Path) -> Path:
 
 def has_card(path: str | Path) -> bool:
     """Whether a run's folder or a file holds an encoder of kinema, and not mere weights."""
-    path = weights_file(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            return "card" in (file.metadata() or {})
+        return "card" in read_about(weights_file(path))
     except (SafetensorError, OSError):
         return False
 
@@ -118,11 +110,8 @@ def load_backbone(backbone: Backbone | WithMotion, path: str | Path) -> None:
     if not path.is_file():
         raise CheckpointError(f"there are no weights at {path}; name an encoder of kinema or a file with a state dict")
     try:
-        if path.suffix == ".safetensors":
-            weights = load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-            weights = weights.get("state_dict", weights)
+        weights: Mapping[str, Any] = read_weights(path)
+        weights = weights.get("state_dict", weights)
         weights = {name: value for name, value in weights.items() if not name.startswith(CLASSIFIERS)}
         wrong = _differing(backbone.state_dict(), weights)
     except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kinema.config import MethodName, PretrainConfig
-from kinema.files import write_json
 from kinema.methods import create_method, settings_for
-from kinema.models import save_encoder
 from kinema.models.weights import ENCODER_FILE
 from kinema.training.callbacks import CHECKPOINT, METRICS
 from kinema.training.checks import check_pretraining
@@ -85,7 +83,5 @@ def pretrain(
         resume=resume,
     )
     card = fitted.card(method, preset)
-    if fitted.module.trainer.is_global_zero:
-        save_encoder(fitted.module.method.trained_encoder(), out / ENCODER_FILE, card)
-        write_json(out / "card.json", card)
+    fitted.save(card)
     return Run(out, card, fitted.loading.seconds - fitted.loading.earlier, fitted.loading.earlier)

@@ -19,10 +19,11 @@ from kinema.config import TrainConfig
 from kinema.data.clips import span
 from kinema.data.module import ClipPairsModule
 from kinema.errors import CheckpointError, ConfigError, OutputError
-from kinema.files import make_folder
+from kinema.files import make_folder, write_json
 from kinema.methods.base import Method
+from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.precision import quick_bfloat16
-from kinema.provenance import ids_sha256, software_versions
+from kinema.provenance import differing, ids_sha256, software_versions
 from kinema.training.callbacks import (
     CHECKPOINT,
     METRICS,
@@ -101,6 +102,12 @@ class Fitted:
             },
             "versions": software_versions(),
         }
+
+    def save(self, card: dict[str, Any]) -> None:
+        """Write the trained encoder with its card into the run's folder; in one of several processes."""
+        if self.module.trainer.is_global_zero:
+            save_encoder(self.module.method.trained_encoder(), self.module.out / ENCODER_FILE, card)
+            write_json(self.module.out / "card.json", card)
 
 
 def fit(
@@ -260,14 +267,8 @@ def _check_checkpoint(path: Path, config: TrainConfig, identity: dict[str, str],
             raise CheckpointError(
                 f"{path} was made with the {name} {made_as.get(name)}, not {value}; use the same, or another folder"
             )
-    wanted = _comparable(asdict(config), hierarchical)
-    differing = [
-        f"{name} was {found.get(name)}, is {wanted.get(name)}"
-        for name in sorted(found.keys() | wanted.keys())
-        if found.get(name) != wanted.get(name)
-    ]
-    if differing:
+    if others := differing(found, _comparable(asdict(config), hierarchical)):
         raise CheckpointError(
-            f"{path} was made with other settings ({'; '.join(differing[:5])}); use the same, or another folder"
+            f"{path} was made with other settings ({'; '.join(others[:5])}); use the same, or another folder"
         )
     return step
