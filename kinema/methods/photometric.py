@@ -61,8 +61,9 @@ def dissimilarity(a: Tensor, b: Tensor) -> Tensor:
     shape = a.shape[1:3]
     a, b = a.flatten(1, 2), b.flatten(1, 2)
 
-    def mean(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, 3, stride=1)
+    def mean(x: Tensor) -> Tensor:  # of every window; avg_pool2d takes three times as long on a CPU
+        x = x[..., :-2] + x[..., 1:-1] + x[..., 2:]
+        return (x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]) / 9
 
     mean_a, mean_b = mean(a), mean(b)
     product, squares = mean_a * mean_b, mean_a.square() + mean_b.square()
