@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from kinema.ablation.ladder import Ladder, as_name, make_videos
-from kinema.config import FinetuneConfig, Motion
+from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
 from kinema.finetuning import finetune
 from kinema.report.ladder import Bar
+from kinema.training import pretrain
 
 FIGURES = {"top1": "top-1", "mean_class": "mean over classes"}
 FACTS = ("steps", "seconds")
 BARS = (Bar("top1", "top-1", "#2b6cb0"),)
+FIRST = "HCML first, without labels"
 
 
 def rungs(config: FinetuneConfig) -> dict[str, tuple[Motion, FinetuneConfig]]:
     """The rungs by name: which motion losses, and the settings.
 
-    The whole method is as ``config`` has it, in phases; every other rung takes away one part of it, or builds it up.
+    The whole method is as ``config`` has it, in phases; the others take away one part of it, or build it up. The last
+    has the method without labels first, and trains what came of that with labels alone.
     """
     whole = config.hcml
 
@@ -43,6 +46,7 @@ def rungs(config: FinetuneConfig) -> dict[str, tuple[Motion, FinetuneConfig]]:
         "without spatial negatives": rung(spatial=False),
         "without temporal negatives": rung(temporal=False),
         "without negatives of other videos": rung(videos=False),
+        FIRST: ("none", config),
     }
 
 
@@ -53,13 +57,15 @@ def ablate_hcml(
     difficulty: str = "hard",
     videos: int = 1500,
     per_class: Sequence[int] = (10, 50),
+    unlabelled_epochs: int = 28,
     seeds: Sequence[int] = (0, 1, 2),
     only: Sequence[str] = (),
 ) -> list[Path]:
     """Train every rung of the ladder with few labels for every seed, on synthetic videos.
 
-    All rungs are trained on the same videos for the same number of epochs; a seed decides the videos too. What was
-    measured is not measured again, so an interrupted call goes on.
+    All rungs are trained on the same labelled videos for the same number of epochs; the last has seen all training
+    videos before, without labels. A seed decides the videos too. What was measured is not measured again, so an
+    interrupted call goes on.
 
     Args:
         out: folder for videos, runs, ``results.csv``, ``results.md`` and ``ladder.png``.
@@ -67,6 +73,7 @@ def ablate_hcml(
         difficulty: of the videos.
         videos: number of them, a fifth for testing.
         per_class: numbers of labelled videos of each class.
+        unlabelled_epochs: of the training without labels.
         seeds: one round of the ladder for each.
         only: names of the rungs wanted; empty for all.
 
@@ -81,15 +88,23 @@ def ablate_hcml(
     def measure(out: Path, rung: str, labelled: int, seed: int) -> dict[str, Any]:
         folder, manifest = make_videos(out, difficulty, seed, videos)
         motion, settings = trained[rung]
+        settings = dataclasses.replace(settings, seed=seed)
+        weights = None
+        if rung == FIRST:
+            weights = out / f"unlabelled-{difficulty}-{seed}"
+            _, part = make_videos(out, difficulty, seed, videos, "train")
+            unlabelled = _without_labels(settings, unlabelled_epochs)
+            pretrain(folder / "train", weights, unlabelled, method="hcml", preset="tiny", manifest=part, resume=True)
         run = out / f"{labelled}-{seed}-{as_name(rung)}"
         found = finetune(
             folder,
             run,
-            dataclasses.replace(settings, seed=seed),
+            settings,
             labels=folder / "labels.csv",
             label_column="motion",
             per_class=labelled,
             motion=motion,
+            weights=weights,
             preset="tiny",
             manifest=manifest,
             resume=True,
@@ -100,3 +115,9 @@ def ablate_hcml(
     title = f"{difficulty} set, {{}} labelled videos a class"
     ladder = Ladder(tuple(trained), "per_class", title, FIGURES, FACTS, BARS)
     return ladder.climb(out, list(per_class), seeds, only, measure)
+
+
+def _without_labels(config: FinetuneConfig, epochs: int) -> PretrainConfig:
+    """The same settings for a training without labels."""
+    shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
+    return PretrainConfig(**{**shared, "epochs": int(epochs)})  # the command line's own kind of number is no mere data

@@ -109,7 +109,7 @@ def make_videos(out: Path, difficulty: str, seed: int, videos: int, part: str = 
     """The synthetic videos of a seed, made once, and the manifest of them or of a ``part``, train or test."""
     folder = out / f"videos-{difficulty}-{seed}"
     synthesise(folder, videos, seed, difficulty, workers=os.cpu_count() or 1)
-    manifest = out / f"{folder.name}-{MANIFEST}"
+    manifest = out / "-".join(filter(None, (folder.name, part, MANIFEST)))
     if not manifest.exists():
         write_manifest(scan_folder(folder / part), manifest)
     return folder, manifest

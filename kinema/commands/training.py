@@ -144,6 +144,7 @@ def ablate_hcml(
     difficulty: Difficulty = "hard",
     videos: PositiveInt = 1500,
     per_class: list[PositiveInt] = [10, 50],  # noqa: B006, only read
+    unlabelled_epochs: PositiveInt = 28,
     seeds: list[int] = [0, 1, 2],  # noqa: B006
     only: list[str] = [],  # noqa: B006
 ) -> None:
@@ -155,11 +156,12 @@ def ablate_hcml(
         difficulty: of the synthetic videos.
         videos: number of synthetic videos, a fifth of them for testing.
         per_class: numbers of labelled videos of each class; a ladder for each.
+        unlabelled_epochs: of the last rung's training without labels, on all training videos.
         seeds: one round of each ladder for each.
         only: names of the rungs wanted; all by default.
     """
     from kinema.ablation import ablate_hcml
 
-    numbers = {"videos": videos, "per_class": per_class, "seeds": seeds}
+    numbers = {"videos": videos, "per_class": per_class, "unlabelled_epochs": unlabelled_epochs, "seeds": seeds}
     for path in ablate_hcml(out, config, difficulty=difficulty, only=only, **numbers):
         print(path)
