@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kinema.models.pyramid import TemporalPyramid
     from kinema.models.registry import create_backbone, list_models
     from kinema.models.resnet3d import VideoResNet, flow_resnet18
+    from kinema.models.sources import OpenedEncoder, open_encoder
     from kinema.models.weights import load_encoder, save_encoder
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "DisplacementHead",
     "FlowEncoder",
     "MotionFeatures",
+    "OpenedEncoder",
     "PrimeMotion",
     "TemporalPyramid",
     "VideoEncoder",
@@ -38,6 +40,7 @@ __all__ = [
     "list_models",
     "load_encoder",
     "local_cost_volume",
+    "open_encoder",
     "random_encoder",
     "save_encoder",
 ]
@@ -53,6 +56,7 @@ __getattr__, __dir__ = load_on_use(
         "pyramid": ("TemporalPyramid",),
         "registry": ("create_backbone", "list_models"),
         "resnet3d": ("VideoResNet", "flow_resnet18"),
+        "sources": ("OpenedEncoder", "open_encoder"),
         "weights": ("load_encoder", "save_encoder"),
     },
 )

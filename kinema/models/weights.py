@@ -15,7 +15,7 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor
 
-from kinema.config import HCMLConfig, ModelConfig
+from kinema.config import HCMLConfig, ModelConfig, from_plain
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models.backbone import Backbone
 from kinema.models.encoder import VideoEncoder, build_encoder
@@ -140,7 +140,4 @@ def hierarchy_of(card: dict[str, Any]) -> HCMLConfig | None:
         TypeError: it has a setting that this version does not know.
     """
     settings = card.get("hcml")
-    if settings is None:
-        return None
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
-    return HCMLConfig(**values)
+    return None if settings is None else from_plain(HCMLConfig, settings)
