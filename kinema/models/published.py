@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,7 @@ def _unpacked(path: Path) -> Any:
     try:
         return read_weights(path)
     except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
-        if isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error):
+        if isinstance(error, pickle.UnpicklingError) and re.search("nsupported (global|class)", str(error)):
             raise CheckpointError(
                 f"{path} holds pickled objects beside its weights, which kinema does not run; if you trust it, save "
                 "its weights alone with torch.save(torch.load(PATH, weights_only=False)['state_dict'], NEW)"
