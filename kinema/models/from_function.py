@@ -16,6 +16,9 @@ from torch import nn
 from kinema.config import ClipConfig, from_plain
 from kinema.errors import ConfigError
 
+PREFIXES = ("torchvision", "hf")
+"""What else stands before a colon where an encoder is named."""
+
 
 def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
     """What ``module:function`` makes.
@@ -34,9 +37,9 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
         try:
             home = import_module(place)
         except ImportError as error:
-            raise ConfigError(
-                f"{spec} cannot be imported ({error}); name a module on PYTHONPATH or in this folder"
-            ) from error
+            near = difflib.get_close_matches(place, PREFIXES)
+            advice = f"did you mean {near[0]}:{name}?" if near else "name a module on PYTHONPATH or in this folder"
+            raise ConfigError(f"{spec} cannot be imported ({error}): {advice}") from error
         if not callable(make := getattr(home, name, None)):
             near = difflib.get_close_matches(name, [known for known, value in vars(home).items() if callable(value)])
             advice = f"did you mean {' or '.join(near)}?" if near else "name one that takes nothing and gives a module"

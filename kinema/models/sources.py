@@ -73,15 +73,14 @@ def open_encoder(spec: str | Path, *, like: str | Path | None = None, seed: int 
         return _foreign(word, *open_torchvision(word.removeprefix(TORCHVISION)))
     if word.startswith(HUGGING_FACE):
         return _hugging_face(word)
-    if Path(word).exists():
-        return _trained(spec)
-    near = difflib.get_close_matches(word.partition(":")[0], (RANDOM, TORCHVISION[:-1]))
-    if near:
-        raise ConfigError(f"there is no encoder {word!r}: did you mean {near[0]}?")
-    if FUNCTION.fullmatch(word):
+    if FUNCTION.fullmatch(word) and not Path(word).exists():
         from kinema.models.from_function import open_function
 
-        return _foreign(word, *open_function(word))
+        module, card, clip = open_function(word)
+        _try_out(word, module, clip)
+        return _foreign(word, module, card, clip)
+    if not Path(word).exists() and difflib.get_close_matches(word, [RANDOM]):
+        raise ConfigError(f"there is no encoder {word!r}: did you mean {RANDOM}?")
     return _trained(spec)
 
 
@@ -118,12 +117,16 @@ def _hugging_face(word: str) -> OpenedEncoder:
 
 
 def _foreign(name: str, module: nn.Module, card: dict[str, Any], clip: ClipConfig) -> OpenedEncoder:
-    """An encoder that is not of kinema, once it has shown that it makes features of clips."""
-    module.eval()
+    """An encoder that is not of kinema."""
+    return OpenedEncoder(module.eval(), name, weights_sha256(module), {**card, "clip": asdict(clip)}, clip)
+
+
+def _try_out(name: str, module: nn.Module, clip: ClipConfig) -> None:
+    """See to it that a module of the user's makes features of clips."""
     clips = torch.rand(2, 3, clip.frames, *clip.size, generator=torch.Generator().manual_seed(0))
     try:
         with torch.inference_mode():
-            features = module(clips)
+            features = module.eval()(clips)
     except Exception as error:  # it is not ours
         raise ConfigError(
             f"{name} failed on clips of the shape {tuple(clips.shape)} with {type(error).__name__} "
@@ -132,9 +135,8 @@ def _foreign(name: str, module: nn.Module, card: dict[str, Any], clip: ClipConfi
     if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != 2:
         gave = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
         raise ConfigError(
-            f"{name} gave {gave} for clips of the shape {tuple(clips.shape)}; it must give numbers (2, D)"
+            f"{name} gave {gave} for clips of the shape {tuple(clips.shape)}; it must give features (2, D)"
         )
-    return OpenedEncoder(module, name, weights_sha256(module), {**card, "clip": asdict(clip)}, clip)
 
 
 def weights_sha256(module: nn.Module) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def test_a_folder_of_the_hub_that_kinema_wrote(run, tmp_path):
 def test_what_is_absent(tmp_path):
     assert refused("nowhere", CheckpointError).startswith("there is no encoder at nowhere; train one with")
     assert refused("radnom") == "there is no encoder 'radnom': did you mean random?"
-    assert refused("torchvison:r3d_18") == "there is no encoder 'torchvison:r3d_18': did you mean torchvision?"
+    assert refused("torchvison:r3d_18").endswith("(No module named 'torchvison'): did you mean torchvision:r3d_18?")
     (tmp_path / "odd:name").mkdir()
     assert "there is no encoder at" in refused(str(tmp_path / "odd:name"), CheckpointError)
 
@@ -270,7 +271,7 @@ def test_transformers_that_cannot_be_opened(tmp_path, monkeypatch):
     make_transformer("videomae", tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 2}))
-    assert "lacks 16 weights of its model, first " in refused(f"hf:{tmp_path}", CheckpointError)
+    assert re.search(r"lacks \d+ weights of its model, first encoder", refused(f"hf:{tmp_path}", CheckpointError))
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     assert "cannot be loaded (" in refused(f"hf:{tmp_path}", CheckpointError)
     monkeypatch.setitem(sys.modules, "transformers", None)
