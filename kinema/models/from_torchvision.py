@@ -32,7 +32,7 @@ def open_torchvision(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
     """
     name, _, wanted = spec.partition("@")
     try:
-        from torchvision import models
+        from torchvision import __version__, models
     except (ImportError, RuntimeError) as error:  # one built for another torch says so with a RuntimeError
         raise ConfigError(
             f"torchvision:{spec} needs torchvision, which cannot be imported ({error}); install it for this torch, or "
@@ -56,7 +56,7 @@ def open_torchvision(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
     height, width = transforms.crop_size
     clip = ClipConfig(frames=frames, step=1 / rate, short_side=min(transforms.resize_size), size=(height, width))
     module = nn.Sequential(Normalise(transforms.mean, transforms.std), network)
-    return module, {"name": f"torchvision:{name}", "weights": weights.name}, clip
+    return module, {"weights": weights.name, "torchvision": __version__}, clip
 
 
 def _refuse_unknown(name: str, known: list[str], complaint: str) -> None:

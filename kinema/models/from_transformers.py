@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +91,8 @@ def open_transformer(folder: Path) -> tuple[nn.Module, dict[str, Any], ClipConfi
         mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     short = _side(processor.get("size"))
     clip = ClipConfig(frames=frames, step=family.step, short_side=short or height, size=(height, width))
-    return nn.Sequential(Normalise(mean, std), Transformer(network, family)), {"config": config}, clip
+    card = {"config": config, "transformers": version("transformers")}
+    return nn.Sequential(Normalise(mean, std), Transformer(network, family)), card, clip
 
 
 def _load(folder: Path) -> nn.Module:

@@ -141,8 +141,9 @@ def fill(network: nn.Module, published: Published, partial: bool = False) -> Wei
     if not same or not (partial or report.complete):
         words = "; ".join(str(report).split("\n  ")).removeprefix(f"{published.path} ")
         raise CheckpointError(
-            f"{published.path} holds another architecture than {type(network).__name__}: {words}; name the model that "
-            "it was trained as" + (", or ask for a partial match" if same else "")
+            f"{published.path} holds another architecture than {type(network).__name__}: {words}; "
+            + ("take what matches with partial, or " if same else "")
+            + "name the model that it was trained as"
         )
     network.load_state_dict(same, strict=False)
     return report

@@ -89,7 +89,7 @@ def _own(path: Path) -> VideoEncoder:
         raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from error
     try:
         card = json.loads(about["card"])
-        colours = Colours(**card["colours"]) if "colours" in card else KINETICS
+        colours = from_plain(Colours, card["colours"]) if "colours" in card else KINETICS
         # torch: RuntimeError for odd numbers
         encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card), colours)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:

@@ -157,7 +157,7 @@ def test_the_slow_pathway_of_slowfast_is_refused_unless_told(tmp_path):
     torch.save({"model_state": state}, path)
     with pytest.raises(CheckpointError, match=r"0 missing, 2 unexpected, 1 reshaped, .*reshaped: blocks\.2\.res") as no:
         load_encoder(path)
-    assert "\n" not in str(no.value) and "or ask for a partial match" in str(no.value)
+    assert "\n" not in str(no.value) and "; take what matches with partial, or name" in str(no.value)
     report = load_encoder(path, partial=True).report
     assert report is not None and not report.complete
     assert report.unexpected == ("s1.pathway1_stem.conv.weight", "s1_fuse.conv_f2s.weight")
@@ -226,7 +226,7 @@ def test_counts_of_batches_may_be_missing_but_nothing_else(tmp_path):
     report = load_encoder(path).report
     assert report is not None and report.complete
     save_file({name: value for name, value in weights.items() if name != "layer3.0.conv1.0.weight"}, path)
-    with pytest.raises(CheckpointError, match=r"1 missing, 0 unexpected, .*missing: layer3\.0\.conv1\.0\.weight; name"):
+    with pytest.raises(CheckpointError, match=r"1 missing, 0 unexpected, .*missing: layer3\.0\.conv1\.0\.weight; take"):
         load_encoder(path)
     encoder = load_encoder(path, partial=True)
     assert encoder.report is not None and encoder.report.missing == ("layer3.0.conv1.0.weight",)

@@ -176,7 +176,7 @@ def stand_in(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)
     (tmp_path / "torchvision").mkdir()
-    (tmp_path / "torchvision/__init__.py").touch()
+    (tmp_path / "torchvision/__init__.py").write_text("__version__ = '0.99'")
     (tmp_path / "torchvision/models.py").write_text(STAND_IN)
     monkeypatch.syspath_prepend(tmp_path)
     yield
@@ -187,7 +187,7 @@ def stand_in(tmp_path, monkeypatch):
 def test_torchvisions_models_lose_their_classifier(stand_in):
     opened = open_encoder("torchvision:r3d_18@KINETICS400_V1")
     assert opened.clip == ClipConfig(frames=16, step=1 / 15, short_side=30, size=(20, 24))
-    assert opened.card == {"name": "torchvision:r3d_18", "weights": "KINETICS400_V1", "clip": asdict(opened.clip)}
+    assert opened.card == {"weights": "KINETICS400_V1", "torchvision": "0.99", "clip": asdict(opened.clip)}
     torch.testing.assert_close(features(opened), (clips(opened).mean((2, 3, 4)) - 0.4) / 0.2)
     assert open_encoder("torchvision:r3d_18").card["weights"] == "KINETICS400_V1"
 
