@@ -23,9 +23,9 @@ from torch.nn import functional as F
 from kinema.config import ClipConfig
 from kinema.data.labels import LabelledSet
 from kinema.evaluation import evaluate_retrieval, extract_features
-from kinema.evaluation.run import clip_of
 from kinema.flow import FlowEstimator, create_estimator
 from kinema.models import VideoEncoder, load_encoder
+from kinema.models.sources import clip_of
 
 SECONDS = 1.5
 """Of each video; windows of a clip's length lie in it."""

@@ -10,10 +10,29 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.models.hub import from_pretrained, push_to_hub
+    from kinema.models.registry import create_model, list_models
+    from kinema.models.sources import open_encoder
     from kinema.models.weights import load_encoder
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load_encoder"]
+__all__ = [
+    "__version__",
+    "create_model",
+    "from_pretrained",
+    "list_models",
+    "load_encoder",
+    "open_encoder",
+    "push_to_hub",
+]
 
-__getattr__, __dir__ = load_on_use(__name__, {"models.weights": ("load_encoder",)})
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "models.hub": ("from_pretrained", "push_to_hub"),
+        "models.registry": ("create_model", "list_models"),
+        "models.sources": ("open_encoder",),
+        "models.weights": ("load_encoder",),
+    },
+)

@@ -6,8 +6,20 @@ This module imports nothing heavy, so that ``kinema --help`` stays quick.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
+
+Settings = TypeVar("Settings")
+
+
+def from_plain(kind: Callable[..., Settings], values: Mapping[str, Any]) -> Settings:
+    """Settings of a ``kind`` from plain values by name, as JSON holds them: lists become tuples.
+
+    Raises:
+        TypeError: the kind has no such setting.
+    """
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 @dataclass(frozen=True)

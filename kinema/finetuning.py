@@ -24,7 +24,7 @@ from kinema.methods import Recognition
 from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
 from kinema.models import WithMotion, add_motion_hierarchy, load_encoder
 from kinema.models.encoder import VideoEncoder, build_encoder
-from kinema.models.weights import has_card, load_backbone, weights_file
+from kinema.models.weights import weights_file
 from kinema.provenance import differing, file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
 from kinema.training.run import fit
@@ -93,8 +93,8 @@ def finetune(
         split: how videos are held out.
         per_class: videos of each class to train on, drawn by the seed; None for all.
         motion: ``hcml`` puts its motion hierarchy into the network and its losses beside the cross-entropy.
-        weights: what to begin with: an encoder of kinema, whose architecture then counts instead of ``config.model``,
-            or a file with a state dict of the backbone; None to begin from scratch.
+        weights: what to begin with, as :func:`kinema.load_encoder` takes it: its architecture then counts instead of
+            ``config.model``; None to begin from scratch.
         preset: name of the preset that the settings began as, for the cards.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
@@ -161,18 +161,15 @@ def finetune(
 
 def _encoder(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> VideoEncoder:
     """An encoder to begin with, with a motion hierarchy if ``motion`` asks for one."""
-    if weights is None or not has_card(weights):
-        encoder = build_encoder(config.model)
-        if weights is not None:
-            load_backbone(encoder.backbone, weights)
-    else:
-        encoder = load_encoder(weights).train()
+    encoder = build_encoder(config.model) if weights is None else load_encoder(weights).train()
     if motion == "none":
         return encoder
     if isinstance(encoder.backbone, WithMotion):
         _refuse_another(encoder.backbone.config, config.hcml, weights)
         return encoder
-    return VideoEncoder(add_motion_hierarchy(encoder.backbone, config.hcml), encoder.input)
+    moving = VideoEncoder(add_motion_hierarchy(encoder.backbone, config.hcml), encoder.input, encoder.colours)
+    moving.card = encoder.card
+    return moving
 
 
 def _refuse_another(found: HCMLConfig, wanted: HCMLConfig, weights: str | Path | None) -> None:
@@ -186,8 +183,6 @@ def _refuse_another(found: HCMLConfig, wanted: HCMLConfig, weights: str | Path |
 
 def _as_built(config: FinetuneConfig, encoder: VideoEncoder, motion: Motion) -> FinetuneConfig:
     """The settings with the architecture of an encoder that was loaded."""
-    if "model" not in encoder.card:
-        return config  # weights of a backbone that config.model names
     config = dataclasses.replace(config, model=ModelConfig(**encoder.card["model"]))
     if motion == "none" and isinstance(encoder.backbone, WithMotion):
         config = dataclasses.replace(config, hcml=encoder.backbone.config)

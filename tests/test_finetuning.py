@@ -17,7 +17,7 @@ from kinema.data.synthetic.files import encode_video
 from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
 from kinema.finetuning import finetune
 from kinema.methods import load_classifier
-from kinema.models import create_backbone, load_encoder
+from kinema.models import create_model, load_encoder
 from kinema.training import pretrain
 from kinema.training.callbacks import METRICS, read_metrics
 from kinema.video import Video
@@ -173,17 +173,18 @@ def test_it_begins_with_what_was_learned_without_labels(train, lights, tmp_path,
     train(dataclasses.replace(still, epochs=4), weights=tmp_path / "moco", motion="hcml", out=tmp_path / "moving")
     moving = load_file(tmp_path / "moving" / "encoder.safetensors")
     assert all(torch.allclose(before[name], moving[f"backbone.{name}"], atol=1e-9) for name in learned)
+    assert load_encoder(tmp_path / "moving").card["model"]["width"] == 8
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 def test_it_begins_with_published_weights(train, tmp_path, suffix):
     torch.manual_seed(3)
-    weights = create_backbone("r2plus1d_18", classes=400, width=4).state_dict()
+    weights = create_model("r2plus1d_18", classes=400, width=4).state_dict()
     path = tmp_path / f"weights.{suffix}"
     torch.save(weights, path) if suffix == "pth" else save_file(weights, path)
     optimizer = dataclasses.replace(QUICK.optimizer, lr=1e-12)
-    model = ModelConfig(backbone="r2plus1d_18", width=4, patch=None, input="rgb")
-    train(dataclasses.replace(QUICK, epochs=1, model=model, optimizer=optimizer), weights=path)
+    train(dataclasses.replace(QUICK, epochs=1, optimizer=optimizer), weights=path)
+    assert load_encoder(tmp_path / "run").card["model"]["backbone"] == "r2plus1d_18"
     after = load_file(tmp_path / "run" / "encoder.safetensors")
     assert not any(name.startswith("fc.") for name in after)
     assert torch.allclose(weights["layer4.1.conv2.0.3.weight"], after["layer4.1.conv2.0.3.weight"], atol=1e-9)
@@ -194,13 +195,15 @@ def test_it_begins_with_published_weights(train, tmp_path, suffix):
 
 def test_weights_of_another_network_are_refused(train, tmp_path):
     path = tmp_path / "weights.pth"
-    torch.save(create_backbone("r3d_18", width=8).state_dict(), path)
-    with pytest.raises(CheckpointError, match=r"weights\.pth holds another architecture than .* first "):
+    weights = create_model("r3d_18", width=8).state_dict()
+    del weights["layer4.1.conv2.0.weight"]
+    torch.save(weights, path)
+    with pytest.raises(CheckpointError, match=r"weights\.pth holds another architecture than .*missing: layer4\.1"):
         train(weights=path)
     path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=r"weights\.pth is damaged or no file of weights"):
         train(weights=path)
-    with pytest.raises(CheckpointError, match=r"there are no weights at .*missing\.pth; name an encoder of kinema or"):
+    with pytest.raises(CheckpointError, match=r"there is no encoder at .*missing\.pth; train one with"):
         train(weights=tmp_path / "missing.pth")
 
 

@@ -31,7 +31,8 @@ def evaluate(
 
     Args:
         protocol: retrieval (does the nearest video show the same?) or probe (how good is a linear classifier?).
-        run: folder of a run, an encoder file, or random for an untrained encoder.
+        run: folder of a run, file of an encoder or of published weights, random for an untrained encoder,
+            torchvision:MODEL, hf:FOLDER or hf:OWNER/NAME of the Hugging Face Hub, or module:function of yours.
         data: folder of videos.
         out: JSON file to write.
         labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or
@@ -39,7 +40,7 @@ def evaluate(
         label_column: column to predict.
         group_column: column whose groups (subjects, source videos) never stand on both sides of a comparison.
         split: how videos are held out; auto takes the split column, else the groups, else one video at a time.
-        clip: geometry of the clips; that of the encoder's training by default.
+        clip: geometry of the clips; what the encoder was made for by default.
         clips: clips per video, whose features are averaged.
         batch_size: clips per forward pass.
         workers: processes that decode video; one less than there are cores by default.

@@ -71,8 +71,8 @@ def finetune(
         split: how videos are held out; auto takes the split column, else one group at a time, else five parts.
         per_class: videos of each class to train on, drawn by the seed; all by default.
         motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.
-        weights: a run's folder or an encoder file to begin with, or a file with published weights of the backbone;
-            none by default.
+        weights: a run's folder, an encoder file or a file of published weights to begin with, whose architecture then
+            counts instead of the settings under model; none by default.
         preset: named settings to begin with (tiny, r3d18); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the training in this folder was stopped.

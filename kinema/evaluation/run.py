@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal
 
-from kinema.config import ClipConfig, ModelConfig
+from kinema.config import ClipConfig
 from kinema.data.labels import LabelledSet, first_few
-from kinema.errors import CheckpointError
 from kinema.evaluation.features import Features, Precision, extract_features
 from kinema.evaluation.folds import Split
 from kinema.evaluation.probe import ProbeResult, evaluate_probe
 from kinema.evaluation.retrieval import RetrievalResult, evaluate_retrieval
 from kinema.files import make_folder, write_json
-from kinema.provenance import config_sha256, file_sha256, ids_sha256, software_versions
+from kinema.models import open_encoder
+from kinema.provenance import config_sha256, ids_sha256, software_versions
 
-if TYPE_CHECKING:
-    from kinema.models import VideoEncoder
-
-Settings = TypeVar("Settings")
 Protocol = Literal["retrieval", "probe"]
-RANDOM = "random"
-"""In place of a run: an untrained encoder."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +91,14 @@ def evaluate(
 
     Args:
         protocol: ``retrieval`` or ``probe``.
-        run: a run's folder, an encoder file, or ``random`` for an untrained encoder.
+        run: the encoder, as :func:`kinema.models.open_encoder` takes it.
         data: the folder of videos.
         labels: CSV file with ``file``, the label's column and optionally ``split``; None for class folders.
         label_column: the column to predict.
         group_column: a column whose groups are never on both sides of a comparison.
         out: JSON file to write; None to write nothing.
         split: how videos are held out.
-        clip: geometry of the clips; None for that of the encoder's training.
+        clip: geometry of the clips; None for what the encoder was made for.
         clips: clips per video, whose features are averaged.
         batch_size: clips per forward pass.
         workers: processes that decode video; None for one less than there are cores.
@@ -121,12 +114,11 @@ def evaluate(
     if out is not None:
         make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
     labelled = LabelledSet.read(data, labels, label_column, group_column)
-    encoder, facts = _untrained(like, seed) if str(run) == RANDOM else _trained(run)
-    clip = clip or clip_of(encoder)
+    encoder = open_encoder(run, like=like, seed=seed)
     features = extract_features(
-        {"encoder": encoder},
+        {"encoder": encoder.module},
         labelled.paths,
-        clip,
+        clip or encoder.clip,
         clips=clips,
         batch_size=batch_size,
         workers=workers,
@@ -138,7 +130,7 @@ def evaluate(
     evaluation = Evaluation(
         protocol=protocol,
         result=result,
-        encoder=facts,
+        encoder=encoder.facts,
         data=_describe(labelled, label_column, group_column, features),
         features=features.spec(),
         files=labelled.files,
@@ -153,40 +145,6 @@ def evaluate(
     if out is not None:
         write_json(out, evaluation.to_dict())
     return evaluation
-
-
-def _trained(run: str | Path) -> tuple[VideoEncoder, dict[str, Any]]:
-    from kinema.models import load_encoder
-    from kinema.models.weights import ENCODER_FILE
-
-    encoder, path = load_encoder(run), Path(run).resolve()
-    file = path / ENCODER_FILE if path.is_dir() else path
-    name = file.parent.name if file.name == ENCODER_FILE else file.stem
-    return encoder, {"name": name, "sha256": file_sha256(file), "card": encoder.card}
-
-
-def _untrained(like: str | Path | None, seed: int) -> tuple[VideoEncoder, dict[str, Any]]:
-    from kinema.models import load_encoder, random_encoder
-    from kinema.models.weights import hierarchy_of
-
-    card = {} if like is None else load_encoder(like).card
-    encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed, hierarchy_of(card))
-    encoder.card = {**encoder.card, "clip": card.get("clip")}
-    return encoder, {"name": RANDOM, "sha256": None, "card": encoder.card}
-
-
-def clip_of(encoder: VideoEncoder) -> ClipConfig:
-    """The geometry of the clips that an encoder was trained on, as its card says; the default if it says nothing."""
-    return _from_card(ClipConfig, encoder.card, "clip")
-
-
-def _from_card(kind: Callable[..., Settings], card: dict[str, Any], key: str) -> Settings:
-    """Settings of a ``kind`` as a card holds them; the defaults if it holds none."""
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in (card.get(key) or {}).items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise CheckpointError(f"the encoder's card is not of this version of kinema: {key}: {error}") from error
 
 
 def _describe(labelled: LabelledSet, label_column: str, group_column: str | None, features: Features) -> dict[str, Any]:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
     from kinema.models.prime_motion import DisplacementHead, PrimeMotion
     from kinema.models.pyramid import TemporalPyramid
-    from kinema.models.registry import create_backbone, list_models
+    from kinema.models.registry import create_model, list_models
     from kinema.models.resnet3d import VideoResNet, flow_resnet18
+    from kinema.models.sources import OpenedEncoder, open_encoder
     from kinema.models.weights import load_encoder, save_encoder
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "DisplacementHead",
     "FlowEncoder",
     "MotionFeatures",
+    "OpenedEncoder",
     "PrimeMotion",
     "TemporalPyramid",
     "VideoEncoder",
@@ -33,11 +35,12 @@ __all__ = [
     "add_motion_hierarchy",
     "build_encoder",
     "build_flow_encoder",
-    "create_backbone",
+    "create_model",
     "flow_resnet18",
     "list_models",
     "load_encoder",
     "local_cost_volume",
+    "open_encoder",
     "random_encoder",
     "save_encoder",
 ]
@@ -51,8 +54,9 @@ __getattr__, __dir__ = load_on_use(
         "hierarchy": ("MotionFeatures", "WithMotion", "add_motion_hierarchy"),
         "prime_motion": ("DisplacementHead", "PrimeMotion"),
         "pyramid": ("TemporalPyramid",),
-        "registry": ("create_backbone", "list_models"),
+        "registry": ("create_model", "list_models"),
         "resnet3d": ("VideoResNet", "flow_resnet18"),
+        "sources": ("OpenedEncoder", "open_encoder"),
         "weights": ("load_encoder", "save_encoder"),
     },
 )

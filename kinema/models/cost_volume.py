@@ -50,8 +50,19 @@ def local_cost_volume(first: Tensor, second: Tensor, radius: int, dilation: int 
             f"radius {radius} with dilation {dilation} does not fit feature maps of {height} x {width}: their product "
             "must be at least 1 and smaller than either side, so choose a smaller radius or larger frames"
         )
+    if torch.compiler.is_exporting():
+        return _shifted_products(first, second, radius, dilation)
     with torch.autocast(first.device.type, enabled=False):
         return _CostVolume.apply(first, second, radius, dilation)
+
+
+def _shifted_products(first: Tensor, second: Tensor, radius: int, dilation: int) -> Tensor:
+    """The same by shifted copies, in operations that other runtimes have."""
+    a, b = (x / torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp(min=SHORTEST) for x in (first, second))
+    reach, (height, width) = radius * dilation, first.shape[-2:]
+    b = F.pad(b, (reach, reach, reach, reach))
+    shifts = range(0, 2 * reach + 1, dilation)
+    return torch.stack([(a * b[..., v : v + height, u : u + width]).sum(dim=1) for v in shifts for u in shifts], dim=1)
 
 
 class _CostVolume(torch.autograd.Function):

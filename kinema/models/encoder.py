@@ -12,12 +12,10 @@ from kinema.config import EncoderInput, HCMLConfig, ModelConfig
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.backbone import Backbone
 from kinema.models.hierarchy import WithMotion, add_motion_hierarchy
-from kinema.models.registry import create_backbone
+from kinema.models.normalise import KINETICS, Colours
+from kinema.models.published import WeightsReport
+from kinema.models.registry import create_model
 from kinema.models.resnet3d import VideoResNet, flow_resnet18
-
-# Mean and standard deviation of Kinetics-400 frames, which torchvision's video weights were trained with.
-MEAN = (0.43216, 0.394666, 0.37645)
-STD = (0.22803, 0.22145, 0.216989)
 
 
 class VideoEncoder(nn.Module):
@@ -27,9 +25,11 @@ class VideoEncoder(nn.Module):
         backbone: a network over normalised clips, with a motion hierarchy or without.
         input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or
             ``both`` as six channels.
+        colours: mean and deviation of the frames that the backbone was trained with.
 
     Attributes:
         card: facts about a loaded encoder: the settings, data and versions it was made with.
+        report: what became of the file's weights where they were published ones; None otherwise.
 
     Raises:
         ValueError: unknown ``input``.
@@ -38,16 +38,18 @@ class VideoEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: Backbone | WithMotion, input: EncoderInput = "rgb"):
+    def __init__(self, backbone: Backbone | WithMotion, input: EncoderInput = "rgb", colours: Colours = KINETICS):
         super().__init__()
         if input not in get_args(EncoderInput):
             raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(EncoderInput))}")
         self.backbone = backbone
         self.input = input
+        self.colours = colours
         self.features = backbone.features
         self.card: dict[str, Any] = {}
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1, 1), persistent=False)
+        self.report: WeightsReport | None = None
+        self.register_buffer("mean", torch.tensor(colours.mean).view(1, 3, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(colours.std).view(1, 3, 1, 1, 1), persistent=False)
 
     @property
     def hierarchical(self) -> bool:
@@ -110,20 +112,21 @@ class FlowEncoder(nn.Module):
         return self.backbone.stages(shown)["layer4"].mean(dim=(3, 4)).transpose(1, 2)
 
 
-def build_encoder(config: ModelConfig, hcml: HCMLConfig | None = None) -> VideoEncoder:
+def build_encoder(config: ModelConfig, hcml: HCMLConfig | None = None, colours: Colours = KINETICS) -> VideoEncoder:
     """An untrained RGB encoder.
 
     Args:
         config: its settings; those of flow play no part.
         hcml: the motion hierarchy inside it; None for none.
+        colours: mean and deviation of its frames.
 
     Raises:
         ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy is out of range.
     """
     asked = {"width": config.width, "patch": config.patch}
-    settings = {name: value for name, value in asked.items() if value is not None}
-    backbone = create_backbone(config.backbone, channels=6 if config.input == "both" else 3, **settings)
-    return VideoEncoder(backbone if hcml is None else add_motion_hierarchy(backbone, hcml), config.input)
+    settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    backbone = create_model(config.backbone, channels=6 if config.input == "both" else 3, **settings)
+    return VideoEncoder(backbone if hcml is None else add_motion_hierarchy(backbone, hcml), config.input, colours)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:

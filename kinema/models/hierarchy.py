@@ -68,7 +68,20 @@ class MotionLevel(nn.Module):
 def to_grid(x: Tensor, like: Tensor) -> Tensor:
     """``x`` (B, C, T, H, W) averaged to the grid of ``like``, or repeated where that is finer."""
     _, _, steps, height, width = like.shape
-    return x if x.shape[2:] == like.shape[2:] else F.adaptive_avg_pool3d(x, (steps, height, width))
+    if x.shape[2:] == like.shape[2:]:
+        return x
+    if not torch.compiler.is_exporting():
+        return F.adaptive_avg_pool3d(x, (steps, height, width))
+    for axis, size in enumerate((steps, height, width), start=2):  # the same axis by axis: ONNX has no such pooling
+        x = (x.movedim(axis, -1) @ _averages(x.shape[axis], size)).movedim(-1, axis)
+    return x
+
+
+def _averages(inputs: int, outputs: int) -> Tensor:
+    """The matrix (inputs, outputs) by which a line of so many values is averaged to so many."""
+    ends = [(place * inputs // outputs, -(-(place + 1) * inputs // outputs)) for place in range(outputs)]
+    columns = [[(begin <= place < end) / (end - begin) for begin, end in ends] for place in range(inputs)]
+    return torch.tensor(columns)
 
 
 class WithMotion(nn.Module):
@@ -149,7 +162,7 @@ class WithMotion(nn.Module):
         found.clear()
         with ExitStack() as hooks:
             for stage, path in enumerate(self.paths, start=1):
-                hook = partial(self._after_stage, stage=stage, batch=len(clips), found=found)
+                hook = partial(self._after_stage, stage=stage, batch=clips.shape[0], found=found)
                 hooks.callback(self.backbone.get_submodule(path).register_forward_hook(hook).remove)
             yield
         missing = [self.paths[max(level, 1) - 1] for level in self.motion_widths if level not in found]
@@ -183,7 +196,7 @@ class WithMotion(nn.Module):
 
     def _as_clips(self, output: Any, path: str, batch: int) -> Tensor:
         """(B, C, T, H, W) of a stage's output, which a per-frame network may give as (B * T, C, H, W)."""
-        if isinstance(output, Tensor) and output.ndim == 4 and len(output) % batch == 0:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[0] % batch == 0:
             output = output.unflatten(0, (batch, -1)).transpose(1, 2)
         if not isinstance(output, Tensor) or output.ndim != 5 or output.shape[1] != self.channels[path]:
             shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__

@@ -48,7 +48,7 @@ class PrimeMotion(nn.Module):
         now, after = x[:, :, :-1], x[:, :, 1:]
         compared = torch.cat((local_cost_volume(now, after, self.radius, self.dilation), now, after - now), dim=1)
         encoded = self.encode(compared.transpose(1, 2).flatten(0, 1))  # frames as a batch of pictures
-        steps = encoded.unflatten(0, (len(x), -1)).transpose(1, 2)
+        steps = encoded.unflatten(0, (x.shape[0], -1)).transpose(1, 2)  # len() would be a constant to exporters
         return torch.cat((steps, steps[:, :, -1:]), dim=2)
 
 

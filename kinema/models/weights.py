@@ -1,31 +1,31 @@
-"""Encoders to files and back.
+"""Encoders to files and back; published weights in.
 
-An encoder is one safetensors file: the backbone's weights under torchvision's names, and a card (JSON) in the header
-that says how the network is built and how it was made. An encoder with a motion hierarchy has the backbone's weights
-below ``backbone.`` and the hierarchy's beside them. Nothing in the file is executed on loading.
+An encoder of kinema is one safetensors file: the backbone's weights under torchvision's names, and a card (JSON) in the
+header that says how the network is built and how it was made. An encoder with a motion hierarchy has the backbone's
+weights below ``backbone.`` and the hierarchy's beside them. Nothing in any file is executed on loading.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from torch import Tensor
 
-from kinema.config import HCMLConfig, ModelConfig
+from kinema.config import HCMLConfig, ModelConfig, from_plain
 from kinema.errors import CheckpointError, ConfigError
-from kinema.models.backbone import Backbone
 from kinema.models.encoder import VideoEncoder, build_encoder
-from kinema.models.hierarchy import WithMotion
-from kinema.tensors import read_about, read_tensors, read_weights, write_tensors
+from kinema.models.normalise import KINETICS, Colours
+from kinema.models.published import fill, read_published
+from kinema.models.registry import matching_model
+from kinema.provenance import file_sha256
+from kinema.tensors import read_about, read_tensors, write_tensors
 
 ENCODER_FILE = "encoder.safetensors"
-
-CLASSIFIERS = ("fc.", "classifier.", "blocks.5.")
-"""How the names of published classification layers begin, which an encoder is without."""
 
 
 def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) -> Path:
@@ -40,46 +40,31 @@ def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) 
     Raises:
         OutputError: the file cannot be written.
     """
+    if encoder.colours != KINETICS:
+        card = {**card, "colours": encoder.colours._asdict()}
     write_tensors(path, encoder.backbone.state_dict(), {"card": json.dumps(card)})
     return Path(path)
 
 
-def load_encoder(path: str | Path) -> VideoEncoder:
+def load_encoder(path: str | Path, partial: bool = False) -> VideoEncoder:
     """Load a trained encoder, in evaluation mode.
 
     Args:
-        path: a run's folder or an encoder's safetensors file.
+        path: a run's folder, an encoder's safetensors file, or a file of published weights (``docs/weights.md`` lists
+            whose), by which the architecture is recognised.
+        partial: load what matches of published weights where not everything does.
 
     Returns:
-        A module from clips (B, 3, T, H, W) with values from 0 to 1 to features (B, D), on the CPU, with the attribute
-        ``card``.
+        A module from clips (B, 3, T, H, W) with values from 0 to 1 to features (B, D), on the CPU, with the attributes
+        ``card`` and, for published weights, ``report``.
 
     Raises:
-        CheckpointError: the file is missing, damaged or no encoder of kinema, or does not fit its card.
+        CheckpointError: the file is missing, damaged or no encoder that kinema knows, or does not fit its card.
     """
     path = weights_file(path)
     if not path.is_file():
         raise CheckpointError(f"there is no encoder at {path}; train one with `kinema pretrain`")
-    try:
-        weights, about = read_tensors(path)
-        card = json.loads(about["card"])
-        encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card))  # torch: RuntimeError for odd numbers
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}; copy or train it again") from error
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
-        raise CheckpointError(
-            f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
-        ) from error
-    expected = encoder.backbone.state_dict()
-    wrong = _differing(expected, weights)
-    if wrong:
-        raise CheckpointError(
-            f"{path} holds another architecture than its card says: {len(wrong)} weights differ, first {wrong[0]}; "
-            "copy or train it again"
-        )
-    encoder.backbone.load_state_dict(weights)
-    encoder.card = card
-    return encoder.eval()
+    return _own(path) if has_card(path) else _published(path, partial)
 
 
 def weights_file(path: str | Path) -> Path:
@@ -96,32 +81,51 @@ def has_card(path: str | Path) -> bool:
         return False
 
 
-def load_backbone(backbone: Backbone | WithMotion, path: str | Path) -> None:
-    """Put published weights into a backbone: a state dict under its own names, with or without a classifier.
-
-    Args:
-        backbone: without a classifier.
-        path: a safetensors file, or one of PyTorch's, of which nothing but the weights is read.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or of another architecture.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"there are no weights at {path}; name an encoder of kinema or a file with a state dict")
+def _own(path: Path) -> VideoEncoder:
+    """An encoder that kinema wrote."""
     try:
-        weights: Mapping[str, Any] = read_weights(path)
-        weights = weights.get("state_dict", weights)
-        weights = {name: value for name, value in weights.items() if not name.startswith(CLASSIFIERS)}
-        wrong = _differing(backbone.state_dict(), weights)
-    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
-        raise CheckpointError(f"{path} is damaged or no file of weights ({error}); copy it again") from error
+        weights, about = read_tensors(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from error
+    try:
+        card = json.loads(about["card"])
+        colours = from_plain(Colours, card["colours"]) if "colours" in card else KINETICS
+        # torch: RuntimeError for odd numbers
+        encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card), colours)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        raise CheckpointError(
+            f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
+        ) from error
+    expected = encoder.backbone.state_dict()
+    wrong = _differing(expected, weights)
     if wrong:
         raise CheckpointError(
-            f"{path} holds another architecture than {type(backbone).__name__}: {len(wrong)} weights differ, first "
-            f"{wrong[0]}; name the backbone, width and patch that it was trained with"
+            f"{path} holds another architecture than its card says: {len(wrong)} weights differ, first {wrong[0]}; "
+            "copy or train it again"
         )
-    backbone.load_state_dict(weights)
+    encoder.backbone.load_state_dict(weights)
+    encoder.card = card
+    return encoder.eval()
+
+
+def _published(path: Path, partial: bool) -> VideoEncoder:
+    """An encoder that others published."""
+    published = read_published(path)
+    name, settings = matching_model(published)
+    channels = settings.pop("channels")
+    if channels not in (3, 6):
+        raise CheckpointError(f"{path} holds a network that sees {channels} channels; kinema's see three or six")
+    config = ModelConfig(name, settings["width"], settings.get("patch"), "rgb" if channels == 3 else "both")
+    source = published.source
+    encoder = build_encoder(config, colours=source.colours)
+    encoder.report = fill(encoder.backbone, published, partial)
+    encoder.card = {
+        "source": source.name,
+        "model": asdict(config),
+        "clip": asdict(source.clip),
+        "weights": {"file": path.name, "sha256": file_sha256(path), **encoder.report.counts},
+    }
+    return encoder.eval()
 
 
 def _differing(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
@@ -140,7 +144,4 @@ def hierarchy_of(card: dict[str, Any]) -> HCMLConfig | None:
         TypeError: it has a setting that this version does not know.
     """
     settings = card.get("hcml")
-    if settings is None:
-        return None
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
-    return HCMLConfig(**values)
+    return None if settings is None else from_plain(HCMLConfig, settings)

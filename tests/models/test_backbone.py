@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.errors import ConfigError
-from kinema.models import Backbone, VideoEncoder, create_backbone, list_models
+from kinema.models import Backbone, VideoEncoder, create_model, list_models
 from kinema.models.backbone import window_head
 
 ALL = ["mc3_18", "r2plus1d_18", "r3d_18", "resnet18", "resnet50", "s3d", "slowonly_r50"]
@@ -36,7 +36,7 @@ every_model = pytest.mark.parametrize("name", ALL)
 
 def small(name: str, classes: int | None = None, width: int = 4, **settings: int) -> Backbone:
     torch.manual_seed(0)
-    return create_backbone(name, classes, width=width, **settings)
+    return create_model(name, classes=classes, width=width, **settings)
 
 
 def clips(size: int = 32, channels: int = 3) -> Tensor:
@@ -159,7 +159,7 @@ def test_models_are_listed_by_pattern():
 
 def refused(name: str, **settings: object) -> str:
     with pytest.raises(ConfigError) as caught:
-        create_backbone(name, **settings)
+        create_model(name, **settings)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -177,4 +177,4 @@ def test_unknown_and_impossible_settings():
         assert (
             refused("r3d_18", **settings) == f"{setting} of model r3d_18 must be a positive whole number, not {value!r}"
         )
-    assert create_backbone("r3d_18", patch=None, width=4).features == 32
+    assert create_model("r3d_18", patch=None, width=4).features == 32

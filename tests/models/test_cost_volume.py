@@ -50,6 +50,15 @@ def test_it_agrees_with_the_slow_loop(monkeypatch, chunk, shape, radius, dilatio
     torch.testing.assert_close(found.double(), slow_cost_volume(first, second, radius, dilation), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("radius", "dilation"), [(1, 1), (2, 2)])
+def test_what_is_exported_is_the_same(monkeypatch, radius, dilation):
+    first, second = features(2, 3, 2, 7, 8, seed=1), features(2, 3, 2, 7, 8, seed=2)
+    first[0, :, 0, 2, 3] = 0
+    found = local_cost_volume(first, second, radius, dilation)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(local_cost_volume(first, second, radius, dilation), found)
+
+
 @pytest.mark.parametrize(("radius", "dilation"), [(1, 1), (3, 1), (1, 2), (2, 2)])
 def test_the_gradient_is_that_of_finite_differences(radius, dilation):
     inputs = [features(1, 2, 2, 5, 6, seed=seed, dtype=torch.float64).requires_grad_() for seed in (1, 2)]

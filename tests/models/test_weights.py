@@ -105,13 +105,7 @@ def test_a_damaged_file(run, damage):
         "header": content[:20] + b"\xff" * 50 + content[70:],
     }[damage]
     path.write_bytes(damaged)
-    assert "is damaged or no safetensors file" in message(path)
-
-
-def test_a_file_without_a_card(trained, tmp_path):
-    path = tmp_path / "bare.safetensors"
-    save_file(trained.backbone.state_dict(), path)
-    assert "has no card that this version of kinema understands" in message(path)
+    assert "is damaged or no file of weights" in message(path)
 
 
 @pytest.mark.parametrize(

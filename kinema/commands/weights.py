@@ -1,0 +1,62 @@
+"""Encoders in from others' files, and out in others' formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from kinema.errors import ConfigError
+from kinema.files import make_folder
+
+
+def weights(file: str, out: str | None = None, partial: bool = False) -> None:
+    """Say what a file of weights holds, and make an encoder of kinema of it.
+
+    Args:
+        file: published weights, a run's folder or an encoder file.
+        out: folder to write the encoder and its card to; none by default.
+        partial: take what matches where not all of the network's weights are in the file.
+    """
+    from kinema.models import load_encoder
+    from kinema.models.hub import save_pretrained
+
+    if out is not None:
+        make_folder(out)
+    encoder = load_encoder(file, partial)
+    print(encoder.report or f"{file} (kinema): an encoder, complete")
+    model = {name: value for name, value in encoder.card["model"].items() if value is not None}
+    print(", ".join(f"{name} {model[name]}" for name in ("backbone", "width", "patch", "input") if name in model))
+    for path in [] if out is None else save_pretrained(encoder, out):
+        print(path)
+
+
+def export(
+    format: Literal["onnx", "torch", "hub"], run: str, out: str, repo: str | None = None, private: bool = False
+) -> None:
+    """Write an encoder in a format of others.
+
+    Args:
+        format: onnx; torch, a program of torch.export; or hub, a folder as the Hugging Face Hub wants it.
+        run: a run's folder, an encoder file or published weights; for onnx and torch whatever `kinema evaluate` takes.
+        out: file to write, for hub a folder.
+        repo: with hub, OWNER/NAME to push it to as well.
+        private: with hub, whether a new repository is private.
+    """
+    from kinema.models import load_encoder, open_encoder
+
+    if format != "hub" and (repo is not None or private):
+        raise ConfigError(f"repo and private belong to the format hub, not to {format}: leave them out")
+    make_folder(out if format == "hub" else Path(out).parent)
+    if format == "hub":
+        from kinema.models.hub import push_to_hub, save_pretrained
+
+        encoder = load_encoder(run)
+        for path in save_pretrained(encoder, out, repo):
+            print(path)
+        if repo is not None:
+            print(push_to_hub(encoder, repo, private))
+        return
+    from kinema.models.export import export_onnx, export_torch
+
+    opened = open_encoder(run)
+    print((export_onnx if format == "onnx" else export_torch)(opened.module, opened.clip, out))

@@ -1,0 +1,74 @@
+"""Encoders that a function of the user's makes."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from kinema.config import ClipConfig, from_plain
+from kinema.errors import ConfigError
+
+PREFIXES = ("torchvision", "hf")
+"""What else stands before a colon where an encoder is named."""
+
+
+def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
+    """What ``module:function`` makes.
+
+    Args:
+        spec: a module on Python's path or in the current folder, and a function in it that takes nothing.
+
+    Returns:
+        The module from clips to features, its card, and its clips: what its attributes ``card`` and ``clip`` say.
+
+    Raises:
+        ConfigError: there is no such function, it failed, or what it gave is no module with a clip of sense.
+    """
+    place, name = spec.split(":")
+    with _current_folder():
+        try:
+            home = import_module(place)
+        except ImportError as error:
+            near = difflib.get_close_matches(place, PREFIXES)
+            advice = f"did you mean {near[0]}:{name}?" if near else "name a module on PYTHONPATH or in this folder"
+            raise ConfigError(f"{spec} cannot be imported ({error}): {advice}") from error
+        if not callable(make := getattr(home, name, None)):
+            near = difflib.get_close_matches(name, [known for known, value in vars(home).items() if callable(value)])
+            advice = f"did you mean {' or '.join(near)}?" if near else "name one that takes nothing and gives a module"
+            raise ConfigError(f"{home.__file__} has no function {name!r}: {advice}")
+        try:
+            module = make()
+        except Exception as error:  # it is not ours
+            raise ConfigError(f"{spec}() failed with {type(error).__name__} ({error}); mend it") from error
+    if not isinstance(module, nn.Module):
+        raise ConfigError(f"{spec}() gave a {type(module).__name__}; let it give a torch.nn.Module")
+    return module, dict(getattr(module, "card", {})), _clip(getattr(module, "clip", ClipConfig()), spec)
+
+
+@contextmanager
+def _current_folder() -> Iterator[None]:
+    """The current folder on Python's path, at its end."""
+    folder = str(Path.cwd())
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _clip(said: ClipConfig | Mapping[str, Any], spec: str) -> ClipConfig:
+    if isinstance(said, ClipConfig):
+        return said
+    try:
+        return from_plain(ClipConfig, said)
+    except (AttributeError, TypeError) as error:
+        known = ", ".join(field.name for field in dataclasses.fields(ClipConfig))
+        raise ConfigError(f"the clip of {spec} makes no sense ({error}); it may say {known}") from error
