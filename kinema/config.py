@@ -250,6 +250,8 @@ class HCMLConfig:
 
 MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
 Motion = Literal["none", "hcml"]
+BenchmarkName = Literal["ucf101", "hmdb51", "kinetics400", "ssv2", "diving48", "gym99", "jester"]
+"""Those of ``kinema.data.benchmarks.BENCHMARKS``."""
 
 
 @dataclass(frozen=True)

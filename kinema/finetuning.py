@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kinema.config import FinetuneConfig, HCMLConfig, ModelConfig, Motion
+from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.labels import LabelledSet, first_few
 from kinema.errors import CheckpointError, ConfigError, DataError
 from kinema.evaluation.features import extract_features
@@ -77,6 +78,7 @@ def finetune(
     preset: str = "",
     manifest: str | Path | None = None,
     resume: bool = False,
+    benchmark: BenchmarkChoice | None = None,
 ) -> Recognised:
     """Train a network to recognise classes, and test it on videos that it has not seen.
 
@@ -98,13 +100,14 @@ def finetune(
         preset: name of the preset that the settings began as, for the cards.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
+        benchmark: a standard benchmark, whose official lists take the place of ``labels``.
 
     Raises:
         KinemaError: videos, labels, settings, weights, a checkpoint or the output folder are at fault; or the loss is
             not finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
-    labelled = LabelledSet.read(videos, labels, label_column, group_column)
+    labelled = read_labels(videos, labels, label_column, group_column, benchmark)
     folds = make_folds(labelled, split, "probe", config.seed)
     if weights is not None:
         config = _as_built(config, _encoder(config, motion, weights), motion)
@@ -209,7 +212,10 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
     tested = [found[labelled.files[index]] for fold in folds.folds for index in fold.queries]
     bad = [f"{entry.path} ({entry.error})" for entry in tested if entry.status == UNREADABLE]
     if bad:
-        raise DataError(f"test videos cannot be read: {first_few(bad)}; mend them or take them out of the labels")
+        raise DataError(
+            f"test videos cannot be read: {first_few(bad)}; mend them, or take them out of the labels or, with a "
+            "benchmark, out of the folder"
+        )
 
 
 def _few(gallery: np.ndarray, labelled: LabelledSet, per_class: int | None, config: FinetuneConfig) -> list[int]:
@@ -263,6 +269,7 @@ def _results(
             "sha256": ids_sha256(
                 [f"{file},{labelled.classes[n]}" for file, n in zip(labelled.files, labelled.labels, strict=True)]
             ),
+            **labelled.facts,
         },
         "versions": software_versions(),
     }

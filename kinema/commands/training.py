@@ -7,7 +7,8 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
-from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig
+from kinema.commands.benchmarks import chosen
+from kinema.config import BenchmarkName, FinetuneConfig, MethodName, Motion, PretrainConfig
 from kinema.presets import DEFAULT_PRESET
 
 Difficulty = Literal["easy", "default", "hard"]
@@ -48,6 +49,10 @@ def finetune(
     out: str,
     config: FinetuneConfig,
     labels: str | None = None,
+    benchmark: BenchmarkName | None = None,
+    fold: PositiveInt = 1,
+    annotations: str | None = None,
+    max_missing: float | None = None,
     label_column: str = "label",
     group_column: str | None = None,
     split: Literal["auto", "split", "group", "video"] = "auto",
@@ -66,6 +71,11 @@ def finetune(
         config: all settings.
         labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or
             test); class folders by default.
+        benchmark: a standard benchmark, whose official lists take the place of labels.
+        fold: of a benchmark that has several.
+        annotations: folder of the benchmark's official lists; looked for in and beside the folder by default.
+        max_missing: share of a benchmark's train or test videos, from 0 to 1, that may be missing; what is normal for
+            it by default.
         label_column: column to predict.
         group_column: column whose groups (subjects, source videos) are never both trained on and tested.
         split: how videos are held out; auto takes the split column, else one group at a time, else five parts.
@@ -93,6 +103,7 @@ def finetune(
         preset=preset,
         manifest=manifest,
         resume=resume,
+        benchmark=chosen(benchmark, fold, annotations, max_missing),
     )
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(found.summary())
