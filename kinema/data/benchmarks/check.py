@@ -56,7 +56,7 @@ class Checked:
             lines.append(f"unreadable: {first_few(reasons)}")
         name, root = first.benchmark.name, first.root
         ready = f"ready: kinema evaluate retrieval RUN --data {root} --benchmark {name} --out figures.json"
-        return "\n".join([*lines, *([f"to do: {problem}" for problem in self._to_do()] or [ready])])
+        return "\n".join([*lines, *([f"to do: {task}" for task in self._to_do()] or [ready])])
 
     def _of_fold(self, found: Survey) -> list[str]:
         lines = []

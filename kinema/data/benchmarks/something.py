@@ -1,4 +1,4 @@
-"""Something-Something v2 (Goyal et al., ICCV 2017): train and validation lists; the official test list has no labels."""
+"""Something-Something v2 (Goyal et al., ICCV 2017): train and validation lists; the test list has no labels."""
 
 from __future__ import annotations
 

@@ -104,8 +104,8 @@ class Survey:
                 raise DataError(
                     f"{len(missing)} of {len(self.of(side))} {side} videos of {self.title} are missing in {self.root} "
                     f"({share:.2%}; the first is {missing[0].name}), more than the share of {allowed:g} that is "
-                    f"allowed; add them (`kinema data check {self.benchmark.name}` writes a list with --missing), or go on without with "
-                    f"--max-missing {_rounded_up(share):g}"
+                    f"allowed; add them (`kinema data check {self.benchmark.name}` writes a list with --missing), or "
+                    f"go on without them with --max-missing {_rounded_up(share):g}"
                 )
 
     def _refuse_one_sided(self, there: Sequence[Listed]) -> None:
@@ -114,8 +114,8 @@ class Survey:
             lonely = sorted(sides[other] - sides[side])
             if lonely:
                 raise DataError(
-                    f"{len(lonely)} classes of {self.title} have {other} videos in {self.root}, but no {side} video: "
-                    f"{first_few(lonely)}; add some, or take these classes' videos away"
+                    f"{self.root} holds {other} videos of {self.title}, but no {side} video, of {first_few(lonely)}; "
+                    "add some, or take those classes' videos away"
                 )
 
     def _facts(self, classes: int) -> dict[str, Any]:
