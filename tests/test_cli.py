@@ -50,7 +50,18 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
     assert (
         listed
         == list(COMMANDS)
-        == ["demo", "synth", "scan", "pretrain", "finetune", "ablate mscl", "ablate hcml", "evaluate", *FLOW]
+        == [
+            "demo",
+            "synth",
+            "scan",
+            "data check",
+            "pretrain",
+            "finetune",
+            "ablate mscl",
+            "ablate hcml",
+            "evaluate",
+            *FLOW,
+        ]
     )
 
 
