@@ -26,6 +26,9 @@ from kinema.presets import DEFAULT_PRESET, Job, preset_path
 _PRESETS: dict[type | None, Job] = {PretrainConfig: "pretrain", FinetuneConfig: "finetune"}
 """Which presets are of which settings; other settings have none."""
 
+SWITCHES = ("resume", "dry_run")
+"""Parameters of commands that are given without a value."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 if all went well, 1 if it failed, 2 for a wrong call, 130 if stopped."""
@@ -121,11 +124,12 @@ def _parser(command: Command, name: str) -> ArgumentParser:
     help_texts = {
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
-    by_hand = {*command.positionals, "resume", "config"} & parameters.keys()
+    switches = [name for name in SWITCHES if name in parameters]
+    by_hand = {*command.positionals, *switches, "config"} & parameters.keys()
     for positional in command.positionals:
         parser.add_argument(positional, type=parameters[positional].annotation, help=help_texts[positional])
-    if "resume" in by_hand:
-        parser.add_argument("--resume", action="store_true", help=help_texts["resume"])
+    for name in switches:
+        parser.add_argument(f"--{name}", action="store_true", help=help_texts[name])
     parser.add_function_arguments(command.function, skip=set(by_hand))
     kind = _config(command)
     if kind is not None:

@@ -109,8 +109,7 @@ def finetune(
     """
     labelled = read_labels(videos, labels, label_column, group_column, benchmark)
     folds = make_folds(labelled, split, "probe", config.seed)
-    if weights is not None:
-        config = _as_built(config, _encoder(config, motion, weights), motion)
+    config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
     if per_class is not None and per_class < 1:
         raise ConfigError(f"per_class must be at least 1, not {per_class}")
@@ -130,13 +129,7 @@ def finetune(
             videos,
             place,
             config,
-            lambda: Recognition(
-                _encoder(config, motion, weights),
-                len(labelled.classes),
-                config.dropout,
-                config.label_smoothing,
-                config.hcml if motion == "hcml" else None,
-            ),
+            lambda: new_network(config, len(labelled.classes), motion, weights),
             {
                 "method": f"recognition with motion {motion}",
                 "labels": ids_sha256([f"{file},{label}" for file, label in chosen.items()])[:12],
@@ -160,6 +153,25 @@ def finetune(
         write_json(out / RESULTS, results)
         _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
     return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
+
+
+def network_settings(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> FinetuneConfig:
+    """The settings with the architecture of the encoder that the training begins with, if it has one.
+
+    Raises:
+        CheckpointError: the weights are damaged, or another network's.
+    """
+    return config if weights is None else _as_built(config, _encoder(config, motion, weights), motion)
+
+
+def new_network(config: FinetuneConfig, classes: int, motion: Motion, weights: str | Path | None) -> Recognition:
+    """The network to train, for so many classes.
+
+    Raises:
+        CheckpointError: the weights are damaged, or another network's.
+    """
+    hcml = config.hcml if motion == "hcml" else None
+    return Recognition(_encoder(config, motion, weights), classes, config.dropout, config.label_smoothing, hcml)
 
 
 def _encoder(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> VideoEncoder:

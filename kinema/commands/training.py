@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse.typing import PositiveInt
 
 from kinema.commands.benchmarks import chosen
 from kinema.config import BenchmarkName, FinetuneConfig, MethodName, Motion, PretrainConfig
+from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
 
 Difficulty = Literal["easy", "default", "hard"]
@@ -22,6 +23,8 @@ def pretrain(
     preset: str = DEFAULT_PRESET,
     manifest: str | None = None,
     resume: bool = False,
+    dry_run: bool = False,
+    count: PositiveInt | None = None,
 ) -> None:
     """Train an encoder on a folder of videos, without labels.
 
@@ -34,7 +37,15 @@ def pretrain(
         preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the run in this folder was stopped.
+        dry_run: train on nothing and write nothing, but say what memory and time the training would take.
+        count: number of videos that a dry run reckons with; those of the folder by default.
     """
+    if dry_run:
+        from kinema.dry_run import dry_pretrain
+
+        print(dry_pretrain(videos, config, method=method, manifest=manifest, count=count).summary())
+        return
+    refuse_count(count)
     from kinema.training import pretrain
 
     run = pretrain(videos, out, config, method=method, preset=preset, manifest=manifest, resume=resume)
@@ -62,6 +73,8 @@ def finetune(
     preset: str = DEFAULT_PRESET,
     manifest: str | None = None,
     resume: bool = False,
+    dry_run: bool = False,
+    count: PositiveInt | None = None,
 ) -> None:
     """Train a network to recognise the classes of labelled videos, and test it on others.
 
@@ -86,29 +99,42 @@ def finetune(
         preset: named settings to begin with (tiny, r3d18); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the training in this folder was stopped.
+        dry_run: train on nothing and write nothing, but say what memory and time the training would take.
+        count: number of videos that a dry run reckons with; those of the labels or the benchmark by default.
     """
+    task: dict[str, Any] = {
+        "labels": labels,
+        "label_column": label_column,
+        "group_column": group_column,
+        "split": split,
+        "per_class": per_class,
+        "motion": motion,
+        "weights": weights,
+        "benchmark": chosen(benchmark, fold, annotations, max_missing),
+    }
+    if dry_run:
+        from kinema.dry_run import dry_finetune
+
+        print(dry_finetune(videos, config, count=count, **task).summary())
+        return
+    refuse_count(count)
     from kinema.finetuning import finetune
 
-    found = finetune(
-        videos,
-        out,
-        config,
-        labels=labels,
-        label_column=label_column,
-        group_column=group_column,
-        split=split,
-        per_class=per_class,
-        motion=motion,
-        weights=weights,
-        preset=preset,
-        manifest=manifest,
-        resume=resume,
-        benchmark=chosen(benchmark, fold, annotations, max_missing),
-    )
+    found = finetune(videos, out, config, preset=preset, manifest=manifest, resume=resume, **task)
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(found.summary())
         for path in found.files:
             print(path)
+
+
+def refuse_count(count: int | None) -> None:
+    """Refuse a number of videos where they are counted.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if count is not None:
+        raise ConfigError("--count belongs to --dry-run; a training counts its videos itself")
 
 
 def demo(config: PretrainConfig, out: str = "demo", videos: PositiveInt = 1500) -> None:
