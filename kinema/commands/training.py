@@ -34,7 +34,7 @@ def pretrain(
         config: all settings.
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
             features from RGB alone, one level after another; mscl+hcml has the losses of both.
-        preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400); options and --config go on top.
+        preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the run in this folder was stopped.
         dry_run: train on nothing and write nothing, but say what memory and time the training would take.
@@ -96,7 +96,8 @@ def finetune(
         motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.
         weights: a run's folder or an encoder file to begin with, or a file with published weights of the backbone;
             none by default.
-        preset: named settings to begin with (tiny, r3d18); options and --config go on top.
+        preset: named settings to begin with (tiny, r3d18, ucf101-finetune, hmdb51-finetune, ssv2-finetune,
+            hcml-r3d18-ucf101); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the training in this folder was stopped.
         dry_run: train on nothing and write nothing, but say what memory and time the training would take.

@@ -66,6 +66,7 @@ class StepCost:
         before: bytes of memory before the first step.
         device: what was measured on.
         parameters: how many numbers are trained.
+        share: of the processors' time that the measured steps got, from 0 to 1; on a GPU 1.
     """
 
     phases: tuple[PhaseCost, ...]
@@ -74,6 +75,7 @@ class StepCost:
     before: int
     device: torch.device
     parameters: int
+    share: float
 
     @property
     def peak(self) -> float:
@@ -152,20 +154,20 @@ class _Gauge(L.Callback):
 
     def __init__(self) -> None:
         self.counter = FlopCounterMode(display=False)
-        self.seconds = 0.0
-        self._mark = 0.0
+        self.seconds = self.processor = 0.0
+        self._mark = self._busy = 0.0
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         if batch_idx == 0:
             self.counter.__enter__()
-        self._mark = _now(pl_module.device)
+        self._mark, self._busy = _now(pl_module.device), time.process_time()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.seconds = _now(pl_module.device) - self._mark
+        self.seconds, self.processor = _now(pl_module.device) - self._mark, time.process_time() - self._busy
         if batch_idx == 0:
             self.counter.__exit__(None, None, None)
 
@@ -204,16 +206,17 @@ def measure(
 
     least = step(FEWEST, parts[-1][1])
     clips = min(batch, *_affordable(least, step_seconds))
-    phases = []
+    phases, steps = [], []
     for name, epochs in parts:
         few, many = least, step(clips, epochs)
+        steps.append(many)
         if clips < batch and len(parts) > 1:
             few = step(FEWEST, epochs)
         growth = max(0.0, (many.peak - few.peak) / (clips - FEWEST)) if clips > FEWEST else few.growth
         scale = batch / clips
         peak = many.peak + growth * (batch - clips)
         phases.append(PhaseCost(name, len(epochs), many.seconds * scale, many.flops * scale, peak, many.losses))
-    return StepCost(tuple(phases), batch, clips, least.before, least.device, parameters)
+    return StepCost(tuple(phases), batch, clips, least.before, least.device, parameters, _share(steps))
 
 
 @dataclass(frozen=True)
@@ -222,6 +225,7 @@ class _Measured:
 
     clips: int
     seconds: float
+    processor: float
     flops: int
     before: int
     peak: int
@@ -232,6 +236,14 @@ class _Measured:
     def growth(self) -> float:
         """Bytes a clip, if all that the steps took is clips'; never too little."""
         return max(1.0, (self.peak - self.before) / self.clips)
+
+
+def _share(steps: Sequence[_Measured]) -> float:
+    """Share of the processors' time that steps got; on a GPU 1."""
+    if steps[0].device.type == "cuda":
+        return 1.0
+    whole = sum(step.seconds for step in steps) * torch.get_num_threads()
+    return min(1.0, sum(step.processor for step in steps) / whole)
 
 
 def _affordable(least: _Measured, step_seconds: float) -> Sequence[int]:
@@ -263,7 +275,8 @@ def _measure(
         trainer.fit(module, data)
         peak = peak_memory(device)
     losses = tuple(sorted(name for name in trainer.callback_metrics if name.startswith("loss_")))
-    return _Measured(clips, gauge.seconds, gauge.counter.get_total_flops(), before, peak, losses, device)
+    operations = gauge.counter.get_total_flops()
+    return _Measured(clips, gauge.seconds, gauge.processor, operations, before, peak, losses, device)
 
 
 def _now(device: torch.device) -> float:
