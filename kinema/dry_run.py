@@ -87,8 +87,8 @@ class DryRun:
             f"dry run of {self.what}: two steps on generated clips; nothing is written",
             f"network: {config.model.backbone}, {cost.parameters / 1e6:.2f} million numbers are trained; "
             f"clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}",
-            f"steps: {self.videos} videos{each} ({self.source}), {cost.batch} clips a step on {_devices(self.devices)}, "
-            f"{self.steps_per_epoch} steps an epoch, {config.epochs} epochs: {self.steps} steps in all",
+            f"steps: {self.videos} videos{each} ({self.source}), {cost.batch} clips a step on "
+            f"{_devices(self.devices)}; {self.steps_per_epoch} an epoch, {config.epochs} epochs, {self.steps} in all",
             *self._phases(),
             *self._memory(),
             f"this machine ({self._machine()}): {_hours(self.hours_here)} for all steps, as measured",

@@ -34,7 +34,8 @@ def pretrain(
         config: all settings.
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
             features from RGB alone, one level after another; mscl+hcml has the losses of both.
-        preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and --config go on top.
+        preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and --config go
+            on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the run in this folder was stopped.
         dry_run: train on nothing and write nothing, but say what memory and time the training would take.

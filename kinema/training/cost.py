@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ class PhaseCost:
         name: of the phase; empty where there is but one.
         epochs: that it takes.
         seconds: of a step on this machine, without reading its clips.
-        flops: floating point operations of its convolutions and matrix products, a multiplication and an addition
-            counting as two, forwards and backwards.
+        flops: floating point operations of its convolutions and matrix products, forwards and backwards and of the
+            augmentation of colours; a multiplication and an addition count as two.
         peak: bytes of memory.
         losses: the terms of the loss that were computed.
     """
@@ -201,6 +202,7 @@ def measure(
     parts = [(p.name, p.epochs) for p in schedule.phases] if schedule is not None else [("", range(config.epochs))]
     del method
 
+    @cache
     def step(clips: int, epochs: range) -> _Measured:
         return _measure(make, config, videos, clips, epochs[-1], classes)
 
@@ -208,10 +210,9 @@ def measure(
     clips = min(batch, *_affordable(least, step_seconds))
     phases, steps = [], []
     for name, epochs in parts:
-        few, many = least, step(clips, epochs)
+        many = step(clips, epochs)
+        few = step(FEWEST, epochs) if clips < batch else many
         steps.append(many)
-        if clips < batch and len(parts) > 1:
-            few = step(FEWEST, epochs)
         growth = max(0.0, (many.peak - few.peak) / (clips - FEWEST)) if clips > FEWEST else few.growth
         scale = batch / clips
         peak = many.peak + growth * (batch - clips)

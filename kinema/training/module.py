@@ -36,7 +36,7 @@ def warmup_cosine(step: int, warmup: int, steps: int) -> float:
 
 
 def warmup_drops(step: int, warmup: int, drops: Sequence[int]) -> float:
-    """Share of the largest learning rate at ``step``: a linear rise over ``warmup`` steps, and a tenth from each drop."""
+    """Share of the largest learning rate at ``step``: a linear rise over ``warmup`` steps; each drop leaves a tenth."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * 0.1 ** sum(step >= drop for drop in drops)
 
