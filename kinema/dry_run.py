@@ -122,8 +122,8 @@ class DryRun:
             )
         if cost.share < 0.7:
             lines.append(
-                f"other work on this machine left this process {cost.share:.0%} of its processors' time; times on an "
-                "idle one are about that share of those given"
+                f"other work on this machine left this process {cost.share:.0%} of its processors' time; with all of "
+                f"it the steps would take about {_hours(self.hours_here * cost.share)}"
             )
         return lines
 

@@ -109,7 +109,7 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
     files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
     repeated = [file for file, count in Counter(files).items() if count > 1]
     _refuse(table, "lists more than once", repeated, "keep one row each")
-    missing = [file for file in files if not (folder / file).is_file()]
+    missing = [file for file in files if not (folder / file).exists()]
     _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
     splits = column_of("split") if "split" in columns else None
     strange = sorted(set(splits or ()) - {"train", "test"})

@@ -14,6 +14,7 @@ import numpy as np
 from kinema.errors import DataError, VideoError
 from kinema.progress import track
 from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
+from kinema.video.pictures import are_frames
 from kinema.video.source import Source
 
 KINDS = "3g2 3gp asf avi divx f4v flv gif m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv y4m"
@@ -28,7 +29,8 @@ def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
     """Walk ``folder`` and the folders in it, through links too, passing over names that begin with a dot.
 
     Returns:
-        The files whose suffix is that of a video, and the other files; both sorted.
+        The files whose suffix is that of a video, with the folders that hold nothing but numbered pictures
+        (:mod:`kinema.video.pictures`), and the other files; both sorted.
 
     Raises:
         DataError: there is no such folder, or one in it cannot be listed.
@@ -51,9 +53,12 @@ def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        names = [name for name in names if not name.startswith(".")]
+        if parent != str(root) and not folders and are_frames(names):
+            videos.append(Path(parent))
+            continue
         for name in names:
-            if not name.startswith("."):
-                (videos if Path(name).suffix.lower() in SUFFIXES else others).append(Path(parent, name))
+            (videos if Path(name).suffix.lower() in SUFFIXES else others).append(Path(parent, name))
     return sorted(videos), sorted(others)
 
 
@@ -114,7 +119,8 @@ def _of_each(
 def scan_file(path: Path, root: Path) -> ManifestEntry:
     """Decode the file at ``path`` in full; a file that cannot be read gives an entry that says so."""
     name = path.relative_to(root).as_posix()
-    size = path.stat().st_size if path.exists() else 0
+    files = path.iterdir() if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files if file.exists())
     try:
         source = Source(path)
     except VideoError as error:

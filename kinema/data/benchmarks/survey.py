@@ -151,7 +151,7 @@ def survey(
         ConfigError: there is no such fold.
         DataError: there is no such folder; lists are missing or others'; two files have the name of one video.
     """
-    from kinema.video import find_videos
+    from kinema.video.scan import SUFFIXES, find_videos
 
     root = Path(root)
     if not root.is_dir():
@@ -163,10 +163,11 @@ def survey(
     wanted = {benchmark.key(row.name) for listed in rows.values() for row in listed}
     files: dict[str, str] = {}
     for path in find_videos(root)[0]:
-        key, file = benchmark.key(path.stem), path.relative_to(root).as_posix()
+        name = path.stem if path.suffix.lower() in SUFFIXES else path.name  # a folder of pictures has no ending
+        key, file = benchmark.key(name), path.relative_to(root).as_posix()
         if key in files and key in wanted:
             raise DataError(
-                f"{root} holds the video {path.stem} of {benchmark.title} twice, as {files[key]} and {file}; "
+                f"{root} holds the video {name} of {benchmark.title} twice, as {files[key]} and {file}; "
                 "name the folder of one copy"
             )
         files[key] = file

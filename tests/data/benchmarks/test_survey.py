@@ -282,6 +282,26 @@ def test_a_complete_copy_is_ready(make_videos, annotations: Path, tmp_path: Path
     assert "missing:" not in output
 
 
+def test_jester_comes_as_folders_of_pictures(jester_lists: Path, tmp_path: Path):
+    from PIL import Image
+
+    root = tmp_path / "20bn-jester-v1"
+    for name in ("1", "2", "200000", "200001"):
+        (root / name).mkdir(parents=True)
+        for number in range(1, 5):
+            Image.new("RGB", (64, 48), (50 * number, 0, 0)).save(root / name / f"{number:05}.jpg")
+    labelled = BenchmarkChoice("jester", annotations=jester_lists, max_missing=1).read(root)
+    assert labels_of(labelled) == {
+        "1": ("Swiping Left", "train"), "200000": ("Swiping Left", "test"),
+        "2": ("Swiping Right", "train"), "200001": ("Swiping Right", "test"),
+    }  # fmt: skip
+    found = check(get_benchmark("jester"), root, jester_lists)
+    assert set(found.unreadable) == {"1", "2", "200000", "200001"}
+    assert "pictures have no clock; write how many make a second into a file fps.txt" in found.summary()
+    (root / "fps.txt").write_text("12")
+    assert check(get_benchmark("jester"), root, jester_lists).unreadable == {}
+
+
 def test_webm_and_numbers_for_names(make_videos, ssv2_lists: Path, tmp_path: Path):
     rows = json.loads((ssv2_lists / "something-something-v2-validation.json").read_text())
     label = "Holding [something]"
