@@ -30,8 +30,8 @@ STEP_SECONDS = 10.0
 """Longest that a measured step may take; where it would take longer, it has fewer clips."""
 MEMORY_SHARE = 0.8
 """Of the free memory, what a measured step may take."""
-FEWEST = 2
-"""Clips of the smallest step that can be trained on."""
+FEWEST, ENOUGH = 2, 4
+"""Clips of the smallest step that can be trained on, and of the smallest from which memory can be scaled up."""
 
 
 @dataclass(frozen=True)
@@ -213,16 +213,15 @@ def measure(
         many = step(clips, epochs)
         few = step(FEWEST, epochs) if clips < batch else many
         steps.append(many)
-        growth = max(0.0, (many.peak - few.peak) / (clips - FEWEST)) if clips > FEWEST else few.growth
-        scale = batch / clips
-        peak = many.peak + growth * (batch - clips)
+        growth = max(0.0, many.peak - few.peak) / max(1, clips - FEWEST)
+        scale, peak = batch / clips, many.peak + growth * (batch - clips)
         phases.append(PhaseCost(name, len(epochs), many.seconds * scale, many.flops * scale, peak, many.losses))
     return StepCost(tuple(phases), batch, clips, least.before, least.device, parameters, _share(steps))
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """Two steps of a few clips."""
+    """Two steps of so many clips."""
 
     clips: int
     seconds: float
@@ -248,12 +247,12 @@ def _share(steps: Sequence[_Measured]) -> float:
 
 
 def _affordable(least: _Measured, step_seconds: float) -> Sequence[int]:
-    """How many clips time and memory allow a measured step, :data:`FEWEST` at least."""
+    """How many clips time and memory allow a measured step, :data:`ENOUGH` at least."""
     allowed = [int(step_seconds / (least.seconds / least.clips))]
     free = free_memory(least.device)
     if free is not None:
         allowed.append(int(MEMORY_SHARE * free / least.growth))
-    return [max(FEWEST, clips) for clips in allowed]
+    return [max(ENOUGH, clips) for clips in allowed]
 
 
 def _measure(

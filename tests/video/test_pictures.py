@@ -92,7 +92,7 @@ def with_a_broken_picture(folder: Path) -> None:
         (with_a_word_for_a_clock, "fps.txt should hold the number of its pictures that make a second"),
         (with_a_gap, "its pictures cannot be put in order: picture 5 is missing; extract them anew"),
         (in_two_widths, "its pictures cannot be put in order: their numbers differ in length"),
-        (with_a_broken_picture, ""),
+        (with_a_broken_picture, "no frame of it can be decoded"),
     ],
 )
 def test_what_cannot_be_read_says_why(clip: Path, spoil, complaint: str):
