@@ -52,27 +52,21 @@ class DryRun:
         return self.config.trainer.devices or 1
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Steps of each device."""
-        draws = self.videos * self.config.sampling.clips_per_video
-        return draws // (self.cost.batch * self.devices)
-
-    @property
     def steps(self) -> int:
         """Steps of all rounds, on each device."""
-        return self.steps_per_epoch * self.config.epochs * self.rounds
+        return self.cost.steps_per_epoch * self.config.epochs * self.rounds
 
     @property
     def flops(self) -> float:
         """Operations of all steps, rounds and devices."""
         every = sum(phase.flops * phase.epochs for phase in self.cost.phases)
-        return every * self.steps_per_epoch * self.rounds * self.devices
+        return every * self.cost.steps_per_epoch * self.rounds * self.devices
 
     @property
     def hours_here(self) -> float:
         """Of computing all steps with one device of this machine."""
         every = sum(phase.seconds * phase.epochs for phase in self.cost.phases)
-        return every * self.steps_per_epoch * self.rounds * self.devices / 3600
+        return every * self.cost.steps_per_epoch * self.rounds * self.devices / 3600
 
     def hours_on(self, gpu: str, count: int = 1) -> float:
         """An estimate for one of :data:`GPUS`, at :data:`UTILISATION` of its peak."""
@@ -88,7 +82,7 @@ class DryRun:
             f"network: {config.model.backbone}, {cost.parameters / 1e6:.2f} million numbers are trained; "
             f"clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}",
             f"steps: {self.videos} videos{each} ({self.source}), {cost.batch} clips a step on "
-            f"{_devices(self.devices)}; {self.steps_per_epoch} an epoch, {config.epochs} epochs, {self.steps} in all",
+            f"{_devices(self.devices)}; {cost.steps_per_epoch} an epoch, {config.epochs} epochs, {self.steps} in all",
             *self._phases(),
             *self._memory(),
             f"this machine ({self._machine()}): {_hours(self.hours_here)} for all steps, as measured",
@@ -202,20 +196,21 @@ def dry_finetune(
         known.check_fold(benchmark.fold)
         number, classes = known.counts[benchmark.fold - 1][0], known.classes
         source = f"as published of {known.title}"
-    elif Path(videos).is_dir() or count is None:
+    elif count is None:
         labelled = read_labels(videos, labels, label_column, group_column)
         folds = make_folds(labelled, split, "probe", config.seed)
         rounds, classes = len(folds), len(labelled.classes)
         number, source = max(len(fold.gallery) for fold in folds.folds), "counted by the labels"
     else:
         number, classes, source = count, CLASSES, ""
+    about = f"{classes} classes" if source else f"{classes} classes (assumed)"
     if count is not None:
         number, source = _count(videos, None, count)
     elif per_class is not None:
         number, source = min(number, per_class * classes), f"{per_class} of each class at most"
     use_threads(config.trainer)
     cost = measure(lambda: new_network(config, classes, motion, weights), config, number, classes)
-    return DryRun(f"recognition of {classes} classes, motion {motion}", config, number, source, rounds, cost)
+    return DryRun(f"recognition of {about}, motion {motion}", config, number, source, rounds, cost)
 
 
 def _count(videos: str | Path, manifest: str | Path | None, count: int | None) -> tuple[int, str]:

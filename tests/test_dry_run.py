@@ -72,16 +72,20 @@ def test_what_cannot_be_reckoned_is_refused(refused, tmp_path: Path):
     )
     assert "needs at least 2 videos, not 0" in refused("pretrain", tmp_path, "--out", tmp_path / "run", "--dry-run")
     assert "is not a folder" in refused("finetune", nowhere, "--out", tmp_path / "run", "--dry-run")
+    many = ("--trainer.devices", 8, "--count", 9, "--dry-run")
+    assert "an epoch of 9 clips is too short for 8 processes" in refused("pretrain", nowhere, "--out", "run", *many)
     assert "--count belongs to --dry-run" in refused("pretrain", nowhere, "--out", tmp_path / "run", "--count", 9)
 
 
 def test_the_sums():
     """Two phases of three and one epochs, 100 videos by steps of 2 x 5 clips: ten steps an epoch."""
     phases = (PhaseCost("a", 3, 2.0, 1e12, 5.0, ()), PhaseCost("b", 1, 4.0, 5e12, 7.0, ()))
-    cost = StepCost(phases, batch=5, measured=5, before=1, device=torch.device("cpu"), parameters=1, share=1.0)
+    cost = StepCost(
+        phases, batch=5, steps_per_epoch=10, measured=5, before=1, device=torch.device("cpu"), parameters=1, share=1.0
+    )
     config = PretrainConfig(epochs=4, trainer=PretrainConfig().trainer.__class__(devices=2))
     run = DryRun("x", config, videos=100, source="", rounds=3, cost=cost)
-    assert (run.steps_per_epoch, run.steps) == (10, 10 * 4 * 3)
+    assert run.steps == 10 * 4 * 3
     assert run.flops == 10 * 3 * 2 * (3 * 1e12 + 5e12)  # both devices
     assert run.hours_here == pytest.approx(10 * 3 * 2 * (3 * 2.0 + 4.0) / 3600)  # one after the other
     assert run.hours_on("A100") == pytest.approx(run.flops / (312e12 * UTILISATION) / 3600)

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from kinema.config import TrainConfig
 from kinema.data.module import clips_per_step
 from kinema.data.pairs import Batch
+from kinema.data.sampler import EpochSampler
 from kinema.methods.base import Method
 from kinema.training.memory import forget_peak, free_memory, peak_memory
 from kinema.training.module import TrainingModule
@@ -63,6 +64,7 @@ class StepCost:
     Attributes:
         phases: in their order.
         batch: clips of a step on each device.
+        steps_per_epoch: of each device.
         measured: clips of the steps that were measured; the costs of fewer than ``batch`` are scaled up.
         before: bytes of memory before the first step.
         device: what was measured on.
@@ -72,6 +74,7 @@ class StepCost:
 
     phases: tuple[PhaseCost, ...]
     batch: int
+    steps_per_epoch: int
     measured: int
     before: int
     device: torch.device
@@ -193,9 +196,11 @@ def measure(
         step_seconds: longest that a step may take.
 
     Raises:
-        KinemaError: the settings are at fault, or the loss is not finite.
+        KinemaError: the settings are at fault, there are too few videos, or the loss is not finite.
     """
-    batch = clips_per_step(config, videos, config.trainer.devices or 1)
+    devices = config.trainer.devices or 1
+    batch = clips_per_step(config, videos, devices)
+    steps_per_epoch = EpochSampler(videos, config.sampling.clips_per_video, batch, config.seed, 0, devices).steps
     method = make()
     parameters = sum(parameter.numel() for parameter in method.parameters() if parameter.requires_grad)
     schedule = method.schedule(config.epochs)
@@ -216,7 +221,7 @@ def measure(
         growth = max(0.0, many.peak - few.peak) / max(1, clips - FEWEST)
         scale, peak = batch / clips, many.peak + growth * (batch - clips)
         phases.append(PhaseCost(name, len(epochs), many.seconds * scale, many.flops * scale, peak, many.losses))
-    return StepCost(tuple(phases), batch, clips, least.before, least.device, parameters, _share(steps))
+    return StepCost(tuple(phases), batch, steps_per_epoch, clips, least.before, least.device, parameters, _share(steps))
 
 
 @dataclass(frozen=True)
