@@ -26,7 +26,7 @@ from kinema.presets import DEFAULT_PRESET, Job, preset_path
 _PRESETS: dict[type | None, Job] = {PretrainConfig: "pretrain", FinetuneConfig: "finetune"}
 """Which presets are of which settings; other settings have none."""
 
-SWITCHES = ("resume", "partial", "private")
+SWITCHES = ("resume", "partial", "private", "dry_run")
 """Parameters of commands that are given without a value."""
 
 

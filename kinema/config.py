@@ -262,6 +262,8 @@ class HCMLConfig:
 
 MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
 Motion = Literal["none", "hcml"]
+BenchmarkName = Literal["ucf101", "hmdb51", "kinetics400", "ssv2", "diving48", "gym99", "jester"]
+"""Those of ``kinema.data.benchmarks.BENCHMARKS``."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +276,7 @@ class OptimizerConfig:
         lr_batch: the learning rate scales linearly with the batch from here; None to take ``lr`` as it is.
         weight_decay: weight decay; not applied to biases and normalisation.
         warmup_epochs: epochs of linear warm-up before the cosine.
+        drops: epochs after which the rate falls to a tenth, in place of the cosine; none for the cosine.
         clip_norm: largest norm of the gradient.
     """
 
@@ -282,6 +285,7 @@ class OptimizerConfig:
     lr_batch: int | None = None
     weight_decay: float = 1e-4
     warmup_epochs: float = 1.0
+    drops: tuple[int, ...] = ()
     clip_norm: float = 40.0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kinema.config import FinetuneConfig, HCMLConfig, ModelConfig, Motion
+from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.labels import LabelledSet, first_few
 from kinema.errors import CheckpointError, ConfigError, DataError
 from kinema.evaluation.features import extract_features
@@ -77,6 +78,7 @@ def finetune(
     preset: str = "",
     manifest: str | Path | None = None,
     resume: bool = False,
+    benchmark: BenchmarkChoice | None = None,
 ) -> Recognised:
     """Train a network to recognise classes, and test it on videos that it has not seen.
 
@@ -98,16 +100,16 @@ def finetune(
         preset: name of the preset that the settings began as, for the cards.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
+        benchmark: a standard benchmark, whose official lists take the place of ``labels``.
 
     Raises:
         KinemaError: videos, labels, settings, weights, a checkpoint or the output folder are at fault; or the loss is
             not finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
-    labelled = LabelledSet.read(videos, labels, label_column, group_column)
+    labelled = read_labels(videos, labels, label_column, group_column, benchmark)
     folds = make_folds(labelled, split, "probe", config.seed)
-    if weights is not None:
-        config = _as_built(config, _encoder(config, motion, weights), motion)
+    config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
     if per_class is not None and per_class < 1:
         raise ConfigError(f"per_class must be at least 1, not {per_class}")
@@ -127,13 +129,7 @@ def finetune(
             videos,
             place,
             config,
-            lambda: Recognition(
-                _encoder(config, motion, weights),
-                len(labelled.classes),
-                config.dropout,
-                config.label_smoothing,
-                config.hcml if motion == "hcml" else None,
-            ),
+            lambda: new_network(config, len(labelled.classes), motion, weights),
             {
                 "method": f"recognition with motion {motion}",
                 "labels": ids_sha256([f"{file},{label}" for file, label in chosen.items()])[:12],
@@ -157,6 +153,25 @@ def finetune(
         write_json(out / RESULTS, results)
         _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
     return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
+
+
+def network_settings(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> FinetuneConfig:
+    """The settings with the architecture of the encoder that the training begins with, if it has one.
+
+    Raises:
+        CheckpointError: the weights are damaged, or another network's.
+    """
+    return config if weights is None else _as_built(config, _encoder(config, motion, weights), motion)
+
+
+def new_network(config: FinetuneConfig, classes: int, motion: Motion, weights: str | Path | None) -> Recognition:
+    """The network to train, for so many classes.
+
+    Raises:
+        CheckpointError: the weights are damaged, or another network's.
+    """
+    hcml = config.hcml if motion == "hcml" else None
+    return Recognition(_encoder(config, motion, weights), classes, config.dropout, config.label_smoothing, hcml)
 
 
 def _encoder(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> VideoEncoder:
@@ -204,7 +219,10 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
     tested = [found[labelled.files[index]] for fold in folds.folds for index in fold.queries]
     bad = [f"{entry.path} ({entry.error})" for entry in tested if entry.status == UNREADABLE]
     if bad:
-        raise DataError(f"test videos cannot be read: {first_few(bad)}; mend them or take them out of the labels")
+        raise DataError(
+            f"test videos cannot be read: {first_few(bad)}; mend them, or take them out of the labels or, with a "
+            "benchmark, out of the folder"
+        )
 
 
 def _few(gallery: np.ndarray, labelled: LabelledSet, per_class: int | None, config: FinetuneConfig) -> list[int]:
@@ -258,6 +276,7 @@ def _results(
             "sha256": ids_sha256(
                 [f"{file},{labelled.classes[n]}" for file, n in zip(labelled.files, labelled.labels, strict=True)]
             ),
+            **labelled.facts,
         },
         "versions": software_versions(),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
 from kinema.commands.training import ablate_hcml, ablate_mscl, demo, finetune, pretrain
@@ -28,6 +29,7 @@ COMMANDS = {
     "demo": Command(demo, "Make videos, train RGB MoCo and MSCL on them, compare, write a report."),
     "synth": Command(synth, "Write synthetic videos whose motion and appearance are independent.", ("out",)),
     "scan": Command(scan, "Write down what each video of a folder holds, and what is wrong with it.", ("folder",)),
+    "data check": Command(check, "Say what of a standard benchmark a folder holds, and what to do.", ("name", "root")),
     "pretrain": Command(pretrain, "Train an encoder on a folder of videos, without labels.", ("videos",)),
     "finetune": Command(finetune, "Train a network to recognise classes, and test it.", ("videos",)),
     "ablate mscl": Command(ablate_mscl, "What does each part of MSCL bring? Its ladder on synthetic videos.", ("out",)),

@@ -6,7 +6,8 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from kinema.config import ClipConfig
+from kinema.commands.benchmarks import chosen
+from kinema.config import BenchmarkName, ClipConfig
 
 
 def evaluate(
@@ -15,6 +16,10 @@ def evaluate(
     data: str,
     out: str,
     labels: str | None = None,
+    benchmark: BenchmarkName | None = None,
+    fold: PositiveInt = 1,
+    annotations: str | None = None,
+    max_missing: float | None = None,
     label_column: str = "label",
     group_column: str | None = None,
     split: Literal["auto", "split", "group", "video"] = "auto",
@@ -37,6 +42,11 @@ def evaluate(
         out: JSON file to write.
         labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or
             test); class folders by default.
+        benchmark: a standard benchmark, whose official lists take the place of labels.
+        fold: of a benchmark that has several.
+        annotations: folder of the benchmark's official lists; looked for in and beside the folder by default.
+        max_missing: share of a benchmark's train or test videos, from 0 to 1, that may be missing; what is normal for
+            it by default.
         label_column: column to predict.
         group_column: column whose groups (subjects, source videos) never stand on both sides of a comparison.
         split: how videos are held out; auto takes the split column, else the groups, else one video at a time.
@@ -68,6 +78,7 @@ def evaluate(
         precision=precision,
         like=like,
         seed=seed,
+        benchmark=chosen(benchmark, fold, annotations, max_missing),
     )
     print(evaluation.summary())
     print(out)

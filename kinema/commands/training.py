@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse.typing import PositiveInt
 
-from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig
+from kinema.commands.benchmarks import chosen
+from kinema.config import BenchmarkName, FinetuneConfig, MethodName, Motion, PretrainConfig
+from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
 
 Difficulty = Literal["easy", "default", "hard"]
@@ -21,6 +23,8 @@ def pretrain(
     preset: str = DEFAULT_PRESET,
     manifest: str | None = None,
     resume: bool = False,
+    dry_run: bool = False,
+    count: PositiveInt | None = None,
 ) -> None:
     """Train an encoder on a folder of videos, without labels.
 
@@ -30,10 +34,19 @@ def pretrain(
         config: all settings.
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
             features from RGB alone, one level after another; mscl+hcml has the losses of both.
-        preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400); options and --config go on top.
+        preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and --config go
+            on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the run in this folder was stopped.
+        dry_run: train on nothing and write nothing, but say what memory and time the training would take.
+        count: number of videos that a dry run reckons with; those of the folder by default.
     """
+    if dry_run:
+        from kinema.dry_run import dry_pretrain
+
+        print(dry_pretrain(videos, config, method=method, manifest=manifest, count=count).summary())
+        return
+    refuse_count(count)
     from kinema.training import pretrain
 
     run = pretrain(videos, out, config, method=method, preset=preset, manifest=manifest, resume=resume)
@@ -48,6 +61,10 @@ def finetune(
     out: str,
     config: FinetuneConfig,
     labels: str | None = None,
+    benchmark: BenchmarkName | None = None,
+    fold: PositiveInt = 1,
+    annotations: str | None = None,
+    max_missing: float | None = None,
     label_column: str = "label",
     group_column: str | None = None,
     split: Literal["auto", "split", "group", "video"] = "auto",
@@ -57,6 +74,8 @@ def finetune(
     preset: str = DEFAULT_PRESET,
     manifest: str | None = None,
     resume: bool = False,
+    dry_run: bool = False,
+    count: PositiveInt | None = None,
 ) -> None:
     """Train a network to recognise the classes of labelled videos, and test it on others.
 
@@ -66,6 +85,11 @@ def finetune(
         config: all settings.
         labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or
             test); class folders by default.
+        benchmark: a standard benchmark, whose official lists take the place of labels.
+        fold: of a benchmark that has several.
+        annotations: folder of the benchmark's official lists; looked for in and beside the folder by default.
+        max_missing: share of a benchmark's train or test videos, from 0 to 1, that may be missing; what is normal for
+            it by default.
         label_column: column to predict.
         group_column: column whose groups (subjects, source videos) are never both trained on and tested.
         split: how videos are held out; auto takes the split column, else one group at a time, else five parts.
@@ -73,31 +97,46 @@ def finetune(
         motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.
         weights: a run's folder, an encoder file or a file of published weights to begin with, whose architecture then
             counts instead of the settings under model; none by default.
-        preset: named settings to begin with (tiny, r3d18); options and --config go on top.
+        preset: named settings to begin with (tiny, r3d18, ucf101-finetune, hmdb51-finetune, ssv2-finetune,
+            hcml-r3d18-ucf101); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the training in this folder was stopped.
+        dry_run: train on nothing and write nothing, but say what memory and time the training would take.
+        count: number of videos that a dry run reckons with; those of the labels or the benchmark by default.
     """
+    task: dict[str, Any] = {
+        "labels": labels,
+        "label_column": label_column,
+        "group_column": group_column,
+        "split": split,
+        "per_class": per_class,
+        "motion": motion,
+        "weights": weights,
+        "benchmark": chosen(benchmark, fold, annotations, max_missing),
+    }
+    if dry_run:
+        from kinema.dry_run import dry_finetune
+
+        print(dry_finetune(videos, config, count=count, **task).summary())
+        return
+    refuse_count(count)
     from kinema.finetuning import finetune
 
-    found = finetune(
-        videos,
-        out,
-        config,
-        labels=labels,
-        label_column=label_column,
-        group_column=group_column,
-        split=split,
-        per_class=per_class,
-        motion=motion,
-        weights=weights,
-        preset=preset,
-        manifest=manifest,
-        resume=resume,
-    )
+    found = finetune(videos, out, config, preset=preset, manifest=manifest, resume=resume, **task)
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(found.summary())
         for path in found.files:
             print(path)
+
+
+def refuse_count(count: int | None) -> None:
+    """Refuse a number of videos where they are counted.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if count is not None:
+        raise ConfigError("--count belongs to --dry-run; a training counts its videos itself")
 
 
 def demo(config: PretrainConfig, out: str = "demo", videos: PositiveInt = 1500) -> None:

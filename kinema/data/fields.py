@@ -19,7 +19,7 @@ from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
 from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
-from kinema.provenance import quick_sha256
+from kinema.provenance import ids_sha256, quick_sha256
 from kinema.video import ManifestEntry, Shelf
 from kinema.video.held import AnyVideo
 
@@ -193,4 +193,6 @@ class ClipReader:
 
 @lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process
 def _fingerprint(path: Path, _state: tuple[int, int]) -> str:
+    if path.is_dir():
+        return ids_sha256(f"{file.name},{quick_sha256(file)}" for file in path.iterdir() if file.is_file())
     return quick_sha256(path)

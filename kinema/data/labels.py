@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class LabelledSet:
         classes: the labels' names, sorted; at least two, each of at least two videos.
         splits: "train" or "test" for each video, or None.
         groups: the group (source video, subject, sequence) of each video, or None.
+        facts: of a standard benchmark, for results: its name and fold, what its lists name and what of it is missing.
     """
 
     folder: Path
@@ -32,6 +34,7 @@ class LabelledSet:
     classes: tuple[str, ...]
     splits: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("labels", "splits", "groups"):
@@ -49,6 +52,16 @@ class LabelledSet:
     def paths(self) -> list[Path]:
         """The videos' full paths."""
         return [self.folder / file for file in self.files]
+
+    @property
+    def gaps(self) -> str:
+        """A sentence about what is missing of a standard benchmark; empty if nothing is."""
+        facts = self.facts
+        if not facts or not any(facts["missing"].values()):
+            return ""
+        parts = [f"{facts['missing'][side]} of {facts['listed'][side]} {side} videos" for side in ("train", "test")]
+        classes = f"{facts['classes_there']} of {facts['classes_listed']} classes are there"
+        return f"Of {facts['benchmark']}, fold {facts['fold']}, {' and '.join(parts)} are missing; {classes}."
 
     @classmethod
     def read(
@@ -96,7 +109,7 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
     files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
     repeated = [file for file, count in Counter(files).items() if count > 1]
     _refuse(table, "lists more than once", repeated, "keep one row each")
-    missing = [file for file in files if not (folder / file).is_file()]
+    missing = [file for file in files if not (folder / file).exists()]
     _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
     splits = column_of("split") if "split" in columns else None
     strange = sorted(set(splits or ()) - {"train", "test"})

@@ -24,6 +24,11 @@ from kinema.video import ManifestEntry
 logger = logging.getLogger(__name__)
 
 
+def clips_per_step(config: TrainConfig, videos: int, processes: int) -> int:
+    """Clip pairs per process and step: as configured, or fewer, but at least 2, where there are fewer videos."""
+    return max(2, min(config.trainer.batch_size, videos * config.sampling.clips_per_video // processes))
+
+
 class ClipPairsModule(L.LightningDataModule):
     """Clip pairs of videos; can go on in the middle of an epoch.
 
@@ -71,9 +76,8 @@ class ClipPairsModule(L.LightningDataModule):
         return [str(self.reader.folder / self.entries[index].path) for index in videos.tolist()]
 
     def batch_size(self, processes: int) -> int:
-        """Clip pairs per process and step: as configured, or fewer, but at least 2, where the folder holds fewer."""
-        draws = len(self.entries) * self.config.sampling.clips_per_video
-        return max(2, min(self.config.trainer.batch_size, draws // processes))
+        """Clip pairs per process and step."""
+        return clips_per_step(self.config, len(self.entries), processes)
 
     def prepare_data(self) -> None:
         """Extract what the flow store lacks, and score the videos for Motion Differential Sampling; in one process.

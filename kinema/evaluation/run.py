@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kinema.config import ClipConfig
+from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.labels import LabelledSet, first_few
 from kinema.evaluation.features import Features, Precision, extract_features
 from kinema.evaluation.folds import Split
@@ -86,6 +87,7 @@ def evaluate(
     precision: Precision = "auto",
     like: str | Path | None = None,
     seed: int = 0,
+    benchmark: BenchmarkChoice | None = None,
 ) -> Evaluation:
     """Evaluate one encoder on labelled videos.
 
@@ -106,6 +108,7 @@ def evaluate(
         precision: ``auto`` for bfloat16 where it helps, or ``32``.
         like: with ``random``, a run whose architecture and clip geometry to take; None for the tiny preset's.
         seed: with ``random``, of the weights.
+        benchmark: a standard benchmark, whose official lists take the place of ``labels``.
 
     Raises:
         KinemaError: labels, videos, the encoder or the output file are at fault; one sentence says which and how.
@@ -113,7 +116,7 @@ def evaluate(
     began = time.perf_counter()
     if out is not None:
         make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
-    labelled = LabelledSet.read(data, labels, label_column, group_column)
+    labelled = read_labels(data, labels, label_column, group_column, benchmark)
     encoder = open_encoder(run, like=like, seed=seed)
     features = extract_features(
         {"encoder": encoder.module},
@@ -157,12 +160,13 @@ def _describe(labelled: LabelledSet, label_column: str, group_column: str | None
         "classes": list(labelled.classes),
         "files_sha256": ids_sha256(labelled.files),
         "labels_sha256": ids_sha256(f"{file},{name}" for file, name in zip(labelled.files, names, strict=True)),
+        **labelled.facts,
     }
 
 
 def _notes(result: RetrievalResult | ProbeResult, labelled: LabelledSet, features: Features) -> tuple[str, ...]:
     """What a reader of the figures should know, in sentences."""
-    notes = []
+    notes = [labelled.gaps] if labelled.gaps else []
     for positions, what in (
         (features.short, "shorter than a clip, their last frame is held"),
         (features.early, "shorter than their header says, their clips lie in what there is"),

@@ -82,6 +82,8 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
         "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
         "optimizer.lr must be positive": config.optimizer.lr > 0,
+        f"optimizer.drops must be ascending epochs below {config.epochs}": list(config.optimizer.drops)
+        == sorted({drop for drop in config.optimizer.drops if 0 < drop < config.epochs}),
     }
     _refuse(checks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ def warmup_cosine(step: int, warmup: int, steps: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+
+
+def warmup_drops(step: int, warmup: int, drops: Sequence[int]) -> float:
+    """Share of the largest learning rate at ``step``: a linear rise over ``warmup`` steps; each drop leaves a tenth."""
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return rise * 0.1 ** sum(step >= drop for drop in drops)
 
 
 class TrainingModule(L.LightningModule):
@@ -70,7 +77,7 @@ class TrainingModule(L.LightningModule):
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> Any:
-        """AdamW or SGD, with linear warm-up and a cosine; no decay on biases and normalisation."""
+        """AdamW or SGD, with linear warm-up and a cosine or drops; no decay on biases and normalisation."""
         config = self.config.optimizer
         trained = [p for p in self.method.parameters() if p.requires_grad]
         groups = [
@@ -86,7 +93,12 @@ class TrainingModule(L.LightningModule):
         else:
             optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
         warmup = math.ceil(config.warmup_epochs * self._data.steps_per_epoch)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, warmup, self.steps))
+        drops = [epoch * self._data.steps_per_epoch for epoch in config.drops]
+
+        def share(step: int) -> float:
+            return warmup_drops(step, warmup, drops) if drops else warmup_cosine(step, warmup, self.steps)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(

@@ -13,9 +13,9 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from kinema.config import TrainConfig
+from kinema.config import TrainConfig, TrainerConfig
 from kinema.data.clips import span
 from kinema.data.module import ClipPairsModule
 from kinema.errors import CheckpointError, ConfigError, OutputError
@@ -148,9 +148,7 @@ def fit(
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
     entries = _entries(Path(videos), out, config, manifest, labels)
-    settings = config.trainer
-    if settings.accelerator != "gpu" and not torch.cuda.is_available():
-        torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
+    use_threads(config.trainer)
     L.seed_everything(config.seed, verbose=False)
     method = make()
     module = TrainingModule(method, config, identity, out)
@@ -166,8 +164,9 @@ def fit(
     lines = not sys.stderr.isatty()
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
     loading = Loading(lines, phases)
-    callbacks = [loading, Checkpoints(checkpoint, settings.checkpoint_minutes)]
-    trainer = _trainer(config, out, callbacks, MetricsLogger(out, step, phases), lines)
+    callbacks = [loading, Checkpoints(checkpoint, config.trainer.checkpoint_minutes)]
+    loggers = [MetricsLogger(out, step, phases), TensorBoardLogger(out, name="tensorboard", version="")]
+    trainer = make_trainer(config, out, callbacks, loggers, lines)
     try:
         with warnings.catch_warnings(), signals_given_back():
             for message in NOISE:
@@ -180,6 +179,12 @@ def fit(
             f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
         ) from error
     return Fitted(module, data, loading)
+
+
+def use_threads(settings: TrainerConfig) -> None:
+    """Leave as many cores to the processes that decode as there are such processes, if a CPU trains."""
+    if settings.accelerator != "gpu" and not torch.cuda.is_available():
+        torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
 
 
 def _entries(
@@ -201,9 +206,21 @@ def _entries(
     return chosen
 
 
-def _trainer(
-    config: TrainConfig, out: Path, callbacks: list[L.Callback], metrics: MetricsLogger, lines: bool
+def make_trainer(
+    config: TrainConfig, out: Path, callbacks: list[L.Callback], loggers: list[Logger], lines: bool
 ) -> L.Trainer:
+    """Lightning's trainer for a run.
+
+    Args:
+        config: all settings.
+        out: the run's folder.
+        callbacks: what happens around the steps.
+        loggers: what takes the metrics.
+        lines: show no progress bar.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
     settings = config.trainer
     accelerator = settings.accelerator
     gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
@@ -223,7 +240,7 @@ def _trainer(
         max_epochs=min(config.epochs, settings.stop_after or config.epochs),
         gradient_clip_val=config.optimizer.clip_norm,
         callbacks=callbacks,
-        logger=[metrics, TensorBoardLogger(out, name="tensorboard", version="")],
+        logger=loggers,
         log_every_n_steps=1,
         enable_checkpointing=False,
         enable_progress_bar=not lines,

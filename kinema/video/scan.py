@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from kinema.errors import DataError, VideoError
 from kinema.progress import track
 from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
+from kinema.video.pictures import are_frames
 from kinema.video.source import Source
 
 KINDS = "3g2 3gp asf avi divx f4v flv gif m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv y4m"
 SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
 CONSTANT = 0.0015  # seconds by which steps may differ in a file of constant rate: some containers round to milliseconds
 
+Item = TypeVar("Item")
+Seen = TypeVar("Seen")
+
 
 def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
     """Walk ``folder`` and the folders in it, through links too, passing over names that begin with a dot.
 
     Returns:
-        The files whose suffix is that of a video, and the other files; both sorted.
+        The files whose suffix is that of a video, with the folders that hold nothing but numbered pictures
+        (:mod:`kinema.video.pictures`), and the other files; both sorted.
 
     Raises:
         DataError: there is no such folder, or one in it cannot be listed.
@@ -47,9 +53,12 @@ def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        names = [name for name in names if not name.startswith(".")]
+        if parent != str(root) and not folders and are_frames(names):
+            videos.append(Path(parent))
+            continue
         for name in names:
-            if not name.startswith("."):
-                (videos if Path(name).suffix.lower() in SUFFIXES else others).append(Path(parent, name))
+            (videos if Path(name).suffix.lower() in SUFFIXES else others).append(Path(parent, name))
     return sorted(videos), sorted(others)
 
 
@@ -69,15 +78,49 @@ def scan_folder(folder: str | Path, *, workers: int | None = None, progress: boo
     if not videos:
         found = f"only {len(others)} files with other suffixes" if others else "nor any other file"
         raise DataError(f"{root} holds no videos, {found}; a video's name ends in one of: {KINDS}")
+    return _of_each(videos, lambda path: scan_file(path, root), "Scanning", workers, progress)
+
+
+def probe_files(
+    root: Path, files: Sequence[str], *, workers: int | None = None, progress: bool = True
+) -> dict[str, str]:
+    """Open videos and decode their first frames: quicker than to scan them, and blind to damage further on.
+
+    Args:
+        root: the folder that ``files`` are relative to.
+        files: the videos.
+        workers: files opened at the same time; None for as many as there are processor cores.
+        progress: show a bar with the time left.
+
+    Returns:
+        Why a file cannot be read, for each that cannot.
+    """
+    reasons = _of_each(files, lambda file: _first_frame(root / file), "Opening", workers, progress)
+    return {file: reason for file, reason in zip(files, reasons, strict=True) if reason}
+
+
+def _first_frame(path: Path) -> str:
+    """Why the first frame does not decode; empty if it does."""
+    try:
+        Source(path).close()
+    except VideoError as error:
+        return error.reason
+    return ""
+
+
+def _of_each(
+    items: Sequence[Item], look: Callable[[Item], Seen], verb: str, workers: int | None, progress: bool
+) -> list[Seen]:
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:  # threads do: libav decodes without Python's lock
-        entries: Iterable[ManifestEntry] = pool.map(lambda path: scan_file(path, root), videos)
-        return list(track(entries, "Scanning", len(videos)) if progress else entries)
+        seen: Iterable[Seen] = pool.map(look, items)
+        return list(track(seen, verb, len(items)) if progress else seen)
 
 
 def scan_file(path: Path, root: Path) -> ManifestEntry:
     """Decode the file at ``path`` in full; a file that cannot be read gives an entry that says so."""
     name = path.relative_to(root).as_posix()
-    size = path.stat().st_size if path.exists() else 0
+    files = path.iterdir() if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files if file.exists())
     try:
         source = Source(path)
     except VideoError as error:

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from kinema.errors import VideoError
 from kinema.video.heap import decoder_freed
+from kinema.video.pictures import open_pictures
 
 # Read from the start only: in gif and apng a frame is a change to the one before, in mpeg (program streams: .mpg, .vob)
 # few packets carry a time, and libav guesses wrong ones after a seek.
@@ -186,7 +187,9 @@ class Source:
 
 
 def _open(path: str) -> tuple[InputContainer, VideoStream]:
-    """Open ``path`` for decoding by one thread."""
+    """Open ``path``, a file or a folder of pictures, for decoding by one thread."""
+    if Path(path).is_dir():
+        return _video_stream(open_pictures(Path(path)), path)
     try:
         # The prefix keeps libav from taking a name for an address, and the white list from following one in the file.
         container = av.open(
@@ -194,6 +197,11 @@ def _open(path: str) -> tuple[InputContainer, VideoStream]:
         )
     except (av.FFmpegError, OSError) as error:
         raise VideoError(path, _why_not(Path(path))) from error
+    return _video_stream(container, path)
+
+
+def _video_stream(container: InputContainer, path: str) -> tuple[InputContainer, VideoStream]:
+    """An open container with its first video stream that is no cover picture; closes it if there is none."""
     try:
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:

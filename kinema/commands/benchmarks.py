@@ -1,0 +1,61 @@
+"""Standard benchmarks: checking a folder of one, and the options by which other commands take one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jsonargparse.typing import PositiveInt
+
+from kinema.config import BenchmarkName
+from kinema.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from kinema.data.benchmarks import BenchmarkChoice
+
+
+def check(
+    name: BenchmarkName,
+    root: str,
+    annotations: str | None = None,
+    manifest: str | None = None,
+    missing: str | None = None,
+    workers: PositiveInt | None = None,
+) -> None:
+    """Say what of a standard benchmark a folder holds, what is missing or unreadable, and what to do.
+
+    Args:
+        name: of the benchmark.
+        root: folder of its videos, in whatever folders below.
+        annotations: folder of its official lists; looked for in and beside the folder by default.
+        manifest: what `kinema scan` wrote of the folder, which decodes videos in full; by default each one is opened
+            and its first frame decoded, which is quick.
+        missing: text file to write, with the name of every missing video.
+        workers: videos opened at a time; as many as there are cores by default.
+    """
+    from kinema.data.benchmarks import get_benchmark
+    from kinema.data.benchmarks.check import check
+    from kinema.files import write_text
+
+    found = check(get_benchmark(name), root, annotations, manifest=manifest, workers=workers)
+    print(found.summary())
+    if missing is not None:
+        print(write_text(missing, "".join(f"{video}\n" for video in found.missing)))
+    if not found.ready:
+        raise DataError(f"{root} is not ready for {name}; what to do stands above")
+
+
+def chosen(
+    benchmark: BenchmarkName | None, fold: int, annotations: str | None, max_missing: float | None
+) -> BenchmarkChoice | None:
+    """The benchmark that the options of a command name; None for none.
+
+    Raises:
+        ConfigError: options of a benchmark without its name.
+    """
+    from kinema.data.benchmarks import BenchmarkChoice
+
+    if benchmark is None:
+        if fold != 1 or annotations is not None or max_missing is not None:
+            raise ConfigError("--fold, --annotations and --max-missing belong to --benchmark; name one with it")
+        return None
+    return BenchmarkChoice(benchmark, fold, annotations, max_missing)

@@ -1,0 +1,242 @@
+"""What a training would take, before there are videos or a GPU: two steps of it, and sums."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig
+from kinema.data.benchmarks import BenchmarkChoice, get_benchmark, read_labels
+from kinema.errors import ConfigError
+from kinema.evaluation.folds import Split, make_folds
+from kinema.finetuning import network_settings, new_network
+from kinema.methods import create_method, settings_for
+from kinema.training.checks import check_finetuning, check_pretraining
+from kinema.training.cost import StepCost, measure
+from kinema.training.run import use_threads
+from kinema.video import find_videos, read_manifest
+
+GPUS = {"V100": 125, "A100": 312, "H100": 989, "RTX 4090": 165}
+"""The peak that makers' data sheets state for dense 16-bit matrix arithmetic, in TFLOP/s (RTX 4090: accumulating in
+single precision; H100: the SXM module)."""
+UTILISATION = 0.2
+"""Share of that peak that a training is taken to reach: an assumption, not a measurement."""
+CLASSES = 100
+"""Where nothing says how many there are: their number hardly plays a part."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """The cost of a training.
+
+    Attributes:
+        what: the training, in words.
+        config: its settings.
+        videos: that each round trains on.
+        source: where their number comes from.
+        rounds: how many trainings there are.
+        cost: of a step.
+    """
+
+    what: str
+    config: TrainConfig
+    videos: int
+    source: str
+    rounds: int
+    cost: StepCost
+
+    @property
+    def devices(self) -> int:
+        """Those that the settings ask for."""
+        return self.config.trainer.devices or 1
+
+    @property
+    def steps(self) -> int:
+        """Steps of all rounds, on each device."""
+        return self.cost.steps_per_epoch * self.config.epochs * self.rounds
+
+    @property
+    def flops(self) -> float:
+        """Operations of all steps, rounds and devices."""
+        every = sum(phase.flops * phase.epochs for phase in self.cost.phases)
+        return every * self.cost.steps_per_epoch * self.rounds * self.devices
+
+    @property
+    def hours_here(self) -> float:
+        """Of computing all steps with one device of this machine."""
+        every = sum(phase.seconds * phase.epochs for phase in self.cost.phases)
+        return every * self.cost.steps_per_epoch * self.rounds * self.devices / 3600
+
+    def hours_on(self, gpu: str, count: int = 1) -> float:
+        """An estimate for one of :data:`GPUS`, at :data:`UTILISATION` of its peak."""
+        return self.flops / (GPUS[gpu] * 1e12 * UTILISATION * count) / 3600
+
+    def summary(self) -> str:
+        """All of it in a screen of text."""
+        config, cost = self.config, self.cost
+        clip = config.clip
+        each = f" each of {self.rounds} rounds" if self.rounds > 1 else ""
+        lines = [
+            f"dry run of {self.what}: two steps on generated clips; nothing is written",
+            f"network: {config.model.backbone}, {cost.parameters / 1e6:.2f} million numbers are trained; "
+            f"clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}",
+            f"steps: {self.videos} videos{each} ({self.source}), {cost.batch} clips a step on "
+            f"{_devices(self.devices)}; {cost.steps_per_epoch} an epoch, {config.epochs} epochs, {self.steps} in all",
+            *self._phases(),
+            *self._memory(),
+            f"this machine ({self._machine()}): {_hours(self.hours_here)} for all steps, as measured",
+            f"named GPUs: an ESTIMATE from the operations, if {UTILISATION:.0%} of the peak of 16-bit arithmetic is "
+            "reached (an assumption), videos are read quickly enough and several GPUs share the work without loss:",
+        ]
+        for gpu, peak in GPUS.items():
+            one, eight = self.hours_on(gpu), self.hours_on(gpu, 8)
+            lines.append(f"  {gpu:9}{peak:4} TFLOP/s: {_hours(one):>12} on one, {_hours(eight):>12} on eight")
+        lines.append("not counted: reading videos, optical flow, motion scores, tests and checkpoints")
+        return "\n".join(lines)
+
+    def _phases(self) -> list[str]:
+        lines = []
+        for phase in self.cost.phases:
+            name = f"phase {phase.name!r}, {phase.epochs} epochs" if phase.name else "a step"
+            terms = ", ".join(loss.removeprefix("loss_") for loss in phase.losses)
+            lines.append(f"{name}: {phase.flops / 1e12:.3g} TFLOP, {phase.seconds:.3g} s here; losses: {terms}")
+        return lines
+
+    def _memory(self) -> list[str]:
+        cost = self.cost
+        kind = "of the GPU" if cost.device.type == "cuda" else "of this process"
+        lines = [
+            f"memory {kind}: {_gib(cost.peak)} at the peak of a step, {_gib(cost.before)} of it before the first step"
+        ]
+        if cost.measured < cost.batch:
+            lines.append(
+                f"measured with {cost.measured} of the {cost.batch} clips of a step, since more would take too long or "
+                "too much memory here; figures of whole steps are scaled up from there"
+            )
+        if cost.share < 0.7:
+            lines.append(
+                f"other work on this machine left this process {cost.share:.0%} of its processors' time; with all of "
+                f"it the steps would take about {_hours(self.hours_here * cost.share)}"
+            )
+        return lines
+
+    def _machine(self) -> str:
+        import torch
+
+        if self.cost.device.type == "cuda":
+            return f"one {torch.cuda.get_device_name(self.cost.device)}"
+        return f"CPU, {torch.get_num_threads()} of {os.cpu_count()} cores"
+
+
+def dry_pretrain(
+    videos: str | Path,
+    config: PretrainConfig,
+    *,
+    method: MethodName = "mscl",
+    manifest: str | Path | None = None,
+    count: int | None = None,
+) -> DryRun:
+    """What a pretraining would cost; see :func:`kinema.training.pretrain` for the arguments.
+
+    Args:
+        videos: the folder, whose videos are counted and not opened; it need not be there if ``count`` is given.
+        config: all settings.
+        method: name of the method.
+        manifest: what ``kinema scan`` wrote of the folder.
+        count: number of videos; None to count those of the manifest or the folder.
+
+    Raises:
+        KinemaError: the settings are at fault, or nothing says how many videos there are.
+    """
+    config = settings_for(method, config)
+    check_pretraining(config, method)
+    number, source = _count(videos, manifest, count)
+    use_threads(config.trainer)
+    return DryRun(method, config, number, source, 1, measure(lambda: create_method(method, config), config, number))
+
+
+def dry_finetune(
+    videos: str | Path,
+    config: FinetuneConfig,
+    *,
+    labels: str | Path | None = None,
+    label_column: str = "label",
+    group_column: str | None = None,
+    split: Split = "auto",
+    per_class: int | None = None,
+    motion: Motion = "none",
+    weights: str | Path | None = None,
+    count: int | None = None,
+    benchmark: BenchmarkChoice | None = None,
+) -> DryRun:
+    """What a training with labels would cost; see :func:`kinema.finetuning.finetune` for the arguments.
+
+    Args:
+        videos: the folder; it need not be there if ``count`` or ``benchmark`` is given.
+        config: all settings.
+        labels: table of labels.
+        label_column: the column to predict.
+        group_column: the column of groups.
+        split: how videos are held out.
+        per_class: videos of each class to train on.
+        motion: ``hcml`` for its motion hierarchy.
+        weights: what to begin with.
+        count: number of videos to train on; None for those of the labels, or of the benchmark as published.
+        benchmark: a standard benchmark, of which nothing needs to be there.
+
+    Raises:
+        KinemaError: the settings, labels or weights are at fault, or nothing says how many videos there are.
+    """
+    config = network_settings(config, motion, weights)
+    check_finetuning(config, motion)
+    rounds = 1
+    if benchmark is not None:
+        known = get_benchmark(benchmark.name)
+        known.check_fold(benchmark.fold)
+        number, classes = known.counts[benchmark.fold - 1][0], known.classes
+        source = f"as published of {known.title}"
+    elif count is None:
+        labelled = read_labels(videos, labels, label_column, group_column)
+        folds = make_folds(labelled, split, "probe", config.seed)
+        rounds, classes = len(folds), len(labelled.classes)
+        number, source = max(len(fold.gallery) for fold in folds.folds), "counted by the labels"
+    else:
+        number, classes, source = count, CLASSES, ""
+    about = f"{classes} classes" if source else f"{classes} classes (assumed)"
+    if count is not None:
+        number, source = _count(videos, None, count)
+    elif per_class is not None:
+        number, source = min(number, per_class * classes), f"{per_class} of each class at most"
+    use_threads(config.trainer)
+    cost = measure(lambda: new_network(config, classes, motion, weights), config, number, classes)
+    return DryRun(f"recognition of {about}, motion {motion}", config, number, source, rounds, cost)
+
+
+def _count(videos: str | Path, manifest: str | Path | None, count: int | None) -> tuple[int, str]:
+    """How many videos there are, and where the number comes from."""
+    if count is not None:
+        number, source = count, "given with --count"
+    elif manifest is not None:
+        number, source = len(read_manifest(manifest)), f"by {manifest}"
+    elif Path(videos).is_dir():
+        number, source = len(find_videos(videos)[0]), f"counted in {videos}"
+    else:
+        raise ConfigError(
+            f"there is no folder {videos} to count the videos of; say with --count how many there will be"
+        )
+    if number < 2:
+        raise ConfigError(f"training needs at least 2 videos, not {number} ({source}); say with --count how many")
+    return number, source
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f} h" if hours >= 10 else f"{hours:.2g} h" if hours >= 0.1 else f"{hours * 60:.2g} min"
+
+
+def _devices(count: int) -> str:
+    return "one device" if count == 1 else f"each of {count} devices"
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"

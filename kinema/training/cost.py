@@ -1,0 +1,290 @@
+"""What a training step costs: two real steps, of every phase, on generated clips of the true shapes."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+
+from kinema.config import TrainConfig
+from kinema.data.module import clips_per_step
+from kinema.data.pairs import Batch
+from kinema.data.sampler import EpochSampler
+from kinema.methods.base import Method
+from kinema.training.memory import forget_peak, free_memory, peak_memory
+from kinema.training.module import TrainingModule
+from kinema.training.run import NOISE, make_trainer, signals_given_back
+
+STEP_SECONDS = 10.0
+"""Longest that a measured step may take; where it would take longer, it has fewer clips."""
+MEMORY_SHARE = 0.8
+"""Of the free memory, what a measured step may take."""
+FEWEST, ENOUGH = 2, 4
+"""Clips of the smallest step that can be trained on, and of the smallest from which memory can be scaled up."""
+
+
+@dataclass(frozen=True)
+class PhaseCost:
+    """What a whole step of a phase costs on one device.
+
+    Attributes:
+        name: of the phase; empty where there is but one.
+        epochs: that it takes.
+        seconds: of a step on this machine, without reading its clips.
+        flops: floating point operations of its convolutions and matrix products, forwards and backwards and of the
+            augmentation of colours; a multiplication and an addition count as two.
+        peak: bytes of memory.
+        losses: the terms of the loss that were computed.
+    """
+
+    name: str
+    epochs: int
+    seconds: float
+    flops: float
+    peak: float
+    losses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What the steps of a training cost.
+
+    Attributes:
+        phases: in their order.
+        batch: clips of a step on each device.
+        steps_per_epoch: of each device.
+        measured: clips of the steps that were measured; the costs of fewer than ``batch`` are scaled up.
+        before: bytes of memory before the first step.
+        device: what was measured on.
+        parameters: how many numbers are trained.
+        share: of the processors' time that the measured steps got, from 0 to 1; on a GPU 1.
+    """
+
+    phases: tuple[PhaseCost, ...]
+    batch: int
+    steps_per_epoch: int
+    measured: int
+    before: int
+    device: torch.device
+    parameters: int
+    share: float
+
+    @property
+    def peak(self) -> float:
+        """Bytes of memory that the greediest phase takes."""
+        return max(phase.peak for phase in self.phases)
+
+
+class GeneratedClips(L.LightningDataModule):
+    """Two batches of noise in the shapes of a training, in place of :class:`~kinema.data.module.ClipPairsModule`.
+
+    Args:
+        config: the run's settings.
+        method: what is trained.
+        videos: how many the training has.
+        clips: in a batch.
+        epoch: whose shapes.
+        classes: how many, if the method looks at labels.
+    """
+
+    def __init__(self, config: TrainConfig, method: Method, videos: int, clips: int, epoch: int, classes: int | None):
+        super().__init__()
+        self.config = config
+        self.clips = clips
+        self.steps_per_epoch = max(1, videos * config.sampling.clips_per_video // clips)
+        self.paired = epoch >= method.pairs_from(config.epochs)
+        self.with_flow = method.with_flow
+        self.classes = classes
+
+    def batch_size(self, processes: int) -> int:
+        """Clips of a step on each device."""
+        return self.clips
+
+    def names(self, videos: Tensor) -> list[str]:
+        """What stands for the files of a batch."""
+        return [f"generated {number}" for number in videos.tolist()]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The batches."""
+        generator = torch.Generator().manual_seed(self.config.seed)
+        return DataLoader([self._batch(generator) for _ in range(2)], batch_size=None)  # type: ignore[arg-type]
+
+    def _batch(self, generator: torch.Generator) -> Batch:
+        clip, count = self.config.clip, self.clips
+
+        def frames() -> Tensor:
+            shape = (count, 3, clip.frames, *clip.size)
+            return torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+
+        def flow() -> Tensor:
+            return torch.randn((count, 2, clip.frames // 2, *clip.size), generator=generator).half()
+
+        batch: Batch = {"video": torch.arange(count), "query": frames()}
+        if self.classes is not None:
+            batch["label"] = torch.randint(self.classes, (count,), generator=generator)
+        if self.paired:
+            batch["key"] = frames()
+        if self.paired and self.with_flow:
+            batch["query_flow"], batch["key_flow"] = flow(), flow()
+        return batch
+
+
+class _AtEpoch(TrainingModule):
+    """A training that is in one epoch whatever its step."""
+
+    def __init__(self, method: Method, config: TrainConfig, out: Path, epoch: int):
+        super().__init__(method, config, {}, out)
+        self.at = epoch
+
+    @property
+    def _epoch(self) -> int:
+        return self.at
+
+
+class _Gauge(L.Callback):
+    """Counts the operations of the first step, which also warms up, and times the second."""
+
+    def __init__(self) -> None:
+        self.counter = FlopCounterMode(display=False)
+        self.seconds = self.processor = 0.0
+        self._mark = self._busy = 0.0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx == 0:
+            self.counter.__enter__()
+        self._mark, self._busy = _now(pl_module.device), time.process_time()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.seconds, self.processor = _now(pl_module.device) - self._mark, time.process_time() - self._busy
+        if batch_idx == 0:
+            self.counter.__exit__(None, None, None)
+
+
+def measure(
+    make: Callable[[], Method],
+    config: TrainConfig,
+    videos: int,
+    classes: int | None = None,
+    step_seconds: float = STEP_SECONDS,
+) -> StepCost:
+    """Build a training and take two steps of each of its phases on one device; nothing is written.
+
+    Where a whole step would take too long or not fit into memory, steps of fewer clips are measured and scaled up:
+    operations and time in proportion, memory along the line through two measurements.
+
+    Args:
+        make: makes the untrained method.
+        config: all settings; of several devices one is measured.
+        videos: how many the training has.
+        classes: how many, if the method looks at labels.
+        step_seconds: longest that a step may take.
+
+    Raises:
+        KinemaError: the settings are at fault, there are too few videos, or the loss is not finite.
+    """
+    devices = config.trainer.devices or 1
+    batch = clips_per_step(config, videos, devices)
+    steps_per_epoch = EpochSampler(videos, config.sampling.clips_per_video, batch, config.seed, 0, devices).steps
+    method = make()
+    parameters = sum(parameter.numel() for parameter in method.parameters() if parameter.requires_grad)
+    schedule = method.schedule(config.epochs)
+    parts = [(p.name, p.epochs) for p in schedule.phases] if schedule is not None else [("", range(config.epochs))]
+    del method
+
+    @cache
+    def step(clips: int, epochs: range) -> _Measured:
+        return _measure(make, config, videos, clips, epochs[-1], classes)
+
+    least = step(FEWEST, parts[-1][1])
+    clips = min(batch, *_affordable(least, step_seconds))
+    phases, steps = [], []
+    for name, epochs in parts:
+        many = step(clips, epochs)
+        few = step(FEWEST, epochs) if clips < batch else many
+        steps.append(many)
+        growth = max(0.0, many.peak - few.peak) / max(1, clips - FEWEST)
+        scale, peak = batch / clips, many.peak + growth * (batch - clips)
+        phases.append(PhaseCost(name, len(epochs), many.seconds * scale, many.flops * scale, peak, many.losses))
+    return StepCost(tuple(phases), batch, steps_per_epoch, clips, least.before, least.device, parameters, _share(steps))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Two steps of so many clips."""
+
+    clips: int
+    seconds: float
+    processor: float
+    flops: int
+    before: int
+    peak: int
+    losses: tuple[str, ...]
+    device: torch.device
+
+    @property
+    def growth(self) -> float:
+        """Bytes a clip, if all that the steps took is clips'; never too little."""
+        return max(1.0, (self.peak - self.before) / self.clips)
+
+
+def _share(steps: Sequence[_Measured]) -> float:
+    """Share of the processors' time that steps got; on a GPU 1."""
+    if steps[0].device.type == "cuda":
+        return 1.0
+    whole = sum(step.seconds for step in steps) * torch.get_num_threads()
+    return min(1.0, sum(step.processor for step in steps) / whole)
+
+
+def _affordable(least: _Measured, step_seconds: float) -> Sequence[int]:
+    """How many clips time and memory allow a measured step, :data:`ENOUGH` at least."""
+    allowed = [int(step_seconds / (least.seconds / least.clips))]
+    free = free_memory(least.device)
+    if free is not None:
+        allowed.append(int(MEMORY_SHARE * free / least.growth))
+    return [max(ENOUGH, clips) for clips in allowed]
+
+
+def _measure(
+    make: Callable[[], Method], config: TrainConfig, videos: int, clips: int, epoch: int, classes: int | None
+) -> _Measured:
+    settings = dataclasses.replace(config.trainer, stop_after=1, devices=1, batch_size=clips, accelerator="auto")
+    config = dataclasses.replace(config, trainer=settings)
+    L.seed_everything(config.seed, verbose=False)
+    method = make()
+    gauge = _Gauge()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), signals_given_back():
+        for message in NOISE:
+            warnings.filterwarnings("ignore", message=message)
+        module = _AtEpoch(method, config, Path(folder), epoch)
+        data = GeneratedClips(config, method, videos, clips, epoch, classes)
+        trainer = make_trainer(config, Path(folder), [gauge], [], lines=True)
+        device = trainer.strategy.root_device
+        forget_peak(device)
+        before = peak_memory(device)
+        trainer.fit(module, data)
+        peak = peak_memory(device)
+    losses = tuple(sorted(name for name in trainer.callback_metrics if name.startswith("loss_")))
+    operations = gauge.counter.get_total_flops()
+    return _Measured(clips, gauge.seconds, gauge.processor, operations, before, peak, losses, device)
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
