@@ -11,6 +11,9 @@ from torch import Tensor, nn
 Order = Literal["shuffled", "reversed", "frozen"]
 """``shuffled``: at random, never as they are; ``reversed``: backwards; ``frozen``: the middle frame alone, held."""
 
+NORMAL = "normal"
+"""What the order of the frames is called as they are."""
+
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 
