@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
@@ -67,7 +67,7 @@ def evaluate(
     from kinema.full_evaluation import evaluate_and_write
 
     asked = {"per_class": () if samples and per_class is None else per_class, "samples": samples, "draws": draws}
-    few = {
+    few: dict[str, Any] = {
         name: value if isinstance(value, int) else tuple(value) for name, value in asked.items() if value is not None
     }
     evaluation, files = evaluate_and_write(
