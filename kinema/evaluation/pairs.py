@@ -38,7 +38,7 @@ OPPOSITES: tuple[Pair, ...] = (
     ("push", "pull"),
     ("pushing", "pulling"),
 )
-"""Words that turn the name of a class into that of its opposite."""
+"""Words whose exchange turns the name of a class into that of its opposite."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class PairsSpec:
         version: of this protocol.
         task: what is asked of each pair.
         accuracy: how answers are counted.
-        opposites: with no pairs given: two classes are a pair if replacing every one of these words by its opposite
-            turns the name of one into that of the other.
+        opposites: with no pairs given: two classes are a pair if exchanging the two words of one of these opposites,
+            wherever they stand, turns the name of one into that of the other.
         probe: the classifier.
     """
 
@@ -166,29 +166,25 @@ def checked_pairs(labelled: LabelledSet, pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def opposite_classes(classes: Sequence[str], opposites: Sequence[Pair] = OPPOSITES) -> list[Pair]:
-    """The pairs of ``classes`` whose names are the same but for opposite words, each once, in the order of the first.
+    """The pairs of ``classes`` whose names differ by the exchange of two opposite words; each once, in their order.
 
     Words are told by case-insensitive letters; an underscore parts them as a space does.
     """
     by_name = {name.lower(): name for name in classes}
-    pairs = []
+    pairs: list[Pair] = []
     for name in classes:
-        for other in _opposite_names(name.lower(), opposites):
-            partner = by_name.get(other)
-            if partner is not None and partner != name and (partner, name) not in pairs:
-                pairs.append((name, partner))
-                break
+        for opposite in opposites:
+            other = by_name.get(_swapped(name.lower(), opposite), name)
+            if other != name and (other, name) not in pairs and (name, other) not in pairs:
+                pairs.append((name, other))
     return pairs
 
 
-def _opposite_names(name: str, opposites: Sequence[Pair]) -> list[str]:
-    """What a name becomes if its words are replaced by their opposites; several where a word has several."""
-    names = [""]
-    words = "|".join(sorted({re.escape(word) for pair in opposites for word in pair}, key=len, reverse=True))
-    for piece in re.split(rf"(?<![^\W_])({words})(?![^\W_])", name):
-        others = [b if piece == a else a for a, b in opposites if piece in (a, b)]
-        names = [start + other for start in names for other in others or [piece]]
-    return [other for other in names if other != name]
+def _swapped(name: str, opposite: Pair) -> str:
+    one, other = opposite
+    words = "|".join(sorted((re.escape(one), re.escape(other)), key=len, reverse=True))
+    whole = rf"(?<![^\W_])({words})(?![^\W_])"
+    return re.sub(whole, lambda found: other if found[0] == one else one, name)
 
 
 def _measure(

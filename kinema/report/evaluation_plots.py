@@ -50,7 +50,12 @@ def order_bars(sights: Mapping[str, Sight]) -> Figure:
         for place, share in enumerate(sight.probe.values()):
             at = place + (number - (len(sights) - 1) / 2) * width
             axes.bar(at, share, 0.92 * width, color=ASPECTS[aspect])
-            axes.text(at, share + 0.015, f"{share:.0%}", ha="center", va="bottom", color=INK, fontsize=8)
+            axes.plot(
+                [at - width / 2, at + width / 2], [sight.chance] * 2, color=INK, linewidth=1, linestyle=(0, (2, 1.5))
+            )
+            axes.text(
+                at, max(share, sight.chance) + 0.015, f"{share:.0%}", ha="center", va="bottom", color=INK, fontsize=8
+            )
     orders = list(next(iter(sights.values())).probe)
     axes.set_xticks(range(len(orders)), orders, fontsize=10)
     axes.tick_params(axis="x", length=0, labelcolor=INK)

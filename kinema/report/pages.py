@@ -44,7 +44,7 @@ def pages() -> Environment:
 def in_words(label: str) -> str:
     """Spell a label out: ``circle_ccw`` is "circle anti-clockwise"."""
     short = {"cw": "clockwise", "ccw": "anti-clockwise"}
-    return " ".join(short.get(word, word) for word in label.split("_"))
+    return " ".join(short.get(word, word) for word in label.replace("_", " ").split(" "))
 
 
 def read_frames(path: Path) -> np.ndarray:
