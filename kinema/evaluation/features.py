@@ -81,7 +81,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class _Read:
+class Read:
     """One video as it leaves a worker: its clips (clips, T, H, W, 3) uint8, and what else reading told."""
 
     position: int
@@ -90,15 +90,21 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class _Unread:
+class Unread:
     """A video that cannot be used, and why."""
 
     position: int
     error: str
 
 
-class _Clips(Dataset[_Read | _Unread]):
-    """The uniformly spaced clips of each video, read in one go from a file opened once."""
+class ClipsOfVideos(Dataset[Read | Unread]):
+    """The uniformly spaced clips of each video, read in one go from a file opened once.
+
+    Args:
+        paths: the video files.
+        config: the clips' geometry.
+        clips: how many of each video.
+    """
 
     def __init__(self, paths: Sequence[str | Path], config: ClipConfig, clips: int):
         self.paths = [str(path) for path in paths]
@@ -108,7 +114,7 @@ class _Clips(Dataset[_Read | _Unread]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, position: int) -> _Read | _Unread:
+    def __getitem__(self, position: int) -> Read | Unread:
         from kinema.video import Video
 
         try:
@@ -120,10 +126,10 @@ class _Clips(Dataset[_Read | _Unread]):
                     found = timeline(video, shown)
                     clips, _, _ = self._clips(video, found)
         except VideoError as error:
-            return _Unread(position, str(error))
+            return Unread(position, str(error))
         except KinemaError as error:
-            return _Unread(position, f"{self.paths[position]}: {error}")
-        return _Read(position, torch.from_numpy(clips), Facts(found.duration, is_short(self.config, found), early))
+            return Unread(position, f"{self.paths[position]}: {error}")
+        return Read(position, torch.from_numpy(clips), Facts(found.duration, is_short(self.config, found), early))
 
     def _clips(self, video: Video, found: Timeline) -> tuple[np.ndarray, float, float]:
         """Clips (clips, T, H, W, 3), how long before the last time asked for the last frame came, and when that was."""
@@ -176,7 +182,7 @@ def extract_features(
     table = FeatureTable(encoders, paths, cache, recipe)
     todo, running = table.missing()
     loader = make_loader(
-        _Clips([paths[position] for position in todo], clip, clips),
+        ClipsOfVideos([paths[position] for position in todo], clip, clips),
         workers=min((os.cpu_count() or 1) - 1, 8, len(todo)) if workers is None else workers,
         batch_size=max(1, batch_size // clips),
         collate_fn=list,
@@ -188,10 +194,10 @@ def extract_features(
     with table, _evaluating(encoders, on), torch.inference_mode(), autocast:
         for batch in track(loader, "Reading videos", total=len(loader)) if todo else ():
             waiting += time.perf_counter() - asked
-            failed += [(todo[read.position], read.error) for read in batch if isinstance(read, _Unread)]
-            good = [read for read in batch if isinstance(read, _Read)]
+            failed += [(todo[read.position], read.error) for read in batch if isinstance(read, Unread)]
+            good = [read for read in batch if isinstance(read, Read)]
             if good:
-                inputs = _to_input(torch.stack([read.clips for read in good]), on)
+                inputs = to_input(torch.stack([read.clips for read in good]), on)
                 facts = {todo[read.position]: read.facts for read in good}
                 for name in running:
                     outputs = encoders[name](inputs).float().cpu()
@@ -224,7 +230,7 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _to_input(clips: Tensor, device: torch.device) -> Tensor:
+def to_input(clips: Tensor, device: torch.device) -> Tensor:
     """(V, clips, T, H, W, 3) uint8 -> (V * clips, 3, T, H, W) float in [0, 1]."""
     return clips.to(device).flatten(0, 1).permute(0, 4, 1, 2, 3).float().div_(255)
 
