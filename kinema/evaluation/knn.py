@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from kinema.data.labels import LabelledSet
+from kinema.errors import DataError
 from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure, classification
 from kinema.evaluation.folds import Split, make_folds
@@ -104,13 +105,15 @@ def evaluate_knn(
         spec: what to measure.
 
     Raises:
-        DataError: a feature is not finite, or the split leaves one side empty.
+        DataError: a feature is not finite, the split leaves one side empty, or no gallery is as large as the least k.
         ConfigError: ``split`` asks for a column that the labels have not.
     """
     spec = spec or KNNSpec()
     values, labels = checked_features(features, labelled), labelled.labels
     folds = make_folds(labelled, split, "retrieval")
     ks = [k for k in spec.k if k <= folds.smallest_gallery]
+    if not ks:
+        raise DataError(f"k-NN with k {min(spec.k)} needs more videos to compare with than {folds.smallest_gallery}")
     neighbours, similarity = find_neighbours(values, folds, max(ks), centred=False)
     votes = np.exp((similarity - 1) / spec.temperature)  # a common factor, so that no vote is too large a number
     queries = folds.queries

@@ -24,7 +24,7 @@ Protocol = Literal["retrieval", "knn", "probe", "few-label", "pairs", "diagnosis
 Result = RetrievalResult | KNNResult | ProbeResult | FewLabelResult | PairsResult | DiagnosisResult
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """The results of a protocol, or of all, and all that is needed to understand and repeat them.
 

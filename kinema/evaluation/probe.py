@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from kinema.progress import track
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import ThreadpoolController
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,13 @@ class LinearProbe:
         self.classes = classes
         self.not_converged = 0
 
+    @cached_property
+    def _threads(self) -> ThreadpoolController:
+        """Found once, when scikit-learn is there: looking for the libraries takes longer than many a training."""
+        from threadpoolctl import ThreadpoolController
+
+        return ThreadpoolController()
+
     def choose(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> float:
         """The strength that predicts held-out parts best; the middle one if no part can be held out."""
         strengths = sorted(self.spec.strengths)
@@ -205,10 +214,9 @@ class LinearProbe:
 
     def _fit(self, model: LogisticRegression, values: np.ndarray, labels: np.ndarray) -> None:
         from sklearn.exceptions import ConvergenceWarning
-        from threadpoolctl import threadpool_limits
 
         # The products are so small that a second thread makes them several times slower.
-        with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+        with self._threads.limit(limits=1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(values, labels)
         self.not_converged += any(issubclass(warning.category, ConvergenceWarning) for warning in caught)

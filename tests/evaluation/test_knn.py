@@ -85,6 +85,8 @@ def test_the_result_is_plain_json_and_names_what_is_wrong(labelled_set):
     written = json.loads(json.dumps(result.to_dict()))
     assert written["k20"]["top1"] == result.by_k[20].top1 and written["spec"]["temperature"] == 0.07
     assert "k 20" in result.summary() and next(result.figures()).name == "top-1, k 1"
+    with pytest.raises(DataError, match="k-NN with k 200 needs more videos to compare with than 59"):
+        evaluate_knn(features, labelled_set(labels), spec=KNNSpec(k=(200, 300)))
     features[3, 1] = np.inf
     with pytest.raises(DataError, match=r"3\.mp4"):
         evaluate_knn(features, labelled_set(labels))
