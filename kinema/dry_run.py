@@ -9,6 +9,7 @@ from pathlib import Path
 from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig
 from kinema.data.benchmarks import BenchmarkChoice, get_benchmark, read_labels
 from kinema.errors import ConfigError
+from kinema.evaluation.few_label import check_few
 from kinema.evaluation.folds import Split, make_folds
 from kinema.finetuning import network_settings, new_network
 from kinema.methods import create_method, settings_for
@@ -165,6 +166,7 @@ def dry_finetune(
     group_column: str | None = None,
     split: Split = "auto",
     per_class: int | None = None,
+    samples: int | None = None,
     motion: Motion = "none",
     weights: str | Path | None = None,
     count: int | None = None,
@@ -180,6 +182,7 @@ def dry_finetune(
         group_column: the column of groups.
         split: how videos are held out.
         per_class: videos of each class to train on.
+        samples: videos to train on in all.
         motion: ``hcml`` for its motion hierarchy.
         weights: what to begin with.
         count: number of videos to train on; None for those of the labels, or of the benchmark as published.
@@ -190,6 +193,7 @@ def dry_finetune(
     """
     config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
+    check_few(per_class, samples)
     rounds = 1
     if benchmark is not None:
         known = get_benchmark(benchmark.name)
@@ -208,6 +212,8 @@ def dry_finetune(
         number, source = _count(videos, None, count)
     elif per_class is not None:
         number, source = min(number, per_class * classes), f"{per_class} of each class at most"
+    elif samples is not None:
+        number, source = min(number, samples), f"{samples} at most"
     use_threads(config.trainer)
     cost = measure(lambda: new_network(config, classes, motion, weights), config, number, classes)
     return DryRun(f"recognition of {about}, motion {motion}", config, number, source, rounds, cost)

@@ -16,8 +16,9 @@ import numpy as np
 from kinema.config import FinetuneConfig, HCMLConfig, ModelConfig, Motion
 from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.labels import LabelledSet, first_few
-from kinema.errors import CheckpointError, ConfigError, DataError
+from kinema.errors import CheckpointError, DataError
 from kinema.evaluation.features import extract_features
+from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification
 from kinema.evaluation.folds import Fold, Folds, Split, make_folds
 from kinema.files import make_folder, write_json, write_text
@@ -73,6 +74,7 @@ def finetune(
     group_column: str | None = None,
     split: Split = "auto",
     per_class: int | None = None,
+    samples: int | None = None,
     motion: Motion = "none",
     weights: str | Path | None = None,
     preset: str = "",
@@ -94,6 +96,7 @@ def finetune(
         group_column: a column whose groups are never on both sides of a round.
         split: how videos are held out.
         per_class: videos of each class to train on, drawn by the seed; None for all.
+        samples: videos to train on in all, as even over the classes as they allow, drawn by the seed; None for all.
         motion: ``hcml`` puts its motion hierarchy into the network and its losses beside the cross-entropy.
         weights: what to begin with, as :func:`kinema.load_encoder` takes it: its architecture then counts instead of
             ``config.model``; None to begin from scratch.
@@ -111,8 +114,11 @@ def finetune(
     folds = make_folds(labelled, split, "probe", config.seed)
     config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
-    if per_class is not None and per_class < 1:
-        raise ConfigError(f"per_class must be at least 1, not {per_class}")
+    check_few(per_class, samples)
+    drawn = [
+        draw_few(fold.gallery, labelled.labels, np.random.default_rng(config.seed), per_class, samples).tolist()
+        for fold in folds
+    ]
     out = make_folder(out)
     if manifest is None and resume and (out / MANIFEST).exists():
         manifest = out / MANIFEST
@@ -120,11 +126,11 @@ def finetune(
     manifest = write_manifest(entries, out / MANIFEST)
     _refuse_missing(entries, manifest, labelled, folds)
     rounds = []
-    for number, fold in enumerate(folds.folds, start=1):
+    for number, (fold, videos_drawn) in enumerate(zip(folds, drawn, strict=True), start=1):
         place = out if len(folds) == 1 else out / f"round-{number}"
         if len(folds) > 1:
             print(f"kinema finetune: round {number} of {len(folds)}", file=sys.stderr, flush=True)
-        chosen = {labelled.files[i]: int(labelled.labels[i]) for i in _few(fold.gallery, labelled, per_class, config)}
+        chosen = {labelled.files[i]: int(labelled.labels[i]) for i in videos_drawn}
         fitted = fit(
             videos,
             place,
@@ -148,7 +154,7 @@ def finetune(
         fitted.save(card)
         save_classifier(method, place / CLASSIFIER_FILE, labelled.classes)
         rounds.append(_probabilities(method, labelled, fold, config))
-    results = _results(rounds, folds, labelled, config, motion, per_class) if rounds else {}
+    results = _results(rounds, folds, labelled, config, motion, per_class, samples) if rounds else {}
     if rounds:
         write_json(out / RESULTS, results)
         _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
@@ -225,16 +231,6 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
         )
 
 
-def _few(gallery: np.ndarray, labelled: LabelledSet, per_class: int | None, config: FinetuneConfig) -> list[int]:
-    """The videos to train on: all, or so many of each class, ascending."""
-    if per_class is None:
-        return gallery.tolist()
-    rng = np.random.default_rng(config.seed)
-    labels = labelled.labels[gallery]
-    drawn = [rng.permutation(gallery[labels == label])[:per_class] for label in np.unique(labels)]
-    return sorted(np.concatenate(drawn).tolist())
-
-
 def _probabilities(method: Recognition, labelled: LabelledSet, fold: Fold, config: FinetuneConfig) -> np.ndarray:
     """(Q, classes) of the fold's test videos, the mean over their clips."""
     found = extract_features(
@@ -255,8 +251,9 @@ def _results(
     config: FinetuneConfig,
     motion: Motion,
     per_class: int | None,
+    samples: int | None,
 ) -> dict[str, Any]:
-    queries = np.concatenate([fold.queries for fold in folds.folds])
+    queries = folds.queries
     figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes)
     settings = asdict(config)
     settings["flow"].pop("cache")
@@ -268,7 +265,13 @@ def _results(
         "per_round": figures.per_round(folds),
         "queries": len(queries),
         "scheme": folds.scheme,
-        "spec": {"version": 1, "clips": config.clips, "mean_of": "probabilities", "videos_per_class": per_class},
+        "spec": {
+            "version": 1,
+            "clips": config.clips,
+            "mean_of": "probabilities",
+            "videos_per_class": per_class,
+            "samples": samples,
+        },
         "motion": motion,
         "config": settings,
         "data": {

@@ -76,7 +76,15 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
             ["seconds between two frames", "default: 0.125", "{mscl,moco,hcml,mscl+hcml}", "from 0 to 1", EPOCHS_HELP],
         ),
         ("ablate mscl", ["one round of the ladder for each", "default: [0, 1, 2]", EPOCHS_HELP]),
-        ("evaluate", ["{retrieval,probe}", "clips per video", "default: 10", "column to predict"]),
+        (
+            "evaluate",
+            [
+                "{retrieval,knn,probe,few-label,pairs,diagnosis,all}",
+                "clips per video",
+                "default: 10",
+                "column to predict",
+            ],
+        ),
         (
             "flow extract",
             ["i/n takes every n-th video", "default: tvl1", "in pixels", "default: 256", "as many as there"],
@@ -192,7 +200,8 @@ WRONG = [
     ("flow import FOLDER VIDEOS", "", "required: out"),
     ("flow import FOLDER VIDEOS --out STORE --bound 0", "", '"bound"'),
     ("flow export STORE --out OUT --format png", "", '"format"'),
-    ("evaluate knn RUN --data DIR --out FILE", "", "'retrieval', 'probe'"),
+    ("evaluate mood RUN --data DIR --out FILE", "", "'retrieval', 'knn', 'probe'"),
+    ("evaluate pairs RUN --data DIR --out FILE --pairs [[left]]", "", '"pairs"'),
 ]
 
 

@@ -134,6 +134,18 @@ def test_few_labels_are_drawn_by_the_seed(train, tmp_path, monkeypatch):
         assert all(int(name[:2]) < 12 and label == 1 - int(name[:2]) % 2 for name, label in chosen.items())
 
 
+def test_so_many_videos_in_all_are_drawn_evenly(train, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("kinema.finetuning.fit", lambda *_, labels, **__: seen.append(labels) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(out=tmp_path / "some", samples=7)
+    assert sorted(list(seen[0].values()).count(label) for label in (0, 1)) == [3, 4]
+    with pytest.raises(DataError, match="there are 12 videos to train on, fewer than the 13 samples; ask for fewer"):
+        train(out=tmp_path / "many", samples=13)
+    with pytest.raises(ConfigError, match="set one of them"):
+        train(out=tmp_path / "both", samples=3, per_class=1)
+
+
 def test_with_hcml_levels_learn_one_after_another_and_then_all(train, tmp_path):
     train(motion="hcml")
     rows = [row for row in read_metrics(tmp_path / "run" / METRICS) if "loss" in row]

@@ -69,6 +69,7 @@ def finetune(
     group_column: str | None = None,
     split: Literal["auto", "split", "group", "video"] = "auto",
     per_class: PositiveInt | None = None,
+    samples: PositiveInt | None = None,
     motion: Motion = "none",
     weights: str | None = None,
     preset: str = DEFAULT_PRESET,
@@ -94,6 +95,7 @@ def finetune(
         group_column: column whose groups (subjects, source videos) are never both trained on and tested.
         split: how videos are held out; auto takes the split column, else one group at a time, else five parts.
         per_class: videos of each class to train on, drawn by the seed; all by default.
+        samples: videos to train on in all, as even over the classes as they allow, drawn by the seed; all by default.
         motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.
         weights: a run's folder, an encoder file or a file of published weights to begin with, whose architecture then
             counts instead of the settings under model; none by default.
@@ -110,6 +112,7 @@ def finetune(
         "group_column": group_column,
         "split": split,
         "per_class": per_class,
+        "samples": samples,
         "motion": motion,
         "weights": weights,
         "benchmark": chosen(benchmark, fold, annotations, max_missing),

@@ -1,24 +1,32 @@
-"""From videos to features: every video is decoded once, for all encoders, while they compute."""
+"""From videos to features: every video is decoded once, for all encoders, while they compute.
+
+With a cache nothing is computed twice: features of videos that are done survive a kill, and the rest is made in
+the very batches that it would have been made in, so that the outcome is the same to the last bit.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, center_cut, clip_times, clip_view, is_short, timeline, uniform_starts
 from kinema.data.labels import first_few
+from kinema.data.loader import make_loader
 from kinema.errors import ConfigError, DataError, KinemaError, VideoError
+from kinema.evaluation.store import Facts
+from kinema.evaluation.table import FeatureTable
+from kinema.precision import autocast_for, quick_bfloat16
 from kinema.progress import track
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ class Features:
         early: positions of the videos that end before their header says; their clips lie in what there is.
         seconds: wall time.
         waiting: seconds of it spent waiting for frames.
+        read: videos that were read now; the features of the others were in the cache.
     """
 
     values: dict[str, Tensor] = field(repr=False)
@@ -56,6 +65,7 @@ class Features:
     early: tuple[int, ...]
     seconds: float
     waiting: float
+    read: int
 
     def __getitem__(self, name: str) -> Tensor:
         return self.values[name]
@@ -71,19 +81,30 @@ class Features:
 
 
 @dataclass(frozen=True)
-class _Read:
-    """One video as it leaves a worker: its clips (clips, T, H, W, 3) uint8 and what is odd, or why there are none."""
+class Read:
+    """One video as it leaves a worker: its clips (clips, T, H, W, 3) uint8, and what else reading told."""
 
     position: int
-    clips: Tensor | None = None
-    duration: float = 0.0
-    short: bool = False
-    early: bool = False
-    error: str = ""
+    clips: Tensor
+    facts: Facts
 
 
-class _Clips(Dataset[_Read]):
-    """The uniformly spaced clips of each video, read in one go from a file opened once."""
+@dataclass(frozen=True)
+class Unread:
+    """A video that cannot be used, and why."""
+
+    position: int
+    error: str
+
+
+class ClipsOfVideos(Dataset[Read | Unread]):
+    """The uniformly spaced clips of each video, read in one go from a file opened once.
+
+    Args:
+        paths: the video files.
+        config: the clips' geometry.
+        clips: how many of each video.
+    """
 
     def __init__(self, paths: Sequence[str | Path], config: ClipConfig, clips: int):
         self.paths = [str(path) for path in paths]
@@ -93,7 +114,7 @@ class _Clips(Dataset[_Read]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, position: int) -> _Read:
+    def __getitem__(self, position: int) -> Read | Unread:
         from kinema.video import Video
 
         try:
@@ -105,10 +126,10 @@ class _Clips(Dataset[_Read]):
                     found = timeline(video, shown)
                     clips, _, _ = self._clips(video, found)
         except VideoError as error:
-            return _Read(position, error=str(error))
+            return Unread(position, str(error))
         except KinemaError as error:
-            return _Read(position, error=f"{self.paths[position]}: {error}")
-        return _Read(position, torch.from_numpy(clips), found.duration, is_short(self.config, found), early)
+            return Unread(position, f"{self.paths[position]}: {error}")
+        return Read(position, torch.from_numpy(clips), Facts(found.duration, is_short(self.config, found), early))
 
     def _clips(self, video: Video, found: Timeline) -> tuple[np.ndarray, float, float]:
         """Clips (clips, T, H, W, 3), how long before the last time asked for the last frame came, and when that was."""
@@ -130,6 +151,7 @@ def extract_features(
     workers: int | None = None,
     device: str = "auto",
     precision: Precision = "auto",
+    cache: str | Path | None = None,
 ) -> Features:
     """The features of ``paths`` under each of ``encoders``, which all see the same clips.
 
@@ -142,49 +164,58 @@ def extract_features(
         workers: processes that decode; None for one less than there are cores (at most 8), 0 to decode in this process.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
         precision: whether autocast is allowed.
+        cache: folder of a store of features (:mod:`kinema.evaluation.store`) to read from and to add to; None for none.
 
     Raises:
         DataError: some files cannot be read, or are too small for the clip's size; all were tried, and the sentence
-            names the first of them.
+            names the first of them. Or an encoder's features are not finite; the sentence names it and the first video.
         ConfigError: ``clips`` is not positive, or there is no such ``device`` here.
+        OutputError: the cache cannot be written.
     """
     if not encoders or not paths:
         raise ValueError("extract_features needs at least one encoder and one video")
     if clips < 1:
         raise ConfigError(f"features need at least one clip a video, not {clips}; ten are usual")
     began, on = time.perf_counter(), _device(device)
-    loader = DataLoader(
-        _Clips(paths, clip, clips),
+    coarse = precision == "auto" and quick_bfloat16(on)
+    recipe = {"clip": asdict(clip), "clips": clips, "precision": "bfloat16" if coarse else "32", "device": on.type}
+    table = FeatureTable(encoders, paths, cache, recipe)
+    todo, running = table.missing()
+    loader = make_loader(
+        ClipsOfVideos([paths[position] for position in todo], clip, clips),
+        workers=min((os.cpu_count() or 1) - 1, 8, len(todo)) if workers is None else workers,
         batch_size=max(1, batch_size // clips),
-        num_workers=min((os.cpu_count() or 1) - 1, 8, len(paths)) if workers is None else workers,
         collate_fn=list,
         generator=torch.Generator(),  # the loader seeds its workers from it, and so leaves the global state alone
     )
-    rows: dict[str, list[Tensor]] = {name: [] for name in encoders}
-    reads: list[_Read] = []
+    failed: list[tuple[int, str]] = []
     waiting, asked = 0.0, time.perf_counter()
-    with _evaluating(encoders, on), torch.inference_mode(), _autocast(on, precision):
-        for batch in track(loader, "Reading videos", total=len(loader)):
+    autocast = autocast_for(on) if coarse else nullcontext()
+    with table, _evaluating(encoders, on), torch.inference_mode(), autocast:
+        for batch in track(loader, "Reading videos", total=len(loader)) if todo else ():
             waiting += time.perf_counter() - asked
-            good = [read.clips for read in batch if read.clips is not None]
-            reads += [replace(read, clips=None) for read in batch]
+            failed += [(todo[read.position], read.error) for read in batch if isinstance(read, Unread)]
+            good = [read for read in batch if isinstance(read, Read)]
             if good:
-                inputs = _to_input(torch.stack(good), on)
-                for name, encoder in encoders.items():
-                    outputs = encoder(inputs).float().cpu()
-                    rows[name].append(outputs.unflatten(0, (len(good), clips)).mean(1))
+                inputs = to_input(torch.stack([read.clips for read in good]), on)
+                facts = {todo[read.position]: read.facts for read in good}
+                for name in running:
+                    outputs = encoders[name](inputs).float().cpu()
+                    table.add(name, facts, outputs.unflatten(0, (len(good), clips)).mean(1))
             asked = time.perf_counter()
-    _refuse_unreadable(reads, paths)
+    _refuse_unreadable(failed, paths)
+    values, seen = table.finished()
     return Features(
-        values={name: torch.cat(parts).clone() for name, parts in rows.items()},
+        values=values,
         clip=clip,
         clips=clips,
         precision=precision,
-        duration=sum(read.duration for read in reads),
-        short=tuple(read.position for read in reads if read.short),
-        early=tuple(read.position for read in reads if read.early),
+        duration=sum(facts.duration for facts in seen),
+        short=tuple(position for position, facts in enumerate(seen) if facts.short),
+        early=tuple(position for position, facts in enumerate(seen) if facts.early),
         seconds=time.perf_counter() - began,
         waiting=waiting,
+        read=len(todo),
     )
 
 
@@ -199,7 +230,7 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _to_input(clips: Tensor, device: torch.device) -> Tensor:
+def to_input(clips: Tensor, device: torch.device) -> Tensor:
     """(V, clips, T, H, W, 3) uint8 -> (V * clips, 3, T, H, W) float in [0, 1]."""
     return clips.to(device).flatten(0, 1).permute(0, 4, 1, 2, 3).float().div_(255)
 
@@ -217,19 +248,10 @@ def _evaluating(encoders: Mapping[str, nn.Module], device: torch.device) -> Iter
             module.training = mode
 
 
-def _autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
-    if precision == "32":
-        return nullcontext()
-    from kinema.precision import autocast_for
-
-    return autocast_for(device)
-
-
-def _refuse_unreadable(reads: Sequence[_Read], paths: Sequence[str | Path]) -> None:
-    failed = [read for read in reads if read.error]
+def _refuse_unreadable(failed: Sequence[tuple[int, str]], paths: Sequence[str | Path]) -> None:
     if failed:
-        names = first_few([Path(paths[read.position]).name for read in failed])
+        names = first_few([Path(paths[position]).name for position, _ in failed])
         raise DataError(
-            f"{len(failed)} of {len(paths)} videos cannot be used: {names} (the first: {failed[0].error}); "
+            f"{len(failed)} of {len(paths)} videos cannot be used: {names} (the first: {failed[0][1]}); "
             "repair them or take them out of the labels"
         )

@@ -1,13 +1,24 @@
-"""Figures of a classification, the same for every protocol that classifies."""
+"""Figures: of a classification, the same for every protocol that classifies; and one by one, for tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from kinema.evaluation.folds import Folds
+
+
+class Figure(NamedTuple):
+    """One number of a result, for a table."""
+
+    name: str
+    value: float | None
+    """From 0 to 1; None if it is undefined."""
+    chance: float | None = None
+    """What guessing reaches, if that means something."""
 
 
 @dataclass(frozen=True)

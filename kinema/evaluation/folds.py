@@ -56,6 +56,27 @@ class Folds:
     def __len__(self) -> int:
         return len(self.folds)
 
+    @property
+    def queries(self) -> np.ndarray:
+        """(Q,) int64: the queries of all rounds, one round after another."""
+        return np.concatenate([fold.queries for fold in self.folds])
+
+    def chance(self, labels: np.ndarray) -> np.ndarray:
+        """(Q,) for each query, the share of its gallery with its label; ``labels`` (N,) are those of all videos."""
+        return np.concatenate([fold.chance(labels) for fold in self.folds])
+
+    @property
+    def smallest_gallery(self) -> int:
+        """Videos that the query with the fewest is compared with."""
+        return int(min(fold.gallery_sizes.min() for fold in self.folds))
+
+    def same_rounds(self, other: Folds) -> bool:
+        """Whether all queries are asked of the same galleries as in ``other``."""
+        pairs = zip(self.folds, other.folds, strict=False)
+        return len(self) == len(other) and all(
+            np.array_equal(one.gallery, two.gallery) and np.array_equal(one.queries, two.queries) for one, two in pairs
+        )
+
 
 def make_folds(labelled: LabelledSet, split: Split, protocol: Literal["retrieval", "probe"], seed: int = 0) -> Folds:
     """The rounds that ``split`` asks for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from torch import Tensor
 from kinema.data.labels import LabelledSet
 from kinema.errors import DataError
 from kinema.evaluation.checks import checked_features
-from kinema.evaluation.figures import classification
-from kinema.evaluation.folds import Split, make_folds
+from kinema.evaluation.figures import Figure, classification
+from kinema.evaluation.folds import Folds, Split, make_folds
 from kinema.progress import track
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import ThreadpoolController
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,13 @@ class ProbeResult:
         """As plain values for JSON."""
         return asdict(self)
 
+    def figures(self) -> Iterator[Figure]:
+        """The main figures, one by one."""
+        yield Figure("top-1", self.top1, self.chance)
+        if self.top5 is not None:
+            yield Figure("top-5", self.top5)
+        yield Figure("mean over classes", self.mean_class)
+
     def summary(self) -> str:
         """The main figures in one line."""
         top5 = "" if self.top5 is None else f", top-5 {self.top5:.3f}"
@@ -114,20 +123,15 @@ def evaluate_probe(
     values = checked_features(features, labelled)
     labels, count = labelled.labels, len(labelled.classes)
     groups = np.array(labelled.groups) if labelled.groups is not None else None
-    folds = make_folds(labelled, split, "probe", spec.seed)
-    probe = _Probe(spec, count)
-    scores, strengths, chance = [], [], []
+    folds = trainable_folds(labelled, split, spec.seed)
+    probe = LinearProbe(spec, count)
+    scores, strengths = [], []
     for fold in track(folds, "Linear probe", total=len(folds)):
         train, targets = values[fold.gallery], labels[fold.gallery]
-        if len(np.unique(targets)) < 2:
-            raise DataError(
-                f"{folds.scheme}: a round has a single label to train on; use other groups or another split"
-            )
         strength = probe.choose(train, targets, None if groups is None else groups[fold.gallery])
         scores.append(probe.scores(train, targets, values[fold.queries], [strength])[0])
         strengths.append(strength)
-        chance.append(fold.chance(labels))
-    queries = np.concatenate([fold.queries for fold in folds])
+    queries = folds.queries
     figures = classification(np.concatenate(scores), labels[queries], labelled.classes)
     return ProbeResult(
         spec=spec,
@@ -135,7 +139,7 @@ def evaluate_probe(
         top1=figures.top1,
         top5=figures.top5,
         mean_class=figures.mean_class,
-        chance=float(np.concatenate(chance).mean()),
+        chance=float(folds.chance(labels).mean()),
         per_class=figures.per_class,
         per_round=figures.per_round(folds),
         strengths=strengths,
@@ -145,13 +149,38 @@ def evaluate_probe(
     )
 
 
-class _Probe:
-    """Trains the classifier; counts the trainings that did not converge."""
+def trainable_folds(labelled: LabelledSet, split: Split, seed: int) -> Folds:
+    """Rounds in which every gallery holds something to tell apart.
+
+    Raises:
+        DataError: a round has fewer than two labels to train on, or as of :func:`~kinema.evaluation.folds.make_folds`.
+        ConfigError: as there.
+    """
+    folds = make_folds(labelled, split, "probe", seed)
+    if any(len(np.unique(labelled.labels[fold.gallery])) < 2 for fold in folds):
+        raise DataError(f"{folds.scheme}: a round has a single label to train on; use other groups or another split")
+    return folds
+
+
+class LinearProbe:
+    """The classifier of a probe; counts the trainings that did not converge.
+
+    Args:
+        spec: how it is trained.
+        classes: how many there are.
+    """
 
     def __init__(self, spec: ProbeSpec, classes: int):
         self.spec = spec
         self.classes = classes
         self.not_converged = 0
+
+    @cached_property
+    def _threads(self) -> ThreadpoolController:
+        """Found once, when scikit-learn is there: looking for the libraries takes longer than many a training."""
+        from threadpoolctl import ThreadpoolController
+
+        return ThreadpoolController()
 
     def choose(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> float:
         """The strength that predicts held-out parts best; the middle one if no part can be held out."""
@@ -185,10 +214,9 @@ class _Probe:
 
     def _fit(self, model: LogisticRegression, values: np.ndarray, labels: np.ndarray) -> None:
         from sklearn.exceptions import ConvergenceWarning
-        from threadpoolctl import threadpool_limits
 
         # The products are so small that a second thread makes them several times slower.
-        with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+        with self._threads.limit(limits=1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(values, labels)
         self.not_converged += any(issubclass(warning.category, ConvergenceWarning) for warning in caught)

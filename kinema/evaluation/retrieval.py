@@ -6,7 +6,8 @@ their code does (each split centred first); the two are not comparable, so both 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,9 @@ from torch import Tensor
 
 from kinema.data.labels import LabelledSet
 from kinema.evaluation.checks import checked_features
-from kinema.evaluation.folds import Fold, Folds, Split, make_folds
-
-CHUNK = 1024
-"""Queries whose similarities are held in memory at once."""
+from kinema.evaluation.figures import Figure
+from kinema.evaluation.folds import Folds, Split, make_folds
+from kinema.evaluation.neighbours import find_neighbours
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,21 @@ class RetrievalFigures:
 
 
 @dataclass(frozen=True)
+class IgnoringGroups:
+    """What the figures would be if a query might find the videos of its own group.
+
+    Attributes:
+        scheme: which videos were compared with which.
+        plain: R@k by cosine similarity.
+        centred: R@k by cosine similarity after centring.
+    """
+
+    scheme: str
+    plain: dict[int, float]
+    centred: dict[int, float]
+
+
+@dataclass(frozen=True)
 class RetrievalResult:
     """What a retrieval found.
 
@@ -74,6 +89,8 @@ class RetrievalResult:
         unanswerable: queries whose label is nowhere in their gallery; they count as wrong.
         plain: figures by cosine similarity.
         centred: figures by cosine similarity after centring.
+        ignoring_groups: with groups, all figures above are of comparisons across groups; these are of comparisons
+            within groups too. None where that makes no difference: no groups, or none on both sides of the split.
     """
 
     spec: RetrievalSpec
@@ -85,14 +102,28 @@ class RetrievalResult:
     unanswerable: int
     plain: RetrievalFigures
     centred: RetrievalFigures
+    ignoring_groups: IgnoringGroups | None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; ``recall`` becomes ``r1``, ``r5``, ..."""
         values = asdict(self)
         for way in ("plain", "centred"):
             recall = values[way].pop("recall")
-            values[way] = {f"r{k}": share for k, share in recall.items()} | values[way]
+            values[way] = _named(recall) | values[way]
+        if self.ignoring_groups is not None:
+            values["ignoring_groups"] |= {"plain": _named(self.ignoring_groups.plain)}
+            values["ignoring_groups"] |= {"centred": _named(self.ignoring_groups.centred)}
         return values
+
+    def figures(self) -> Iterator[Figure]:
+        """The main figures, one by one."""
+        ways = {"plain": self.plain.recall, "centred": self.centred.recall}
+        if self.ignoring_groups is not None:
+            ways |= {"plain within groups too": self.ignoring_groups.plain}
+            ways |= {"centred within groups too": self.ignoring_groups.centred}
+        for way, recalls in ways.items():
+            for k, recall in recalls.items():
+                yield Figure(f"R@{k} {way}", recall, self.chance if k == 1 else None)
 
     def summary(self) -> str:
         """The main figures in one line."""
@@ -101,7 +132,11 @@ class RetrievalResult:
             f"{way} {', '.join(f'R@{k} {recall:.3f}' for k, recall in recalls.items())}"
             for way, recalls in ways.items()
         )
-        return f"{figures} (R@1 by chance {self.chance:.3f}, {len(self.queries)} queries, {self.scheme})"
+        ignoring = self.ignoring_groups
+        within = (
+            "" if ignoring is None else f"; {ignoring.plain[1]:.3f} and {ignoring.centred[1]:.3f} within groups too"
+        )
+        return f"{figures}{within} (R@1 by chance {self.chance:.3f}, {len(self.queries)} queries, {self.scheme})"
 
 
 def evaluate_retrieval(
@@ -125,39 +160,54 @@ def evaluate_retrieval(
     spec = spec or RetrievalSpec()
     values = checked_features(features, labelled)
     folds = make_folds(labelled, split, "retrieval")
-    chance = np.concatenate([fold.chance(labelled.labels) for fold in folds])
-    smallest = int(min(fold.gallery_sizes.min() for fold in folds))
+    plain, centred = _both(values, labelled, folds, spec)
+    chance = folds.chance(labelled.labels)
     return RetrievalResult(
         spec=spec,
         scheme=folds.scheme,
         rounds=len(folds),
-        queries=np.concatenate([fold.queries for fold in folds]).tolist(),
-        smallest_gallery=smallest,
+        queries=folds.queries.tolist(),
+        smallest_gallery=folds.smallest_gallery,
         chance=float(chance.mean()),
         unanswerable=int((chance == 0).sum()),
-        plain=_figures(values, labelled, folds, smallest, spec, centred=False),
-        centred=_figures(values, labelled, folds, smallest, spec, centred=True),
+        plain=plain,
+        centred=centred,
+        ignoring_groups=_ignoring_groups(values, labelled, split, folds, spec),
     )
 
 
-def nearest(similarity: np.ndarray, k: int) -> np.ndarray:
-    """(Q, k) columns of the k largest entries in each row of (Q, G), largest first; equal ones in column order."""
-    least = -np.partition(-similarity, k - 1, axis=1)[:, k - 1]
-    result = np.empty((len(similarity), k), dtype=np.int64)
-    for position, (row, threshold) in enumerate(zip(similarity, least, strict=True)):
-        candidates = np.flatnonzero(row >= threshold)
-        result[position] = candidates[np.argsort(-row[candidates], kind="stable")[:k]]
-    return result
+def _both(
+    values: np.ndarray, labelled: LabelledSet, folds: Folds, spec: RetrievalSpec
+) -> tuple[RetrievalFigures, RetrievalFigures]:
+    """Plain and centred figures."""
+    return _figures(values, labelled, folds, spec, centred=False), _figures(values, labelled, folds, spec, centred=True)
+
+
+def _ignoring_groups(
+    values: np.ndarray, labelled: LabelledSet, split: Split, folds: Folds, spec: RetrievalSpec
+) -> IgnoringGroups | None:
+    if labelled.groups is None or split == "video":
+        return None
+    together = make_folds(replace(labelled, groups=None), "video" if split == "group" else split, "retrieval")
+    if together.same_rounds(folds):
+        return None
+    plain, centred = _both(values, labelled, together, spec)
+    return IgnoringGroups(together.scheme, plain.recall, centred.recall)
+
+
+def _named(recall: dict[int, float]) -> dict[str, float]:
+    return {f"r{k}": share for k, share in recall.items()}
 
 
 def _figures(
-    values: np.ndarray, labelled: LabelledSet, folds: Folds, smallest: int, spec: RetrievalSpec, centred: bool
+    values: np.ndarray, labelled: LabelledSet, folds: Folds, spec: RetrievalSpec, centred: bool
 ) -> RetrievalFigures:
+    smallest = folds.smallest_gallery
     ks = [k for k in spec.recall_at if k <= smallest]
     depth = min(smallest, max([*ks, spec.neighbours]))
     labels = labelled.labels
-    queries = np.concatenate([fold.queries for fold in folds])
-    neighbours = np.concatenate([_neighbours(values, fold, depth, centred, len(folds) == 1) for fold in folds])
+    queries = folds.queries
+    neighbours, _ = find_neighbours(values, folds, depth, centred)
     hits = labels[neighbours] == labels[queries][:, None]
     return RetrievalFigures(
         recall={k: float(hits[:, :k].any(1).mean()) for k in ks},
@@ -168,23 +218,3 @@ def _figures(
         },
         neighbours=neighbours[:, : spec.neighbours].tolist(),
     )
-
-
-def _neighbours(values: np.ndarray, fold: Fold, depth: int, centred: bool, own_mean: bool) -> np.ndarray:
-    """(Q, depth) indices of the fold's nearest videos, never the query itself."""
-    gallery, queries = values[fold.gallery], values[fold.queries]
-    if centred:
-        mean = gallery.mean(0)
-        gallery, queries = gallery - mean, queries - (queries.mean(0) if own_mean else mean)
-    gallery, queries = _unit(gallery), _unit(queries)
-    found = []
-    for start in range(0, len(queries), CHUNK):
-        similarity = queries[start : start + CHUNK] @ gallery.T
-        similarity[fold.queries[start : start + CHUNK, None] == fold.gallery] = -np.inf
-        found.append(fold.gallery[nearest(similarity, depth)])
-    return np.concatenate(found)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norm, out=np.zeros_like(vectors), where=norm > 0)

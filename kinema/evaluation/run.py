@@ -3,70 +3,31 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+
+from torch import nn
 
 from kinema.config import ClipConfig
 from kinema.data.benchmarks import BenchmarkChoice, read_labels
-from kinema.data.labels import LabelledSet, first_few
-from kinema.evaluation.features import Features, Precision, extract_features
+from kinema.data.labels import LabelledSet
+from kinema.errors import ConfigError, DataError
+from kinema.evaluation.diagnosis import evaluate_diagnosis
+from kinema.evaluation.features import Precision, extract_features
+from kinema.evaluation.few_label import FewLabelSpec, evaluate_few_label
 from kinema.evaluation.folds import Split
-from kinema.evaluation.probe import ProbeResult, evaluate_probe
-from kinema.evaluation.retrieval import RetrievalResult, evaluate_retrieval
+from kinema.evaluation.knn import evaluate_knn
+from kinema.evaluation.orders import NORMAL, ORDERS, Reordered
+from kinema.evaluation.outcome import Evaluation, Protocol, Result, describe_data, notes_on
+from kinema.evaluation.pairs import Pair, checked_pairs, evaluate_pairs
+from kinema.evaluation.probe import evaluate_probe
+from kinema.evaluation.retrieval import evaluate_retrieval
 from kinema.files import make_folder, write_json
 from kinema.models import open_encoder
-from kinema.provenance import config_sha256, ids_sha256, software_versions
+from kinema.provenance import software_versions
 
-Protocol = Literal["retrieval", "probe"]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The result of a protocol and all that is needed to understand and repeat it.
-
-    Attributes:
-        protocol: what was evaluated.
-        result: its figures.
-        encoder: name, hash of the file (None if untrained) and card.
-        data: label column, group column, counts, hours and hashes.
-        features: how features were made.
-        files: the videos, in the order that the result's indices refer to.
-        notes: sentences about what a reader of the figures should know.
-        versions: of the software.
-        timings: seconds; all that may differ between two equal runs.
-    """
-
-    protocol: Protocol
-    result: RetrievalResult | ProbeResult
-    encoder: dict[str, Any]
-    data: dict[str, Any]
-    features: dict[str, Any]
-    files: tuple[str, ...] = field(repr=False)
-    notes: tuple[str, ...]
-    versions: dict[str, str]
-    timings: dict[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values for JSON."""
-        result = self.result.to_dict()
-        spec = {"protocol": result.pop("spec"), "features": self.features}
-        return {
-            "protocol": self.protocol,
-            "result": result,
-            "spec": spec,
-            "spec_sha256": config_sha256(spec),
-            "encoder": self.encoder,
-            "data": self.data,
-            "notes": list(self.notes),
-            "versions": self.versions,
-            "timings": self.timings,
-            "files": list(self.files),
-        }
-
-    def summary(self) -> str:
-        """The figures in a few lines for a terminal."""
-        return "\n".join([f"{self.encoder['name']}: {self.result.summary()}", *self.notes])
+CACHE = "features"
+"""Folder beside a result in which its features are kept."""
 
 
 def evaluate(
@@ -78,13 +39,17 @@ def evaluate(
     group_column: str | None = None,
     out: str | Path | None = None,
     *,
+    appearance_column: str | None = None,
     split: Split = "auto",
+    few_label: FewLabelSpec | None = None,
+    pairs: Sequence[Pair] | None = None,
     clip: ClipConfig | None = None,
     clips: int = 10,
     batch_size: int = 64,
     workers: int | None = None,
     device: str = "auto",
     precision: Precision = "auto",
+    cache: str | Path | None = None,
     like: str | Path | None = None,
     seed: int = 0,
     benchmark: BenchmarkChoice | None = None,
@@ -92,34 +57,52 @@ def evaluate(
     """Evaluate one encoder on labelled videos.
 
     Args:
-        protocol: ``retrieval`` or ``probe``.
+        protocol: one of them, or ``all``: whatever the data allow, from one decoding of the videos.
         run: the encoder, as :func:`kinema.models.open_encoder` takes it.
         data: the folder of videos.
         labels: CSV file with ``file``, the label's column and optionally ``split``; None for class folders.
-        label_column: the column to predict.
+        label_column: the column to predict; the motion, where there is one of the appearance too.
         group_column: a column whose groups are never on both sides of a comparison.
         out: JSON file to write; None to write nothing.
+        appearance_column: for ``diagnosis`` and ``all``, the column with the appearance; None if it is unknown.
         split: how videos are held out.
+        few_label: for ``few-label`` and ``all``, how many labels; None for the default.
+        pairs: for ``pairs`` and ``all``, names of classes, two by two; None for those of opposite names.
         clip: geometry of the clips; None for what the encoder was made for.
         clips: clips per video, whose features are averaged.
         batch_size: clips per forward pass.
         workers: processes that decode video; None for one less than there are cores.
         device: "auto", "cpu", "cuda", ...
         precision: ``auto`` for bfloat16 where it helps, or ``32``.
+        cache: folder in which features are kept and looked for; None for one beside ``out``, or none without.
         like: with ``random``, a run whose architecture and clip geometry to take; None for the tiny preset's.
         seed: with ``random``, of the weights.
         benchmark: a standard benchmark, whose official lists take the place of ``labels``.
 
     Raises:
-        KinemaError: labels, videos, the encoder or the output file are at fault; one sentence says which and how.
+        KinemaError: labels, videos, settings, the encoder or the output file are at fault; one sentence says which
+            and how.
     """
     began = time.perf_counter()
+    for name, value, users in (
+        ("appearance_column", appearance_column, ("diagnosis", "all")),
+        ("few_label", few_label, ("few-label", "all")),
+        ("pairs", pairs, ("pairs", "all")),
+    ):
+        if value is not None and protocol not in users:
+            raise ConfigError(
+                f"{name} is a setting of the protocols {' and '.join(users)}, not of {protocol}; leave it out"
+            )
     if out is not None:
         make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
+        cache = cache or Path(out).parent / CACHE
     labelled = read_labels(data, labels, label_column, group_column, benchmark)
+    appearance = _appearance(labelled, labels, appearance_column, group_column)
+    checked_pairs(labelled, pairs or ())
     encoder = open_encoder(run, like=like, seed=seed)
+    encoders = _encoders(encoder.module, encoder.name, protocol, clips)
     features = extract_features(
-        {"encoder": encoder.module},
+        dict(encoders.values()),
         labelled.paths,
         clip or encoder.clip,
         clips=clips,
@@ -127,22 +110,38 @@ def evaluate(
         workers=workers,
         device=device,
         precision=precision,
+        cache=cache,
     )
-    measure = evaluate_retrieval if protocol == "retrieval" else evaluate_probe
-    result: RetrievalResult | ProbeResult = measure(features["encoder"], labelled, split)
+    values = {order: features[name] for order, (name, _) in encoders.items()}
+    measures: dict[Protocol, Callable[[], Result]] = {
+        "retrieval": lambda: evaluate_retrieval(values[NORMAL], labelled, split),
+        "knn": lambda: evaluate_knn(values[NORMAL], labelled, split),
+        "probe": lambda: evaluate_probe(values[NORMAL], labelled, split),
+        "few-label": lambda: evaluate_few_label(values[NORMAL], labelled, split, few_label),
+        "pairs": lambda: evaluate_pairs(values[NORMAL], labelled, split, pairs=pairs),
+        "diagnosis": lambda: evaluate_diagnosis(values, labelled, appearance, split),
+    }
+    if protocol == "all":
+        results, left_out = _whatever_is_possible(measures)
+    else:
+        results, left_out = {protocol: measures[protocol]()}, {}
     evaluation = Evaluation(
         protocol=protocol,
-        result=result,
+        results=results,
+        left_out=left_out,
         encoder=encoder.facts,
-        data=_describe(labelled, label_column, group_column, features),
+        data=describe_data(labelled, appearance, label_column, appearance_column, group_column, features),
         features=features.spec(),
-        files=labelled.files,
-        notes=_notes(result, labelled, features),
+        labelled=labelled,
+        appearance=appearance,
+        values=values[NORMAL],
+        notes=notes_on(results.values(), labelled, features),
         versions=software_versions(),
         timings={
             "seconds": time.perf_counter() - began,
             "features": features.seconds,
             "waiting_for_frames": features.waiting,
+            "videos_read": features.read,
         },
     )
     if out is not None:
@@ -150,33 +149,40 @@ def evaluate(
     return evaluation
 
 
-def _describe(labelled: LabelledSet, label_column: str, group_column: str | None, features: Features) -> dict[str, Any]:
-    names = [labelled.classes[label] for label in labelled.labels]
-    return {
-        "label_column": label_column,
-        "group_column": group_column,
-        "videos": len(labelled),
-        "hours": features.duration / 3600,
-        "classes": list(labelled.classes),
-        "files_sha256": ids_sha256(labelled.files),
-        "labels_sha256": ids_sha256(f"{file},{name}" for file, name in zip(labelled.files, names, strict=True)),
-        **labelled.facts,
+def _appearance(
+    labelled: LabelledSet, labels: str | Path | None, column: str | None, group_column: str | None
+) -> LabelledSet | None:
+    if column is None:
+        return None
+    if labels is None:
+        raise ConfigError("an appearance column needs a table of labels; name one with --labels")
+    return LabelledSet.read(labelled.folder, labels, column, group_column)
+
+
+def _encoders(encoder: nn.Module, name: str, protocol: Protocol, clips: int) -> dict[str, tuple[str, nn.Module]]:
+    """By the order of frames, what the encoder is called and what stands for it."""
+    orders = ORDERS if protocol in ("diagnosis", "all") else ()
+    altered: dict[str, tuple[str, nn.Module]] = {
+        order: (f"{name} with frames {order}", Reordered(encoder, order, clips)) for order in orders
     }
+    return {NORMAL: (name, encoder), **altered}
 
 
-def _notes(result: RetrievalResult | ProbeResult, labelled: LabelledSet, features: Features) -> tuple[str, ...]:
-    """What a reader of the figures should know, in sentences."""
-    notes = [labelled.gaps] if labelled.gaps else []
-    for positions, what in (
-        (features.short, "shorter than a clip, their last frame is held"),
-        (features.early, "shorter than their header says, their clips lie in what there is"),
-    ):
-        if positions:
-            names = first_few([labelled.files[position] for position in positions])
-            notes.append(f"{len(positions)} of {len(labelled)} videos are {what}: {names}.")
-    if isinstance(result, RetrievalResult) and result.unanswerable:
-        notes.append(f"{result.unanswerable} queries have no video of their label to find and count as wrong.")
-    if isinstance(result, ProbeResult) and result.not_converged:
-        limit = result.spec.max_iterations
-        notes.append(f"{result.not_converged} trainings of the probe had not converged after {limit} iterations.")
-    return tuple(notes)
+def _whatever_is_possible(
+    measures: Mapping[Protocol, Callable[[], Result]],
+) -> tuple[dict[Protocol, Result], dict[Protocol, str]]:
+    """The results of all protocols that the data allow, and why they do not allow the others.
+
+    Raises:
+        DataError: they allow none.
+    """
+    results: dict[Protocol, Result] = {}
+    left_out: dict[Protocol, str] = {}
+    for name, measure in measures.items():
+        try:
+            results[name] = measure()
+        except DataError as error:
+            left_out[name] = str(error)
+            if len(left_out) == len(measures):
+                raise
+    return results, left_out

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kinema import __version__
 from kinema.files import write_text
-from kinema.report.pictures import PALETTE, animation, colour_wheel, figure_svg, flow_view, still, themed
+from kinema.report.pages import FPS, MovingPicture, moving_picture, pages, read_frames
+from kinema.report.pictures import animation, colour_wheel, figure_svg, flow_view, still
 from kinema.report.plots import (
     METHOD_NAMES,
     LabelStyle,
@@ -27,10 +26,6 @@ from kinema.report.plots import (
     result_bars,
 )
 
-FPS = 8
-LONGEST_SHOWN = 3.0
-"""Seconds of a video that a moving picture shows."""
-SHORT_SIDE = 64
 MAP_POINTS = 300
 
 
@@ -94,14 +89,6 @@ class Measure:
     meaning: str
 
 
-@dataclass(frozen=True)
-class MovingPicture:
-    """A video as a moving picture and as a still for paper and for those who want no motion; both data URIs."""
-
-    moving: str
-    still: str
-
-
 MEASURES = (
     Measure(
         "motion_r1",
@@ -142,40 +129,32 @@ def write_demo_report(path: str | Path, content: DemoContent) -> Path:
         VideoError: one of the videos to show cannot be read.
     """
     results = content.results
-    pages = Environment(
-        loader=PackageLoader("kinema", "report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    pages.filters["percent"] = lambda share, digits=1: f"{share:.{digits}%}"
-    pages.filters["words"] = _words
-    pages.filters["themed"] = themed
     styles = {
         aspect: label_styles([getattr(point, aspect) for point in content.points]) for aspect in ("motion", "scene")
     }
-    page = pages.get_template("demo.html.j2").render(
-        content=content,
-        version=__version__,
-        palette=PALETTE,
-        names=METHOD_NAMES,
-        measures=MEASURES,
-        methods=results["methods"],
-        verdict=verdict(content),
-        errors={
-            method: {m.key: standard_error(scores[m.key], content.test_videos) for m in MEASURES}
-            for method, scores in results["methods"].items()
-        },
-        bars={measure.key: _bars(content, measure) for measure in MEASURES},
-        losses={method: _losses(method, rows) for method, rows in content.curves.items()},
-        terms=loss_terms([row for rows in content.curves.values() for row in rows]),
-        accuracy=_accuracy(content),
-        pictures=_pictures(content.queries),
-        flows=[(video, _flow_picture(video)) for video in content.samples],
-        wheel=colour_wheel(),
-        styles=styles,
-        maps=_maps(content, styles),
+    page = (
+        pages()
+        .get_template("demo.html.j2")
+        .render(
+            content=content,
+            names=METHOD_NAMES,
+            measures=MEASURES,
+            methods=results["methods"],
+            verdict=verdict(content),
+            errors={
+                method: {m.key: standard_error(scores[m.key], content.test_videos) for m in MEASURES}
+                for method, scores in results["methods"].items()
+            },
+            bars={measure.key: _bars(content, measure) for measure in MEASURES},
+            losses={method: _losses(method, rows) for method, rows in content.curves.items()},
+            terms=loss_terms([row for rows in content.curves.values() for row in rows]),
+            accuracy=_accuracy(content),
+            pictures=_pictures(content.queries),
+            flows=[(video, _flow_picture(video)) for video in content.samples],
+            wheel=colour_wheel(),
+            styles=styles,
+            maps=_maps(content, styles),
+        )
     )
     return write_text(path, page)
 
@@ -201,12 +180,6 @@ def verdict(content: DemoContent) -> str:
     if clearly_more("scene_r1", moco, mscl):
         return f"{motion} RGB MoCo goes by the scenery instead: {scenes} show the same kind of scene."
     return f"{motion} RGB MoCo does not lean on the scenery more than MSCL does: {scenes} show the same kind of scene."
-
-
-def _words(label: str) -> str:
-    """Spell a label out: ``circle_ccw`` is "circle anti-clockwise"."""
-    short = {"cw": "clockwise", "ccw": "anti-clockwise"}
-    return " ".join(short.get(word, word) for word in label.split("_"))
 
 
 def _bars(content: DemoContent, measure: Measure) -> Markup:
@@ -248,25 +221,13 @@ def _maps(content: DemoContent, styles: Mapping[str, Mapping[str, LabelStyle]]) 
     return maps
 
 
-def _read(path: Path) -> np.ndarray:
-    """Return up to :data:`LONGEST_SHOWN` seconds of a video as (T, H, W, 3) frames at :data:`FPS`."""
-    from kinema.video import Video, View
-
-    wanted = [i / FPS for i in range(round(LONGEST_SHOWN * FPS))]
-    with Video(path, View(short_side=SHORT_SIDE)) as video:
-        clip = video.at_times(wanted)
-    end = int(np.searchsorted(clip.timestamps, clip.timestamps[-1]))  # beyond it the last frame is only repeated
-    return clip.frames[: max(end + 1, 2)]
-
-
 def _pictures(queries: Iterable[Query]) -> dict[Path, MovingPicture]:
     """Return a small moving picture of every video that ``queries`` name."""
     pictures: dict[Path, MovingPicture] = {}
     for query in queries:
         for video in (query.video, *(found for answers in query.found.values() for found in answers)):
             if video.path not in pictures:
-                frames = _read(video.path)
-                pictures[video.path] = MovingPicture(animation(frames, FPS, scale=1), still(frames[0], scale=1))
+                pictures[video.path] = moving_picture(video.path)
     return pictures
 
 
@@ -274,6 +235,6 @@ def _flow_picture(video: LabelledVideo) -> MovingPicture:
     """Return a video beside itself under its optical flow."""
     from kinema.flow import create_estimator
 
-    frames = _read(video.path)
+    frames = read_frames(video.path)
     shown = flow_view(frames, create_estimator("dis").estimate(frames))
     return MovingPicture(animation(shown, FPS, scale=1), still(shown[len(shown) // 2], scale=1))

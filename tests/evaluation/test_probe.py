@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from kinema.errors import DataError
 from kinema.evaluation import ProbeSpec, evaluate_probe
-from kinema.evaluation.probe import _Probe
+from kinema.evaluation.probe import LinearProbe
 
 QUICK = ProbeSpec(strengths=(0.01, 1.0))
 
@@ -88,7 +88,7 @@ def test_the_strength_is_chosen_on_training_videos_alone(labelled_set):
 
 def test_strong_regularisation_is_chosen_where_there_is_noise_and_weak_where_detail_counts():
     rng = np.random.default_rng(0)
-    probe = _Probe(ProbeSpec(strengths=(1e-3, 1e3), held_out=1000), 2)
+    probe = LinearProbe(ProbeSpec(strengths=(1e-3, 1e3), held_out=1000), 2)
     labels = np.arange(200) % 2
     noisy = rng.normal(size=(200, 150))  # as many directions as videos, one of which tells a little
     noisy[:, 0] += 2 * labels - 1
@@ -100,7 +100,7 @@ def test_strong_regularisation_is_chosen_where_there_is_noise_and_weak_where_det
 
 def test_held_out_parts_keep_groups_together_and_cover_as_much_as_asked():
     labels, groups = np.tile([0, 1], 50), np.repeat(np.arange(10), 10)
-    parts = list(_Probe(ProbeSpec(), 2)._parts(labels, groups))
+    parts = list(LinearProbe(ProbeSpec(), 2)._parts(labels, groups))
     assert len(parts) == 5
     for train, held_out in parts:
         assert not set(groups[train]) & set(groups[held_out])

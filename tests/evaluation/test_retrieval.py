@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kinema.errors import DataError
 from kinema.evaluation import RetrievalSpec, evaluate_retrieval
-from kinema.evaluation.retrieval import nearest
+from kinema.evaluation.neighbours import nearest
 
 SPEC = RetrievalSpec(recall_at=(1, 2, 5, 10, 20, 50))
 

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 import kinema.models
+import kinema.video
 from kinema.config import ClipConfig, ModelConfig
-from kinema.errors import CheckpointError, DataError, OutputError
-from kinema.evaluation import evaluate
+from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
+from kinema.evaluation import FewLabelSpec, ProbeSpec, evaluate
 from kinema.provenance import file_sha256, ids_sha256
 
 CLIP = {"frames": 4, "step": 0.1, "step_frames": None, "short_side": 32, "size": [24, 24]}
@@ -198,3 +199,101 @@ def test_a_card_of_another_version_is_refused(run, videos, monkeypatch):
     monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Strange())
     with pytest.raises(CheckpointError, match=r"not of this version .*framez"):
         evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK)
+
+
+# all protocols
+
+FEW = FewLabelSpec(per_class=(1, 2), draws=2, probe=ProbeSpec(strengths=(1.0,)))
+
+
+def evaluate_all(run, videos, **settings):
+    asked = {"split": "video", "appearance_column": "place", "few_label": FEW, **QUICK, **settings}
+    return evaluate("all", run, videos, videos / "labels.csv", "motion", **asked)
+
+
+def test_all_protocols_from_one_decoding(run, videos, monkeypatch):
+    """The encoder sees whether a clip becomes brighter: it must be lost without the order of the frames."""
+    opened = []
+
+    class Watched(kinema.video.Video):
+        def __init__(self, path, view=None):
+            opened.append(path)
+            super().__init__(path, view)
+
+    monkeypatch.setattr(kinema.video, "Video", Watched)
+    evaluation = evaluate_all(run, videos)
+    assert len(opened) == 12
+    results = evaluation.results
+    assert list(results) == ["retrieval", "knn", "probe", "few-label", "pairs", "diagnosis"]
+    assert evaluation.left_out == {} and evaluation.notes == ()
+    assert results["retrieval"].plain.recall[1] == results["knn"].by_k[1].top1 == results["probe"].top1 == 1.0
+    assert [(pair.first, pair.second, pair.accuracy) for pair in results["pairs"].pairs] == [("down", "up", 1.0)]
+    assert [size.per_class for size in results["few-label"].sizes] == [1, 2]
+    assert results["few-label"].sizes[1].top1 > 0.8
+    motion = results["diagnosis"].motion
+    assert (motion.probe["normal"], motion.probe["reversed"]) == (1.0, 0.0)  # backwards, bright becomes dark
+    assert motion.drop["frozen"] >= 0.5
+    written = json.loads(json.dumps(evaluation.to_dict()))
+    assert written["results"]["diagnosis"]["spec"]["protocol"]["orders"] == ["normal", "shuffled", "reversed", "frozen"]
+    assert written["data"]["appearance_classes"] == ["place0", "place1", "place2"]
+
+
+def test_every_protocol_says_the_same_alone_as_among_all(run, videos):
+    together = evaluate_all(run, videos).to_dict()["results"]
+    own = {"few-label": {"few_label": FEW}, "diagnosis": {"appearance_column": "place"}}
+    for protocol, told in together.items():
+        settings = {"split": "video", **own.get(protocol, {}), **QUICK}
+        alone = evaluate(protocol, run, videos, videos / "labels.csv", "motion", **settings).to_dict()
+        assert {name: alone[name] for name in told} == told
+
+
+def test_the_same_twice_alone_with_workers_and_from_the_store(real_run, videos, tmp_path):
+    ways = [{"cache": tmp_path}, {"workers": 2}, {"cache": tmp_path, "workers": 2}]
+    evaluations = [evaluate_all(real_run, videos, **way).to_dict() for way in ways]
+    assert [told.pop("timings")["videos_read"] for told in evaluations] == [12, 12, 0]
+    first, *others = (json.dumps(told) for told in evaluations)
+    assert all(other == first for other in others)
+
+
+def test_features_are_kept_beside_the_result_by_default(real_run, videos, tmp_path):
+    timings = [
+        evaluate(
+            protocol, real_run, videos, videos / "labels.csv", "motion", out=tmp_path / f"{protocol}.json", **QUICK
+        )
+        for protocol in ("retrieval", "knn")
+    ]
+    assert [evaluation.timings["videos_read"] for evaluation in timings] == [12, 0]
+    assert (tmp_path / "features").is_dir()
+
+
+def test_what_the_data_do_not_allow_is_left_out_and_said(run, videos):
+    evaluation = evaluate("all", run, videos, videos / "labels.csv", "place", split="video", few_label=FEW, **QUICK)
+    assert list(evaluation.left_out) == ["pairs"]
+    assert "pairs is left out: no two classes have opposite names" in evaluation.summary()
+    assert "so that the motion share, the retrieval by appearance and the similarity" in evaluation.notes[0]
+    assert evaluation.results["diagnosis"].motion_share is None
+    assert evaluation.to_dict()["left_out"] == evaluation.left_out
+
+
+@pytest.mark.parametrize(
+    ("protocol", "settings", "words"),
+    [
+        ("knn", {"pairs": [("up", "down")]}, "pairs is a setting of the protocols pairs and all, not of knn"),
+        ("probe", {"appearance_column": "place"}, "appearance_column is a setting of the protocols diagnosis and all"),
+        ("pairs", {"few_label": FEW}, "few_label is a setting of the protocols few-label and all, not of pairs"),
+        ("all", {"pairs": [("up", "doun")]}, "'doun', which the labels do not have; there is 'down'"),
+    ],
+)
+def test_settings_of_another_protocol_are_refused_before_any_work(protocol, settings, words, videos):
+    with pytest.raises(ConfigError, match=words):
+        evaluate(protocol, "nowhere", videos, videos / "labels.csv", "motion", **settings)
+
+
+def test_an_encoder_that_has_diverged_is_named(run, videos, monkeypatch):
+    class Lost(Shift):
+        def forward(self, clips):
+            return super().forward(clips) * torch.nan
+
+    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Lost())
+    with pytest.raises(DataError, match=r"the encoder run gives features that are not finite, the first for .*0\.mp4"):
+        evaluate("knn", run, videos, videos / "labels.csv", "motion", **QUICK)

@@ -1,0 +1,60 @@
+"""The nearest videos of each query by cosine similarity, for every protocol that asks for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kinema.evaluation.folds import Fold, Folds
+
+CHUNK = 1024
+"""Queries whose similarities are held in memory at once."""
+
+
+def find_neighbours(values: np.ndarray, folds: Folds, depth: int, centred: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (Q, depth) of each query's nearest videos in its gallery, nearest first, and their similarities.
+
+    A query never finds itself; of equally similar videos the earlier row comes first.
+
+    Args:
+        values: (N, D) features.
+        folds: the rounds; queries follow one another.
+        depth: how many, at most as many as the smallest gallery holds.
+        centred: subtract a mean before the cosine: with one round gallery and queries each lose their own, with
+            several both lose that of the round's gallery, since the mean of a few queries is mostly what they show.
+    """
+    found = [_of_fold(values, fold, depth, centred, own_mean=len(folds) == 1) for fold in folds]
+    return np.concatenate([places for places, _ in found]), np.concatenate([similar for _, similar in found])
+
+
+def nearest(similarity: np.ndarray, k: int) -> np.ndarray:
+    """(Q, k) columns of the k largest entries in each row of (Q, G), largest first; equal ones in column order."""
+    least = -np.partition(-similarity, k - 1, axis=1)[:, k - 1]
+    result = np.empty((len(similarity), k), dtype=np.int64)
+    for position, (row, threshold) in enumerate(zip(similarity, least, strict=True)):
+        candidates = np.flatnonzero(row >= threshold)
+        result[position] = candidates[np.argsort(-row[candidates], kind="stable")[:k]]
+    return result
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """(N, D) vectors divided by their length; zeros stay zeros."""
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, norm, out=np.zeros_like(vectors), where=norm > 0)
+
+
+def _of_fold(
+    values: np.ndarray, fold: Fold, depth: int, centred: bool, own_mean: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    gallery, queries = values[fold.gallery], values[fold.queries]
+    if centred:
+        mean = gallery.mean(0)
+        gallery, queries = gallery - mean, queries - (queries.mean(0) if own_mean else mean)
+    gallery, queries = unit(gallery), unit(queries)
+    places, similar = [], []
+    for start in range(0, len(queries), CHUNK):
+        similarity = queries[start : start + CHUNK] @ gallery.T
+        similarity[fold.queries[start : start + CHUNK, None] == fold.gallery] = -np.inf
+        columns = nearest(similarity, depth)
+        places.append(fold.gallery[columns])
+        similar.append(np.take_along_axis(similarity, columns, axis=1))
+    return np.concatenate(places), np.concatenate(similar)

@@ -1,0 +1,68 @@
+"""What all pages share: the templates' surroundings, and moving pictures of videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from kinema import __version__
+from kinema.report.pictures import PALETTE, animation, still, themed
+
+FPS = 8
+LONGEST_SHOWN = 3.0
+"""Seconds of a video that a moving picture shows."""
+SHORT_SIDE = 64
+
+
+@dataclass(frozen=True)
+class MovingPicture:
+    """A video as a moving picture and as a still for paper and for those who want no motion; both data URIs."""
+
+    moving: str
+    still: str
+
+
+def pages() -> Environment:
+    """The templates of the package, with what all of them need."""
+    environment = Environment(
+        loader=PackageLoader("kinema", "report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals |= {"palette": PALETTE, "version": __version__}
+    environment.filters["percent"] = lambda share, digits=1: f"{share:.{digits}%}"
+    environment.filters["words"] = in_words
+    environment.filters["themed"] = themed
+    return environment
+
+
+def in_words(label: str) -> str:
+    """Spell a label out: ``circle_ccw`` is "circle anti-clockwise"."""
+    short = {"cw": "clockwise", "ccw": "anti-clockwise"}
+    return " ".join(short.get(word, word) for word in label.replace("_", " ").split(" "))
+
+
+def read_frames(path: Path) -> np.ndarray:
+    """Up to :data:`LONGEST_SHOWN` seconds of a video as small frames (T, H, W, 3) uint8 at :data:`FPS`.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    from kinema.video import Video, View
+
+    wanted = [i / FPS for i in range(round(LONGEST_SHOWN * FPS))]
+    with Video(path, View(short_side=SHORT_SIDE)) as video:
+        clip = video.at_times(wanted)
+    end = int(np.searchsorted(clip.timestamps, clip.timestamps[-1]))  # beyond it the last frame is only repeated
+    return clip.frames[: max(end + 1, 2)]
+
+
+def moving_picture(path: Path) -> MovingPicture:
+    """A small moving picture of a video; errors as of :func:`read_frames`."""
+    frames = read_frames(path)
+    return MovingPicture(animation(frames, FPS, scale=1), still(frames[0], scale=1))
