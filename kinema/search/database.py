@@ -110,6 +110,14 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("COMMIT")
 
 
+def has_tables(folder: Path) -> bool:
+    """Whether there is an index, and not the beginning of one that was killed."""
+    if not (folder / DATABASE).is_file():
+        return False
+    with connected(folder) as db:
+        return db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+
+
 def create_tables(db: sqlite3.Connection, about: dict[str, Any]) -> None:
     """Make the tables; ``about`` is what they say of themselves, as JSON."""
     for statement in _TABLES.split(";"):

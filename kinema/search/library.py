@@ -21,7 +21,7 @@ from kinema.search import database
 from kinema.search.approximate import refresh
 from kinema.search.changes import find_changes
 from kinema.search.classifier import Classifier, fit_classifier
-from kinema.search.database import DATABASE, FORMAT, FileState, connected, get_about, snapshot, transaction
+from kinema.search.database import FORMAT, FileState, connected, get_about, snapshot, transaction
 from kinema.search.embedding import (
     EmbeddedWindow,
     Embedder,
@@ -39,6 +39,7 @@ from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
 
 WAYS: tuple[By, ...] = get_args(By)
+NO_INDEX = "there is no index at {}; make one with `kinema index`"
 STILL = 0.01
 """Widths per second; a query that moves less has next to no motion to search by."""
 
@@ -72,10 +73,10 @@ class Library:
         self._fingerprint: str | None = None
         self._asked, self.windowing = windowing, windowing or Windowing()
         self._ranker = Ranker(self.path)
-        if (self.path / DATABASE).is_file():
+        if database.has_tables(self.path):
             self._read_about()
         elif encoder is None:
-            raise DataError(f"there is no index at {self.path}; make one with `kinema index`")
+            raise DataError(NO_INDEX.format(self.path))
 
     @property
     def embedder(self) -> Embedder:
@@ -289,6 +290,8 @@ class Library:
         if isinstance(clip, Window):
             vectors = {way: self.vectors([clip.id], way)[0] for way in WAYS}
             return Query(clip.path, clip.start, clip.end, clip.strength, 1), vectors
+        if not database.has_tables(self.path):
+            raise DataError(NO_INDEX.format(self.path))
         if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
             raise ConfigError(f"the part from {start or 0:g} to {end:g} s is empty: let the end come after the start")
         reader = WindowReader(self.embedder.clip, self.windowing)
@@ -339,12 +342,15 @@ class Library:
             self._source = self._source or get_about(db, "encoder")
             kept = Windowing(**get_about(db, "windowing"))
         if self._asked not in (None, kept):
-            raise ConfigError(f"{self.path} has windows of {kept}, not {self._asked}: name another folder (--index)")
+            raise ConfigError(
+                f"{self.path} keeps to windows of {_said(kept)}, not of {_said(self._asked)}: leave length and stride "
+                "out, or name another folder for a new index"
+            )
         self.windowing = kept
 
     def _claim(self, db: sqlite3.Connection, embedder: Embedder) -> None:
         """Make the tables if there are none."""
-        if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if database.has_tables(self.path):
             return
         about = {
             "encoder": embedder.source,
@@ -356,6 +362,11 @@ class Library:
         database.create_tables(db, about)
         db.execute("COMMIT")
         self._fingerprint = embedder.fingerprint
+
+
+def _said(windowing: Windowing) -> str:
+    length, stride = (f"{value:g} s" if value else "its own" for value in (windowing.length, windowing.stride))
+    return f"length {length} and stride {stride}"
 
 
 def _store(
