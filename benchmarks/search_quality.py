@@ -4,8 +4,8 @@
     python benchmarks/search_quality.py --index INDEX --videos VIDEOS [--queries 300] > search_quality.json
 
 For each way to search and each label (motion, scene, shape): the share of the first ten videos that have the query's
-label. Queries are whole videos, drawn from the test split; their own videos are left out. Beside the library's own ways:
-``frozen``, the encoder's features of clips whose frames are all the middle one, and for motion what centring brings,
+label. Queries are whole videos, drawn from the test split; their own videos are left out. Beside the library's own
+ways: ``frozen``, the encoder's features of clips whose frames are all the middle one, and for motion what centring brings,
 on the same windows.
 """
 
@@ -30,10 +30,8 @@ LABELS = ("motion", "scene", "shape")
 
 def precision(found: list[list[str]], queries: list[str], rows: dict[str, dict[str, str]]) -> dict[str, float]:
     """The share of hits with the query's label, by kind of label."""
-    return {
-        kind: round(float(np.mean([rows[f][kind] == rows[q][kind] for q, fs in zip(queries, found, strict=True) for f in fs])), 3)
-        for kind in LABELS
-    }  # fmt: skip
+    pairs = [(rows[query], rows[hit]) for query, hits in zip(queries, found, strict=True) for hit in hits]
+    return {kind: round(float(np.mean([one[kind] == other[kind] for one, other in pairs])), 3) for kind in LABELS}
 
 
 def by_vectors(vectors: np.ndarray, paths: list[str], queries: list[str]) -> list[list[str]]:
