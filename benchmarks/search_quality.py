@@ -5,7 +5,7 @@
 
 For each way to search and each label (motion, scene, shape): the share of the first ten videos that have the query's
 label. Queries are whole videos, drawn from the test split; their own videos are left out. Beside the library's own
-ways: ``frozen``, the encoder's features of clips whose frames are all the middle one, and for motion what centring brings,
+ways: ``frozen``, the encoder's features of clips whose frames are all the middle one, and motion without centring,
 on the same windows.
 """
 

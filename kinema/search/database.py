@@ -91,7 +91,13 @@ def connected(folder: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def snapshot(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that sees one state until the block ends, whatever others write."""
+    """A connection that sees one state until the block ends, whatever others write.
+
+    Raises:
+        DataError: there is no index.
+    """
+    if not (folder / DATABASE).is_file():
+        raise DataError(f"there is no index at {folder}; make one with `kinema index`")
     with connected(folder) as db:
         db.execute("BEGIN")
         yield db

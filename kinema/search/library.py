@@ -39,7 +39,6 @@ from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
 
 WAYS: tuple[By, ...] = get_args(By)
-NO_INDEX = "there is no index at {}; make one with `kinema index`"
 STILL = 0.01
 """Widths per second; a query that moves less has next to no motion to search by."""
 
@@ -76,7 +75,7 @@ class Library:
         if database.has_tables(self.path):
             self._read_about()
         elif encoder is None:
-            raise DataError(NO_INDEX.format(self.path))
+            raise DataError(f"there is no index at {self.path}; make one with `kinema index`")
 
     @property
     def embedder(self) -> Embedder:
@@ -186,7 +185,7 @@ class Library:
         Raises:
             ConfigError: ``top`` is not positive, or the part is empty.
             VideoError: the clip cannot be read.
-            DataError: the index is empty, or made with another encoder.
+            DataError: there is no index, or it was made with another encoder.
         """
         return self.search_all(
             clip, start, end, top=top, by=(by,), filters=filters, exclude=exclude, exclude_own=exclude_own, exact=exact
@@ -290,8 +289,8 @@ class Library:
         if isinstance(clip, Window):
             vectors = {way: self.vectors([clip.id], way)[0] for way in WAYS}
             return Query(clip.path, clip.start, clip.end, clip.strength, 1), vectors
-        if not database.has_tables(self.path):
-            raise DataError(NO_INDEX.format(self.path))
+        with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
+            pass
         if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
             raise ConfigError(f"the part from {start or 0:g} to {end:g} s is empty: let the end come after the start")
         reader = WindowReader(self.embedder.clip, self.windowing)

@@ -11,6 +11,7 @@ import pytest
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, DataError
 from kinema.search import Filters, Library, Windowing
+from kinema.search.database import connected
 from kinema.search.ranking import merge
 from kinema.search.results import Window
 
@@ -127,6 +128,19 @@ def test_one_adds_at_a_time(library, folder):
 
     with locked(library.path), pytest.raises(DataError, match=r"another process is adding to .*; wait until"):
         library.add(folder)
+
+
+def test_a_long_video_waits_in_the_database_until_it_is_complete(indexed, folder, encoder, tmp_path, monkeypatch):
+    write_video(folder / "long.mp4", [np.full((32, 32, 3), n % 256, np.uint8) for n in range(160)], 16.0)
+    plain = Library(tmp_path / "plain", encoder)
+    plain.add(folder)
+    monkeypatch.setattr("kinema.search.database.STAGE", 3)
+    staged = Library(tmp_path / "staged", encoder)
+    staged.add(folder, batch_size=8)
+    one, other = contents(plain), contents(staged)
+    assert one.keys() == other.keys() and sum("long" in path for path, _ in one) == 39
+    with connected(staged.path) as db:
+        assert db.execute("SELECT count(*) FROM staged").fetchone() == (0,)
 
 
 @pytest.mark.slow
@@ -294,6 +308,8 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
     other = save_encoder(another, tmp_path / "other.safetensors", another.card)
     with pytest.raises(DataError, match=r"was made with another encoder than .*other.safetensors; name the one"):
         Library(library.path, other).add(folder)
+    with pytest.raises(ConfigError, match="there is no device 'abacus' here"):
+        _ = Library(library.path, device="abacus").embedder
     with pytest.raises(ConfigError, match="keeps to windows of"):
         Library(library.path, windowing=Windowing(1.0))
     assert Library(library.path).search(folder / "00000.mp4").hits == library.search(folder / "00000.mp4").hits
