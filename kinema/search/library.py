@@ -119,6 +119,7 @@ class Library:
         began, waiting = time.perf_counter(), Waiting()
         root = Path(folder).resolve()
         embedder = self.embedder
+        reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
         with locked(self.path), connected(self.path) as db:
             self._claim(db, embedder)
@@ -129,7 +130,6 @@ class Library:
                 database.drop_videos(db, changes.deleted)
                 for path, state in [*changes.moved.items(), *((state.path, state) for state in changes.touched)]:
                     database.restate_video(db, path, state)
-            reader = WindowReader(embedder.clip, self.windowing)
             todo = [*changes.new, *changes.changed]
             items = embed_videos(
                 [state.path for state in todo],
