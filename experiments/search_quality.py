@@ -58,6 +58,7 @@ def frozen_vectors(library: Library, paths: list[str]) -> tuple[np.ndarray, list
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", required=True)
     parser.add_argument("--videos", type=Path, required=True)
