@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from kinema.data.labels import LabelledSet
 from kinema.evaluation import evaluate_probe, extract_features
-from kinema.evaluation.run import clip_of
 from kinema.methods.hcml import motion_of
 from kinema.models import VideoEncoder, load_encoder
+from kinema.models.sources import clip_of
 
 PARTS = 4
 

@@ -25,6 +25,8 @@ from kinema.video import read_manifest
 
 VIDEOS = 24
 FLOW = [f"flow {name}" for name in ("extract", "import", "export", "evaluate", "show", "--list")]
+SEARCH = ["embed", "index", "search", "watch"]
+ENCODERS = ["weights", "export"]
 HEAVY = {"torch", "cv2", "av", "lightning"}
 
 
@@ -60,6 +62,8 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
             "ablate mscl",
             "ablate hcml",
             "evaluate",
+            *ENCODERS,
+            *SEARCH,
             *FLOW,
         ]
     )

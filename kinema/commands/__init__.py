@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
+from kinema.commands.search import embed, index, search, watch
 from kinema.commands.training import ablate_hcml, ablate_mscl, demo, finetune, pretrain
 from kinema.commands.videos import scan, synth
 from kinema.commands.weights import export, weights
@@ -37,6 +38,10 @@ COMMANDS = {
     "evaluate": Command(evaluate, "Measure what an encoder has learned, on labelled videos.", ("protocol", "run")),
     "weights": Command(weights, "Say what a file of weights holds, and make an encoder of it.", ("file",)),
     "export": Command(export, "Write an encoder as ONNX, for torch.export, or for the Hub.", ("format", "run")),
+    "embed": Command(embed, "Write the vectors of a folder's videos to a Parquet file.", ("folder",)),
+    "index": Command(index, "Index a folder of videos, or bring its index up to date.", ("folder",)),
+    "search": Command(search, "Find the places in an index that move like a clip.", ("clip",)),
+    "watch": Command(watch, "Label the windows of a video, camera or stream as they come.", ("source",)),
     "flow extract": Command(extract, "Write the flow of every video of a folder to a store.", ("videos",)),
     "flow import": Command(import_flow, "Put flow that other tools extracted into a store.", ("folder", "videos")),
     "flow export": Command(export_flow, "Write a store's flow as pictures or .flo files.", ("store",)),

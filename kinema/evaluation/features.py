@@ -23,6 +23,7 @@ from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, center_cut, clip_times, clip_view, is_short, timeline, uniform_starts
 from kinema.data.labels import first_few
 from kinema.data.loader import make_loader
+from kinema.device import find_device
 from kinema.errors import ConfigError, DataError, KinemaError, VideoError
 from kinema.evaluation.store import Facts
 from kinema.evaluation.table import FeatureTable
@@ -176,7 +177,7 @@ def extract_features(
         raise ValueError("extract_features needs at least one encoder and one video")
     if clips < 1:
         raise ConfigError(f"features need at least one clip a video, not {clips}; ten are usual")
-    began, on = time.perf_counter(), _device(device)
+    began, on = time.perf_counter(), find_device(device)
     coarse = precision == "auto" and quick_bfloat16(on)
     recipe = {"clip": asdict(clip), "clips": clips, "precision": "bfloat16" if coarse else "32", "device": on.type}
     table = FeatureTable(encoders, paths, cache, recipe)
@@ -217,17 +218,6 @@ def extract_features(
         waiting=waiting,
         read=len(todo),
     )
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
-        raise ConfigError(
-            f"there is no device {name!r} here ({str(error).splitlines()[0]}); use auto or cpu"
-        ) from error
-    return device
 
 
 def to_input(clips: Tensor, device: torch.device) -> Tensor:

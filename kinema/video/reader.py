@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from av import VideoFrame
 
 from kinema.video.clip import Clip
 from kinema.video.source import Shown, Source
@@ -138,6 +140,33 @@ class Video:
         times, frames = zip(*((s.time, self._convert(s.frame)) for s in self._source.frames_from(0)), strict=True)
         return Clip(np.stack(frames), np.array(times), self._source.path, self._source.shortfall(len(frames)))
 
+    def follow(self, times: Iterable[float]) -> Iterator[tuple[float, Pixels]]:
+        """Yield the frame on screen at each of ascending times, until the video ends; the times may go on for ever.
+
+        One pass over the file, in which no more than two frames are held: for what is too long for :meth:`at_times`.
+        Afterwards :attr:`damage` tells whether the file was cut short.
+
+        Yields:
+            When the frame came on screen, in seconds, and the frame (H, W, 3) uint8; a frame that stays on screen is
+            the same array again.
+
+        Raises:
+            VideoError: the file changed or vanished while it was open.
+        """
+        waiting = iter(times)
+        first = next(waiting, None)
+        if first is None:
+            return
+        frames = self._source.frames(first)
+        yield from on_screen(
+            ((shown.time, shown.frame) for shown in frames), chain((first,), waiting), self._convert, self._source.end
+        )
+
+    @property
+    def damage(self) -> str:
+        """Why decoding stopped before the end of the file; empty if it did not, or has not come so far."""
+        return self._source.damage
+
     def _pick(self, wanted: np.ndarray, frames: Iterator[tuple[Shown, float]]) -> Clip:
         """Choose for each of ``wanted`` the last frame whose place, its second item, is not beyond it."""
         pending = deque(np.argsort(wanted, kind="stable").tolist())
@@ -169,3 +198,35 @@ class Video:
             while pending:
                 give(before)
         return Clip(np.stack(pixels), times, self._source.path, warning)
+
+
+def on_screen(
+    frames: Iterable[tuple[float, VideoFrame]],
+    times: Iterable[float],
+    convert: Callable[[VideoFrame], Pixels],
+    end: Callable[[], float] | None = None,
+) -> Iterator[tuple[float, Pixels]]:
+    """What is on screen at each of ascending ``times``, of frames that come one after the other.
+
+    Args:
+        frames: times in seconds, ascending, and frames; before the first of them it is taken to be on screen too.
+        times: seconds, ascending.
+        convert: makes pixels of a frame; only frames that are wanted are converted.
+        end: asked when ``frames`` have ended: when the last of them goes off screen; None for at once.
+
+    Yields:
+        When the frame came on screen, and its pixels.
+    """
+    coming = iter(frames)
+    shown = next(coming, None)
+    if shown is None:
+        return
+    upcoming, converted = next(coming, None), None
+    for time in times:
+        while upcoming is not None and upcoming[0] <= time + TOLERANCE:
+            shown, upcoming, converted = upcoming, next(coming, None), None
+        if upcoming is None and time >= (shown[0] if end is None else end()):
+            return
+        if converted is None:
+            converted = convert(shown[1])
+        yield shown[0], converted

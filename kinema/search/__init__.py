@@ -1,0 +1,43 @@
+"""Searching one's own videos by movement: :class:`Library` indexes folders and answers with places that move alike.
+
+Names load on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kinema.lazy import load_on_use
+
+if TYPE_CHECKING:
+    from kinema.search.classifier import Classifier
+    from kinema.search.library import Library
+    from kinema.search.results import Added, Answer, By, Filters, Hit, IndexedVideo, Query, Window
+    from kinema.search.watching import Labelled
+    from kinema.search.windows import Windowing
+
+__all__ = [
+    "Added",
+    "Answer",
+    "By",
+    "Classifier",
+    "Filters",
+    "Hit",
+    "IndexedVideo",
+    "Labelled",
+    "Library",
+    "Query",
+    "Window",
+    "Windowing",
+]
+
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "classifier": ("Classifier",),
+        "library": ("Library",),
+        "results": ("Added", "Answer", "By", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
+        "watching": ("Labelled",),
+        "windows": ("Windowing",),
+    },
+)

@@ -1,0 +1,91 @@
+"""What has happened to a folder of videos since it was indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kinema.errors import DataError
+from kinema.provenance import file_sha256
+from kinema.search.database import FileState
+from kinema.video import find_videos
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has to be done.
+
+    Attributes:
+        new: to be embedded.
+        changed: to be embedded; their path is known, with other content.
+        moved: what they are now, by their path in the index.
+        touched: files with another time and the same content.
+        deleted: paths that are gone.
+        unreadable: paths that cannot be opened at all, and why.
+        unchanged: how many files are as before.
+    """
+
+    new: tuple[FileState, ...]
+    changed: tuple[FileState, ...]
+    moved: Mapping[str, FileState]
+    touched: tuple[FileState, ...]
+    deleted: tuple[str, ...]
+    unreadable: Mapping[str, str]
+    unchanged: int
+
+
+def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
+    """Compare a folder with what is known of it: sizes and times first, contents where these differ.
+
+    Args:
+        folder: absolute; what is known of paths outside of it is left alone.
+        known: by absolute path.
+
+    Raises:
+        DataError: there is no such folder, or no video in it.
+    """
+    paths = [str(path) for path in find_videos(folder)[0]]
+    below = {path for path in known if Path(path).is_relative_to(folder)}
+    if not paths:
+        kept = f"; the index keeps the {len(below)} that it knew, delete it if they are gone for good" if below else ""
+        raise DataError(f"{folder} holds no videos{kept or '; name a folder of videos'}")
+    gone = below - set(paths)
+    elsewhere = {known[path].sha256: path for path in known if path in gone or not Path(path).exists()}
+    new: list[FileState] = []
+    changed: list[FileState] = []
+    touched: list[FileState] = []
+    moved: dict[str, FileState] = {}
+    unreadable: dict[str, str] = {}
+    unchanged = 0
+    for path in paths:
+        before = known.get(path)
+        try:
+            path.encode()
+            status = Path(path).stat()
+            now = FileState(path, status.st_size, status.st_mtime_ns, before.sha256 if before else "")
+            if before == now:
+                unchanged += 1
+                continue
+            now = replace(now, sha256=file_sha256(path))
+        except UnicodeEncodeError:
+            unreadable[path] = "its name is not valid UTF-8; rename it"
+            continue
+        except OSError as error:
+            unreadable[path] = (error.strerror or str(error)).lower()
+            continue
+        if before is not None:
+            (touched if before.sha256 == now.sha256 else changed).append(now)
+        elif (old := elsewhere.pop(now.sha256, None)) is not None:
+            moved[old] = now
+        else:
+            new.append(now)
+    return Changes(
+        new=tuple(new),
+        changed=tuple(changed),
+        moved=moved,
+        touched=tuple(touched),
+        deleted=tuple(sorted(gone - moved.keys())),
+        unreadable=unreadable,
+        unchanged=unchanged,
+    )

@@ -1,0 +1,249 @@
+"""The windows of a library in one SQLite file: what there is, from which video, with which vectors.
+
+Everything is written in transactions: a video's windows appear at once and in full, and what they replace goes
+in the same moment. Who reads sees one state from beginning to end, whatever is written meanwhile (SQLite's write-ahead
+log), and a process that is killed leaves the last complete state.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinema.errors import DataError, OutputError
+from kinema.search.embedding import EmbeddedWindow
+from kinema.search.results import By, Filters, IndexedVideo, Window
+
+DATABASE = "windows.sqlite"
+FORMAT = 1
+"""Version of the tables; an index of another one has to be made anew."""
+STAGE = 512
+"""Windows of an unfinished video that are held in memory; more of them wait in the database, unseen by searches."""
+
+_TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE videos (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, error TEXT NOT NULL
+);
+CREATE INDEX videos_by_content ON videos(sha256);
+CREATE TABLE windows (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, video INTEGER NOT NULL REFERENCES videos(id) ON DELETE CASCADE,
+    start REAL NOT NULL, "end" REAL NOT NULL, strength REAL NOT NULL
+);
+CREATE INDEX windows_by_video ON windows(video, start);
+CREATE TABLE vectors (
+    id INTEGER PRIMARY KEY REFERENCES windows(id) ON DELETE CASCADE,
+    motion BLOB NOT NULL, appearance BLOB NOT NULL, thumbnail BLOB NOT NULL
+);
+CREATE TABLE staged (
+    video INTEGER NOT NULL, start REAL, "end" REAL, strength REAL, motion BLOB, appearance BLOB, thumbnail BLOB
+);
+CREATE INDEX staged_by_video ON staged(video);
+"""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A video file as it was when it was indexed.
+
+    Attributes:
+        path: absolute.
+        size: bytes.
+        mtime: nanoseconds.
+        sha256: of its content.
+    """
+
+    path: str
+    size: int
+    mtime: int
+    sha256: str
+
+
+@contextmanager
+def connected(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the database of an index; an empty file is made where there is none.
+
+    Raises:
+        OutputError: it cannot be written.
+        DataError: it is damaged or no database.
+    """
+    path = folder / DATABASE
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as db:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            yield db
+    except sqlite3.OperationalError as error:
+        raise OutputError(f"cannot use the index {path}: {error}; give write permission and free space") from error
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{path} is damaged or no index ({error}); delete it and run `kinema index` again") from error
+
+
+@contextmanager
+def snapshot(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that sees one state until the block ends, whatever others write.
+
+    Raises:
+        DataError: there is no index.
+    """
+    if not (folder / DATABASE).is_file():
+        raise DataError(f"there is no index at {folder}; make one with `kinema index`")
+    with connected(folder) as db:
+        db.execute("BEGIN")
+        yield db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """What is done in the block becomes visible together when it ends well, and is undone otherwise."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("UPDATE about SET value = value + 1 WHERE name = 'state'")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def has_tables(folder: Path) -> bool:
+    """Whether there is an index, and not the beginning of one that was killed."""
+    if not (folder / DATABASE).is_file():
+        return False
+    with connected(folder) as db:
+        return db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+
+
+def create_tables(db: sqlite3.Connection, about: dict[str, Any]) -> None:
+    """Make the tables; ``about`` is what they say of themselves, as JSON."""
+    for statement in _TABLES.split(";"):
+        db.execute(statement)
+    for name, value in {"format": FORMAT, "state": 0, **about}.items():
+        set_about(db, name, value)
+
+
+def get_about(db: sqlite3.Connection, name: str) -> Any:
+    """What the index says of itself under a name; None if it says nothing."""
+    row = db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+    return None if row is None else json.loads(row[0])
+
+
+def set_about(db: sqlite3.Connection, name: str, value: Any) -> None:
+    """Let the index say something of itself."""
+    db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, json.dumps(value)))
+
+
+# writing
+
+
+def stage(db: sqlite3.Connection, video: int, windows: Sequence[EmbeddedWindow]) -> None:
+    """Put windows of the unfinished video with this number aside, where no search sees them."""
+    rows = ((video, w.start, w.end, w.strength, *_blobs(w)) for w in windows)
+    db.executemany("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def put_video(
+    db: sqlite3.Connection, number: int, state: FileState, windows: Iterable[EmbeddedWindow], error: str
+) -> None:
+    """Put a finished video in the place of what was known of its path; its staged windows come first."""
+    db.execute("DELETE FROM videos WHERE path = ?", (state.path,))
+    values = (state.path, state.size, state.mtime, state.sha256, error)
+    video = db.execute("INSERT INTO videos VALUES (NULL, ?, ?, ?, ?, ?)", values).lastrowid
+    staged = db.execute(
+        "SELECT start, end, strength, motion, appearance, thumbnail FROM staged WHERE video = ? ORDER BY start",
+        (number,),
+    )
+    for row in chain(staged, ((w.start, w.end, w.strength, *_blobs(w)) for w in windows)):
+        window = db.execute("INSERT INTO windows VALUES (NULL, ?, ?, ?, ?)", (video, *row[:3])).lastrowid
+        db.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", (window, *row[3:]))
+    db.execute("DELETE FROM staged WHERE video = ?", (number,))
+
+
+def drop_videos(db: sqlite3.Connection, paths: Iterable[str]) -> None:
+    """Forget videos and their windows."""
+    db.executemany("DELETE FROM videos WHERE path = ?", ((path,) for path in paths))
+
+
+def restate_video(db: sqlite3.Connection, path: str, state: FileState) -> None:
+    """Note that the video of a path now lies elsewhere, or has another time, with the same content."""
+    values = (state.path, state.size, state.mtime, path)
+    db.execute("UPDATE videos SET path = ?, size = ?, mtime = ? WHERE path = ?", values)
+
+
+def _blobs(window: EmbeddedWindow) -> tuple[bytes, bytes, bytes]:
+    return window.motion.tobytes(), window.appearance.tobytes(), window.thumbnail
+
+
+# reading
+
+
+def file_states(db: sqlite3.Connection) -> dict[str, FileState]:
+    """What was known of each indexed file, by path."""
+    return {row[0]: FileState(*row) for row in db.execute("SELECT path, size, mtime, sha256 FROM videos")}
+
+
+def indexed_videos(db: sqlite3.Connection) -> list[IndexedVideo]:
+    """All videos, sorted by path."""
+    query = """SELECT path, count(windows.id), error FROM videos LEFT JOIN windows ON windows.video = videos.id
+               GROUP BY videos.id ORDER BY path"""
+    return [IndexedVideo(*row) for row in db.execute(query)]
+
+
+def condition(filters: Filters, without: Sequence[str] = ()) -> tuple[str, list[Any]]:
+    """The filters as SQL on ``windows`` and ``videos``, and its values; ``without`` are contents to leave out."""
+    parts, values = [f"videos.sha256 NOT IN ({', '.join('?' * len(without))})"], list[Any](without)
+    for sql, value in (
+        ("videos.path GLOB ?", filters.path),
+        ("windows.start >= ?", filters.after),
+        ("windows.end <= ?", filters.before),
+        ("windows.strength >= ?", filters.min_strength),
+        ("windows.strength <= ?", filters.max_strength),
+    ):
+        if value is not None:
+            parts.append(sql)
+            values.append(value)
+    return " AND ".join(parts), values
+
+
+def windows_where(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterator[Window]:
+    """The windows that meet a condition, sorted by path and time."""
+    query = f"""SELECT windows.id, path, start, end, strength FROM windows JOIN videos ON windows.video = videos.id
+                WHERE {where} ORDER BY path, start"""
+    return (Window(*row) for row in db.execute(query, values))
+
+
+def ids_where(db: sqlite3.Connection, where: str, values: Sequence[Any], ids: np.ndarray | None = None) -> np.ndarray:
+    """(N,) int64: the windows that meet a condition, of all or of ``ids``; sorted."""
+    query = f"SELECT windows.id FROM windows JOIN videos ON windows.video = videos.id WHERE {where}"
+    if ids is not None:
+        query += f" AND windows.id IN ({', '.join(map(str, ids.tolist()))})"
+    rows = db.execute(query, values).fetchall()
+    return np.sort(np.array(rows, np.int64).reshape(-1))
+
+
+def vectors_after(db: sqlite3.Connection, by: By, last: int) -> Iterator[tuple[int, bytes]]:
+    """The windows whose number is above ``last`` and their vectors, in the order of numbers."""
+    return db.execute(f"SELECT id, {by} FROM vectors WHERE id > ? ORDER BY id", (last,))
+
+
+def vectors_of(db: sqlite3.Connection, by: By, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of ``ids`` that there are, (N,) int64 sorted, and their vectors (N, D) float32."""
+    query = f"SELECT id, {by} FROM vectors WHERE id IN ({', '.join(map(str, ids.tolist()))}) ORDER BY id"
+    return as_matrix(db.execute(query).fetchall())
+
+
+def as_matrix(rows: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (N,) int64 and vectors (N, D) float32 of rows; (0,) and (0, 0) of none."""
+    numbers = np.array([row[0] for row in rows], np.int64)
+    joined = np.frombuffer(b"".join(row[1] for row in rows), np.float32)
+    return numbers, joined.reshape(len(rows), -1) if rows else joined.reshape(0, 0)

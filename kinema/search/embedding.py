@@ -1,0 +1,235 @@
+"""From windows to vectors: threads decode while the encoder computes, and a batch holds windows of several videos."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kinema.config import ClipConfig
+from kinema.device import find_device
+from kinema.errors import ConfigError, KinemaError, VideoError
+from kinema.models.sources import open_encoder, weights_sha256
+from kinema.precision import autocast_for
+from kinema.provenance import config_sha256
+from kinema.search.appearance import appearance_vectors
+from kinema.search.windows import SeenWindow, WindowReader
+
+
+@dataclass(frozen=True)
+class EmbeddedWindow:
+    """A window and its vectors.
+
+    Attributes:
+        start: seconds.
+        end: seconds.
+        strength: widths per second.
+        motion: (D,) float32 of length 1, or zeros.
+        appearance: (A,) float32 of length 1, or zeros.
+        thumbnail: JPEG.
+    """
+
+    start: float
+    end: float
+    strength: float
+    motion: np.ndarray
+    appearance: np.ndarray
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a video: what is wrong with it, or nothing."""
+
+    error: str
+
+
+class Embedder:
+    """An encoder that gives windows their vectors.
+
+    Attributes:
+        clip: what the encoder was trained on.
+        source: what it was opened from.
+        fingerprint: of its weights and its clip; equal for encoders that give equal vectors.
+
+    Raises:
+        ConfigError: there is no such ``device`` here.
+    """
+
+    def __init__(self, module: nn.Module, clip: ClipConfig, source: str, device: str = "auto"):
+        self.clip, self.source = clip, source
+        self.device = find_device(device)
+        self.fingerprint = config_sha256({"clip": asdict(clip), "weights": weights_sha256(module)})
+        self._module = module.to(self.device).eval()
+
+    def __call__(self, windows: Sequence[SeenWindow]) -> list[EmbeddedWindow]:
+        """The windows with their vectors, in their order."""
+        if not windows:
+            return []
+        motion = self.features(np.concatenate([window.clips for window in windows]))
+        motion = unit(motion.reshape(len(windows), -1, motion.shape[1]).mean(1))
+        appearance = appearance_vectors(np.stack([window.middle for window in windows]))
+        return [
+            EmbeddedWindow(window.start, window.end, window.strength, one, other, window.thumbnail)
+            for window, one, other in zip(windows, motion, appearance, strict=True)
+        ]
+
+    def features(self, clips: np.ndarray) -> np.ndarray:
+        """(N, D) float32 of clips (N, T, H, W, 3) uint8."""
+        with torch.inference_mode(), autocast_for(self.device):
+            inputs = torch.from_numpy(clips).to(self.device).permute(0, 4, 1, 2, 3).float().div_(255)
+            outputs: Tensor = self._module(inputs)
+            return outputs.float().cpu().numpy()
+
+
+def open_embedder(source: str | Path, device: str = "auto") -> Embedder:
+    """An encoder for searching, by whatever :func:`kinema.models.open_encoder` takes.
+
+    Raises:
+        CheckpointError: there is no encoder, or it cannot be used.
+        ConfigError: there is no such ``device`` here.
+    """
+    opened = open_encoder(source)
+    place = str(Path(source).resolve() if Path(source).exists() else source)
+    return Embedder(opened.module, opened.clip, place, device)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., D) divided by their lengths, float32; those without a length stay zero."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors, np.float32), where=lengths > 0)
+
+
+@dataclass
+class Waiting:
+    """Seconds spent waiting for frames so far."""
+
+    seconds: float = 0.0
+
+
+def embed_videos(
+    paths: Sequence[str | Path],
+    reader: WindowReader,
+    embedder: Embedder,
+    *,
+    batch_size: int = 64,
+    workers: int | None = None,
+    waiting: Waiting | None = None,
+) -> Iterator[tuple[int, EmbeddedWindow | Finished]]:
+    """Embed the windows of videos; memory is bounded by the batch, however long a video is.
+
+    Args:
+        paths: the files.
+        reader: cuts them into windows.
+        embedder: gives windows their vectors.
+        batch_size: windows per forward pass.
+        workers: threads that decode, each a video of its own; None for one less than there are cores, at most 16.
+        waiting: told how long the encoder waited for frames.
+
+    Yields:
+        The number of a video in ``paths`` with a window of it, in the order of time, and after its last window how it
+        ended. Videos alternate. A video that cannot be read ends with its error.
+    """
+    if batch_size < 1 or (workers is not None and workers < 1):
+        raise ConfigError("embedding needs at least one window a batch and one worker; use positive numbers")
+    count = min(max(1, (os.cpu_count() or 2) - 1), 16) if workers is None else workers
+    waiting = waiting or Waiting()
+    threads_before = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the readers are parallel already
+    team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size)
+    try:
+        held: list[tuple[int, SeenWindow | Finished]] = []
+        windows = 0
+        while True:
+            began = time.perf_counter()
+            item = team.next()
+            waiting.seconds += time.perf_counter() - began
+            if item is not None:
+                held.append(item)
+                windows += isinstance(item[1], SeenWindow)
+            if item is None or windows == batch_size:
+                seen = [content for _, content in held if isinstance(content, SeenWindow)]
+                embedded = iter(embedder(seen))
+                for number, content in held:
+                    yield number, next(embedded) if isinstance(content, SeenWindow) else content
+                held, windows = [], 0
+            if item is None:
+                return
+    finally:
+        team.stop()
+        cv2.setNumThreads(threads_before)
+
+
+class _Readers:
+    """Threads that read videos into one queue; libav, OpenCV and PyTorch work without Python's lock."""
+
+    def __init__(self, paths: Sequence[str | Path], reader: WindowReader, count: int, room: int):
+        self._reader = reader
+        self._todo = iter(enumerate(paths))
+        self._lock = threading.Lock()
+        self._queue: queue.Queue[tuple[int, SeenWindow | Finished] | BaseException | None] = queue.Queue(room)
+        self._stopped = threading.Event()
+        self._running = count
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def next(self) -> tuple[int, SeenWindow | Finished] | None:
+        """The next window or end of a video; None when all have ended."""
+        while self._running:
+            item = self._queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            if item is not None:
+                return item
+            self._running -= 1
+        return None
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                with self._lock:
+                    number, path = next(self._todo, (None, None))
+                if number is None or path is None:
+                    break
+                self._put((number, self._read(number, path)))
+        except BaseException as error:  # a fault of ours: the main thread shall fail with it
+            self._put(error)
+        self._put(None)
+
+    def _read(self, number: int, path: str | Path) -> Finished:
+        try:
+            windows = self._reader.read(path)
+            while self._put((number, next(windows))):
+                pass
+        except StopIteration as end:
+            return Finished(end.value)
+        except VideoError as error:
+            return Finished(error.reason)
+        except KinemaError as error:
+            return Finished(str(error))
+        return Finished("reading was stopped")
+
+    def _put(self, item: tuple[int, SeenWindow | Finished] | BaseException | None) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False

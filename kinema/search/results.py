@@ -1,0 +1,154 @@
+"""What a library answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+By = Literal["motion", "appearance"]
+"""What is compared: how things move, or what they look like."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of an indexed video.
+
+    Attributes:
+        id: its number in the library; never given to another one.
+        path: the video, absolute.
+        start: seconds from the video's first frame.
+        end: seconds.
+        strength: how much moves: the mean length of the flow, in widths of the frame per second.
+    """
+
+    id: int
+    path: str
+    start: float
+    end: float
+    strength: float
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A place that was found: a window, and those beside it that overlap it and were found too.
+
+    Attributes:
+        score: cosine of the best window with the query, -1 to 1.
+        start: seconds; of the earliest window.
+        end: seconds; of the latest window.
+        window: the best window.
+    """
+
+    score: float
+    start: float
+    end: float
+    window: Window
+
+    @property
+    def path(self) -> str:
+        """The video, absolute."""
+        return self.window.path
+
+
+@dataclass(frozen=True)
+class Query:
+    """What was asked for.
+
+    Attributes:
+        path: the video.
+        start: seconds.
+        end: seconds.
+        strength: as of a :class:`Window`; the mean over the query's windows.
+        windows: how many windows it was cut into; their unit vectors are averaged.
+    """
+
+    path: str
+    start: float
+    end: float
+    strength: float
+    windows: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search found.
+
+    Attributes:
+        query: what was asked for.
+        by: what was compared.
+        hits: best first.
+        warnings: sentences for the user, such as that nothing moves in the query.
+        seconds: from the query's vector to the hits; reading and embedding the query is not in it.
+    """
+
+    query: Query
+    by: By
+    hits: tuple[Hit, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which windows may be found; None leaves a side open.
+
+    Attributes:
+        path: pattern with ``*`` and ``?`` for the video's absolute path, such as ``*/2024/*.mp4``.
+        after: windows that start at this second of their video or later.
+        before: windows that end at this second of their video or earlier.
+        min_strength: widths per second; windows that move at least so much.
+        max_strength: widths per second.
+    """
+
+    path: str | None = None
+    after: float | None = None
+    before: float | None = None
+    min_strength: float | None = None
+    max_strength: float | None = None
+
+
+@dataclass(frozen=True)
+class IndexedVideo:
+    """A video of the library.
+
+    Attributes:
+        path: absolute.
+        windows: how many there are of it.
+        error: why it cannot be read, or what of it is missing; empty if all is well.
+    """
+
+    path: str
+    windows: int
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What :meth:`~kinema.search.Library.add` did with a folder.
+
+    Attributes:
+        new: videos indexed for the first time.
+        changed: videos whose content is another than before.
+        moved: videos that lie elsewhere than before, recognised by their content.
+        deleted: videos that are gone.
+        unchanged: videos that are as before.
+        problems: the folder's videos that cannot be read, or not to their end, and why.
+        windows: windows embedded now.
+        seconds: wall time.
+        waiting: seconds of it spent waiting for frames.
+    """
+
+    new: int
+    changed: int
+    moved: int
+    deleted: int
+    unchanged: int
+    problems: tuple[IndexedVideo, ...]
+    windows: int
+    seconds: float
+    waiting: float
+
+    def __str__(self) -> str:
+        counts = ("new", "changed", "moved", "deleted", "unchanged")
+        said = ", ".join(f"{getattr(self, name)} {name}" for name in counts)
+        return f"{said}; {self.windows} windows embedded in {self.seconds:.1f} s"

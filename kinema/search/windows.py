@@ -1,0 +1,217 @@
+"""A video as windows: overlapping stretches of time, each with the clips an encoder sees of it and how much moves.
+
+All windows of a video lie on one grid of times, a clip's step apart, so that each frame is decoded, scaled and compared
+with the one before it once, whatever the overlap, and no more than a window's frames are held.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count, takewhile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kinema.config import ClipConfig
+from kinema.data.clips import center_cut, clip_view, span, step_seconds
+from kinema.errors import ConfigError
+from kinema.flow import create_estimator
+from kinema.video import Video
+
+FLOW_SIDE = 32
+"""Shorter side in pixels of the frames on which motion strength is measured."""
+JPEG_QUALITY = 80
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How videos are cut into windows.
+
+    Attributes:
+        length: seconds of a window; None for what a clip spans. A longer window holds several clips, end to end, whose
+            features are averaged: a clip is never slowed down or sped up.
+        stride: seconds from one window to the next; None for half a window.
+
+    Both are rounded to whole steps of the clip.
+
+    Raises:
+        ConfigError: a number is not positive.
+    """
+
+    length: float | None = None
+    stride: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("length", self.length), ("stride", self.stride)):
+            if value is not None and not 0 < value < float("inf"):
+                raise ConfigError(f"the {name} of windows must be a positive number of seconds, not {value:g}")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the windows of one video lie.
+
+    Attributes:
+        step: seconds between two times of the grid.
+        first: seconds; the grid's first time.
+        frames: times in a window.
+        stride: times from one window to the next.
+        clips: (clips, T) which frames of a window make up its clips.
+    """
+
+    step: float
+    first: float
+    frames: int
+    stride: int
+    clips: np.ndarray
+
+    @classmethod
+    def of(cls, clip: ClipConfig, windowing: Windowing, fps: float) -> Grid:
+        """The grid for a video of ``fps`` frames per second.
+
+        Raises:
+            ConfigError: windows are shorter than a clip.
+        """
+        step = step_seconds(clip, fps)
+        frames = clip.frames if windowing.length is None else round(windowing.length / step)
+        if frames < clip.frames:
+            needed = span(clip, fps) + step
+            raise ConfigError(
+                f"windows of {windowing.length:g} s are shorter than the encoder's clip, which spans {needed:.3g} s: "
+                "raise the length"
+            )
+        stride = max(1, frames // 2 if windowing.stride is None else round(windowing.stride / step))
+        starts = np.linspace(0, frames - clip.frames, frames // clip.frames).round().astype(int)
+        return cls(step, min(0.5 / fps, 0.5 * step), frames, stride, starts[:, None] + np.arange(clip.frames))
+
+
+@dataclass(frozen=True)
+class SeenWindow:
+    """What is to be known of a window before an encoder has looked at it.
+
+    Attributes:
+        start: seconds from the video's first frame.
+        end: seconds.
+        clips: (clips, T, H, W, 3) uint8, what the encoder sees.
+        strength: mean length of the flow, in widths of the frame per second.
+        held: the video ends before the window, whose last frame was repeated.
+        thumbnail: the middle frame as JPEG.
+    """
+
+    start: float
+    end: float
+    clips: np.ndarray
+    strength: float
+    held: bool
+    thumbnail: bytes
+
+    @property
+    def middle(self) -> np.ndarray:
+        """The middle frame (H, W, 3) uint8 as the encoder sees it."""
+        clip = self.clips[len(self.clips) // 2]
+        return clip[len(clip) // 2]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    pixels: np.ndarray  # (H, W, 3), scaled, not yet cut to the encoder's size
+    small: np.ndarray  # (h, w) grey, for flow
+    speed: float | None  # mean flow from the frame before, widths per second; None for a video's first
+
+
+class WindowReader:
+    """Reads windows.
+
+    Args:
+        clip: what the encoder was trained on; its ``center_seconds`` is not looked at.
+        windowing: length and stride.
+
+    Raises:
+        ConfigError: windows are shorter than a clip, whatever the video.
+    """
+
+    def __init__(self, clip: ClipConfig, windowing: Windowing):
+        self.clip, self.windowing = clip, windowing
+        if clip.step is not None:  # else it depends on the video's frame rate
+            self.grid(0)
+        self._flow = create_estimator("dis")
+
+    def read(self, path: str | Path, start: float = 0.0, end: float = float("inf")) -> Generator[SeenWindow, None, str]:
+        """The windows of a video, or of the part of it from ``start`` to ``end`` seconds, in the order of time.
+
+        Of a part that is shorter than a window there is one, whose last frame is held.
+
+        Returns:
+            When the windows have come to an end: what is wrong with the file; empty if nothing is.
+
+        Raises:
+            VideoError: the file cannot be read.
+            ConfigError: its frames are smaller than the clip's size, or windows shorter than a clip.
+        """
+        with Video(path, view=clip_view(self.clip)) as video:
+            grid = self.grid(video.info.fps)
+            times = (start + grid.first + number * grid.step for number in count())
+            shown = video.follow(takewhile(lambda time: time < end, times))
+            yield from self.cut((pixels for _, pixels in shown), grid, start)
+            return video.damage and f"corrupt, nothing can be decoded after its last window ({video.damage})"
+
+    def grid(self, fps: float) -> Grid:
+        """The grid for a video of ``fps`` frames per second; 0 if that is not known."""
+        return Grid.of(self.clip, self.windowing, fps if fps > 0 else 25.0)
+
+    def cut(self, frames: Iterable[np.ndarray], grid: Grid, start: float = 0.0) -> Iterator[SeenWindow]:
+        """The windows of scaled frames (H, W, 3) that lie on a grid; ``start`` is the first one's time in seconds."""
+        held: deque[_Frame] = deque(maxlen=grid.frames)
+        since, first = 0, True  # frames since the latest window ended; whether there is none yet
+        number = 0
+        for number, frame in enumerate(self._measured(frames, grid.step), 1):
+            held.append(frame)
+            since += 1
+            if number == grid.frames or (not first and since == grid.stride):
+                yield self._window(held, grid, start + (number - grid.frames) * grid.step)
+                since, first = 0, False
+        if first and held:
+            yield self._window(held, grid, start)
+        elif since > grid.stride / 2 and held:  # the end belongs to a window too
+            yield self._window(held, grid, start + (number - grid.frames) * grid.step)
+
+    def _measured(self, frames: Iterable[np.ndarray], step: float) -> Iterator[_Frame]:
+        before: _Frame | None = None
+        for pixels in frames:
+            if before is not None and pixels is before.pixels:
+                before = _Frame(pixels, before.small, 0.0)
+            else:
+                small = _small(pixels)
+                speed = None
+                if before is not None:
+                    flow = self._flow.pairs(before.small[None], small[None])[0]
+                    speed = float(np.hypot(flow[0], flow[1]).mean()) / small.shape[1] / step
+                before = _Frame(pixels, small, speed)
+            yield before
+
+    def _window(self, held: deque[_Frame], grid: Grid, start: float) -> SeenWindow:
+        frames = np.stack([frame.pixels for frame in held])
+        missing = grid.frames - len(frames)
+        speeds = [frame.speed for frame in list(held)[1:] if frame.speed is not None]
+        shown = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)
+        if missing:
+            frames = np.concatenate([frames, np.repeat(frames[-1:], missing, 0)])
+        return SeenWindow(
+            start=start,
+            end=start + len(held) * grid.step,
+            clips=center_cut(frames, self.clip.size)[grid.clips],
+            strength=float(np.mean(speeds)) if speeds else 0.0,
+            held=missing > 0,
+            thumbnail=cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes(),
+        )
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    """Grey, the shorter side :data:`FLOW_SIDE` pixels, the longer no more than four times that."""
+    height, width = pixels.shape[:2]
+    scale = FLOW_SIDE / min(height, width)
+    size = (min(round(width * scale), 4 * FLOW_SIDE), min(round(height * scale), 4 * FLOW_SIDE))
+    return cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
