@@ -226,8 +226,8 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
     bad = [f"{entry.path} ({entry.error})" for entry in tested if entry.status == UNREADABLE]
     if bad:
         raise DataError(
-            f"test videos cannot be read: {first_few(bad)}; mend them, or take them out of the labels or, with a "
-            "benchmark, out of the folder"
+            f"test videos cannot be read: {first_few(bad)}; mend them or take them out of the labels (with a "
+            "benchmark: out of the folder)"
         )
 
 

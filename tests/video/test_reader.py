@@ -204,7 +204,7 @@ def test_what_is_no_video_is_named_with_the_reason(tmp_path: Path, content: byte
 def test_missing_files_and_folders_say_so(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="no such file"):
         Video(tmp_path / "none.mp4")
-    with pytest.raises(VideoError, match="is a directory"):
+    with pytest.raises(VideoError, match="it is a folder, but not one of numbered pictures"):
         Video(tmp_path)
 
 
