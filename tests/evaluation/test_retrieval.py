@@ -94,6 +94,34 @@ def test_leave_one_video_out_against_the_slow_reference(labelled_set, seed):
     assert all(query not in found for query, found in zip(result.queries, result.centred.neighbours, strict=True))
 
 
+@pytest.mark.parametrize("held_out", ["split", "group"])
+def test_with_groups_both_figures_are_given(labelled_set, held_out):
+    """A group's videos share what says nothing of the label, so that within groups everybody finds the neighbour."""
+    features, labels, rng = random_case(0)
+    groups = np.repeat(np.arange(8), 5)
+    features = features + 30 * np.eye(8)[groups][:, :5]
+    splits = rng.permutation(["train"] * 25 + ["test"] * 15).tolist() if held_out == "split" else None
+    names = [f"g{group}" for group in groups]
+    result = evaluate_retrieval(features, labelled_set(labels, splits, names), spec=SPEC)
+    without = evaluate_retrieval(features, labelled_set(labels, splits), spec=SPEC)
+    together = result.ignoring_groups
+    assert (together.plain, together.centred) == (without.plain.recall, without.centred.recall)
+    assert together.scheme == without.scheme != result.scheme
+    assert together.plain != result.plain.recall
+    written = json.loads(json.dumps(result.to_dict()))["ignoring_groups"]
+    assert (written["plain"]["r1"], written["centred"]["r5"]) == (together.plain[1], together.centred[5])
+    assert f"{together.plain[1]:.3f} and {together.centred[1]:.3f} within groups too" in result.summary()
+    assert "R@1 plain within groups too" in [figure.name for figure in result.figures()]
+
+
+def test_groups_that_make_no_difference_are_not_told_twice(labelled_set):
+    features, labels, _ = random_case(1)
+    splits, groups = ["train"] * 20 + ["test"] * 20, ["a"] * 20 + ["b"] * 20
+    assert evaluate_retrieval(features, labelled_set(labels, splits, groups)).ignoring_groups is None
+    assert evaluate_retrieval(features, labelled_set(labels)).ignoring_groups is None
+    assert evaluate_retrieval(features, labelled_set(labels, groups=groups), "video").ignoring_groups is None
+
+
 def test_perfect_features_find_their_own_kind(labelled_set):
     labels = np.arange(30) % 3
     result = evaluate_retrieval(torch.eye(3)[torch.tensor(labels)], labelled_set(labels))
