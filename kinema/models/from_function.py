@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,10 +37,10 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
     with _current_folder():
         try:
             home = import_module(place)
-        except ImportError as error:
+        except Exception as error:  # it is not ours
             near = difflib.get_close_matches(place, PREFIXES)
             advice = f"did you mean {near[0]}:{name}?" if near else "name a module on PYTHONPATH or in this folder"
-            raise ConfigError(f"{spec} cannot be imported ({error}): {advice}") from error
+            raise ConfigError(f"{spec} cannot be imported ({_first_line(error)}): {advice}") from error
         if not callable(make := getattr(home, name, None)):
             near = difflib.get_close_matches(name, [known for known, value in vars(home).items() if callable(value)])
             advice = f"did you mean {' or '.join(near)}?" if near else "name one that takes nothing and gives a module"
@@ -47,10 +48,10 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
         try:
             module = make()
         except Exception as error:  # it is not ours
-            raise ConfigError(f"{spec}() failed with {type(error).__name__} ({error}); mend it") from error
+            raise ConfigError(f"{spec}() failed with {type(error).__name__} ({_first_line(error)}); mend it") from error
     if not isinstance(module, nn.Module):
         raise ConfigError(f"{spec}() gave a {type(module).__name__}; let it give a torch.nn.Module")
-    return module, dict(getattr(module, "card", {})), _clip(getattr(module, "clip", ClipConfig()), spec)
+    return module, _card(getattr(module, "card", {}), spec), _clip(getattr(module, "clip", ClipConfig()), spec)
 
 
 @contextmanager
@@ -62,6 +63,20 @@ def _current_folder() -> Iterator[None]:
         yield
     finally:
         sys.path.remove(folder)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no words"])[0]
+
+
+def _card(said: Any, spec: str) -> dict[str, Any]:
+    try:
+        card = json.loads(json.dumps(said))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the card of {spec} cannot be written to a result ({error}); use plain values") from error
+    if not isinstance(card, dict):
+        raise ConfigError(f"the card of {spec} is a {type(said).__name__}; let it give plain values by name")
+    return card
 
 
 def _clip(said: ClipConfig | Mapping[str, Any], spec: str) -> ClipConfig:

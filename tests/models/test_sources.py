@@ -137,6 +137,12 @@ def test_functions_that_are_no_encoders(mine):
     )
     mine(MEAN.replace('"frames": 5', '"framez": 5'))
     assert "the clip of mine:Mean makes no sense (" in refused("mine:Mean")
+    mine(MEAN.replace('{"name": "the mean colour"}', "{'place': torch}"))
+    assert "the card of mine:Mean cannot be written to a result (" in refused("mine:Mean")
+    mine(MEAN.replace('{"name": "the mean colour"}', "['mean']"))
+    assert refused("mine:Mean") == "the card of mine:Mean is a list; let it give plain values by name"
+    mine("def make(:")
+    assert "mine:make cannot be imported (invalid syntax (mine.py, line 3))" in refused("mine:make")
     mine("import no_such_package")
     assert "mine:make cannot be imported (No module named 'no_such_package')" in refused("mine:make")
 
