@@ -66,6 +66,7 @@ def test_r3d_with_a_hierarchy_in_onnx(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("hcml", [None, HIERARCHY], ids=["plain", "hierarchy"])
 @pytest.mark.parametrize("backbone", list_models())
 def test_every_backbone(tmp_path, backbone, hcml):
