@@ -26,6 +26,7 @@ from kinema.evaluation import evaluate
 from kinema.evaluation.features import ClipsOfVideos, Read, to_input
 from kinema.evaluation.run import clip_of
 from kinema.models import random_encoder
+from kinema.precision import autocast_for
 
 CLIPS, BATCH = 10, 6
 HELD = 10
@@ -61,8 +62,10 @@ def main() -> None:
 
         @torch.inference_mode()
         def forward() -> None:
-            for number in range(-(-len(paths) // BATCH)):
-                encoder(to_input(held[number % len(held)], torch.device("cpu")))
+            device = torch.device("cpu")
+            with autocast_for(device):  # as the evaluation does
+                for number in range(-(-len(paths) // BATCH)):
+                    encoder(to_input(held[number % len(held)], device))
 
         def whole(cache: str) -> None:
             labels = videos / "labels.csv"
