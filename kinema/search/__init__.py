@@ -11,13 +11,14 @@ from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.search.library import Library
-    from kinema.search.results import Added, Answer, By, Filters, Hit, IndexedVideo, Query, Window
+    from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
     from kinema.search.windows import Windowing
 
 __all__ = [
     "Added",
     "Answer",
     "By",
+    "EmbeddedQuery",
     "Filters",
     "Hit",
     "IndexedVideo",
@@ -31,7 +32,7 @@ __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "library": ("Library",),
-        "results": ("Added", "Answer", "By", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
+        "results": ("Added", "Answer", "By", "EmbeddedQuery", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
         "windows": ("Windowing",),
     },
 )
