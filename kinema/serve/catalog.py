@@ -1,0 +1,203 @@
+"""What the library holds, in the page's words: videos by number and short name, folders, the map."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os.path import commonpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kinema.errors import ConfigError, DataError
+from kinema.search import Filters, Hit, IndexedVideo, Library, Window
+from kinema.serve.guard import real_file
+
+if TYPE_CHECKING:
+    from kinema.search import Classifier
+
+MAP_POINTS = 4000
+"""Windows that the map shows, at most."""
+AT_A_TIME = 20_000
+"""Windows that are classified at a time."""
+CLASSIFIED = 200_000
+"""Windows that a classifier's predictions are counted over, at most."""
+SURE = 12
+"""Windows of each class, the surest, that are shown."""
+
+
+@dataclass(frozen=True)
+class _Contents:
+    state: int
+    roots: tuple[Path, ...]
+    videos: tuple[IndexedVideo, ...]
+    folders: Mapping[str, Path]
+
+
+class Catalog:
+    """A library as the page shows it. Videos are called by the number of their first window: no request names a path.
+
+    Args:
+        library: may grow meanwhile.
+    """
+
+    def __init__(self, library: Library):
+        self.library = library
+        self._lock = threading.Lock()
+        self._contents: _Contents | None = None
+        self._map: tuple[int, dict[str, Any]] | None = None
+
+    def name(self, path: str) -> str:
+        """A video's path below its indexed folder, which comes first where there are several."""
+        base = _base(Path(path), self._now().roots)
+        return Path(path).name if base is None else Path(path).relative_to(base).as_posix()
+
+    def file(self, path: str) -> Path:
+        """Where an indexed video lies.
+
+        Raises:
+            DataError: it is gone, or outside of the indexed folders.
+        """
+        return real_file(path, self._now().roots)
+
+    def about(self) -> dict[str, Any]:
+        """What the page has to know of the library."""
+        now = self._now()
+        readable = [video for video in now.videos if video.windows]
+        strengths = [window.strength for window in self.library.sample(2000)]
+        return {
+            "name": self.library.path.name,
+            "videos": len(readable),
+            "windows": sum(video.windows for video in readable),
+            "folders": list(now.folders),
+            "strongest": float(np.quantile(strengths, 0.99)) if strengths else 0.0,
+            "problems": [{"name": self.name(video.path), "error": video.error} for video in now.videos if video.error],
+        }
+
+    def videos(self, text: str, offset: int, count: int) -> dict[str, Any]:
+        """A page of the videos whose name contains ``text``, whatever its case."""
+        found = [(self.name(video.path), video) for video in self._now().videos if video.windows]
+        found = [(name, video) for name, video in found if text.lower() in name.lower()]
+        shown = [{"id": video.first, "name": name} for name, video in found[offset : offset + count]]
+        return {"total": len(found), "videos": shown}
+
+    def filters(self, asked: Mapping[str, Any]) -> Filters:
+        """The filters that the page sends.
+
+        Raises:
+            ConfigError: there is no such folder, or a number is none.
+        """
+        folder, pattern = asked.get("folder"), None
+        if folder:
+            if folder not in self._now().folders:
+                raise ConfigError("there is no such folder in the library; choose one of the list")
+            whole = str(self._now().folders[folder])
+            pattern = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in whole) + "/*"
+        numbers = {name: asked.get(name) for name in ("after", "before", "min_strength", "max_strength")}
+        if not all(value is None or type(value) in (int, float) for value in numbers.values()):
+            raise ConfigError("a filter is a number; clear it or write one")
+        return Filters(pattern, **numbers)
+
+    def hit(self, hit: Hit) -> dict[str, Any]:
+        """A hit for the page; ``gone`` says why its video cannot be shown, if so."""
+        return {**self.window(hit.window), "score": round(hit.score, 4), "start": hit.start, "end": hit.end}
+
+    def window(self, window: Window) -> dict[str, Any]:
+        """A window for the page."""
+        try:
+            self.file(window.path)
+            gone = ""
+        except DataError as error:
+            gone = str(error)
+        return {
+            "id": window.id,
+            "name": self.name(window.path),
+            "start": window.start,
+            "end": window.end,
+            "strength": round(window.strength, 4),
+            "gone": gone,
+        }
+
+    def map(self) -> dict[str, Any]:
+        """The library in two dimensions, from 0 to 1: the first two principal components of the motion vectors."""
+        state = self.library.state
+        with self._lock:
+            if self._map is None or self._map[0] != state:
+                windows = self.library.sample(MAP_POINTS)
+                places = project(self.library.vectors([window.id for window in windows]))
+                points = [
+                    [window.id, round(x, 4), round(y, 4), round(window.strength, 3)]
+                    for window, (x, y) in zip(windows, places.tolist(), strict=True)
+                ]
+                self._map = state, {"points": points, "total": self.library.count()}
+            return self._map[1]
+
+    def classified(self, classifier: Classifier) -> dict[str, Any]:
+        """What a classifier says of the library: how many windows of each class, the surest, and the map's points."""
+        windows = self.library.sample(CLASSIFIED)
+        shares = np.concatenate(
+            [
+                classifier.predict(self.library.vectors([window.id for window in windows[at : at + AT_A_TIME]]))
+                for at in range(0, len(windows), AT_A_TIME)
+            ]
+        )
+        best, surely = shares.argmax(1), shares.max(1)
+        classes = []
+        for number, name in enumerate(classifier.classes):
+            of_class = np.flatnonzero(best == number)
+            order, seen, surest = of_class[np.argsort(-surely[of_class], kind="stable")], set(), []
+            for place in order:  # one window a video: its others look the same
+                if windows[place].path not in seen and len(surest) < SURE:
+                    seen.add(windows[place].path)
+                    surest.append({**self.window(windows[place]), "share": round(float(surely[place]), 3)})
+            classes.append({"name": name, "windows": len(of_class), "surest": surest})
+        points = {point[0] for point in self.map()["points"]}
+        shown = [n for n, window in enumerate(windows) if window.id in points]
+        predicted = {windows[n].id: [int(best[n]), round(float(surely[n]), 3)] for n in shown}
+        return {"classes": classes, "windows": len(windows), "predicted": predicted}
+
+    def _now(self) -> _Contents:
+        state = self.library.state
+        with self._lock:
+            if self._contents is None or self._contents.state != state:
+                videos = tuple(self.library.videos())
+                roots = tuple(self.library.roots)
+                if not roots and videos:  # an index of before roots were noted
+                    roots = (Path(commonpath([str(Path(video.path).parent) for video in videos])),)
+                self._contents = _Contents(state, roots, videos, _folders(roots, videos))
+            return self._contents
+
+
+def _base(path: Path, roots: Sequence[Path]) -> Path | None:
+    """Below which folder a video is shown: its indexed folder, or the one around it if there are several."""
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    return root.parent if root is not None and len(roots) > 1 else root
+
+
+def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str, Path]:
+    """The folders that hold videos, and those around them, by the name that is shown; sorted."""
+    folders = {}
+    for path in (Path(video.path) for video in videos):
+        base = _base(path, roots)
+        for parent in path.parents if base is not None else ():
+            if parent == base or parent in folders:
+                break
+            folders[parent] = parent.relative_to(base).as_posix()
+    return {name: folder for folder, name in sorted(folders.items(), key=lambda item: item[1])}
+
+
+def project(vectors: np.ndarray) -> np.ndarray:
+    """Places (N, 2) from 0 to 1 of vectors (N, D): their first two principal components, each stretched to fit.
+
+    The sign of a component is chosen so that the largest deviation is positive; the same vectors give the same map.
+    """
+    if len(vectors) < 2:
+        return np.full((len(vectors), 2), 0.5)
+    centred = vectors - vectors.mean(0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    places = centred @ axes[:, :-3:-1]
+    places *= np.sign(places[np.abs(places).argmax(0), np.arange(places.shape[1])])
+    low, high = places.min(0), places.max(0)
+    return (places - low) / np.maximum(high - low, 1e-9)
