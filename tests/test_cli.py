@@ -25,6 +25,7 @@ from kinema.video import read_manifest
 
 VIDEOS = 24
 FLOW = [f"flow {name}" for name in ("extract", "import", "export", "evaluate", "show", "--list")]
+SEARCH = ["embed", "index", "search", "watch"]
 HEAVY = {"torch", "cv2", "av", "lightning"}
 
 
@@ -50,7 +51,7 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
     assert (
         listed
         == list(COMMANDS)
-        == ["demo", "synth", "scan", "pretrain", "finetune", "ablate mscl", "ablate hcml", "evaluate", *FLOW]
+        == ["demo", "synth", "scan", "pretrain", "finetune", "ablate mscl", "ablate hcml", "evaluate", *SEARCH, *FLOW]
     )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from kinema.commands.evaluation import evaluate
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
+from kinema.commands.search import embed, index, search, watch
 from kinema.commands.serve import serve
 from kinema.commands.training import ablate_hcml, ablate_mscl, demo, finetune, pretrain
 from kinema.commands.videos import scan, synth
@@ -33,6 +34,10 @@ COMMANDS = {
     "ablate mscl": Command(ablate_mscl, "What does each part of MSCL bring? Its ladder on synthetic videos.", ("out",)),
     "ablate hcml": Command(ablate_hcml, "What does each part of HCML bring to few labels? Its ladder.", ("out",)),
     "evaluate": Command(evaluate, "Measure what an encoder has learned, on labelled videos.", ("protocol", "run")),
+    "embed": Command(embed, "Write the vectors of a folder's videos to a Parquet file.", ("folder",)),
+    "index": Command(index, "Index a folder of videos, or bring its index up to date.", ("folder",)),
+    "search": Command(search, "Find the places in an index that move like a clip.", ("clip",)),
+    "watch": Command(watch, "Label the windows of a video, camera or stream as they come.", ("source",)),
     "serve": Command(serve, "Search one's own videos on a page in the browser."),
     "flow extract": Command(extract, "Write the flow of every video of a folder to a store.", ("videos",)),
     "flow import": Command(import_flow, "Put flow that other tools extracted into a store.", ("folder", "videos")),

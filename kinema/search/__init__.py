@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.search.classifier import Classifier
     from kinema.search.library import Library
     from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
+    from kinema.search.watching import Labelled
     from kinema.search.windows import Windowing
 
 __all__ = [
     "Added",
     "Answer",
     "By",
+    "Classifier",
     "EmbeddedQuery",
     "Filters",
     "Hit",
     "IndexedVideo",
+    "Labelled",
     "Library",
     "Query",
     "Window",
@@ -31,8 +35,10 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
+        "classifier": ("Classifier",),
         "library": ("Library",),
         "results": ("Added", "Answer", "By", "EmbeddedQuery", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
+        "watching": ("Labelled",),
         "windows": ("Windowing",),
     },
 )

@@ -7,9 +7,11 @@ files belong to one generation and are never changed, so a search that has begun
 
 from __future__ import annotations
 
+import errno
+import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -18,7 +20,8 @@ import numpy as np
 
 from kinema.errors import ConfigError
 from kinema.files import atomic_path
-from kinema.search.database import as_matrix, get_about, set_about, transaction, vectors_after
+from kinema.search.database import as_matrix, get_about, set_about, transaction, vectors_after, vectors_of
+from kinema.search.embedding import unit
 from kinema.search.results import By
 
 if TYPE_CHECKING:
@@ -38,8 +41,8 @@ class Generation:
     """What the approximate index covers.
 
     Attributes:
-        number: of the generation, from 1; 0 where there is none.
-        last: it covers the windows up to this number.
+        number: counts up, so that no file's name comes twice.
+        last: it covers the windows up to this number; 0 where there is no approximate index.
         count: how many it was made of; some may be deleted by now.
         trained: how many there were when its groups were found.
     """
@@ -55,40 +58,110 @@ def generation(db: sqlite3.Connection) -> Generation:
     return Generation(**(get_about(db, "approximate") or {}))
 
 
+def centred(db: sqlite3.Connection, by: By, vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., D) of length 1 as they are compared: motion less its mean over the library, of length 1 again."""
+    row = db.execute("SELECT value FROM about WHERE name = 'centre'").fetchone() if by == "motion" else None
+    centre = _parsed(row[0]) if row else None
+    return vectors if centre is None else unit(vectors - centre)
+
+
+@lru_cache(maxsize=8)
+def _parsed(centre: str) -> np.ndarray | None:
+    values = json.loads(centre)
+    return None if values is None else np.array(values, np.float32)
+
+
 def refresh(db: sqlite3.Connection, folder: Path) -> None:
     """Make a new generation where too much was added or deleted since the last one.
 
     What was added is put into the groups there are; where the library has doubled, or a fifth of what is covered is
-    gone, the groups are found anew.
+    gone, the groups and the centre are found anew. A library of no more than :data:`EXACT` windows has a centre alone.
 
     Raises:
-        ConfigError: it is needed, and FAISS is not installed.
-        OutputError: its files cannot be written.
+        ConfigError: FAISS is needed, and not installed.
+        OutputError: files cannot be written.
     """
     now = generation(db)
     total = db.execute("SELECT count(*) FROM windows").fetchone()[0]
     added = db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0]
     lost = now.count - (total - added)
-    if total <= EXACT or (added <= EXACT and 5 * lost <= now.count):
-        return
+    if total <= EXACT:
+        _settle(db, Generation(now.number), _centre(_sample(db, "motion", 1)))
+    elif added > EXACT or 5 * lost > now.count:
+        anew = not now.last or total > 2 * now.trained or 5 * lost > now.count
+        (_build if anew else _extend)(db, folder, now, total)
+    kept = {index_path(folder, generation(db), by) for by in get_args(By)}
+    for path in set(folder.glob("*.faiss")) - kept:
+        path.unlink(missing_ok=True)
+
+
+def _build(db: sqlite3.Connection, folder: Path, now: Generation, total: int) -> None:
+    """Find groups and centre from vectors drawn evenly over the library, and put everything into the groups."""
     faiss = _faiss()
-    anew = not now.number or total > 2 * now.trained or 5 * lost > now.count
+    groups = round(2 * total**0.5)
+    every = max(1, total // (SAMPLES * groups))
     last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
-    number = now.number + 1
+    new = Generation(now.number + 1, last, total, total)
+    centre = _centre(_sample(db, "motion", every))
     for by in get_args(By):
-        since = 0 if anew else now.last
-        index = _trained(db, by, total) if anew else faiss.read_index(str(index_path(folder, now, by)))
-        rows = vectors_after(db, by, since)
-        for ids, vectors in _chunks(rows):
-            index.add_with_ids(vectors, ids)
-        with atomic_path(index_path(folder, Generation(number), by)) as temporary:
-            faiss.write_index(index, str(temporary))
-    count, trained = (total, total) if anew else (now.count + added, now.trained)
-    with transaction(db):
-        set_about(db, "approximate", asdict(Generation(number, last, count, trained)))
-    for path in folder.glob("*.faiss"):
-        if path.name not in {index_path(folder, Generation(number), by).name for by in get_args(By)}:
-            path.unlink(missing_ok=True)
+        sample = _moved(by, _sample(db, by, every), centre)
+        index = faiss.index_factory(sample.shape[1], f"IVF{groups},SQ8", faiss.METRIC_INNER_PRODUCT)
+        index.cp.niter, index.cp.min_points_per_centroid = 8, 1
+        index.train(sample)
+        _fill(db, index, by, 0, centre)
+        _write(index, index_path(folder, new, by))
+    _settle(db, new, centre)
+
+
+def _extend(db: sqlite3.Connection, folder: Path, now: Generation, total: int) -> None:
+    """Put what was added into the groups there are."""
+    faiss, centre = _faiss(), get_about(db, "centre")
+    last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
+    added = db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0]
+    new = Generation(now.number + 1, last, now.count + added, now.trained)
+    for by in get_args(By):
+        index = faiss.read_index(str(index_path(folder, now, by)))
+        _fill(db, index, by, now.last, centre)
+        _write(index, index_path(folder, new, by))
+    _settle(db, new, centre)
+
+
+def _fill(db: sqlite3.Connection, index: faiss.IndexIVF, by: By, after: int, centre: list[float] | None) -> None:
+    rows = vectors_after(db, by, after)
+    while part := list(islice(rows, CHUNK)):
+        ids, vectors = as_matrix(part)
+        index.add_with_ids(_moved(by, vectors, centre), ids)
+
+
+def _write(index: faiss.IndexIVF, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        try:
+            _faiss().write_index(index, str(temporary))
+        except RuntimeError as error:  # how FAISS says that the disk is full
+            raise OSError(errno.EIO, "it cannot be written in full") from error
+
+
+def _settle(db: sqlite3.Connection, new: Generation, centre: list[float] | None) -> None:
+    """Let searches use what was made; nothing happens where it is what they use already."""
+    if (generation(db), get_about(db, "centre")) != (new, centre):
+        with transaction(db):
+            set_about(db, "approximate", asdict(new))
+            set_about(db, "centre", centre)
+
+
+def _sample(db: sqlite3.Connection, by: By, every: int) -> np.ndarray:
+    """(N, D) every so manieth vector."""
+    ids = [row[0] for row in db.execute("SELECT id FROM windows ORDER BY id")][::every]
+    parts = [vectors_of(db, by, np.array(ids[at : at + CHUNK]))[1] for at in range(0, len(ids), CHUNK)]
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+
+def _centre(vectors: np.ndarray) -> list[float] | None:
+    return vectors.mean(0, dtype=np.float64).astype(np.float32).tolist() if len(vectors) else None
+
+
+def _moved(by: By, vectors: np.ndarray, centre: list[float] | None) -> np.ndarray:
+    return unit(vectors - np.array(centre, np.float32)) if by == "motion" and centre else vectors
 
 
 def index_path(folder: Path, made: Generation, by: By) -> Path:
@@ -114,30 +187,6 @@ def candidates(index: faiss.IndexIVF, vector: np.ndarray, count: int) -> np.ndar
     probed = min(index.nlist, max(PROBED, index.nlist * count // max(1, index.ntotal) * 4))
     found = index.search(vector[None], count, params=faiss.SearchParametersIVF(nprobe=probed))[1][0]
     return found[found >= 0]
-
-
-def _trained(db: sqlite3.Connection, by: By, total: int) -> faiss.IndexIVF:
-    """An empty index whose groups are found from vectors drawn evenly over the library."""
-    faiss = _faiss()
-    groups = max(PROBED, min(4096, round(4 * total**0.5)))
-    every = max(1, total // (SAMPLES * groups))
-    ids = db.execute("SELECT id FROM windows ORDER BY id").fetchall()[::every]
-    sample = np.concatenate(
-        [
-            as_matrix(db.execute(f"SELECT id, {by} FROM vectors WHERE id IN ({joined})").fetchall())[1]
-            for joined in (", ".join(str(row[0]) for row in ids[at : at + CHUNK]) for at in range(0, len(ids), CHUNK))
-        ]
-    )
-    size = sample.shape[1]
-    index = faiss.index_factory(size, f"IVF{groups},SQ8", faiss.METRIC_INNER_PRODUCT)
-    index.cp.niter, index.cp.min_points_per_centroid = 8, 1
-    index.train(sample)
-    return index
-
-
-def _chunks(rows: Iterator[tuple[int, bytes]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    while part := list(islice(rows, CHUNK)):
-        yield as_matrix(part)
 
 
 def _faiss():

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -48,9 +47,9 @@ class EmbeddedWindow:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a video: what of it is wrong, or nothing."""
+    """The end of a video: what is wrong with it, or nothing."""
 
-    error: str = ""
+    error: str
 
 
 class Embedder:
@@ -93,18 +92,13 @@ def open_embedder(source: str | Path, device: str = "auto") -> Embedder:
 
     Raises:
         CheckpointError: there is no encoder, or it cannot be used.
-        ConfigError: it does not say what clips it was trained on.
+        ConfigError: there is no such ``device`` here.
     """
+    from kinema.evaluation.run import clip_of
     from kinema.models import load_encoder
 
     encoder = load_encoder(source)
-    settings = encoder.card.get("clip")
-    if settings is None:
-        raise ConfigError(f"{source} does not say what clips it was trained on; train it with `kinema pretrain`")
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
-    }
-    return Embedder(encoder, ClipConfig(**values), str(Path(source).resolve()), device)
+    return Embedder(encoder, clip_of(encoder), str(Path(source).resolve()), device)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -218,14 +212,16 @@ class _Readers:
 
     def _read(self, number: int, path: str | Path) -> Finished:
         try:
-            for window in self._reader.read(path):
-                if not self._put((number, window)):
-                    break
+            windows = self._reader.read(path)
+            while self._put((number, next(windows))):
+                pass
+        except StopIteration as end:
+            return Finished(end.value)
         except VideoError as error:
             return Finished(error.reason)
         except KinemaError as error:
             return Finished(str(error))
-        return Finished()
+        return Finished("reading was stopped")
 
     def _put(self, item: tuple[int, SeenWindow | Finished] | BaseException | None) -> bool:
         while not self._stopped.is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from kinema.provenance import file_sha256
 from kinema.search import database
 from kinema.search.approximate import refresh
 from kinema.search.changes import find_changes
+from kinema.search.classifier import Classifier, fit_classifier
 from kinema.search.database import DATABASE, FORMAT, FileState, connected, get_about, snapshot, transaction
 from kinema.search.embedding import (
     EmbeddedWindow,
@@ -30,9 +31,11 @@ from kinema.search.embedding import (
     open_embedder,
     unit,
 )
+from kinema.search.export import write_parquet
 from kinema.search.locking import locked
 from kinema.search.ranking import Ranker
 from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
+from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
 
 WAYS: tuple[By, ...] = get_args(By)
@@ -248,6 +251,11 @@ class Library:
         with snapshot(self.path) as db:
             return list(database.windows_where(db, *database.condition(filters or Filters())))
 
+    def count(self) -> int:
+        """How many windows there are."""
+        with snapshot(self.path) as db:
+            return db.execute("SELECT count(*) FROM windows").fetchone()[0]
+
     def sample(self, count: int) -> list[Window]:
         """At most about ``count`` windows, drawn evenly from all by their numbers; sorted by path and time."""
         with snapshot(self.path) as db:
@@ -284,6 +292,31 @@ class Library:
         if row is None:
             raise DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
         return row[0]
+
+    def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
+        """A classifier of windows from some that were labelled.
+
+        Args:
+            labels: by the windows' numbers; at least two different ones.
+
+        Raises:
+            DataError: there are not two different labels, or there is no such window.
+        """
+        assert self._fingerprint is not None, "an index that exists has one"
+        return fit_classifier(self.vectors(list(labels)), list(labels.values()), self._fingerprint)
+
+    def watch(self, source: str, classifier: Classifier) -> Iterator[Labelled]:
+        """Label the windows of a video file, camera or network stream as they come; see :func:`~.watching.watch`."""
+        return watch(source, self.embedder, self.windowing, classifier)
+
+    def export(self, out: str | Path, thumbnails: bool = False) -> int:
+        """Write all windows with their vectors to a Parquet file; return how many there are.
+
+        See :func:`~kinema.search.export.write_parquet` for the columns and what is raised.
+        """
+        about = {"encoder": str(self._source), "fingerprint": self._fingerprint, "windowing": asdict(self.windowing)}
+        with snapshot(self.path) as db:
+            return write_parquet(db, out, about, thumbnails)
 
     def embed(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kinema.errors import DataError
-from kinema.search.approximate import Generation, candidates, generation, open_index
+from kinema.search.approximate import Generation, candidates, centred, generation, open_index
 from kinema.search.database import (
     as_matrix,
     condition,
@@ -51,7 +51,7 @@ class Ranker:
         """The ``top`` places that are most like ``vector`` (D,), best first; the answer is of one state of the index.
 
         Args:
-            vector: of length 1.
+            vector: of length 1, as stored.
             by: what is compared.
             top: how many.
             filters: which windows may be found.
@@ -75,17 +75,17 @@ class Ranker:
         allowed: tuple[str, list[Any]],
         exact: bool,
     ) -> tuple[Hit, ...]:
-        made = generation(db)
+        made, vector = generation(db), centred(db, by, vector)
         recent = self._recent_scores(db, by, vector, made)
         wanted = 8 * top
-        while made.number and not exact and wanted <= FEW:
+        while made.last and not exact and wanted <= FEW:
             likely = self._likely_scores(db, by, vector, made, wanted)
             ids, scores = (np.concatenate(parts) for parts in zip(likely, recent, strict=True))
             hits = _hits(db, ids, scores, top, wanted, allowed)
             if len(hits) == top:
                 return hits
             wanted *= 4
-        if made.number:
+        if made.last:
             recent = _scores(db, by, vector, ids_where(db, *allowed))
         while True:
             hits = _hits(db, *recent, top, wanted, allowed)
@@ -100,7 +100,8 @@ class Ranker:
         with self._lock:
             held = self._recent.get(by)
             if held is None or held[0] != key:
-                held = (key, *as_matrix(list(vectors_after(db, by, made.last))))
+                ids, vectors = as_matrix(list(vectors_after(db, by, made.last)))
+                held = key, ids, centred(db, by, vectors) if len(ids) else vectors
                 self._recent[by] = held
         return held[1], held[2] @ vector if len(held[1]) else np.zeros(0, np.float32)
 
@@ -121,7 +122,7 @@ def _scores(db: sqlite3.Connection, by: By, vector: np.ndarray, ids: np.ndarray)
     for at in range(0, len(ids), CHUNK):
         part, vectors = vectors_of(db, by, ids[at : at + CHUNK])
         numbers.append(part)
-        scores.append(vectors @ vector if len(part) else np.zeros(0, np.float32))
+        scores.append(centred(db, by, vectors) @ vector if len(part) else np.zeros(0, np.float32))
     return np.concatenate(numbers), np.concatenate(scores)
 
 

@@ -7,7 +7,7 @@ with the one before it once, whatever the overlap, and no more than a window's f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
@@ -134,10 +134,13 @@ class WindowReader:
         self.clip, self.windowing = clip, windowing
         self._flow = create_estimator("dis")
 
-    def read(self, path: str | Path, start: float = 0.0, end: float = float("inf")) -> Iterator[SeenWindow]:
+    def read(self, path: str | Path, start: float = 0.0, end: float = float("inf")) -> Generator[SeenWindow, None, str]:
         """The windows of a video, or of the part of it from ``start`` to ``end`` seconds, in the order of time.
 
         Of a part that is shorter than a window there is one, whose last frame is held.
+
+        Returns:
+            When the windows have come to an end: what is wrong with the file; empty if nothing is.
 
         Raises:
             VideoError: the file cannot be read.
@@ -148,6 +151,7 @@ class WindowReader:
             times = (start + grid.first + number * grid.step for number in count())
             shown = video.follow(takewhile(lambda time: time < end, times))
             yield from self.cut((pixels for _, pixels in shown), grid, start)
+            return video.damage and f"corrupt, nothing can be decoded after its last window ({video.damage})"
 
     def grid(self, fps: float) -> Grid:
         """The grid for a video of ``fps`` frames per second; 0 if that is not known."""

@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kinema.errors import ConfigError, DataError
-from kinema.search import Filters, Hit, IndexedVideo, Library, Window
+from kinema.search import Classifier, Filters, Hit, IndexedVideo, Library, Window
 from kinema.serve.guard import real_file
-
-if TYPE_CHECKING:
-    from kinema.search import Classifier
 
 MAP_POINTS = 4000
 """Windows that the map shows, at most."""

@@ -1,0 +1,160 @@
+"""Measure an index of many windows, and print JSON.
+
+    python benchmarks/search.py [--windows 1000000] [--queries 300] [--threads 2] > search.json
+
+Vectors are synthetic: points around 2,000 kinds of movement in 24 dimensions, lifted into 512, with noise in all;
+queries are drawn alike and are not in the index. Appearance vectors are made the same way with the 192 values that real
+ones have. Windows lie 100 to a video and do not overlap, so that a hit is a window.
+
+* ``build``: seconds to write all windows into an empty database, to find the groups and fill the approximate index, and
+  both together; the process's largest resident memory.
+* ``query_ms``: of one query after another, from the vector to the hits with their videos: snapshot, approximate index,
+  true cosines, merging. Alone, with half of the windows allowed by their strength, and with one video in a hundred by
+  its path. ``p99`` beside the spread.
+* ``recall_at_10``, ``top_1``: shares of the ten nearest, and of the nearest, that comparing with every vector finds.
+* ``update_ms``: to put a video of 20 windows into the full index, and to delete one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from common import spread, surroundings
+
+from kinema.search import Filters, database
+from kinema.search.approximate import centred, refresh
+from kinema.search.database import FileState, connected, transaction
+from kinema.search.embedding import EmbeddedWindow, unit
+from kinema.search.ranking import Ranker
+
+SIZES = {"motion": 512, "appearance": 192}
+LATENT, KINDS, CHUNK, PER_VIDEO = 24, 2000, 20_000, 100
+
+
+def drawn(by: str, count: int, draw: int) -> np.ndarray:
+    """(count, D) vectors of length 1; the same for the same ``draw``."""
+    world = np.random.default_rng(len(by))
+    centres = world.standard_normal((KINDS, LATENT), np.float32)
+    lift = world.standard_normal((LATENT, SIZES[by]), np.float32) / LATENT**0.5
+    rng = np.random.default_rng([draw, len(by)])
+    points = centres[rng.integers(KINDS, size=count)] + 0.5 * rng.standard_normal((count, LATENT), np.float32)
+    return unit(points @ lift + 0.1 * rng.standard_normal((count, SIZES[by]), np.float32))
+
+
+def videos(first: int, count: int) -> Iterator[tuple[FileState, list[EmbeddedWindow]]]:
+    """Windows ``first`` to ``first + count`` of the library, in videos."""
+    vectors = {by: drawn(by, count, first) for by in SIZES}
+    strength = np.random.default_rng(first).random(count)
+    for at in range(0, count, PER_VIDEO):
+        name = f"/videos/{(first + at) // PER_VIDEO:06}.mp4"
+        windows = [
+            EmbeddedWindow(float(n), n + 1.0, float(strength[at + n]), vectors["motion"][at + n],
+                           vectors["appearance"][at + n], b"")
+            for n in range(min(PER_VIDEO, count - at))
+        ]  # fmt: skip
+        yield FileState(name, 1, 1, name), windows
+
+
+def build(folder: Path, windows: int) -> dict[str, Any]:
+    began = time.perf_counter()
+    with connected(folder) as db:
+        database.create_tables(db, {})
+        for first in range(0, windows, CHUNK):
+            with transaction(db):
+                for state, content in videos(first, min(CHUNK, windows - first)):
+                    database.put_video(db, 0, state, content, "")
+        written = time.perf_counter()
+        refresh(db, folder)
+    ended = time.perf_counter()
+    return {
+        "write_s": round(written - began, 1),
+        "approximate_s": round(ended - written, 1),
+        "all_s": round(ended - began, 1),
+        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "disk_gb": {path.suffix[1:]: round(path.stat().st_size / 1e9, 2) for path in sorted(folder.iterdir())},
+    }
+
+
+def truth(folder: Path, windows: int, queries: np.ndarray) -> np.ndarray:
+    """(queries, 10) numbers of the nearest windows, nearest first."""
+    best, numbers = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+    with connected(folder) as db:
+        asked = centred(db, "motion", queries)
+        for first in range(0, windows, CHUNK):
+            vectors = centred(db, "motion", drawn("motion", min(CHUNK, windows - first), first))
+            best = np.concatenate([best, asked @ vectors.T], 1)
+            ids = np.broadcast_to(first + 1 + np.arange(len(vectors)), (len(queries), len(vectors)))
+            numbers = np.concatenate([numbers, ids], 1)
+            order = np.argsort(-best, 1, kind="stable")[:, :10]
+            best, numbers = np.take_along_axis(best, order, 1), np.take_along_axis(numbers, order, 1)
+    return numbers
+
+
+def timed(work: Callable[[np.ndarray], Any], queries: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
+    times, answers = [], []
+    for query in [queries[0], *queries]:
+        start = time.perf_counter()
+        answers.append(work(query))
+        times.append(1e3 * (time.perf_counter() - start))
+    return spread(times[1:]) | {"p99": round(float(np.quantile(times[1:], 0.99)), 3)}, answers[1:]
+
+
+def updates(folder: Path, repeats: int) -> dict[str, Any]:
+    put, deleted = [], []
+    with connected(folder) as db:
+        for number in range(repeats):
+            ((state, windows),) = videos(10**9 + PER_VIDEO * number, 20)
+            for times, work in (
+                (put, lambda state=state, windows=windows: database.put_video(db, 0, state, windows, "")),
+                (deleted, lambda state=state: database.drop_videos(db, [state.path])),
+            ):
+                start = time.perf_counter()
+                with transaction(db):
+                    work()
+                times.append(1e3 * (time.perf_counter() - start))
+    return {"put": spread(put), "delete": spread(deleted)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, default=1_000_000)
+    parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    faiss.omp_set_num_threads(options.threads)
+    queries = drawn("motion", options.queries, 10**8)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        result = surroundings(options.threads, numpy=np.__version__, faiss=faiss.__version__)
+        result |= {"windows": options.windows, "values": SIZES, "build": build(folder, options.windows)}
+        ranker, rows = Ranker(folder), {}
+        for label, filters in (
+            ("all", Filters()),
+            ("half by strength", Filters(min_strength=0.5)),
+            ("a hundredth by path", Filters(path="*00.mp4")),
+        ):
+            rows[label], found = timed(lambda v, f=filters: ranker.nearest(v, "motion", 10, f, (), False), queries)
+            if label == "all":
+                answers = [[hit.window.id for hit in hits] for hits in found]
+        result["query_ms"] = rows
+        nearest = truth(folder, options.windows, queries)
+        shares = [len(set(a) & set(b)) / 10 for a, b in zip(answers, nearest.tolist(), strict=True)]
+        result["recall_at_10"] = round(float(np.mean(shares)), 4)
+        result["top_1"] = float(np.mean([a[:1] == b[:1] for a, b in zip(answers, nearest.tolist(), strict=True)]))
+        result["update_ms"] = updates(folder, 20)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

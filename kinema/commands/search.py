@@ -1,0 +1,174 @@
+"""Searching one's own videos by movement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from jsonargparse.typing import NonNegativeFloat, PositiveFloat, PositiveInt
+
+from kinema.files import make_folder
+
+if TYPE_CHECKING:
+    from kinema.search import Added, Answer, Library
+
+
+def embed(
+    folder: str,
+    encoder: str,
+    out: str,
+    length: PositiveFloat | None = None,
+    stride: PositiveFloat | None = None,
+    thumbnails: bool = False,
+    batch_size: PositiveInt = 64,
+    workers: PositiveInt | None = None,
+    device: str = "auto",
+) -> None:
+    """Write the vectors of a folder's videos to a Parquet file, one row a window.
+
+    Args:
+        folder: folder of videos, searched with all folders in it.
+        encoder: folder of a run, or an encoder file.
+        out: Parquet file to write. The index OUT.index beside it holds what is done, so that the next call goes on, or
+            embeds only what is new or has changed; kinema search --index takes it too.
+        length: seconds of a window; what the encoder's clip spans by default.
+        stride: seconds from one window to the next; half a window by default.
+        thumbnails: add a column of JPEG pictures.
+        batch_size: windows per forward pass.
+        workers: threads that decode; one less than there are cores by default.
+        device: auto, cpu, cuda, cuda:1, ...
+    """
+    from kinema.search.export import require_pyarrow
+
+    require_pyarrow()
+    make_folder(Path(out).parent)
+    library = _library(out + ".index", encoder, length, stride, device)
+    _report(library.add(folder, batch_size=batch_size, workers=workers))
+    print(f"{out}: {library.export(out, thumbnails)} windows")
+
+
+def index(
+    folder: str,
+    index: str,
+    encoder: str | None = None,
+    length: PositiveFloat | None = None,
+    stride: PositiveFloat | None = None,
+    batch_size: PositiveInt = 64,
+    workers: PositiveInt | None = None,
+    device: str = "auto",
+) -> None:
+    """Index a folder of videos, or bring its index up to date; it can be searched meanwhile.
+
+    Args:
+        folder: folder of videos, searched with all folders in it.
+        index: folder of the index; made where there is none.
+        encoder: folder of a run, or an encoder file; an index that exists knows its own.
+        length: seconds of a window; what the encoder's clip spans by default.
+        stride: seconds from one window to the next; half a window by default.
+        batch_size: windows per forward pass.
+        workers: threads that decode; one less than there are cores by default.
+        device: auto, cpu, cuda, cuda:1, ...
+    """
+    library = _library(index, encoder, length, stride, device)
+    _report(library.add(folder, batch_size=batch_size, workers=workers))
+    print(f"{index}: {library.count()} windows")
+
+
+def search(
+    clip: str,
+    index: str,
+    start: NonNegativeFloat | None = None,
+    end: PositiveFloat | None = None,
+    top: PositiveInt = 10,
+    by: Literal["motion", "appearance"] = "motion",
+    out: str = "search.html",
+    path: str | None = None,
+    after: float | None = None,
+    before: float | None = None,
+    min_strength: float | None = None,
+    max_strength: float | None = None,
+    exact: bool = False,
+    encoder: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Find the places in an index that move like a clip.
+
+    Args:
+        clip: video file; it, and copies of it, are not among what is found.
+        index: folder of the index.
+        start: seconds; ask only for the part of the clip from here on.
+        end: seconds.
+        top: how many places.
+        by: motion, or appearance (what the middle frames look like), for the table; the page has both.
+        out: HTML page to write.
+        path: only videos whose path matches this pattern, such as '*/2024/*.mp4'.
+        after: only windows that start at this second of their video or later.
+        before: only windows that end at this second of their video or earlier.
+        min_strength: only windows that move at least so much, in widths of the frame per second.
+        max_strength: only windows that move at most so much.
+        exact: compare with every window; slower, and next to never another answer.
+        encoder: the index's encoder, where it lies elsewhere than when the index was made.
+        device: auto, cpu, cuda, cuda:1, ...
+    """
+    from kinema.search import Filters, Library
+    from kinema.search.sheet import write_sheet
+
+    make_folder(Path(out).parent)
+    library = Library(index, encoder, device=device)
+    filters = Filters(path, after, before, min_strength, max_strength)
+    answers = library.search_all(clip, start, end, top=top, filters=filters, exact=exact)
+    for answer in answers:
+        if answer.by == by:
+            _print_answer(answer)
+    write_sheet(library, answers, out)
+    print(out)
+
+
+def watch(source: str, index: str, classifier: str, encoder: str | None = None, device: str = "auto") -> None:
+    """Label the windows of a video, camera or stream as they come, with the time that each label took.
+
+    Args:
+        source: video file, camera (/dev/video0) or address (rtsp://...).
+        index: folder of the index whose encoder and windows are used.
+        classifier: file of a classifier (see docs/search.md).
+        encoder: the index's encoder, where it lies elsewhere than when the index was made.
+        device: auto, cpu, cuda, cuda:1, ...
+    """
+    import statistics
+
+    from kinema.search import Classifier, Library
+
+    library = Library(index, encoder, device=device)
+    latencies = []
+    for seen in library.watch(source, Classifier.load(classifier)):
+        passed = f"  ({seen.dropped} windows passed over)" if seen.dropped else ""
+        print(
+            f"{seen.start:8.2f} to {seen.end:8.2f} s  {seen.label}  {seen.probability:.2f}  "
+            f"latency {1e3 * seen.latency:.0f} ms{passed}",
+            flush=True,
+        )
+        latencies.append(seen.latency)
+    if latencies:
+        print(f"{len(latencies)} windows; latency {1e3 * statistics.median(latencies):.0f} ms (median)")
+
+
+def _library(index: str, encoder: str | None, length: float | None, stride: float | None, device: str) -> Library:
+    from kinema.search import Library, Windowing
+
+    windowing = None if length is None and stride is None else Windowing(length, stride)
+    return Library(index, encoder, windowing=windowing, device=device)
+
+
+def _report(added: Added) -> None:
+    for video in added.problems:
+        print(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}")
+    print(added)
+
+
+def _print_answer(answer: Answer) -> None:
+    for warning in answer.warnings:
+        print(f"note: {warning}")
+    print(f"{'':>4}{'cosine':>7}{'from':>9}{'to':>9}{'strength':>10}  video")
+    for place, hit in enumerate(answer.hits, 1):
+        print(f"{place:>3}.{hit.score:>7.3f}{hit.start:>9.2f}{hit.end:>9.2f}{hit.window.strength:>10.3f}  {hit.path}")
+    print(f"{answer.query.windows} windows asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")

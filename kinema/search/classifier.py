@@ -1,0 +1,103 @@
+"""A classifier of windows from a few labelled ones: logistic regression on motion vectors."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+
+from kinema.errors import DataError
+from kinema.tensors import read_tensors, write_tensors
+
+FORMAT = 1
+STRENGTH = 10.0
+"""Inverse of the regularisation, on vectors of length 1."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Labels windows by their motion vectors.
+
+    Attributes:
+        classes: the labels, sorted.
+        weight: (classes, D) float32.
+        bias: (classes,) float32.
+        fingerprint: of the encoder whose vectors it was trained on.
+    """
+
+    classes: tuple[str, ...]
+    weight: np.ndarray
+    bias: np.ndarray
+    fingerprint: str
+
+    def predict(self, vectors: np.ndarray) -> np.ndarray:
+        """(N, classes) float32 probabilities, of vectors (N, D) of length 1."""
+        scores = vectors @ self.weight.T + self.bias
+        shares = np.exp(scores - scores.max(1, keepdims=True))
+        return shares / shares.sum(1, keepdims=True)
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as safetensors, with all but the numbers as JSON in the header; return the path.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        about = {"format": FORMAT, "classes": self.classes, "fingerprint": self.fingerprint}
+        tensors = {"weight": torch.from_numpy(self.weight), "bias": torch.from_numpy(self.bias)}
+        write_tensors(path, tensors, {"classifier": json.dumps(about)})
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Classifier:
+        """Read what :meth:`save` wrote; nothing in the file is executed.
+
+        Raises:
+            DataError: the file is missing, damaged or of another kind.
+        """
+        try:
+            tensors, words = read_tensors(path)
+            about = json.loads(words["classifier"])
+            classes, weight, bias = tuple(about["classes"]), tensors["weight"].numpy(), tensors["bias"].numpy()
+            if about["format"] != FORMAT or weight.shape[:1] != (len(classes),) or bias.shape != (len(classes),):
+                raise ValueError(f"format {about['format']}, shapes {weight.shape} and {bias.shape}")
+            return cls(classes, weight, bias, about["fingerprint"])
+        except (OSError, SafetensorError) as error:
+            raise DataError(
+                f"cannot read the classifier {path}: {error}; train one with Library.train_classifier"
+            ) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"{path} is no classifier of this version of kinema ({error!r}); train it again") from error
+
+
+def fit_classifier(vectors: np.ndarray, labels: Sequence[str], fingerprint: str) -> Classifier:
+    """Train a classifier.
+
+    Args:
+        vectors: (N, D) of length 1.
+        labels: of each; at least two different ones.
+        fingerprint: of the encoder that the vectors are of.
+
+    Raises:
+        DataError: there are not two different labels.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    if len(set(labels)) < 2:
+        raise DataError(f"a classifier needs windows of at least two labels, got {sorted(set(labels))}; label more")
+    model = LogisticRegression(C=STRENGTH, max_iter=2000, class_weight="balanced")
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # what it has found by then serves
+        model.fit(vectors, np.asarray(labels))
+    weight, bias = model.coef_, model.intercept_
+    if len(weight) == 1:  # two classes: the score of the second
+        weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
+    classes = tuple(str(name) for name in model.classes_)
+    return Classifier(classes, weight.astype(np.float32), bias.astype(np.float32), fingerprint)
