@@ -19,6 +19,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
+COMPLETE = """[...document.images].every(image => image.complete || !image.checkVisibility()
+    || (image.loading === "lazy" && image.getBoundingClientRect().top > innerHeight))"""
 
 
 def main() -> None:
@@ -50,7 +52,7 @@ def main() -> None:
             desktop.wait_for_selector("#predicted .card")
             save(desktop, "serve-classes")
             desktop.locator("#tab-map").click()
-            desktop.wait_for_function("document.querySelector('#map-said').textContent")
+            desktop.get_by_text("lie close together").wait_for()
             desktop.locator("canvas").focus()
             desktop.keyboard.press("ArrowRight")
             desktop.wait_for_selector("aside .card")
@@ -84,10 +86,8 @@ def label(page: Page) -> None:
 
 def save(page: Page, name: str) -> None:
     """Save what is seen, when its pictures have come."""
-    page.wait_for_function(
-        "[...document.images].every(i => i.complete || !i.checkVisibility() || i.loading === 'lazy'"
-        " && i.getBoundingClientRect().top > innerHeight)"
-    )
+    while not page.evaluate(COMPLETE):
+        page.wait_for_timeout(100)
     picture = Image.open(io.BytesIO(page.screenshot()))
     picture.convert("RGB").save(IMAGES / f"{name}.webp", quality=82, method=6)
 

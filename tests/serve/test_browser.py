@@ -114,7 +114,7 @@ def test_send_trim_search_and_more_like_this(open_page: Callable[..., Page], cli
     for column in ("motion", "appearance"):
         expect(page.locator(f".{column} .card")).not_to_have_count(0)
     first = page.locator(".motion .card").first
-    page.wait_for_function("document.querySelector('.motion .shot img').naturalWidth > 0")
+    expect(first.locator("img")).to_have_js_property("complete", True)
     first.locator(".shot").hover()
     expect(page.locator(".motion .flowing")).to_have_count(1)
     page.mouse.move(0, 0)
@@ -299,9 +299,7 @@ def test_a_deleted_video_is_said_on_its_card(
     with served(made.path) as where:
         page = open_page(where=where, expected="404 (Not Found)")
         search(page, clip)
-        expect(page.locator(".motion .gone").first).to_contain_text(
-            "has been moved or deleted; run `kinema index` again"
-        )
+        expect(page.locator(".motion .gone").first).to_contain_text("moved or deleted; run `kinema index` again")
         assert page.locator(".motion .card:not(.is-gone)").count() >= 1
 
 
