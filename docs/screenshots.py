@@ -42,6 +42,7 @@ def main() -> None:
             desktop = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light").new_page()
             desktop.set_default_timeout(180_000)
             desktop.goto(address[0])
+            desktop.locator("#samples li").first.wait_for()
             save(desktop, "serve-start")
             search(desktop, asked.clip)
             desktop.locator(".motion .shot").nth(1).hover()
@@ -61,6 +62,7 @@ def main() -> None:
             phone.set_default_timeout(180_000)
             phone.goto(address[0])
             search(phone, asked.clip)
+            phone.locator(".columns").scroll_into_view_if_needed()
             save(phone, "serve-phone")
             browser.close()
     finally:

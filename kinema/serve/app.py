@@ -40,7 +40,8 @@ def create_app(
     library = Library(index, encoder, device=device)
     worker = Guarded(index, encoder, device=device)
     uploads = Uploads(max_upload << 20)
-    routes = Routes(Catalog(library), worker, uploads, Cache(library.path / "previews"))
+    cache = Cache(library.path / "previews")
+    routes = Routes(Catalog(library, cache), worker, uploads, cache)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,18 @@ import numpy as np
 from kinema.errors import ConfigError, DataError
 from kinema.search import Classifier, Filters, Hit, IndexedVideo, Library, Window
 from kinema.serve.guard import real_file
+from kinema.serve.media import Cache
 
-MAP_POINTS = 4000
+MAP_POINTS = 3000
 """Windows that the map shows, at most."""
+PRINCIPAL = 50
+"""Principal components that the map is drawn from."""
 AT_A_TIME = 20_000
 """Windows that are classified at a time."""
 CLASSIFIED = 200_000
 """Windows that a classifier's predictions are counted over, at most."""
+SAMPLES = 8
+"""Videos that the page offers to begin with."""
 SURE = 12
 """Windows of each class, the surest, that are shown."""
 
@@ -38,13 +44,15 @@ class Catalog:
 
     Args:
         library: may grow meanwhile.
+        cache: where the map is kept.
     """
 
-    def __init__(self, library: Library):
+    def __init__(self, library: Library, cache: Cache):
         self.library = library
+        self._cache = cache
         self._lock = threading.Lock()
+        self._mapping = threading.Lock()  # drawing it takes seconds, once
         self._contents: _Contents | None = None
-        self._map: tuple[int, dict[str, Any]] | None = None
 
     def name(self, path: str) -> str:
         """A video's path below its indexed folder, which comes first where there are several."""
@@ -69,6 +77,7 @@ class Catalog:
             "videos": len(readable),
             "windows": sum(video.windows for video in readable),
             "folders": list(now.folders),
+            "samples": [self._listed(video) for video in readable[:: max(1, len(readable) // SAMPLES)][:SAMPLES]],
             "strongest": float(np.quantile(strengths, 0.99)) if strengths else 0.0,
             "problems": [{"name": self.name(video.path), "error": video.error} for video in now.videos if video.error],
         }
@@ -77,8 +86,11 @@ class Catalog:
         """A page of the videos whose name contains ``text``, whatever its case."""
         found = [(self.name(video.path), video) for video in self._now().videos if video.windows]
         found = [(name, video) for name, video in found if text.lower() in name.lower()]
-        shown = [{"id": video.first, "name": name} for name, video in found[offset : offset + count]]
+        shown = [self._listed(video) for _, video in found[offset : offset + count]]
         return {"total": len(found), "videos": shown}
+
+    def _listed(self, video: IndexedVideo) -> dict[str, Any]:
+        return {"id": video.first, "name": self.name(video.path)}
 
     def filters(self, asked: Mapping[str, Any]) -> Filters:
         """The filters that the page sends.
@@ -118,18 +130,18 @@ class Catalog:
         }
 
     def map(self) -> dict[str, Any]:
-        """The library in two dimensions, from 0 to 1: the first two principal components of the motion vectors."""
-        state = self.library.state
-        with self._lock:
-            if self._map is None or self._map[0] != state:
-                windows = self.library.sample(MAP_POINTS)
-                places = project(self.library.vectors([window.id for window in windows]))
-                points = [
-                    [window.id, round(x, 4), round(y, 4), round(window.strength, 3)]
-                    for window, (x, y) in zip(windows, places.tolist(), strict=True)
-                ]
-                self._map = state, {"points": points, "total": self.library.count()}
-            return self._map[1]
+        """The library in two dimensions: `points`, each a window, x and y from 0 to 1, and motion strength."""
+        with self._mapping:
+            return json.loads(self._cache.get(("map", MAP_POINTS, self.library.state), self._draw_map))
+
+    def _draw_map(self) -> bytes:
+        windows = self.library.sample(MAP_POINTS)
+        places = project(self.library.vectors([window.id for window in windows]))
+        points = [
+            [window.id, round(x, 4), round(y, 4), round(window.strength, 3)]
+            for window, (x, y) in zip(windows, places.tolist(), strict=True)
+        ]
+        return json.dumps({"points": points, "total": self.library.count()}).encode()
 
     def classified(self, classifier: Classifier) -> dict[str, Any]:
         """What a classifier says of the library: how many windows of each class, the surest, and the map's points."""
@@ -144,12 +156,12 @@ class Catalog:
         classes = []
         for number, name in enumerate(classifier.classes):
             of_class = np.flatnonzero(best == number)
-            order, seen, surest = of_class[np.argsort(-surely[of_class], kind="stable")], set(), []
-            for place in order:  # one window a video: its others look the same
-                if windows[place].path not in seen and len(surest) < SURE:
-                    seen.add(windows[place].path)
-                    surest.append({**self.window(windows[place]), "share": round(float(surely[place]), 3)})
-            classes.append({"name": name, "windows": len(of_class), "surest": surest})
+            surest: dict[str, dict[str, Any]] = {}  # one window a video: its others look the same
+            for place in of_class[np.argsort(-surely[of_class], kind="stable")]:
+                window = windows[place]
+                if len(surest) < SURE and window.path not in surest:
+                    surest[window.path] = {**self.window(window), "share": round(float(surely[place]), 3)}
+            classes.append({"name": name, "windows": len(of_class), "surest": list(surest.values())})
         points = {point[0] for point in self.map()["points"]}
         shown = [n for n, window in enumerate(windows) if window.id in points]
         predicted = {windows[n].id: [int(best[n]), round(float(surely[n]), 3)] for n in shown}
@@ -178,7 +190,9 @@ def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str,
     folders = {}
     for path in (Path(video.path) for video in videos):
         base = _base(path, roots)
-        for parent in path.parents if base is not None else ():
+        if base is None:
+            continue
+        for parent in path.parents:
             if parent == base or parent in folders:
                 break
             folders[parent] = parent.relative_to(base).as_posix()
@@ -186,15 +200,21 @@ def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str,
 
 
 def project(vectors: np.ndarray) -> np.ndarray:
-    """Places (N, 2) from 0 to 1 of vectors (N, D): their first two principal components, each stretched to fit.
+    """Places (N, 2) from 0 to 1 of vectors (N, D) of length 1, neighbours close together: t-SNE.
 
-    The sign of a component is chosen so that the largest deviation is positive; the same vectors give the same map.
+    It begins with the two principal components and with no chance in it: the same vectors give the same map.
     """
-    if len(vectors) < 2:
-        return np.full((len(vectors), 2), 0.5)
+    if len(vectors) < 4:
+        return np.stack([np.linspace(0, 1, len(vectors) + 2)[1:-1], np.full(len(vectors), 0.5)], axis=1)
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
     centred = vectors - vectors.mean(0)
     _, axes = np.linalg.eigh(centred.T @ centred)
-    places = centred @ axes[:, :-3:-1]
-    places *= np.sign(places[np.abs(places).argmax(0), np.arange(places.shape[1])])
+    main = centred @ axes[:, -1 : -PRINCIPAL - 1 : -1]
+    first = 1e-4 * main[:, :2] / max(float(main[:, 0].std()), 1e-9)
+    with threadpool_limits(1):  # else its threads wait for each other on a busy machine
+        method = TSNE(perplexity=min(30, (len(vectors) - 1) / 3), init=first, max_iter=500, random_state=0, n_jobs=1)
+        places = method.fit_transform(main)
     low, high = places.min(0), places.max(0)
     return (places - low) / np.maximum(high - low, 1e-9)

@@ -162,7 +162,7 @@ class Routes:
             raise ConfigError("the chosen part is empty; let its end come after its start")
         if "upload" in source:
             upload = self._uploads.get(str(source["upload"]))
-            name, path, key = upload.name, upload.path, (upload.token, start, end)
+            name, path, key = upload.name, upload.path, (upload.token, 0, start, end)
         else:
             window = library.window(int(read.number(source.get("window"), "window")))
             name, path = self._catalog.name(window.path), self._catalog.file(window.path)

@@ -52,6 +52,7 @@ def run(
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen()  # who opens the address at once is answered as soon as the server runs
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise ConfigError(

@@ -79,6 +79,7 @@ class Guarded:
         self._arguments = (str(index), encoder, device)
         self._patience = patience
         self._lock = threading.Lock()
+        self._closed = False
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
 
@@ -122,7 +123,11 @@ class Guarded:
                     self._end()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, whatever it is doing, for good."""
+        self._closed = True
+        with contextlib.suppress(AttributeError):  # it has not started yet
+            if self._process is not None:
+                self._process.kill()  # who waits for it gives the lock back then
         with self._lock:
             self._end()
 
@@ -134,6 +139,8 @@ class Guarded:
             self._process = context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
             self._process.start()
             theirs.close()
+            if self._closed:
+                raise EOFError
             if not self._pipe.poll(START):
                 raise DataError(f"the process that reads clips has not started within {START:g} s; try again")
             kind, value = self._pipe.recv()
@@ -176,13 +183,13 @@ def _serve(pipe: Connection, index: str, encoder: str | None, device: str) -> No
 
 @contextlib.contextmanager
 def _bounded_memory() -> Iterator[None]:
-    """Let the process take no more than :data:`HEADROOM` beside what it holds."""
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    status = Path("/proc/self/status")
-    if status.exists():
-        held = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
-        resource.setrlimit(resource.RLIMIT_DATA, (held * 1024 + HEADROOM, before[1]))
+    """Let the process take no more address space than :data:`HEADROOM` beside what it holds."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        held = int(pages.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + HEADROOM, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)
+        resource.setrlimit(resource.RLIMIT_AS, before)

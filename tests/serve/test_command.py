@@ -20,7 +20,7 @@ def test_refusals_are_one_sentence(library: Library, refused: Callable[..., str]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = refused("serve", "--index", library.path, "--port", port)
-    assert f"cannot listen on 127.0.0.1:{port}: address already in use; choose another --port" in said
+    assert f"cannot listen on 127.0.0.1 port {port}: address already in use; choose another --port" in said
 
 
 def test_says_what_is_missing(library: Library, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

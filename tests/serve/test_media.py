@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,13 +46,15 @@ def test_a_moving_picture_has_an_end(ramp: Path) -> None:
     seconds = 0.0
     for number in range(image.n_frames):
         image.seek(number)
+        image.load()  # only then is its duration known
         seconds += image.info["duration"] / 1000
     assert seconds == pytest.approx(media.LONGEST, abs=0.2)
 
 
 def test_flow_is_coloured_where_something_moves(tmp_path: Path) -> None:
-    background = np.full((64, 96, 3), 120, np.uint8)
-    texture = np.random.default_rng(0).integers(0, 255, (24, 24, 3), np.uint8)
+    rng = np.random.default_rng(0)  # texture everywhere: where there is none, flow spreads
+    background = cv2.resize(rng.integers(0, 255, (16, 24, 3), np.uint8), (96, 64), interpolation=cv2.INTER_CUBIC)
+    texture = cv2.resize(rng.integers(0, 255, (6, 6, 3), np.uint8), (24, 24), interpolation=cv2.INTER_CUBIC)
     shown = []
     for number in range(12):
         frame = background.copy()
@@ -62,7 +65,7 @@ def test_flow_is_coloured_where_something_moves(tmp_path: Path) -> None:
         np.ptp(frame.astype(int), axis=2) for frame in frames_of(media.moving(tmp_path / "box.mp4", 0.0, 0.9, "flow"))
     ]
     moving, still = np.mean([c[60:88, 60:100].mean() for c in colours]), np.mean([c[:30].mean() for c in colours])
-    assert moving > 5 * still + 20
+    assert moving > 3 * still + 20
 
 
 def test_a_strip_goes_from_beginning_to_end(ramp: Path) -> None:

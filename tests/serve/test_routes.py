@@ -221,17 +221,23 @@ def test_the_map_shows_every_window_once(page: TestClient, library: Library) -> 
     np.testing.assert_allclose([places.min(0), places.max(0)], [[0, 0], [1, 1]])
 
 
-def test_projection_is_that_of_a_singular_value_decomposition() -> None:
-    vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32) * np.arange(1, 9)
-    centred = vectors - vectors.mean(0)
-    expected = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
-    expected = (expected - expected.min(0)) / np.ptp(expected, axis=0)
-    ours = project(vectors)
-    for axis in range(2):
-        turned = min(np.abs(ours[:, axis] - one).max() for one in (expected[:, axis], 1 - expected[:, axis]))
-        assert turned < 1e-4
-    assert project(vectors[:1]).shape == (1, 2)
-    assert np.isfinite(project(np.ones((3, 4), np.float32))).all()
+def test_the_map_keeps_neighbours_together_and_is_the_same_again() -> None:
+    rng = np.random.default_rng(0)
+    group = np.arange(90) % 3
+    vectors = (np.eye(8)[group] + rng.normal(0, 0.1, (90, 8))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    places = project(vectors)
+    far = np.linalg.norm(places[:, None] - places[None], axis=2) + np.eye(90)
+    assert (group[far.argmin(1)] == group).all()
+    np.testing.assert_array_equal(project(vectors), places)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5])
+def test_a_map_of_few_or_equal_windows_is_one(count: int) -> None:
+    for vectors in (np.ones((count, 6), np.float32), np.eye(6, dtype=np.float32)[:count]):
+        places = project(vectors)
+        assert places.shape == (count, 2)
+        assert np.isfinite(places).all() and (places >= 0).all() and (places <= 1).all()
 
 
 def test_labels_train_a_classifier_that_says_what_scikit_learn_says(

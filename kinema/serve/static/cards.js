@@ -5,15 +5,16 @@ import { clock, make } from "./status.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const pause = document.getElementById("pause");
-const paused = () => pause.getAttribute("aria-pressed") === "true";
+/** Whether pictures are to stand still. */
+export const stand = () => pause.getAttribute("aria-pressed") === "true";
 
 pause.setAttribute("aria-pressed", String(calm.matches));
 pause.addEventListener("click", () => {
-  pause.setAttribute("aria-pressed", String(!paused()));
+  pause.setAttribute("aria-pressed", String(!stand()));
   for (const image of document.querySelectorAll("img[data-moving]")) image.src = shown(image);
 });
 
-const shown = (image) => (paused() ? image.dataset.still : image.dataset.moving);
+const shown = (image) => (stand() ? image.dataset.still : image.dataset.moving);
 
 /** The address of a picture of a part of a window's video. */
 export const picture = (window, kind) => `/media/window/${window.id}/${kind}?start=${window.start}&end=${window.end}`;

@@ -38,7 +38,8 @@ if (about) {
     line.title = about.problems.map((problem) => `${problem.name}: ${problem.error}`).join("\n");
   }
   say(about.windows ? "" : "The library is empty; run `kinema index` on a folder of videos.", about.windows ? "" : "bad");
-  query.open(() => search.search(), about.max_upload);
+  document.getElementById("filtering").open = matchMedia("(min-width: 40.01rem)").matches;
+  query.open(() => search.search(), about);
   search.open(about);
   labels.open(about.name);
   classes.open(search.more);

@@ -5,7 +5,7 @@ import { predictions } from "./classes.js";
 import { labels } from "./labels.js";
 import { found, more } from "./search.js";
 import { get } from "./server.js";
-import { doing, make, say } from "./status.js";
+import { doing, make, plural, say } from "./status.js";
 
 const canvas = document.querySelector("canvas");
 const peek = document.getElementById("peek");
@@ -183,13 +183,13 @@ predictions.addEventListener("change", () => {
 /** Load the points; called when the map is first opened. */
 export async function open() {
   if (points.length) return draw();
-  const map = await doing("Laying the map out", () => get("/api/map"));
+  const map = await doing("Drawing the map, which takes some seconds the first time", () => get("/api/map"));
   if (!map) return undefined;
   points = map.points;
   strongest = Math.max(0.02, ...points.map((point) => point[3])) * 0.7;
-  const which = points.length < map.total ? `${points.length} of ${map.total} windows, evenly drawn` : `${map.total} windows`;
+  const some = points.length < map.total ? `${points.length.toLocaleString("en")} of ` : "";
   document.getElementById("map-said").textContent =
-    `${which}; those that move alike lie close together (the first two principal components).`;
+    `${some}${plural(map.total, "window")}; those that move alike lie close together.`;
   say("");
   return draw();
 }

@@ -1,6 +1,6 @@
 // What is asked for: a clip that is dropped, chosen or picked from the library, and the part of it.
 
-import { show } from "./cards.js";
+import { show, stand } from "./cards.js";
 import { forget, get, send } from "./server.js";
 import { doing, make, plural, say } from "./status.js";
 import { part } from "./strip.js";
@@ -15,10 +15,14 @@ let source = null; // { upload: token } or { window: number }, and its name
 let limit = Infinity;
 let searching = () => {};
 
-/** Begin; `search` is called with what is asked for, `mostBytes` is what a clip may have. */
-export function open(search, mostBytes) {
+/** Begin; `search` is called when the reader asks for it. */
+export function open(search, about) {
   searching = search;
-  limit = mostBytes;
+  limit = about.max_upload;
+  const kind = stand() ? "still" : "clip";
+  element("samples").hidden = !about.samples.length;
+  const choices = about.samples.map((video) => choice(video, `/media/window/${video.id}/${kind}`));
+  element("samples").querySelector("ul").replaceChildren(...choices);
 }
 
 /** What is asked for now, or null. */
@@ -35,8 +39,8 @@ function begin(address, media, seen, span = []) {
   leave();
   source = { address, media };
   element("asked-name").textContent = seen.name;
-  drop.hidden = true;
-  asked.hidden = element("filters").hidden = false;
+  drop.hidden = element("samples").hidden = true;
+  asked.hidden = element("filtering").hidden = false;
   part.open(`${media}/strip`, seen.duration, ...span);
   preview();
 }
@@ -80,8 +84,8 @@ file.addEventListener("change", () => {
 });
 element("another").addEventListener("click", () => {
   leave();
-  asked.hidden = element("filters").hidden = element("results").hidden = true;
-  drop.hidden = false;
+  asked.hidden = element("filtering").hidden = element("results").hidden = true;
+  drop.hidden = element("samples").hidden = false;
   say("");
   element("choose").focus();
 });
@@ -104,6 +108,17 @@ window.addEventListener("drop", (event) => {
   upload(event.dataTransfer.files[0]);
 });
 
+/** A video of the library as a button that asks for it. */
+function choice(video, picture) {
+  const image = make("img", { src: picture, alt: "", loading: "lazy" });
+  const button = make("button", { type: "button", title: video.name }, image, video.name);
+  button.addEventListener("click", async () => {
+    dialog.close();
+    if (await take(video.id, false)) element("from").focus();
+  });
+  return make("li", {}, button);
+}
+
 // The library, to pick from.
 const list = dialog.querySelector(".videos");
 const text = element("library-text");
@@ -113,15 +128,7 @@ async function fill(offset) {
   const page = await get(`/api/videos?text=${encodeURIComponent(wanted)}&offset=${offset}`);
   if (wanted !== text.value) return; // typed on meanwhile
   if (!offset) list.replaceChildren();
-  for (const video of page.videos) {
-    const image = make("img", { src: `/media/window/${video.id}/still`, alt: "", loading: "lazy" });
-    const button = make("button", { type: "button", title: video.name }, image, video.name);
-    button.addEventListener("click", async () => {
-      dialog.close();
-      if (await take(video.id, false)) element("from").focus();
-    });
-    list.append(make("li", {}, button));
-  }
+  list.append(...page.videos.map((video) => choice(video, `/media/window/${video.id}/still`)));
   element("library-more").hidden = list.children.length >= page.total;
   element("library-head").textContent = plural(page.total, "video");
 }

@@ -50,7 +50,6 @@ export async function search(source = question()) {
     section.querySelector(".cards").replaceChildren(...answer[way].hits.map((hit) => card(hit, more, { score: hit.score })));
   }
   results.hidden = false;
-  document.getElementById("filters").hidden = false;
   say(`Found ${plural(found.motion.length, "place")} by motion and ${found.appearance.length} by appearance.`);
   found.dispatchEvent(new Event("change"));
 }
