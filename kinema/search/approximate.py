@@ -90,7 +90,8 @@ def refresh(db: sqlite3.Connection, folder: Path) -> None:
     elif added > EXACT or 5 * lost > now.count:
         anew = not now.last or total > 2 * now.trained or 5 * lost > now.count
         (_build if anew else _extend)(db, folder, now, total)
-    kept = {index_path(folder, generation(db), by) for by in get_args(By)}
+    used = generation(db)
+    kept = {index_path(folder, used, by) for by in get_args(By) if used.last}
     for path in set(folder.glob("*.faiss")) - kept:
         path.unlink(missing_ok=True)
 

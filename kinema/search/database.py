@@ -91,7 +91,13 @@ def connected(folder: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def snapshot(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that sees one state until the block ends, whatever others write."""
+    """A connection that sees one state until the block ends, whatever others write.
+
+    Raises:
+        DataError: there is no index.
+    """
+    if not (folder / DATABASE).is_file():
+        raise DataError(f"there is no index at {folder}; make one with `kinema index`")
     with connected(folder) as db:
         db.execute("BEGIN")
         yield db
@@ -108,6 +114,14 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+
+
+def has_tables(folder: Path) -> bool:
+    """Whether there is an index, and not the beginning of one that was killed."""
+    if not (folder / DATABASE).is_file():
+        return False
+    with connected(folder) as db:
+        return db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
 
 
 def create_tables(db: sqlite3.Connection, about: dict[str, Any]) -> None:

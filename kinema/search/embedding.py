@@ -59,11 +59,19 @@ class Embedder:
         clip: what the encoder was trained on.
         source: what it was opened from.
         fingerprint: of its weights and its clip; equal for encoders that give equal vectors.
+
+    Raises:
+        ConfigError: there is no such ``device`` here.
     """
 
     def __init__(self, module: nn.Module, clip: ClipConfig, source: str, device: str = "auto"):
         self.clip, self.source = clip, source
-        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        try:
+            self.device = torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"there is no device {device!r} here ({reason}); use auto or cpu") from error
         self.fingerprint = _fingerprint(module, clip)
         self._module = module.to(self.device).eval()
 

@@ -21,7 +21,7 @@ from kinema.search import database
 from kinema.search.approximate import refresh
 from kinema.search.changes import find_changes
 from kinema.search.classifier import Classifier, fit_classifier
-from kinema.search.database import DATABASE, FORMAT, FileState, connected, get_about, snapshot, transaction
+from kinema.search.database import FORMAT, FileState, connected, get_about, snapshot, transaction
 from kinema.search.embedding import (
     EmbeddedWindow,
     Embedder,
@@ -72,7 +72,7 @@ class Library:
         self._fingerprint: str | None = None
         self._asked, self.windowing = windowing, windowing or Windowing()
         self._ranker = Ranker(self.path)
-        if (self.path / DATABASE).is_file():
+        if database.has_tables(self.path):
             self._read_about()
         elif encoder is None:
             raise DataError(f"there is no index at {self.path}; make one with `kinema index`")
@@ -119,6 +119,7 @@ class Library:
         began, waiting = time.perf_counter(), Waiting()
         root = Path(folder).resolve()
         embedder = self.embedder
+        reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
         with locked(self.path), connected(self.path) as db:
             self._claim(db, embedder)
@@ -131,7 +132,6 @@ class Library:
                 database.drop_videos(db, changes.deleted)
                 for path, state in [*changes.moved.items(), *((state.path, state) for state in changes.touched)]:
                     database.restate_video(db, path, state)
-            reader = WindowReader(embedder.clip, self.windowing)
             todo = [*changes.new, *changes.changed]
             items = embed_videos(
                 [state.path for state in todo],
@@ -187,7 +187,7 @@ class Library:
         Raises:
             ConfigError: ``top`` is not positive, or the part is empty.
             VideoError: the clip cannot be read.
-            DataError: the index is empty, or made with another encoder.
+            DataError: there is no index, or it was made with another encoder.
         """
         return self.search_all(
             clip, start, end, top=top, by=(by,), filters=filters, exclude=exclude, exclude_own=exclude_own, exact=exact
@@ -341,6 +341,8 @@ class Library:
         if isinstance(clip, Window):
             kept = {way: self.vectors([clip.id], way)[0] for way in WAYS}
             return EmbeddedQuery(Query(clip.path, clip.start, clip.end, clip.strength, 1), kept)
+        with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
+            pass
         if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
             raise ConfigError(f"the part from {start or 0:g} to {end:g} s is empty: let the end come after the start")
         reader = WindowReader(self.embedder.clip, self.windowing)
@@ -393,12 +395,15 @@ class Library:
             self._source = self._source or get_about(db, "encoder")
             kept = Windowing(**get_about(db, "windowing"))
         if self._asked not in (None, kept):
-            raise ConfigError(f"{self.path} has windows of {kept}, not {self._asked}: name another folder (--index)")
+            raise ConfigError(
+                f"{self.path} keeps to windows of {_said(kept)}, not of {_said(self._asked)}: leave length and stride "
+                "out, or name another folder for a new index"
+            )
         self.windowing = kept
 
     def _claim(self, db: sqlite3.Connection, embedder: Embedder) -> None:
         """Make the tables if there are none."""
-        if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if database.has_tables(self.path):
             return
         about = {
             "encoder": embedder.source,
@@ -410,6 +415,11 @@ class Library:
         database.create_tables(db, about)
         db.execute("COMMIT")
         self._fingerprint = embedder.fingerprint
+
+
+def _said(windowing: Windowing) -> str:
+    length, stride = (f"{value:g} s" if value else "its own" for value in (windowing.length, windowing.stride))
+    return f"length {length} and stride {stride}"
 
 
 def _store(

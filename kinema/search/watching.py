@@ -65,7 +65,7 @@ def watch(source: str, embedder: Embedder, windowing: Windowing, classifier: Cla
 
     def put(item: LiveWindow | BaseException | None) -> None:
         nonlocal dropped
-        if live and windows.full():
+        if live and isinstance(item, LiveWindow) and windows.full():
             with suppress(queue.Empty):
                 windows.get_nowait()
                 dropped += 1

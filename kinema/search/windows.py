@@ -80,8 +80,8 @@ class Grid:
         if frames < clip.frames:
             needed = span(clip, fps) + step
             raise ConfigError(
-                f"windows of {windowing.length:g} s are shorter than the encoder's clip, which spans {needed:.3g} s of "
-                "such a video: raise the length"
+                f"windows of {windowing.length:g} s are shorter than the encoder's clip, which spans {needed:.3g} s: "
+                "raise the length"
             )
         stride = max(1, frames // 2 if windowing.stride is None else round(windowing.stride / step))
         starts = np.linspace(0, frames - clip.frames, frames // clip.frames).round().astype(int)
@@ -128,10 +128,15 @@ class WindowReader:
     Args:
         clip: what the encoder was trained on; its ``center_seconds`` is not looked at.
         windowing: length and stride.
+
+    Raises:
+        ConfigError: windows are shorter than a clip, whatever the video.
     """
 
     def __init__(self, clip: ClipConfig, windowing: Windowing):
         self.clip, self.windowing = clip, windowing
+        if clip.step is not None:  # else it depends on the video's frame rate
+            self.grid(0)
         self._flow = create_estimator("dis")
 
     def read(self, path: str | Path, start: float = 0.0, end: float = float("inf")) -> Generator[SeenWindow, None, str]:

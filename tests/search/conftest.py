@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from kinema.config import ModelConfig
 from kinema.data.synthetic.files import write_video
+from kinema.models import random_encoder, save_encoder
 from kinema.search import Library
 
 
@@ -19,9 +21,17 @@ def folder(videos: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def indexed(videos: Path, stopped_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an untrained encoder of half-second clips."""
+    made = random_encoder(ModelConfig(width=4), seed=1)
+    clip = {"frames": 4, "step": 0.125, "short_side": 32, "size": [32, 32]}
+    return save_encoder(made, tmp_path_factory.mktemp("encoder") / "encoder.safetensors", {**made.card, "clip": clip})
+
+
+@pytest.fixture(scope="session")
+def indexed(videos: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
     """A library of the twelve videos; not to be written to."""
-    library = Library(tmp_path_factory.mktemp("library") / "index", stopped_run)
+    library = Library(tmp_path_factory.mktemp("library") / "index", encoder)
     library.add(videos)
     return library
 

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kinema.search import Filters, approximate, database
+from kinema.search.database import FileState, connected, transaction
+from kinema.search.embedding import EmbeddedWindow, unit
+from kinema.search.ranking import Ranker
+
+pytest.importorskip("faiss")
+KINDS = np.random.default_rng(9).standard_normal((40, 8), np.float32)
+LIFT = np.random.default_rng(8).standard_normal((8, 32), np.float32)
+
+
+def vectors(count: int, seed: int) -> np.ndarray:
+    """Around forty kinds, and off the origin, as features are."""
+    rng = np.random.default_rng(seed)
+    points = KINDS[rng.integers(40, size=count)] + 0.3 * rng.standard_normal((count, 8), np.float32)
+    return unit(points @ LIFT + 2)
+
+
+def put(db, name: str, count: int, seed: int) -> None:
+    strength = np.random.default_rng(seed).random(count)
+    windows = [
+        EmbeddedWindow(float(n), n + 1.0, float(strength[n]), one, other, b"")
+        for n, (one, other) in enumerate(zip(vectors(count, seed), vectors(count, seed + 500), strict=True))
+    ]
+    with transaction(db):
+        database.put_video(db, 0, FileState(name, 1, 1, name), windows, "")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Ten videos of 300 windows under an approximate index, which begins at 1,000 windows here."""
+    monkeypatch.setattr(approximate, "EXACT", 1000)
+    with connected(tmp_path) as db:
+        database.create_tables(db, {})
+        for number in range(10):
+            put(db, f"/{number}", 300, number)
+        approximate.refresh(db, tmp_path)
+    return tmp_path
+
+
+def files(folder) -> set[str]:
+    return {path.name for path in folder.glob("*.faiss")}
+
+
+def agreement(folder, by="motion", filters=None, queries=40) -> float:
+    """The share of the true ten nearest that are found; the nearest one always has to be."""
+    ranker, shares = Ranker(folder), []
+    for query in vectors(queries, 99):
+        found, true = (
+            [hit.window.id for hit in ranker.nearest(query, by, 10, filters or Filters(), (), exact)]
+            for exact in (False, True)
+        )
+        assert len(found) == 10
+        shares.append(len(set(found) & set(true)) / 10)
+    return float(np.mean(shares))
+
+
+def test_it_finds_what_comparing_with_every_window_finds(folder):
+    assert files(folder) == {"motion.1.faiss", "appearance.1.faiss"}
+    assert agreement(folder) >= 0.95 and agreement(folder, "appearance") >= 0.95
+
+
+def test_filters_hold_however_few_windows_they_leave(folder):
+    assert agreement(folder, filters=Filters(min_strength=0.5)) >= 0.95
+    assert agreement(folder, filters=Filters(path="/3", after=100.0)) == 1
+    hits = Ranker(folder).nearest(vectors(1, 1)[0], "motion", 10, Filters(path="/3", before=5.0), (), False)
+    assert len(hits) == 5 and {hit.path for hit in hits} == {"/3"}
+    assert Ranker(folder).nearest(vectors(1, 1)[0], "motion", 10, Filters(path="/nowhere"), (), False) == ()
+
+
+def test_what_is_added_is_found_at_once_and_later_by_the_index(folder):
+    ranker = Ranker(folder)
+    query = vectors(300, 77)[5]
+    with connected(folder) as db:
+        put(db, "/new", 300, 77)
+        assert ranker.nearest(query, "motion", 1, Filters(), (), False)[0].path == "/new"
+        approximate.refresh(db, folder)
+        assert files(folder) == {"motion.1.faiss", "appearance.1.faiss"}  # too little to put in
+        for number in range(20, 24):
+            put(db, f"/{number}", 300, number)
+        approximate.refresh(db, folder)
+        assert approximate.generation(db).count == 4500 and approximate.generation(db).trained == 3000
+    assert files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
+    best = ranker.nearest(query, "motion", 1, Filters(), (), False)[0]
+    assert best.path == "/new" and best.score == pytest.approx(1, abs=1e-5)
+    assert agreement(folder) >= 0.95
+
+
+def test_what_is_deleted_is_never_found_and_the_groups_are_made_anew(folder):
+    with connected(folder) as db:
+        with transaction(db):
+            database.drop_videos(db, ["/1", "/2"])
+        hits = Ranker(folder).nearest(vectors(300, 1)[5], "motion", 50, Filters(), (), False)
+        assert not {"/1", "/2"} & {hit.path for hit in hits} and len(hits) == 50
+        assert agreement(folder) >= 0.95
+        with transaction(db):
+            database.drop_videos(db, ["/3"])
+        approximate.refresh(db, folder)
+        assert approximate.generation(db).count == 2100
+        with transaction(db):
+            database.drop_videos(db, [f"/{number}" for number in range(4, 10)])
+        approximate.refresh(db, folder)
+    assert files(folder) == set()  # small again
+    assert agreement(folder) == 1
+
+
+def test_a_search_that_meets_a_newer_generation_begins_again(folder, monkeypatch):
+    """The files of the state that it saw are gone when it opens them."""
+    ranker, opened = Ranker(folder), approximate.open_index
+
+    def late(*asked):
+        with connected(folder) as db:
+            monkeypatch.setattr("kinema.search.ranking.open_index", opened)
+            for number in range(30, 34):
+                put(db, f"/{number}", 300, number)
+            approximate.refresh(db, folder)
+        return opened(*asked)
+
+    monkeypatch.setattr("kinema.search.ranking.open_index", late)
+    (hit,) = ranker.nearest(vectors(300, 31)[7], "motion", 1, Filters(), (), False)
+    assert hit.path == "/31" and files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
+
+
+def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_install(tmp_path, monkeypatch):
+    import sys
+
+    from kinema.errors import ConfigError
+
+    monkeypatch.setattr(approximate, "EXACT", 100)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with connected(tmp_path) as db:
+        database.create_tables(db, {})
+        put(db, "/0", 300, 0)
+        with pytest.raises(ConfigError, match=r"more than 100 windows needs FAISS: pip install \"kinema\[search\]\""):
+            approximate.refresh(db, tmp_path)
+    assert len(Ranker(tmp_path).nearest(vectors(1, 0)[0], "motion", 10, Filters(), (), False)) == 10
