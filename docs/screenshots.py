@@ -47,6 +47,7 @@ def main() -> None:
             search(desktop, asked.clip)
             desktop.locator(".motion .shot").nth(1).hover()
             desktop.wait_for_selector(".flowing")
+            desktop.wait_for_timeout(1000)  # until it has faded in
             save(desktop, "serve-search")
             label(desktop)
             desktop.locator("#tab-classes").click()

@@ -39,6 +39,8 @@ from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
 
 WAYS: tuple[By, ...] = get_args(By)
+QUERY_BATCH = 8
+"""Windows of a query per forward pass: few, so that there is progress to tell."""
 STILL = 0.01
 """Widths per second; a query that moves less has next to no motion to search by."""
 
@@ -349,7 +351,7 @@ class Library:
         sums: dict[By, np.ndarray] = {}
         strength, number, last = 0.0, 0, 0.0
         seen = reader.read(clip, start or 0.0, float("inf") if end is None else end)
-        while batch := self.embedder(list(islice(seen, 64))):
+        while batch := self.embedder(list(islice(seen, QUERY_BATCH))):
             for way in WAYS:
                 sums[way] = sums.get(way, 0) + np.stack([getattr(window, way) for window in batch]).sum(0)
             strength += sum(window.strength for window in batch)

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from kinema.errors import ConfigError, KinemaError, VideoError
-from kinema.search import Answer, EmbeddedQuery
+from kinema.search import Answer, EmbeddedQuery, Window
 from kinema.serve import asked as read
 from kinema.serve import exports, media
 from kinema.serve.catalog import Catalog
@@ -47,7 +47,7 @@ class Routes:
 
     def __init__(self, catalog: Catalog, worker: Guarded, uploads: Uploads, cache: media.Cache):
         self._catalog, self._worker, self._uploads, self._cache = catalog, worker, uploads, cache
-        self._lock = threading.Lock()
+        self._embedding = threading.Lock()
         self._embedded: OrderedDict[tuple[Any, ...], EmbeddedQuery] = OrderedDict()
 
     def all(self) -> list[Route]:
@@ -81,14 +81,17 @@ class Routes:
         return JSONResponse(self._catalog.map())
 
     def _indexed(self, request: Request) -> Response:
-        window = self._catalog.library.window(request.path_params["number"])
+        window = self._window(request)
         seen = media.footage(self._catalog.file(window.path))
         return JSONResponse({**self._catalog.window(window), "duration": seen.duration, "fps": seen.fps})
+
+    def _window(self, request: Request) -> Window:
+        return self._catalog.library.window(int(read.number(request.path_params["number"], "window")))
 
     # pictures
 
     def _window_picture(self, request: Request) -> Response:
-        window = self._catalog.library.window(request.path_params["number"])
+        window = self._window(request)
         kind = request.path_params["kind"]
         if kind == "still":
             return Response(self._catalog.library.thumbnail(window), media_type="image/jpeg", headers=KEPT)
@@ -167,25 +170,29 @@ class Routes:
             window = library.window(int(read.number(source.get("window"), "window")))
             name, path = self._catalog.name(window.path), self._catalog.file(window.path)
             key = (str(path), path.stat().st_mtime_ns, start, end)
-        with self._lock:
-            known = self._embedded.get(key)
+        known = self._embedded.get(key)
         if known is None:
             yield {"doing": f"Reading {name}"}
-            steps = self._worker.follow("embed", str(path), start, end)
-            try:
-                while True:
-                    yield {"doing": f"Reading {name}, {next(steps):.1f} s read"}
-            except StopIteration as stop:
-                known = stop.value
-            except VideoError as error:
-                raise VideoError(name, error.reason) from error
-            finally:
-                steps.close()
-            with self._lock:
-                self._embedded[key] = known
-                while len(self._embedded) > REMEMBERED:
-                    self._embedded.popitem(last=False)
+            with self._embedding:
+                known = self._embedded.get(key)  # who waited here may find it done
+                if known is None:
+                    known = yield from self._embed(name, str(path), start, end)
+                    self._embedded[key] = known
+                    while len(self._embedded) > REMEMBERED:
+                        self._embedded.popitem(last=False)
         return name, known
+
+    def _embed(self, name: str, path: str, start: float, end: float) -> Generator[dict[str, Any], None, EmbeddedQuery]:
+        steps = self._worker.follow("embed", path, start, end)
+        try:
+            while True:
+                yield {"doing": f"Reading {name}, {next(steps):.1f} s read"}
+        except StopIteration as stop:
+            return stop.value
+        except VideoError as error:
+            raise VideoError(name, error.reason) from error
+        finally:
+            steps.close()
 
     def _answer(self, answer: Answer, name: str) -> dict[str, Any]:
         said = []

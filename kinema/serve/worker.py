@@ -62,6 +62,8 @@ class Worker:
 
     def embed(self, progress: Callable[[float], None], path: str, start: float, end: float | None) -> Any:
         """See :meth:`kinema.search.Library.embed`."""
+        _ = self.library.embedder  # a sign of life after it has been loaded
+        progress(start)
         return self.library.embed(path, start, end, progress)
 
 

@@ -301,6 +301,7 @@ def test_a_deleted_video_is_said_on_its_card(
         search(page, clip)
         expect(page.locator(".motion .gone").first).to_contain_text("moved or deleted; run `kinema index` again")
         assert page.locator(".motion .card:not(.is-gone)").count() >= 1
+        page.context.close()  # before its server ends
 
 
 def test_filters_search_again(open_page: Callable[..., Page], clip: str) -> None:

@@ -84,6 +84,7 @@ def test_pictures_of_windows_come_and_are_kept(page: TestClient, library: Librar
     assert page.get(f"/media/window/{window.id}/exe").status_code == 400
     assert page.get(f"/media/window/{window.id}/clip", params={"start": "nan"}).status_code == 400
     assert page.get("/media/window/999999/clip").status_code == 404
+    assert page.get(f"/media/window/{10**30}/clip").status_code == 400
 
 
 def test_more_like_a_window_is_what_the_library_finds(page: TestClient, library: Library) -> None:

@@ -31,8 +31,9 @@ function asFilters() {
 /** Search for what is chosen, or for the source that is given. */
 export async function search(source = question()) {
   if (!source) return;
-  running?.abort();
-  const mine = (running = new AbortController());
+  const asked = JSON.stringify(source);
+  if (running?.asked !== asked) running?.abort(); // what is being read is wanted no more
+  const mine = (running = Object.assign(new AbortController(), { asked }));
   const go = document.getElementById("go");
   go.textContent = "Searching";
   results.setAttribute("aria-busy", "true");
