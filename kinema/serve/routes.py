@@ -22,7 +22,7 @@ from kinema.serve import asked as read
 from kinema.serve import exports, media
 from kinema.serve.catalog import Catalog
 from kinema.serve.uploads import Uploads
-from kinema.serve.worker import Guarded
+from kinema.serve.worker import MAX_SECONDS, Guarded
 
 TOP, MOST_TOP = 12, 60
 LISTED = 48
@@ -165,6 +165,7 @@ class Routes:
             raise ConfigError("the chosen part is empty; let its end come after its start")
         if "upload" in source:
             upload = self._uploads.get(str(source["upload"]))
+            end = min(end, MAX_SECONDS)  # whatever the file's header says
             name, path, key = upload.name, upload.path, (upload.token, 0, start, end)
         else:
             window = library.window(int(read.number(source.get("window"), "window")))
@@ -191,6 +192,8 @@ class Routes:
             return stop.value
         except VideoError as error:
             raise VideoError(name, error.reason) from error
+        except KinemaError as error:
+            raise ConfigError(str(error).replace(path, name)) from error
         finally:
             steps.close()
 

@@ -21,7 +21,7 @@ from kinema.serve import create_app
 
 playwright = pytest.importorskip("playwright.sync_api")
 Page, expect = playwright.Page, playwright.expect
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PATIENCE = 120_000  # milliseconds; the machine may be busy
 
 

@@ -35,14 +35,17 @@ def test_serves_until_it_is_stopped_and_leaves_nothing(library: Library, host: s
         [sys.executable, "-m", "kinema.cli", *map(str, words)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
-    assert process.stdout is not None
-    said = re.match(r"http://[\d.]+:(\d+)/", process.stdout.readline())
-    assert said is not None
-    with urllib.request.urlopen(f"http://127.0.0.1:{said[1]}/", timeout=60) as answer:
-        assert b"<title>kinema" in answer.read()
-    assert list(tmp_path.glob("kinema-uploads-*"))
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        said = re.match(r"http://[\d.]+:(\d+)/", process.stdout.readline())
+        assert said is not None
+        with urllib.request.urlopen(f"http://127.0.0.1:{said[1]}/", timeout=60) as answer:
+            assert b"<title>kinema" in answer.read()
+        assert list(tmp_path.glob("kinema-uploads-*"))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode in (0, 130)
     assert not list(tmp_path.glob("kinema-uploads-*"))
     assert ("warning: everybody who can reach 0.0.0.0" in errors) == (host == "0.0.0.0")

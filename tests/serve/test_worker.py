@@ -55,22 +55,17 @@ def test_a_file_that_is_no_video_is_named_and_the_process_lives(guarded: Guarded
     assert guarded._process is before and before is not None and before.is_alive()
 
 
-@pytest.mark.parametrize(("stop", "reason"), [(signal.SIGSEGV, "broke down"), (signal.SIGSTOP, "nothing came of it")])
-def test_a_decoder_that_crashes_or_hangs_costs_one_answer(library: Library, stop: signal.Signals, reason: str) -> None:
-    guarded = Guarded(library.path, patience=30)
+def test_a_decoder_that_hangs_costs_one_answer(library: Library) -> None:
+    guarded = Guarded(library.path)
     clip = library.windows()[0].path
     try:
         assert guarded.ask("probe", clip).duration > 0
         assert guarded._process is not None and guarded._process.pid is not None
-        guarded._patience = 2
-        os.kill(guarded._process.pid, stop)
-        if stop == signal.SIGSEGV:
-            guarded._process.join(10)
-            assert not guarded._process.is_alive()
-        else:
-            with pytest.raises(VideoError, match=reason):
-                guarded.ask("probe", clip)
-        guarded._patience = 30
+        os.kill(guarded._process.pid, signal.SIGSTOP)
+        guarded._patience = 1
+        with pytest.raises(VideoError, match="nothing came of it in 1 s"):
+            guarded.ask("probe", clip)
+        guarded._patience = 60
         assert guarded.ask("probe", clip).duration > 0
     finally:
         guarded.close()
