@@ -1,7 +1,7 @@
 """Measure what a search finds among labelled videos, and print JSON.
 
     kinema synth VIDEOS --videos 1500 && kinema index VIDEOS --encoder RUN --index INDEX
-    python benchmarks/search_quality.py --index INDEX --videos VIDEOS [--queries 300] > search_quality.json
+    python experiments/search_quality.py --index INDEX --videos VIDEOS [--queries 300] > search_quality.json
 
 For each way to search and each label (motion, scene, shape): the share of the first ten videos that have the query's
 label. Queries are whole videos, drawn from the test split; their own videos are left out. Beside the library's own
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import surroundings
 
+from kinema.provenance import software_versions
 from kinema.search import Library
 from kinema.search.embedding import unit
 from kinema.search.windows import WindowReader
@@ -58,6 +58,7 @@ def frozen_vectors(library: Library, paths: list[str]) -> tuple[np.ndarray, list
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", required=True)
     parser.add_argument("--videos", type=Path, required=True)
@@ -70,8 +71,12 @@ def main() -> None:
         rows: dict[str, dict[str, Any]] = {str(root / row["file"]): row for row in csv.DictReader(file)}
     test = [path for path, row in rows.items() if row["split"] == "test"]
     queries = np.random.default_rng(0).permutation(test)[: options.queries].tolist()
-    result: dict[str, Any] = surroundings(1, numpy=np.__version__)
-    result |= {"videos": len(library.videos()), "windows": library.count(), "queries": len(queries)}
+    result: dict[str, Any] = {
+        "versions": software_versions(),
+        "videos": len(library.videos()),
+        "windows": library.count(),
+        "queries": len(queries),
+    }
     result["chance"] = {kind: round(1 / len({row[kind] for row in rows.values()}), 3) for kind in LABELS}
     found: dict[str, list[list[str]]] = {"motion": [], "appearance": []}
     for query in queries:
