@@ -56,7 +56,7 @@ class Catalog:
 
     def name(self, path: str) -> str:
         """A video's path below its indexed folder, which comes first where there are several."""
-        base = _base(Path(path), self._now().roots)
+        base = _base(Path(path), (self._contents or self._now()).roots)  # for thousands at a time, so as last seen
         return Path(path).name if base is None else Path(path).relative_to(base).as_posix()
 
     def file(self, path: str) -> Path:
@@ -162,7 +162,7 @@ class Catalog:
                 if len(surest) < SURE and window.path not in surest:
                     surest[window.path] = {**self.window(window), "share": round(float(surely[place]), 3)}
             classes.append({"name": name, "windows": len(of_class), "surest": list(surest.values())})
-        points = {point[0] for point in self.map()["points"]}
+        points = {window.id for window in self.library.sample(MAP_POINTS)}
         shown = [n for n, window in enumerate(windows) if window.id in points]
         predicted = {windows[n].id: [int(best[n]), round(float(surely[n]), 3)] for n in shown}
         return {"classes": classes, "windows": len(windows), "predicted": predicted}
