@@ -98,7 +98,7 @@ class Catalog:
         Raises:
             ConfigError: there is no such folder, or a number is none.
         """
-        folder, pattern = asked.get("folder"), None
+        folder, pattern = str(asked.get("folder") or ""), None
         if folder:
             if folder not in self._now().folders:
                 raise ConfigError("there is no such folder in the library; choose one of the list")

@@ -142,7 +142,7 @@ def test_filters_are_those_of_the_library(page: TestClient, library: Library) ->
     *_, answer = searched(page, {"like": window.id}, filters={"min_strength": middle, "after": 0.1})
     hits = answer["motion"]["hits"]
     assert hits and all(hit["strength"] >= round(middle, 4) - 1e-4 and hit["start"] >= 0.1 for hit in hits)
-    for wrong in ({"folder": "../.."}, {"folder": "*"}, {"after": "x"}, {"max_strength": [1]}):
+    for wrong in ({"folder": "../.."}, {"folder": "*"}, {"folder": [1]}, {"after": "x"}, {"max_strength": [1]}):
         (refused,) = searched(page, {"like": window.id}, filters=wrong)
         assert sentence(refused["error"])
 
