@@ -25,7 +25,7 @@ from kinema.video import read_manifest
 
 VIDEOS = 24
 FLOW = [f"flow {name}" for name in ("extract", "import", "export", "evaluate", "show", "--list")]
-SEARCH = ["embed", "index", "search", "watch"]
+SEARCH = ["embed", "index", "search", "watch", "serve"]
 ENCODERS = ["weights", "export"]
 HEAVY = {"torch", "cv2", "av", "lightning"}
 

@@ -12,6 +12,7 @@ from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
 from kinema.commands.search import embed, index, search, watch
+from kinema.commands.serve import serve
 from kinema.commands.training import ablate_hcml, ablate_mscl, demo, finetune, pretrain
 from kinema.commands.videos import scan, synth
 from kinema.commands.weights import export, weights
@@ -42,6 +43,7 @@ COMMANDS = {
     "index": Command(index, "Index a folder of videos, or bring its index up to date.", ("folder",)),
     "search": Command(search, "Find the places in an index that move like a clip.", ("clip",)),
     "watch": Command(watch, "Label the windows of a video, camera or stream as they come.", ("source",)),
+    "serve": Command(serve, "Search one's own videos on a page in the browser."),
     "flow extract": Command(extract, "Write the flow of every video of a folder to a store.", ("videos",)),
     "flow import": Command(import_flow, "Put flow that other tools extracted into a store.", ("folder", "videos")),
     "flow export": Command(export_flow, "Write a store's flow as pictures or .flo files.", ("store",)),

@@ -44,6 +44,11 @@ def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55)
         scale: enlargement of width and height.
         quality: of the lossy compression, 0 to 100.
     """
+    return _data_uri(animated_webp(frames, fps, scale, quality), "image/webp")
+
+
+def animated_webp(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55) -> bytes:
+    """The file that :func:`animation` puts into a data URI."""
     first, *rest = [_enlarged(frame, scale) for frame in frames]
     buffer = io.BytesIO()
     first.save(
@@ -55,7 +60,7 @@ def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55)
         loop=0,
         quality=quality,
     )
-    return _data_uri(buffer.getvalue(), "image/webp")
+    return buffer.getvalue()
 
 
 def still(frame: np.ndarray, scale: int = 2, quality: int = 55) -> str:
@@ -78,6 +83,21 @@ def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 2) -> np.ndarra
     Returns:
         (F, scale * H, 2 * scale * W, 3) uint8.
     """
+    left = [np.asarray(_enlarged(frame, scale)) for frame in frames[: len(flow)]]
+    return np.concatenate([np.stack(left), flow_overlay(frames, flow, scale)], axis=2)
+
+
+def flow_overlay(frames: np.ndarray, flow: np.ndarray, scale: int = 2) -> np.ndarray:
+    """Lay a video's optical flow over it: the right half of :func:`flow_view`.
+
+    Args:
+        frames: as there.
+        flow: as there.
+        scale: as there.
+
+    Returns:
+        (F, scale * H, scale * W, 3) uint8.
+    """
     import torch
 
     from kinema.flow import flow_to_wheel
@@ -92,7 +112,7 @@ def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 2) -> np.ndarra
         laid = Image.composite(Image.fromarray(colour.astype(np.uint8)), grey, Image.fromarray(mask.astype(np.uint8)))
         overlay = _enlarged(np.asarray(laid), scale)
         draw_arrows(overlay, field, scale)
-        shown.append(np.hstack([np.asarray(_enlarged(frame, scale)), np.asarray(overlay)]))
+        shown.append(np.asarray(overlay))
     return np.stack(shown)
 
 

@@ -12,7 +12,7 @@ from kinema.lazy import load_on_use
 if TYPE_CHECKING:
     from kinema.search.classifier import Classifier
     from kinema.search.library import Library
-    from kinema.search.results import Added, Answer, By, Filters, Hit, IndexedVideo, Query, Window
+    from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
     from kinema.search.watching import Labelled
     from kinema.search.windows import Windowing
 
@@ -21,6 +21,7 @@ __all__ = [
     "Answer",
     "By",
     "Classifier",
+    "EmbeddedQuery",
     "Filters",
     "Hit",
     "IndexedVideo",
@@ -36,7 +37,7 @@ __getattr__, __dir__ = load_on_use(
     {
         "classifier": ("Classifier",),
         "library": ("Library",),
-        "results": ("Added", "Answer", "By", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
+        "results": ("Added", "Answer", "By", "EmbeddedQuery", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
         "watching": ("Labelled",),
         "windows": ("Windowing",),
     },

@@ -194,7 +194,8 @@ def file_states(db: sqlite3.Connection) -> dict[str, FileState]:
 
 def indexed_videos(db: sqlite3.Connection) -> list[IndexedVideo]:
     """All videos, sorted by path."""
-    query = """SELECT path, count(windows.id), error FROM videos LEFT JOIN windows ON windows.video = videos.id
+    query = """SELECT path, count(windows.id), error, min(windows.id)
+               FROM videos LEFT JOIN windows ON windows.video = videos.id
                GROUP BY videos.id ORDER BY path"""
     return [IndexedVideo(*row) for row in db.execute(query)]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -34,11 +34,13 @@ from kinema.search.embedding import (
 from kinema.search.export import write_parquet
 from kinema.search.locking import locked
 from kinema.search.ranking import Ranker
-from kinema.search.results import Added, Answer, By, Filters, Hit, IndexedVideo, Query, Window
+from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
 from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
 
 WAYS: tuple[By, ...] = get_args(By)
+QUERY_BATCH = 8
+"""Windows of a query per forward pass: few, so that there is progress to tell."""
 STILL = 0.01
 """Widths per second; a query that moves less has next to no motion to search by."""
 
@@ -127,6 +129,8 @@ class Library:
                 db.execute("DELETE FROM staged")  # of a run that was killed
             changes = find_changes(root, database.file_states(db))
             with transaction(db):
+                known = get_about(db, "roots") or []
+                database.set_about(db, "roots", sorted({*known, str(root)}))
                 database.drop_videos(db, changes.deleted)
                 for path, state in [*changes.moved.items(), *((state.path, state) for state in changes.touched)]:
                     database.restate_video(db, path, state)
@@ -158,7 +162,7 @@ class Library:
 
     def search(
         self,
-        clip: str | Path | Window,
+        clip: str | Path | Window | EmbeddedQuery,
         start: float | None = None,
         end: float | None = None,
         *,
@@ -172,7 +176,7 @@ class Library:
         """Find the places that are most like a clip.
 
         Args:
-            clip: a video file, in the library or not, or a window of the library.
+            clip: a video file, in the library or not, a window of the library, or what :meth:`embed` gave.
             start: seconds; only this part of the file is asked for.
             end: seconds.
             top: how many places, at most.
@@ -193,7 +197,7 @@ class Library:
 
     def search_all(
         self,
-        clip: str | Path | Window,
+        clip: str | Path | Window | EmbeddedQuery,
         start: float | None = None,
         end: float | None = None,
         *,
@@ -207,7 +211,8 @@ class Library:
         """As :meth:`search`, for several ways to compare; the clip is read once."""
         if top < 1:
             raise ConfigError(f"a search gives at least one hit, not {top}")
-        query, vectors = self._query(clip, start, end)
+        asked = clip if isinstance(clip, EmbeddedQuery) else self.embed(clip, start, end)
+        query, vectors = asked.query, asked.vectors
         without = [file_sha256(path) for path in exclude]
         if exclude_own:
             without.append(self._content(query.path))
@@ -219,6 +224,30 @@ class Library:
             answers.append(Answer(query, way, hits, self._warnings(query, way, hits, top), seconds))
         return answers
 
+    @property
+    def roots(self) -> list[Path]:
+        """The folders that were added."""
+        with snapshot(self.path) as db:
+            return [Path(root) for root in get_about(db, "roots") or ()]
+
+    @property
+    def state(self) -> int:
+        """A number that grows with every change of the library."""
+        with snapshot(self.path) as db:
+            return get_about(db, "state")
+
+    def window(self, number: int) -> Window:
+        """A window by its number.
+
+        Raises:
+            DataError: there is no such window, or no longer.
+        """
+        with snapshot(self.path) as db:
+            found = list(database.windows_where(db, "windows.id = ?", [number]))
+        if not found:
+            raise DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
+        return found[0]
+
     def windows(self, filters: Filters | None = None) -> list[Window]:
         """The windows of the library that the filters allow, sorted by path and time."""
         with snapshot(self.path) as db:
@@ -228,6 +257,12 @@ class Library:
         """How many windows there are."""
         with snapshot(self.path) as db:
             return db.execute("SELECT count(*) FROM windows").fetchone()[0]
+
+    def sample(self, count: int) -> list[Window]:
+        """At most about ``count`` windows, drawn evenly from all by their numbers; sorted by path and time."""
+        with snapshot(self.path) as db:
+            every = -(-db.execute("SELECT count(*) FROM windows").fetchone()[0] // count)
+            return list(database.windows_where(db, "windows.id % ? = 0", [max(1, every)]))
 
     def videos(self) -> list[IndexedVideo]:
         """The videos of the library, sorted by path; those that cannot be read too, with the reason."""
@@ -285,10 +320,29 @@ class Library:
         with snapshot(self.path) as db:
             return write_parquet(db, out, about, thumbnails)
 
-    def _query(self, clip: str | Path | Window, start: float | None, end: float | None) -> tuple[Query, dict[By, Any]]:
+    def embed(
+        self,
+        clip: str | Path | Window,
+        start: float | None = None,
+        end: float | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> EmbeddedQuery:
+        """Read a clip and give it the vectors that searches compare.
+
+        Args:
+            clip: a video file, in the library or not, or a window of the library.
+            start: seconds; only this part of the file is read.
+            end: seconds.
+            progress: told now and then up to which second the file has been read.
+
+        Raises:
+            ConfigError: the part is empty.
+            VideoError: the clip cannot be read.
+            DataError: the index was made with another encoder.
+        """
         if isinstance(clip, Window):
-            vectors = {way: self.vectors([clip.id], way)[0] for way in WAYS}
-            return Query(clip.path, clip.start, clip.end, clip.strength, 1), vectors
+            kept = {way: self.vectors([clip.id], way)[0] for way in WAYS}
+            return EmbeddedQuery(Query(clip.path, clip.start, clip.end, clip.strength, 1), kept)
         with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
             pass
         if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
@@ -297,15 +351,17 @@ class Library:
         sums: dict[By, np.ndarray] = {}
         strength, number, last = 0.0, 0, 0.0
         seen = reader.read(clip, start or 0.0, float("inf") if end is None else end)
-        while batch := self.embedder(list(islice(seen, 64))):
+        while batch := self.embedder(list(islice(seen, QUERY_BATCH))):
             for way in WAYS:
                 sums[way] = sums.get(way, 0) + np.stack([getattr(window, way) for window in batch]).sum(0)
             strength += sum(window.strength for window in batch)
             number, last = number + len(batch), batch[-1].end
+            if progress is not None:
+                progress(last)
         if not number:
             raise ConfigError(f"{clip} ends before {start:g} s: start earlier")
         query = Query(str(Path(clip).resolve()), start or 0.0, last, strength / number, number)
-        return query, {way: unit(total) for way, total in sums.items()}
+        return EmbeddedQuery(query, {way: unit(total) for way, total in sums.items()})
 
     def _warnings(self, query: Query, by: By, hits: Sequence[Hit], top: int) -> tuple[str, ...]:
         said = []

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 By = Literal["motion", "appearance"]
 """What is compared: how things move, or what they look like."""
@@ -70,6 +74,19 @@ class Query:
 
 
 @dataclass(frozen=True)
+class EmbeddedQuery:
+    """A query that has been read, to be searched with as often as wanted.
+
+    Attributes:
+        query: what was asked for.
+        vectors: (D,) float32 of length 1 for each way to compare.
+    """
+
+    query: Query
+    vectors: Mapping[By, np.ndarray]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a search found.
 
@@ -115,11 +132,13 @@ class IndexedVideo:
         path: absolute.
         windows: how many there are of it.
         error: why it cannot be read, or what of it is missing; empty if all is well.
+        first: the number of a window of it; None if there is none.
     """
 
     path: str
     windows: int
     error: str = ""
+    first: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,99 @@
+"""What the page sends, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, get_args
+
+from starlette.requests import Request
+
+from kinema.errors import ConfigError
+from kinema.search import By
+from kinema.serve.media import Kind
+from kinema.serve.uploads import TooLarge
+
+MOST_BYTES = 1 << 20
+"""Bytes of a question."""
+MOST_HITS = 120
+MOST_LABELS = 2000
+LONGEST_LABEL = 60
+RELOAD = "the page sent something that is not understood; reload it"
+
+
+async def question(request: Request) -> dict[str, Any]:
+    """The JSON object of a request's body.
+
+    Raises:
+        TooLarge: it is too long.
+        ConfigError: it is none.
+    """
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise TooLarge("the page sent too much at once; choose fewer hits or labels")
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(RELOAD) from error
+    return as_object(asked)
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A JSON object; of null an empty one."""
+    if not isinstance(value, dict | None):
+        raise ConfigError(RELOAD)
+    return value or {}
+
+
+def number(value: Any, name: str) -> float:
+    """A finite number, at least 0, of JSON or of an address."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the {name} is no number; write one") from error
+    if not (isfinite(found) and 0 <= found < 2**53):
+        raise ConfigError(f"the {name} must not be negative, nor endless; write another number")
+    return found
+
+
+def part(request: Request, start: float, end: float) -> tuple[float, float]:
+    """Start and end in seconds that an address asks for, or those given."""
+    asked = request.query_params
+    return number(asked.get("start", start), "start"), number(asked.get("end", end), "end")
+
+
+def picture_kind(value: str) -> Kind:
+    """Which moving picture is meant."""
+    for kind in get_args(Kind):
+        if kind == value:
+            return kind
+    raise ConfigError("there is no such picture; go back to the page")
+
+
+def labels(asked: Mapping[str, Any]) -> dict[int, str]:
+    """Labels by the numbers of windows."""
+    found = as_object(asked.get("labels"))
+    if len(found) > MOST_LABELS:
+        raise ConfigError(f"the page takes up to {MOST_LABELS} labels; train with more in Python (docs/search.md)")
+    if not all(isinstance(name, str) and 0 < len(name) <= LONGEST_LABEL for name in found.values()):
+        raise ConfigError(f"a label has 1 to {LONGEST_LABEL} letters; choose another")
+    return {int(number(window, "window")): name for window, name in found.items()}
+
+
+def hits(asked: Mapping[str, Any]) -> list[tuple[By, int, float, float, float]]:
+    """What was compared, the window, start, end and score of each hit that the page names."""
+    named = asked.get("hits")
+    if not isinstance(named, list) or len(named) > MOST_HITS:
+        raise ConfigError(RELOAD)
+    found: list[tuple[By, int, float, float, float]] = []
+    for hit in map(as_object, named):
+        by = next((way for way in get_args(By) if way == hit.get("by")), None)
+        score = hit.get("score")
+        if by is None or not isinstance(score, int | float):
+            raise ConfigError(RELOAD)
+        window, start, end = (number(hit.get(name), name) for name in ("id", "start", "end"))
+        found.append((by, int(window), start, end, float(score)))
+    return found

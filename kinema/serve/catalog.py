@@ -1,0 +1,220 @@
+"""What the library holds, in the page's words: videos by number and short name, folders, the map."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os.path import commonpath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinema.errors import ConfigError, DataError
+from kinema.search import Classifier, Filters, Hit, IndexedVideo, Library, Window
+from kinema.serve.guard import real_file
+from kinema.serve.media import Cache
+
+MAP_POINTS = 3000
+"""Windows that the map shows, at most."""
+PRINCIPAL = 50
+"""Principal components that the map is drawn from."""
+AT_A_TIME = 20_000
+"""Windows that are classified at a time."""
+CLASSIFIED = 200_000
+"""Windows that a classifier's predictions are counted over, at most."""
+SAMPLES = 8
+"""Videos that the page offers to begin with."""
+SURE = 12
+"""Windows of each class, the surest, that are shown."""
+
+
+@dataclass(frozen=True)
+class _Contents:
+    state: int
+    roots: tuple[Path, ...]
+    videos: tuple[IndexedVideo, ...]
+    folders: Mapping[str, Path]
+
+
+class Catalog:
+    """A library as the page shows it. Videos are called by the number of their first window: no request names a path.
+
+    Args:
+        library: may grow meanwhile.
+        cache: where the map is kept.
+    """
+
+    def __init__(self, library: Library, cache: Cache):
+        self.library = library
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._mapping = threading.Lock()  # drawing it takes seconds, once
+        self._contents: _Contents | None = None
+
+    def name(self, path: str) -> str:
+        """A video's path below its indexed folder, which comes first where there are several."""
+        base = _base(Path(path), (self._contents or self._now()).roots)  # for thousands at a time, so as last seen
+        return Path(path).name if base is None else Path(path).relative_to(base).as_posix()
+
+    def file(self, path: str) -> Path:
+        """Where an indexed video lies.
+
+        Raises:
+            DataError: it is gone, or outside of the indexed folders.
+        """
+        return real_file(path, self._now().roots)
+
+    def about(self) -> dict[str, Any]:
+        """What the page has to know of the library."""
+        now = self._now()
+        readable = [video for video in now.videos if video.windows]
+        strengths = [window.strength for window in self.library.sample(2000)]
+        return {
+            "name": self.library.path.name,
+            "videos": len(readable),
+            "windows": sum(video.windows for video in readable),
+            "folders": list(now.folders),
+            "samples": [self._listed(video) for video in readable[:: max(1, len(readable) // SAMPLES)][:SAMPLES]],
+            "strongest": float(np.quantile(strengths, 0.99)) if strengths else 0.0,
+            "problems": [{"name": self.name(video.path), "error": video.error} for video in now.videos if video.error],
+        }
+
+    def videos(self, text: str, offset: int, count: int) -> dict[str, Any]:
+        """A page of the videos whose name contains ``text``, whatever its case."""
+        found = [(self.name(video.path), video) for video in self._now().videos if video.windows]
+        found = [(name, video) for name, video in found if text.lower() in name.lower()]
+        shown = [self._listed(video) for _, video in found[offset : offset + count]]
+        return {"total": len(found), "videos": shown}
+
+    def _listed(self, video: IndexedVideo) -> dict[str, Any]:
+        return {"id": video.first, "name": self.name(video.path)}
+
+    def filters(self, asked: Mapping[str, Any]) -> Filters:
+        """The filters that the page sends.
+
+        Raises:
+            ConfigError: there is no such folder, or a number is none.
+        """
+        folder, pattern = str(asked.get("folder") or ""), None
+        if folder:
+            if folder not in self._now().folders:
+                raise ConfigError("there is no such folder in the library; choose one of the list")
+            whole = str(self._now().folders[folder])
+            pattern = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in whole) + "/*"
+        numbers = {name: asked.get(name) for name in ("after", "before", "min_strength", "max_strength")}
+        if not all(value is None or type(value) in (int, float) for value in numbers.values()):
+            raise ConfigError("a filter is a number; clear it or write one")
+        return Filters(pattern, **numbers)
+
+    def hit(self, hit: Hit) -> dict[str, Any]:
+        """A hit for the page; ``gone`` says why its video cannot be shown, if so."""
+        return {**self.window(hit.window), "score": round(hit.score, 4), "start": hit.start, "end": hit.end}
+
+    def window(self, window: Window) -> dict[str, Any]:
+        """A window for the page."""
+        try:
+            self.file(window.path)
+            gone = ""
+        except DataError as error:
+            gone = str(error)
+        return {
+            "id": window.id,
+            "name": self.name(window.path),
+            "start": window.start,
+            "end": window.end,
+            "strength": round(window.strength, 4),
+            "gone": gone,
+        }
+
+    def map(self) -> dict[str, Any]:
+        """The library in two dimensions: `points`, each a window, x and y from 0 to 1, and motion strength."""
+        with self._mapping:
+            return json.loads(self._cache.get(("map", MAP_POINTS, self.library.state), self._draw_map))
+
+    def _draw_map(self) -> bytes:
+        windows = self.library.sample(MAP_POINTS)
+        places = project(self.library.vectors([window.id for window in windows]))
+        points = [
+            [window.id, round(x, 4), round(y, 4), round(window.strength, 3)]
+            for window, (x, y) in zip(windows, places.tolist(), strict=True)
+        ]
+        return json.dumps({"points": points, "total": self.library.count()}).encode()
+
+    def classified(self, classifier: Classifier) -> dict[str, Any]:
+        """What a classifier says of the library: how many windows of each class, the surest, and the map's points."""
+        windows = self.library.sample(CLASSIFIED)
+        shares = np.concatenate(
+            [
+                classifier.predict(self.library.vectors([window.id for window in windows[at : at + AT_A_TIME]]))
+                for at in range(0, len(windows), AT_A_TIME)
+            ]
+        )
+        best, surely = shares.argmax(1), shares.max(1)
+        classes = []
+        for number, name in enumerate(classifier.classes):
+            of_class = np.flatnonzero(best == number)
+            surest: dict[str, dict[str, Any]] = {}  # one window a video: its others look the same
+            for place in of_class[np.argsort(-surely[of_class], kind="stable")]:
+                window = windows[place]
+                if len(surest) < SURE and window.path not in surest:
+                    surest[window.path] = {**self.window(window), "share": round(float(surely[place]), 3)}
+            classes.append({"name": name, "windows": len(of_class), "surest": list(surest.values())})
+        points = {window.id for window in self.library.sample(MAP_POINTS)}
+        shown = [n for n, window in enumerate(windows) if window.id in points]
+        predicted = {windows[n].id: [int(best[n]), round(float(surely[n]), 3)] for n in shown}
+        return {"classes": classes, "windows": len(windows), "predicted": predicted}
+
+    def _now(self) -> _Contents:
+        state = self.library.state
+        with self._lock:
+            if self._contents is None or self._contents.state != state:
+                videos = tuple(self.library.videos())
+                roots = tuple(self.library.roots)
+                if not roots and videos:  # an index of before roots were noted
+                    roots = (Path(commonpath([str(Path(video.path).parent) for video in videos])),)
+                self._contents = _Contents(state, roots, videos, _folders(roots, videos))
+            return self._contents
+
+
+def _base(path: Path, roots: Sequence[Path]) -> Path | None:
+    """Below which folder a video is shown: its indexed folder, or the one around it if there are several."""
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    return root.parent if root is not None and len(roots) > 1 else root
+
+
+def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str, Path]:
+    """The folders that hold videos, and those around them, by the name that is shown; sorted."""
+    folders = {}
+    for path in (Path(video.path) for video in videos):
+        base = _base(path, roots)
+        if base is None:
+            continue
+        for parent in path.parents:
+            if parent == base or parent in folders:
+                break
+            folders[parent] = parent.relative_to(base).as_posix()
+    return {name: folder for folder, name in sorted(folders.items(), key=lambda item: item[1])}
+
+
+def project(vectors: np.ndarray) -> np.ndarray:
+    """Places (N, 2) from 0 to 1 of vectors (N, D) of length 1, neighbours close together: t-SNE.
+
+    It begins with the two principal components and with no chance in it: the same vectors give the same map.
+    """
+    if len(vectors) < 4:
+        return np.stack([np.linspace(0, 1, len(vectors) + 2)[1:-1], np.full(len(vectors), 0.5)], axis=1)
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    centred = vectors - vectors.mean(0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    main = centred @ axes[:, -1 : -PRINCIPAL - 1 : -1]
+    first = 1e-4 * main[:, :2] / max(float(main[:, 0].std()), 1e-9)
+    with threadpool_limits(1):  # else its threads wait for each other on a busy machine
+        method = TSNE(perplexity=min(30, (len(vectors) - 1) / 3), init=first, max_iter=500, random_state=0, n_jobs=1)
+        places = method.fit_transform(main)
+    low, high = places.min(0), places.max(0)
+    return (places - low) / np.maximum(high - low, 1e-9)

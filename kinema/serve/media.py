@@ -1,0 +1,150 @@
+"""What the page shows of videos: short moving pictures, the same under their flow, strips of frames, cut clips."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from kinema.data.clips import timeline
+from kinema.data.synthetic.files import encode_video
+from kinema.files import atomic_path, make_folder
+from kinema.flow import create_estimator
+from kinema.report.pictures import animated_webp, flow_overlay
+from kinema.video import Video, View
+
+Kind = Literal["clip", "flow"]
+
+FPS = 12.0
+"""Frames per second of moving pictures."""
+LONGEST = 6.0
+"""Seconds of a moving picture, at most."""
+SIDE = 192
+"""Shorter side in pixels that moving pictures have about."""
+STRIP_FRAMES, STRIP_HEIGHT = 16, 72
+CUT_SECONDS, CUT_SIDE = 60.0, 1080
+"""Length and shorter side in pixels that a cut clip has at most."""
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Length in seconds, frames per second, and size in pixels of a video."""
+
+    duration: float
+    fps: float
+    width: int
+    height: int
+
+
+def footage(path: str | Path) -> Footage:
+    """What a video holds.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    with Video(path) as video:
+        length = timeline(video)
+        return Footage(length.duration, length.fps, video.info.width, video.info.height)
+
+
+def moving(path: str | Path, start: float, end: float, kind: Kind = "clip") -> bytes:
+    """A part of a video as an endless animated WebP, as it is or, of kind "flow", under its optical flow.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    seconds = min(max(end - start, 2 / FPS), LONGEST)
+    times = start + np.arange(round(seconds * FPS) + (kind == "flow")) / FPS
+    with Video(path) as video:
+        side = min(video.info.width, video.info.height)
+    with Video(path, View(short_side=min(side, SIDE))) as video:
+        frames = video.at_times((times + 0.5 / FPS).tolist()).frames
+    scale = max(1, SIDE // side)
+    if kind == "flow":
+        frames = flow_overlay(frames, create_estimator("dis").estimate(frames), scale)
+        scale = 1
+    return animated_webp(frames, FPS, scale, quality=60)
+
+
+def strip(path: str | Path) -> bytes:
+    """Frames at equal distances from beginning to end, side by side in one WebP picture."""
+    with Video(path) as video:
+        duration = timeline(video).duration
+        shown = [video.at_times([(n + 0.5) * duration / STRIP_FRAMES]).frames[0] for n in range(STRIP_FRAMES)]
+    height, width = shown[0].shape[:2]
+    size = max(1, round(min(width / height, 2) * STRIP_HEIGHT)), STRIP_HEIGHT
+    picture = Image.fromarray(np.hstack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in shown]))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="WEBP", quality=70)
+    return buffer.getvalue()
+
+
+def cut(path: str | Path, start: float, end: float) -> bytes:
+    """A part of a video as an MP4 file without sound; no longer than :data:`CUT_SECONDS`.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    with Video(path) as video:
+        fps, side = timeline(video).fps, min(video.info.width, video.info.height)
+    step, length = 1 / fps, min(end - start, CUT_SECONDS)
+    with Video(path, View(short_side=min(side, CUT_SIDE))) as video:
+        times = (start + (n + 0.5) * step for n in range(max(1, round(length * fps))))
+        even = (frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2] for _, frame in video.follow(times))
+        return encode_video(even, fps)
+
+
+class Cache:
+    """Files that were made once, in a folder that is kept below a size.
+
+    Args:
+        folder: made if there is none.
+        limit: bytes; beyond them the files that were not asked for for longest are deleted.
+        at_a_time: how many may be made at the same time.
+    """
+
+    def __init__(self, folder: Path, limit: int = 512 << 20, at_a_time: int | None = None):
+        self._folder, self._limit = make_folder(folder), limit
+        self._room = threading.Semaphore(at_a_time or os.cpu_count() or 1)
+        self._lock = threading.Lock()
+        self._written = limit  # look at the folder when the first file comes
+
+    def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
+        """The file of a key; ``make`` is asked for it where there is none."""
+        path = self._folder / hashlib.sha256(repr(key).encode()).hexdigest()
+        with contextlib.suppress(OSError):
+            os.utime(path)
+            return path.read_bytes()
+        with self._room:
+            content = make()
+        with self._lock:  # two threads may have made the same
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(content)
+            self._written += len(content)
+            if self._written >= self._limit / 8:
+                self._make_room()
+        return content
+
+    def _make_room(self) -> None:
+        self._written = 0
+        files = sorted(((entry.stat(), entry.path) for entry in os.scandir(self._folder)), key=_age)
+        excess = sum(status.st_size for status, _ in files) - self._limit
+        for status, path in files:
+            if excess <= 0:
+                return
+            Path(path).unlink(missing_ok=True)
+            excess -= status.st_size
+
+
+def _age(file: tuple[os.stat_result, str]) -> float:
+    return file[0].st_mtime

@@ -1,0 +1,73 @@
+"""Running the page on this machine."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinema.errors import ConfigError
+
+
+def run(
+    index: str | Path,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    *,
+    encoder: str | None = None,
+    names: Sequence[str] = (),
+    max_upload: int = 256,
+    device: str = "auto",
+    browser: bool = False,
+) -> None:
+    """Serve the page of an index until interrupted.
+
+    Args:
+        index: folder of the index.
+        host: address to listen on; other machines can reach the page on any but 127.0.0.1.
+        port: to listen on; 0 for any that is free.
+        encoder: the index's encoder, where it lies elsewhere than when the index was made.
+        names: further names by which browsers reach the page.
+        max_upload: MiB that a clip sent to the page may have.
+        device: of the encoder.
+        browser: open the page in the browser.
+
+    Raises:
+        ConfigError: starlette or uvicorn is missing, or nothing can listen there.
+        DataError: there is no index, or it belongs to another version of kinema.
+    """
+    try:
+        import uvicorn
+
+        from kinema.serve.app import create_app
+        from kinema.serve.guard import LOCAL
+    except ImportError as error:
+        raise ConfigError(f'the page needs {error.name}: pip install "kinema[serve]"') from error
+    app = create_app(index, encoder, host=host, names=names, max_upload=max_upload, device=device)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen()  # who opens the address at once is answered as soon as the server runs
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ConfigError(
+                f"cannot listen on {host} port {port}: {reason}; choose another --port or --host"
+            ) from error
+        if host not in LOCAL:
+            print(
+                f"warning: everybody who can reach {host} can search these videos and watch parts of them; there is no "
+                "password",
+                file=sys.stderr,
+            )
+        shown = f"[{host}]" if family == socket.AF_INET6 else host
+        address = f"http://{shown}:{listener.getsockname()[1]}/"
+        print(f"{address}  (stop with Ctrl-C)", flush=True)
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        settings = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2)
+        uvicorn.Server(settings).run(sockets=[listener])

@@ -1,0 +1,85 @@
+// Few-shot classes: train on the labels at once, show what the classifier says of the library.
+
+import { card } from "./cards.js";
+import { labels } from "./labels.js";
+import { post } from "./server.js";
+import { doing, make, plural, say } from "./status.js";
+
+const said = document.getElementById("classes-said");
+const labelled = document.getElementById("labelled");
+const predicted = document.getElementById("predicted");
+const AFTER = 500; // milliseconds from the last label to training
+
+/** What the classifier says: `names` of classes, and by window of the map [class, probability]. */
+export const predictions = new (class extends EventTarget {
+  names = [];
+  of = null;
+})();
+
+let more = () => {};
+let waiting = 0;
+let running = null;
+
+/** Begin; `search` is called with a window for "More like this". */
+export function open(search) {
+  more = search;
+  changed();
+}
+
+function group(name, fact, share, cards) {
+  const dot = make("i", { className: "dot" });
+  const bar = make("div", { className: "bar" });
+  const head = make("div", { className: "line" }, dot, make("h3", {}, name), make("span", { className: "hint" }, fact), bar);
+  head.style.setProperty("--of", labels.colour(name));
+  head.style.setProperty("--share", `${100 * share}%`);
+  if (share === null) bar.remove();
+  return make("div", { className: "group" }, head, make("ol", { className: "cards" }, ...cards));
+}
+
+function changed() {
+  clearTimeout(waiting);
+  running?.abort();
+  const used = labels.used();
+  const few = used.length < 2;
+  for (const button of document.querySelectorAll("[data-export^=classifier]")) button.disabled = few;
+  for (const button of document.querySelectorAll("[data-export='labels.csv'], #forget-labels")) button.disabled = !labels.given.size;
+  if (few) {
+    said.textContent =
+      "Label a few windows with two or more names: under Search or Map, choose a label and press Label on a card, or press 1 to 9 while a card has the focus. A classifier is then trained at once and shown here.";
+    predicted.replaceChildren();
+    predictions.of = null;
+    predictions.dispatchEvent(new Event("change"));
+  }
+  labelled.replaceChildren(
+    ...(few ? used : []).map((name) => {
+      const windows = [...labels.given.values()].filter((one) => one.name === name);
+      return group(name, plural(windows.length, "label"), null, windows.map((one) => card(one.window, more)));
+    }),
+  );
+  if (!few) waiting = setTimeout(train, AFTER);
+}
+
+async function train() {
+  const mine = (running = new AbortController());
+  const answer = await doing("Training a classifier on the labels", () => post("/api/classify", labels.asked(), mine.signal));
+  if (!answer || mine !== running) return;
+  predictions.names = answer.classes.map((one) => one.name);
+  predictions.of = answer.predicted;
+  said.textContent =
+    `Trained on ${plural(labels.given.size, "label")}. Of ${plural(answer.windows, "window")}, those that it is surest of, one a video; correct it by labelling more.`;
+  predicted.replaceChildren(
+    ...answer.classes.map((one) =>
+      group(
+        one.name,
+        `${plural(labels.count(one.name), "label")}, ${plural(one.windows, "window")} predicted`,
+        one.windows / Math.max(1, answer.windows),
+        one.surest.map((window) => card(window, more, { share: window.share })),
+      ),
+    ),
+  );
+  say(`Trained on ${plural(labels.given.size, "label")}; the classes are under Classes and on the map.`);
+  predictions.dispatchEvent(new Event("change"));
+}
+
+labels.addEventListener("change", changed);
+document.getElementById("forget-labels").addEventListener("click", () => labels.clear());

@@ -1,0 +1,143 @@
+// What is asked for: a clip that is dropped, chosen or picked from the library, and the part of it.
+
+import { show, stand } from "./cards.js";
+import { forget, get, send } from "./server.js";
+import { doing, make, plural, say } from "./status.js";
+import { part } from "./strip.js";
+
+const element = (id) => document.getElementById(id);
+const drop = element("drop");
+const asked = element("asked");
+const file = element("file");
+const dialog = element("library");
+
+let source = null; // { upload: token } or { window: number }, and its name
+let limit = Infinity;
+let searching = () => {};
+
+/** Begin; `search` is called when the reader asks for it. */
+export function open(search, about) {
+  searching = search;
+  limit = about.max_upload;
+  const kind = stand() ? "still" : "clip";
+  element("samples").hidden = !about.samples.length;
+  const choices = about.samples.map((video) => choice(video, `/media/window/${video.id}/${kind}`));
+  element("samples").querySelector("ul").replaceChildren(...choices);
+}
+
+/** What is asked for now, or null. */
+export const question = () => source && { ...source.address, start: part.from, end: part.to };
+
+function preview() {
+  if (!source) return;
+  const span = `?start=${part.from.toFixed(3)}&end=${part.to.toFixed(3)}`;
+  const still = source.address.window ? `${source.media}/still` : `${source.media}/clip${span}`;
+  show(element("asked-shot"), `${source.media}/clip${span}`, `${source.media}/flow${span}`, still, "The chosen part, playing");
+}
+
+function begin(address, media, seen, span = []) {
+  leave();
+  source = { address, media };
+  element("asked-name").textContent = seen.name;
+  drop.hidden = element("samples").hidden = true;
+  asked.hidden = element("filtering").hidden = false;
+  part.open(`${media}/strip`, seen.duration, ...span);
+  preview();
+}
+
+function leave() {
+  if (source?.address.upload) forget(source.address.upload);
+  source = null;
+}
+
+/** Ask for a window of the library: all of its video is on the strip, the window is chosen. */
+export async function take(number, span = true) {
+  return doing("Opening the video", async () => {
+    const seen = await get(`/api/source/window/${number}`);
+    begin({ window: number }, `/media/window/${number}`, seen, span ? [seen.start, seen.end] : []);
+    say("");
+    return seen;
+  });
+}
+
+async function upload(chosen) {
+  if (!chosen) return;
+  if (chosen.size > limit) {
+    say(`${chosen.name} has more than ${limit / 2 ** 20} MiB; send a shorter clip, or raise --max-upload.`, "bad");
+    return;
+  }
+  const seen = await doing(`Sending ${chosen.name}`, (tell) =>
+    send(chosen, (share) =>
+      tell(share < 1 ? `Sending ${chosen.name}, ${Math.round(100 * share)} %` : `Looking into ${chosen.name}`),
+    ),
+  );
+  if (!seen) return;
+  begin({ upload: seen.token }, `/media/upload/${seen.token}`, seen);
+  say("Choose the part to search for, then press Search.");
+  element("from").focus();
+}
+
+element("choose").addEventListener("click", () => file.click());
+file.addEventListener("change", () => {
+  upload(file.files[0]);
+  file.value = "";
+});
+element("another").addEventListener("click", () => {
+  leave();
+  asked.hidden = element("filtering").hidden = element("results").hidden = true;
+  drop.hidden = element("samples").hidden = false;
+  say("");
+  element("choose").focus();
+});
+asked.addEventListener("submit", (event) => {
+  event.preventDefault();
+  searching();
+});
+part.addEventListener("change", preview);
+window.addEventListener("pagehide", leave);
+
+// A clip may be dropped anywhere on the page.
+window.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+window.addEventListener("dragleave", (event) => event.relatedTarget || drop.classList.remove("over"));
+window.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  upload(event.dataTransfer.files[0]);
+});
+
+/** A video of the library as a button that asks for it. */
+function choice(video, picture) {
+  const image = make("img", { src: picture, alt: "", loading: "lazy" });
+  const button = make("button", { type: "button", title: video.name }, image, video.name);
+  button.addEventListener("click", async () => {
+    dialog.close();
+    if (await take(video.id, false)) element("from").focus();
+  });
+  return make("li", {}, button);
+}
+
+// The library, to pick from.
+const list = dialog.querySelector(".videos");
+const text = element("library-text");
+
+async function fill(offset) {
+  const wanted = text.value;
+  const page = await get(`/api/videos?text=${encodeURIComponent(wanted)}&offset=${offset}`);
+  if (wanted !== text.value) return; // typed on meanwhile
+  if (!offset) list.replaceChildren();
+  list.append(...page.videos.map((video) => choice(video, `/media/window/${video.id}/still`)));
+  element("library-more").hidden = list.children.length >= page.total;
+  element("library-head").textContent = plural(page.total, "video");
+}
+
+const filling = (offset) => fill(offset).catch((error) => say(`${error.message}.`, "bad"));
+element("pick").addEventListener("click", () => {
+  dialog.showModal();
+  filling(0);
+});
+element("library-close").addEventListener("click", () => dialog.close());
+element("library-more").addEventListener("click", () => filling(list.children.length));
+text.addEventListener("input", () => filling(0));

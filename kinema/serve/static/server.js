@@ -1,0 +1,78 @@
+// Asking the server: every failure becomes an Error whose message is one sentence for the reader.
+
+const LOST = "the page has lost its server; start `kinema serve` again";
+
+async function refuse(response) {
+  const said = await response.json().catch(() => ({}));
+  throw new Error(said.error || `the server answered with status ${response.status}`);
+}
+
+async function reach(address, options) {
+  const response = await fetch(address, options).catch((error) => {
+    throw error.name === "AbortError" ? error : new Error(LOST);
+  });
+  return response.ok ? response : refuse(response);
+}
+
+const posting = (content, signal) => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(content),
+  signal,
+});
+
+export const get = async (address) => (await reach(address)).json();
+export const post = async (address, content, signal) => (await reach(address, posting(content, signal))).json();
+
+/** Post, and hear of progress: the server writes lines of JSON, of which the last is the answer. */
+export async function follow(address, content, tell, signal) {
+  const response = await reach(address, posting(content, signal));
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  let answer = null;
+  for (;;) {
+    const { done, value } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new Error(LOST);
+    });
+    text += value || "";
+    const lines = text.split("\n");
+    text = lines.pop();
+    for (const line of lines.map((line) => JSON.parse(line))) {
+      if (line.error) throw new Error(line.error);
+      if (line.doing) tell(line.doing);
+      else answer = line;
+    }
+    if (done) break;
+  }
+  if (!answer) throw new Error(LOST);
+  return answer;
+}
+
+/** Send a file; `tell` hears the share that has been sent, from 0 to 1. */
+export function send(file, tell) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch does not say how much it has sent
+    request.open("POST", `/api/uploads?name=${encodeURIComponent(file.name)}`);
+    request.responseType = "json";
+    request.upload.onprogress = (event) => event.lengthComputable && tell(event.loaded / event.total);
+    request.onerror = () => reject(new Error(LOST));
+    request.onload = () => {
+      if (request.status === 200) resolve(request.response);
+      else reject(new Error(request.response?.error || `the server answered with status ${request.status}`));
+    };
+    request.send(file);
+  });
+}
+
+/** Delete a clip that was sent; works while the page is being left, too. */
+export const forget = (token) => fetch(`/api/uploads/${token}`, { method: "DELETE", keepalive: true }).catch(() => {});
+
+/** Have a file made and save it. */
+export async function download(kind, content) {
+  const response = await reach(`/api/export/${kind}`, posting(content));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = kind;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}

@@ -1,0 +1,197 @@
+"""A process of its own that decodes what strangers' files hold, and embeds queries.
+
+A file that makes a decoder crash, hang or ask for too much memory ends this process, not the page: the next question
+starts another one. The encoder lives here too, so that the page answers while a clip is embedded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import resource
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from kinema.errors import DataError, KinemaError, VideoError
+from kinema.search import Library
+from kinema.serve import media
+
+START = 300.0
+"""Seconds that a process may take to start and load its encoder."""
+MAX_PIXELS = 3840 * 2160
+"""Pixels that a frame of an upload may have."""
+MAX_SECONDS = 600.0
+"""Length that an upload may have."""
+HEADROOM = 3 << 30
+"""Bytes that opening a file may take beside what the process holds already."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Where :class:`Guarded` work is done, seen from inside the process: its library, and what is asked of it."""
+
+    library: Library
+
+    def warm(self, progress: Callable[[float], None]) -> None:
+        """Load the encoder."""
+        _ = self.library.embedder
+
+    def probe(self, progress: Callable[[float], None], path: str) -> media.Footage:
+        """What a stranger's file holds."""
+        with _bounded_memory():
+            footage = media.footage(path)
+        if footage.width * footage.height > MAX_PIXELS:
+            raise VideoError(path, f"frames of {footage.width}x{footage.height} are too large; scale it to 4K or less")
+        if footage.duration > MAX_SECONDS:
+            raise VideoError(path, f"it is longer than {MAX_SECONDS / 60:g} minutes; cut the part you want out of it")
+        return footage
+
+    def strip(self, progress: Callable[[float], None], path: str) -> bytes:
+        """See :func:`kinema.serve.media.strip`."""
+        return media.strip(path)
+
+    def moving(self, progress: Callable[[float], None], path: str, start: float, end: float, kind: media.Kind) -> bytes:
+        """See :func:`kinema.serve.media.moving`."""
+        return media.moving(path, start, end, kind)
+
+    def embed(self, progress: Callable[[float], None], path: str, start: float, end: float | None) -> Any:
+        """See :meth:`kinema.search.Library.embed`."""
+        _ = self.library.embedder  # a sign of life after it has been loaded
+        progress(start)
+        return self.library.embed(path, start, end, progress)
+
+
+class Guarded:
+    """Asks a :class:`Worker` in another process; threads wait for one another.
+
+    Args:
+        index: the library.
+        encoder: what it was made with; None for what the index says.
+        patience: seconds without a sign of life after which the process is ended.
+        device: of the encoder.
+    """
+
+    def __init__(self, index: str | Path, encoder: str | None = None, patience: float = 60.0, device: str = "auto"):
+        self._arguments = (str(index), encoder, device)
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._closed = False
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def ask(self, task: str, *arguments: Any) -> Any:
+        """Do a task of :class:`Worker` and return what it gives.
+
+        Raises:
+            VideoError: the first argument, a file, made the process crash or hang.
+            KinemaError: what the task raises.
+        """
+        steps = self.follow(task, *arguments)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                return stop.value
+
+    def follow(self, task: str, *arguments: Any) -> Generator[float, None, Any]:
+        """As :meth:`ask`, yielding the task's progress. To stop following ends the task, and the process with it."""
+        with self._lock:
+            finished = False
+            try:
+                pipe = self._running()
+                pipe.send((task, arguments))
+                while True:
+                    patience = START if task == "warm" else self._patience
+                    if not pipe.poll(patience):
+                        raise VideoError(arguments[0] if arguments else "", f"nothing came of it in {patience:g} s")
+                    kind, value = pipe.recv()
+                    if kind == "progress":
+                        yield value
+                        continue
+                    finished = True
+                    if kind == "failed":
+                        raise value
+                    return value
+            except (EOFError, ConnectionError) as error:
+                raise VideoError(arguments[0] if arguments else "", "the decoder broke down over it") from error
+            finally:
+                if not finished:
+                    self._end()
+
+    def close(self) -> None:
+        """End the process, whatever it is doing, for good."""
+        self._closed = True
+        with contextlib.suppress(AttributeError):  # it has not started yet
+            if self._process is not None:
+                self._process.kill()  # who waits for it gives the lock back then
+        with self._lock:
+            self._end()
+
+    def _running(self) -> Connection:
+        if self._pipe is None or self._process is None or not self._process.is_alive():
+            self._end()
+            context = multiprocessing.get_context("spawn")  # a fork of threads is none
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
+            self._process.start()
+            theirs.close()
+            if self._closed:
+                raise EOFError
+            if not self._pipe.poll(START):
+                raise DataError(f"the process that reads clips has not started within {START:g} s; try again")
+            kind, value = self._pipe.recv()
+            if kind == "failed":
+                raise value
+        return self._pipe
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+
+
+def _serve(pipe: Connection, index: str, encoder: str | None, device: str) -> None:
+    """Answer until the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the page's own process decides when to end
+    with contextlib.suppress(EOFError, ConnectionError):
+        try:
+            worker = Worker(Library(index, encoder, device=device))
+        except KinemaError as error:
+            pipe.send(("failed", error))
+            return
+        pipe.send(("ready", None))
+        while True:
+            task, arguments = pipe.recv()
+            try:
+                answer = "done", getattr(worker, task)(lambda seconds: pipe.send(("progress", seconds)), *arguments)
+            except KinemaError as error:
+                answer = "failed", error
+            except MemoryError:
+                answer = "failed", VideoError(arguments[0], "it needs too much memory")
+            except Exception:  # a fault of ours, for the terminal
+                traceback.print_exc()
+                answer = "failed", DataError("something went wrong over this clip; the terminal says what")
+            pipe.send(answer)
+
+
+@contextlib.contextmanager
+def _bounded_memory() -> Iterator[None]:
+    """Let the process take no more address space than :data:`HEADROOM` beside what it holds."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        held = int(pages.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + HEADROOM, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

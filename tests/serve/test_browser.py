@@ -1,0 +1,312 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+
+from kinema.data.synthetic.files import write_video
+from kinema.search import Classifier, Library
+from kinema.serve import create_app
+
+playwright = pytest.importorskip("playwright.sync_api")
+Page, expect = playwright.Page, playwright.expect
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+PATIENCE = 120_000  # milliseconds; the machine may be busy
+
+
+@contextmanager
+def served(index: Path, **settings: object) -> Iterator[str]:
+    """The page on a free port, in a thread."""
+    server = uvicorn.Server(uvicorn.Config(create_app(index, **settings), port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def address(library: Library) -> Iterator[str]:
+    with served(library.path, max_upload=1) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("needs chromium")
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Opens the page; in the end nothing may have been written to the console but what the test expects."""
+    complaints: list[str] = []
+    contexts = []
+
+    def go(width: int = 1200, expected: str = "\0", where: str = address, **settings: object) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 850}, **settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: said.type in ("error", "warning") and expected not in said.text
+                and complaints.append(said.text))  # fmt: skip
+        page.on("request", lambda request: request.url.startswith((where, "data:", "blob:"))
+                or complaints.append(f"asked elsewhere: {request.url}"))  # fmt: skip
+        page.goto(where)
+        expect(page.locator("#about")).to_contain_text("12 videos")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def clip(library: Library) -> str:
+    return library.windows()[0].path
+
+
+def search(page: Page, clip: str) -> None:
+    page.set_input_files("#file", clip)
+    expect(page.locator("#asked-name")).to_have_text(Path(clip).name)
+    page.locator("#go").click()
+    expect(page.locator("#status")).to_contain_text("Found")
+
+
+def test_send_trim_search_and_more_like_this(open_page: Callable[..., Page], clip: str, tmp_path: Path) -> None:
+    page = open_page()
+    page.set_input_files("#file", clip)
+    expect(page.locator("#from")).to_be_focused()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    expect(page.locator("#to")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#from").get_attribute("aria-valuenow") == "0.20"
+    assert page.locator("#to").get_attribute("aria-valuenow") == "0.65"
+    with page.expect_request("**/api/search") as asked:
+        page.keyboard.press("Enter")
+    source = json.loads(asked.value.post_data)["source"]
+    assert (source["start"], source["end"]) == pytest.approx((0.2, 0.65))
+    for column in ("motion", "appearance"):
+        expect(page.locator(f".{column} .card")).not_to_have_count(0)
+    first = page.locator(".motion .card").first
+    expect(first.locator("img")).to_have_js_property("complete", True)
+    first.locator(".shot").hover()
+    expect(page.locator(".motion .flowing")).to_have_count(1)
+    page.mouse.move(0, 0)
+    expect(page.locator(".flowing")).to_have_count(0)
+    first.locator(".shot").focus()
+    expect(page.locator(".motion .flowing")).to_have_count(1)
+    name = first.locator(".name").inner_text()
+    first.get_by_text("More like this").click()
+    expect(page.locator("#asked-name")).to_have_text(name)
+    expect(page.locator("#status")).to_contain_text("Found")
+    with page.expect_download() as table:
+        page.get_by_text("Hits as CSV").click()
+    table.value.save_as(tmp_path / "hits.csv")
+    assert (tmp_path / "hits.csv").read_text().startswith("by,rank,score,video")
+    with page.expect_download() as archive:
+        page.get_by_text("Hits as clips").click()
+    archive.value.save_as(tmp_path / "clips.zip")
+    assert any(name.endswith(".mp4") for name in zipfile.ZipFile(tmp_path / "clips.zip").namelist())
+
+
+def test_a_clip_is_dropped_and_deleted_when_another_is_wanted(open_page: Callable[..., Page], clip: str) -> None:
+    page = open_page()
+    page.evaluate(
+        """async (bytes) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "dropped.mp4"));
+            for (const kind of ["dragover", "drop"])
+                document.body.dispatchEvent(
+                    new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+        }""",
+        list(Path(clip).read_bytes()),
+    )
+    expect(page.locator("#asked-name")).to_have_text("dropped.mp4")
+    with page.expect_request(lambda request: request.method == "DELETE"):
+        page.locator("#another").click()
+    expect(page.locator("#choose")).to_be_focused()
+
+
+def test_the_strip_by_pointer(open_page: Callable[..., Page], clip: str) -> None:
+    page = open_page()
+    page.set_input_files("#file", clip)
+    expect(page.locator("#from")).to_be_focused()
+    box = page.locator("#strip").bounding_box()
+    page.mouse.move(box["x"] + 2, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 30)
+    page.mouse.up()
+    assert float(page.locator("#from").get_attribute("aria-valuenow")) == pytest.approx(0.4 * 0.75, abs=0.02)
+
+
+def test_all_by_keyboard(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", "focus is seen"
+    assert reached == ["tab-search", "pause", "choose", "pick", "tab-search"] or reached[:4] == [
+        "tab-search", "pause", "choose", "pick"
+    ]  # fmt: skip
+    page.locator("#pick").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#library .videos button")).to_have_count(12)
+    page.keyboard.press("Tab")
+    page.keyboard.type("right/")
+    expect(page.locator("#library .videos button")).to_have_count(6)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#from")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("Found")
+    page.locator(".motion .shot").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("Found")
+    page.locator("#tab-search").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#tab-map")).to_be_focused()
+    expect(page.locator("#map-said")).to_contain_text("windows")
+    page.locator("canvas").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("aside .card")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator("#search")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("Found")
+
+
+def test_label_classify_map_export_and_keep(
+    open_page: Callable[..., Page], clip: str, library: Library, tmp_path: Path
+) -> None:
+    page = open_page()
+    search(page, clip)
+    cards = page.locator(".motion .card")
+    cards.nth(0).locator(".deeds button").last.click()  # no label yet: asks for a name
+    page.keyboard.type("wave")
+    page.keyboard.press("Enter")
+    expect(cards.nth(0).locator(".tag")).to_have_text("wave")
+    page.locator("#results .labels input").fill("jump")
+    page.keyboard.press("Enter")
+    cards.nth(1).locator(".deeds button").last.click()
+    cards.nth(2).locator(".shot").focus()
+    page.keyboard.press("1")
+    expect(cards.nth(2).locator(".tag")).to_have_text("wave")
+    expect(page.locator("#status")).to_contain_text("Trained on 3 labels")
+    page.locator("#tab-classes").click()
+    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    assert page.locator("#predicted .card").count() >= 2
+    with page.expect_download() as saved:
+        page.get_by_text("Classifier file").click()
+    saved.value.save_as(tmp_path / "classifier.safetensors")
+    assert Classifier.load(tmp_path / "classifier.safetensors").classes == ("jump", "wave")
+    with page.expect_download() as saved:
+        page.get_by_text("Labels as CSV").click()
+    saved.value.save_as(tmp_path / "labels.csv")
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 4
+    page.locator("#tab-map").click()
+    expect(page.locator("#legend")).to_contain_text("jump")
+    box = page.locator("canvas").bounding_box()
+    place = page.evaluate("fetch('/api/map').then(r => r.json()).then(m => m.points[0])")
+    x, y = 22 + place[1] * (box["width"] - 44), box["height"] - 22 - place[2] * (box["height"] - 44)
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    expect(page.locator("#peek")).to_be_visible()
+    page.mouse.click(box["x"] + x, box["y"] + y)
+    expect(page.locator("aside .card")).to_have_count(1)
+    page.reload()
+    page.locator("#tab-classes").click()
+    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_both_columns_and_nothing_sticks_out(
+    open_page: Callable[..., Page], clip: str, scheme: str
+) -> None:
+    page = open_page(390, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    search(page, clip)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    left, right = (page.locator(f"section.{name}").bounding_box() for name in ("motion", "appearance"))
+    assert left["y"] == right["y"] and left["x"] + left["width"] <= right["x"]
+    for tab in ("map", "classes"):
+        page.locator(f"#tab-{tab}").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(22, 24, 27)") == (scheme == "dark")
+
+
+def test_pictures_stand_still_for_who_wants_that(open_page: Callable[..., Page], clip: str) -> None:
+    page = open_page(reduced_motion="reduce")
+    search(page, clip)
+    sources = "[...document.querySelectorAll('.card img')].every(image => image.src.endsWith('/still'))"
+    assert page.evaluate(sources)
+    page.locator("#pause").click()
+    assert not page.evaluate(sources)
+
+
+def test_bad_clips_are_said_in_one_sentence_and_the_page_goes_on(
+    open_page: Callable[..., Page], clip: str, tmp_path: Path
+) -> None:
+    page = open_page(expected="400 (Bad Request)")
+    status = page.locator("#status")
+    (tmp_path / "notes.mp4").write_text("not a video at all")
+    page.set_input_files("#file", tmp_path / "notes.mp4")
+    expect(status).to_have_text("Cannot read notes.mp4: it is not a video, or its header is damaged.")
+    (tmp_path / "big.mp4").write_bytes(bytes((1 << 20) + 1))
+    page.set_input_files("#file", tmp_path / "big.mp4")
+    expect(status).to_have_text("Big.mp4 has more than 1 MiB; send a shorter clip, or raise --max-upload.")
+    write_video(tmp_path / "still.mp4", [np.full((32, 32, 3), 90, np.uint8)] * 3, fps=16.0)
+    search(page, str(tmp_path / "still.mp4"))
+    expect(page.locator(".motion .note")).to_contain_text("next to nothing moves in still.mp4")
+    search_again = page.locator("#another")
+    search_again.click()
+    search(page, clip)
+
+
+def test_a_deleted_video_is_said_on_its_card(
+    open_page: Callable[..., Page], make_library: Callable[[Path], Library], tmp_path: Path
+) -> None:
+    made = make_library(tmp_path)
+    clip = made.windows()[0].path
+    for path in {window.path for window in made.windows()[6:]}:
+        Path(path).unlink()
+    with served(made.path) as where:
+        page = open_page(where=where, expected="404 (Not Found)")
+        search(page, clip)
+        expect(page.locator(".motion .gone").first).to_contain_text("moved or deleted; run `kinema index` again")
+        assert page.locator(".motion .card:not(.is-gone)").count() >= 1
+        page.context.close()  # before its server ends
+
+
+def test_filters_search_again(open_page: Callable[..., Page], clip: str) -> None:
+    page = open_page()
+    search(page, clip)
+    page.locator("select[name=folder]").select_option("right")
+    expect(page.locator(".motion .name").filter(has_text="left/")).to_have_count(0)
+    expect(page.locator(".motion .name").first).to_contain_text("right/")

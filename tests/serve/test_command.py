@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kinema.search import Library
+
+
+def test_refusals_are_one_sentence(library: Library, refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "there is no index at" in refused("serve", "--index", tmp_path / "none")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused("serve", "--index", library.path, "--port", port)
+    assert f"cannot listen on 127.0.0.1 port {port}: address already in use; choose another --port" in said
+
+
+def test_says_what_is_missing(library: Library, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert 'the page needs uvicorn: pip install "kinema[serve]"' in refused("serve", "--index", library.path)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_serves_until_it_is_stopped_and_leaves_nothing(library: Library, host: str, tmp_path: Path) -> None:
+    words = ["serve", "--index", library.path, "--port", "0", "--host", host]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kinema.cli", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        said = re.match(r"http://[\d.]+:(\d+)/", process.stdout.readline())
+        assert said is not None
+        with urllib.request.urlopen(f"http://127.0.0.1:{said[1]}/", timeout=60) as answer:
+            assert b"<title>kinema" in answer.read()
+        assert list(tmp_path.glob("kinema-uploads-*"))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode in (0, 130)
+    assert not list(tmp_path.glob("kinema-uploads-*"))
+    assert ("warning: everybody who can reach 0.0.0.0" in errors) == (host == "0.0.0.0")
+    assert "Traceback" not in errors

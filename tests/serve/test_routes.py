@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sqlite3
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from kinema.data.synthetic.files import write_video
+from kinema.errors import DataError
+from kinema.search import Classifier, Library
+from kinema.serve import create_app
+from kinema.serve.catalog import project
+from kinema.video import Video
+
+
+def searched(page: TestClient, source: dict[str, Any], **asked: Any) -> list[dict[str, Any]]:
+    answer = page.post("/api/search", json={"source": source, **asked})
+    assert answer.status_code == 200
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def sentence(text: str) -> bool:
+    return len(text) > 10 and "Traceback" not in text and "\n" not in text
+
+
+def test_the_page_and_its_parts_and_nothing_else(page: TestClient) -> None:
+    index = page.get("/")
+    assert index.headers["content-type"].startswith("text/html")
+    for name in ("main.js", "frame.css", "parts.css", "icon.svg"):
+        assert page.get(f"/static/{name}").status_code == 200
+    assert page.get("/static/main.js").headers["content-type"].startswith("text/javascript")
+    for address in ("/static/", "/static/index.html", "/static/app.py", "/x", "/media/", "/docs"):
+        answer = page.get(address)
+        assert (answer.status_code, sentence(answer.json()["error"])) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../app.py", "..%2fapp.py", "%2e%2e/app.py", "..%5capp.py", "/etc/passwd", "%2fetc%2fpasswd", "main.js%00.html",
+     "%00", "....//app.py", "%252e%252e%252fapp.py", "file:///etc/passwd"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "before", ["/static/", "/media/window/", "/media/window/1/", "/media/upload/", "/api/source/window/"]
+)
+def test_no_path_leads_out(page: TestClient, before: str, path: str) -> None:
+    answer = page.get(before + path)
+    assert answer.status_code in (400, 404)
+    assert "root:" not in answer.text and "import" not in answer.text
+
+
+def test_about_the_library(page: TestClient, library: Library) -> None:
+    about = page.get("/api/library").json()
+    assert (about["videos"], about["windows"]) == (12, library.count())
+    assert about["folders"] == ["left", "right"]
+    assert str(library.path.parent) not in json.dumps(about), "paths of this machine stay here"
+
+
+def test_videos_are_listed_and_found_by_name(page: TestClient) -> None:
+    listed = page.get("/api/videos").json()
+    names = [video["name"] for video in listed["videos"]]
+    assert listed["total"] == len(names) == 12
+    assert names == sorted(names) and names[0].startswith("left/")
+    found = page.get("/api/videos", params={"text": "RIGHT/"}).json()
+    assert found["total"] == 6
+    assert page.get("/api/videos", params={"text": "'; DROP", "offset": 3}).json()["videos"] == []
+
+
+def test_pictures_of_windows_come_and_are_kept(page: TestClient, library: Library) -> None:
+    window = library.windows()[3]
+    for kind, start in (("still", b"\xff\xd8"), ("strip", b"RIFF"), ("clip", b"RIFF"), ("flow", b"RIFF")):
+        first = page.get(f"/media/window/{window.id}/{kind}")
+        assert (first.status_code, first.content[: len(start)]) == (200, start)
+        assert page.get(f"/media/window/{window.id}/{kind}").content == first.content
+    assert len(list((library.path / "previews").iterdir())) >= 3
+    assert page.get(f"/media/window/{window.id}/exe").status_code == 400
+    assert page.get(f"/media/window/{window.id}/clip", params={"start": "nan"}).status_code == 400
+    assert page.get("/media/window/999999/clip").status_code == 404
+    assert page.get(f"/media/window/{10**30}/clip").status_code == 400
+
+
+def test_more_like_a_window_is_what_the_library_finds(page: TestClient, library: Library) -> None:
+    window = library.windows()[0]
+    *_, answer = searched(page, {"like": window.id}, top=5)
+    for by in ("motion", "appearance"):
+        expected = library.search(window, top=5, by=by)
+        assert [hit["id"] for hit in answer[by]["hits"]] == [hit.window.id for hit in expected.hits]
+        assert [hit["score"] for hit in answer[by]["hits"]] == pytest.approx(
+            [hit.score for hit in expected.hits], abs=1e-4
+        )
+    assert answer["query"]["name"] == f"left/{Path(window.path).name}"
+    assert all(hit["name"] != answer["query"]["name"] for hit in answer["motion"]["hits"]), "never its own video"
+
+
+def test_a_part_of_a_video_of_the_library(page: TestClient, library: Library) -> None:
+    window = library.windows()[0]
+    *told, answer = searched(page, {"window": window.id, "start": 0.1, "end": 0.6}, top=3)
+    assert any("Reading left/" in line["doing"] for line in told)
+    expected = library.search(window.path, 0.1, 0.6, top=3)
+    assert [hit["id"] for hit in answer["motion"]["hits"]] == [hit.window.id for hit in expected.hits]
+    *told, again = searched(page, {"window": window.id, "start": 0.1, "end": 0.6}, top=3)
+    assert again == answer
+    assert not any("Reading" in line["doing"] for line in told), "what was embedded is remembered"
+
+
+def test_a_clip_is_sent_looked_at_searched_with_and_deleted(page: TestClient, library: Library) -> None:
+    path = Path(library.windows()[0].path)
+    sent = page.post("/api/uploads", params={"name": "my clip.mp4"}, content=path.read_bytes()).json()
+    assert (sent["name"], sent["duration"]) == ("my clip.mp4", pytest.approx(0.75))
+    token = sent["token"]
+    for kind in ("strip", "clip", "flow"):
+        assert page.get(f"/media/upload/{token}/{kind}").content.startswith(b"RIFF")
+    *told, answer = searched(page, {"upload": token}, top=3)
+    assert answer["query"]["name"] == "my clip.mp4"
+    assert any("read" in line["doing"] for line in told)
+    own = f"left/{path.name}"
+    assert all(hit["name"] != own for hit in answer["motion"]["hits"]), (
+        "a copy of an indexed video does not find itself"
+    )
+    *_, late = searched(page, {"upload": token, "start": 5, "end": 6})
+    assert late["error"] == "my clip.mp4 ends before 5 s: start earlier"
+    assert page.delete(f"/api/uploads/{token}").status_code == 204
+    assert page.get(f"/media/upload/{token}/clip").status_code == 404
+    (gone,) = searched(page, {"upload": token})
+    assert "choose it again" in gone["error"]
+
+
+def test_filters_are_those_of_the_library(page: TestClient, library: Library) -> None:
+    window = library.windows()[0]
+    *_, answer = searched(page, {"like": window.id}, filters={"folder": "right"})
+    names = {hit["name"] for hit in answer["motion"]["hits"]}
+    assert names and all(name.startswith("right/") for name in names)
+    middle = float(np.median([window.strength for window in library.windows()]))
+    *_, answer = searched(page, {"like": window.id}, filters={"min_strength": middle, "after": 0.1})
+    hits = answer["motion"]["hits"]
+    assert hits and all(hit["strength"] >= round(middle, 4) - 1e-4 and hit["start"] >= 0.1 for hit in hits)
+    for wrong in ({"folder": "../.."}, {"folder": "*"}, {"folder": [1]}, {"after": "x"}, {"max_strength": [1]}):
+        (refused,) = searched(page, {"like": window.id}, filters=wrong)
+        assert sentence(refused["error"])
+
+
+def test_folders_with_signs_of_patterns_are_taken_as_they_are(
+    make_library: Callable[[Path], Library], encoder: Path, tmp_path: Path, serve_page: Callable[..., TestClient]
+) -> None:
+    made = make_library(tmp_path)
+    (tmp_path / "videos" / "left").rename(tmp_path / "videos" / "[a]*?")
+    made.add(tmp_path / "videos")
+    with serve_page(made.path) as page:
+        assert page.get("/api/library").json()["folders"] == ["[a]*?", "right"]
+        *_, answer = searched(page, {"like": made.windows()[-1].id}, filters={"folder": "[a]*?"})
+    assert {hit["name"].split("/")[0] for hit in answer["motion"]["hits"]} == {"[a]*?"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("notes.mp4", b"these are notes", "it is not a video"), ("empty.mp4", b"", "the file is empty")],
+)
+def test_what_is_no_video_is_refused_in_one_sentence(page: TestClient, name: str, content: bytes, said: str) -> None:
+    answer = page.post("/api/uploads", params={"name": name}, content=content)
+    assert answer.status_code == 400
+    assert said in answer.json()["error"] and name in answer.json()["error"]
+    assert "/tmp" not in answer.json()["error"]
+
+
+def test_too_large_an_upload_is_413(library: Library, serve_page: Callable[..., TestClient]) -> None:
+    with serve_page(library.path, max_upload=1) as page:
+        for content in (bytes(1 << 21), (bytes(1 << 18) for _ in range(8))):  # with and without a length
+            answer = page.post("/api/uploads", params={"name": "big.mp4"}, content=content)
+            assert (answer.status_code, answer.json()["error"]) == (
+                413, "big.mp4 has more than 1 MiB; send a shorter clip, or raise --max-upload"
+            )  # fmt: skip
+
+
+def test_a_clip_shorter_than_a_window_and_one_without_motion_are_answered(page: TestClient, tmp_path: Path) -> None:
+    write_video(tmp_path / "still.mp4", [np.full((32, 32, 3), 90, np.uint8)] * 3, fps=16.0)
+    sent = page.post("/api/uploads", params={"name": "still.mp4"}, content=(tmp_path / "still.mp4").read_bytes()).json()
+    *_, answer = searched(page, {"upload": sent["token"]}, top=2)
+    assert len(answer["motion"]["hits"]) == 2
+    (warning,) = answer["motion"]["warnings"]
+    assert warning.startswith("next to nothing moves in still.mp4 (")
+    assert answer["appearance"]["warnings"] == []
+
+
+def test_a_deleted_video_is_said_and_the_rest_goes_on(
+    make_library: Callable[[Path], Library], tmp_path: Path, serve_page: Callable[..., TestClient]
+) -> None:
+    made = make_library(tmp_path)
+    window, gone, linked = made.windows()[0], made.windows()[-1], made.windows()[8]
+    secret = tmp_path / "secret.mp4"
+    Path(linked.path).rename(secret)
+    Path(linked.path).symlink_to(secret)
+    Path(gone.path).unlink()
+    with serve_page(made.path) as page:
+        *_, answer = searched(page, {"like": window.id}, top=60)
+        hits = {hit["name"]: hit for hit in answer["motion"]["hits"]}
+        name = f"right/{Path(gone.path).name}"
+        assert hits[name]["gone"] == f"{Path(gone.path).name} has been moved or deleted; run `kinema index` again"
+        assert sum(not hit["gone"] for hit in hits.values()) == len(hits) - 2
+        for window in (gone, linked):
+            assert page.get(f"/media/window/{window.id}/still").status_code == 200, "the index keeps a picture"
+            for kind in ("clip", "flow", "strip"):
+                refused = page.get(f"/media/window/{window.id}/{kind}")
+                assert (refused.status_code, sentence(refused.json()["error"])) == (404, True)
+            assert page.get(f"/api/source/window/{window.id}").status_code == 404
+        assert "outside of the indexed folders" in page.get(f"/media/window/{linked.id}/clip").json()["error"]
+        chosen = [{"by": "motion", **{k: hit[k] for k in ("id", "start", "end", "score")}} for hit in hits.values()]
+        archive = zipfile.ZipFile(io.BytesIO(page.post("/api/export/clips.zip", json={"hits": chosen}).content))
+        assert len(archive.read("problems.txt").splitlines()) == 2
+
+
+def test_the_map_shows_every_window_once(page: TestClient, library: Library) -> None:
+    shown = page.get("/api/map").json()
+    assert sorted(point[0] for point in shown["points"]) == sorted(window.id for window in library.windows())
+    assert shown["total"] == library.count()
+    places = np.array([point[1:3] for point in shown["points"]])
+    np.testing.assert_allclose([places.min(0), places.max(0)], [[0, 0], [1, 1]])
+
+
+def test_the_map_keeps_neighbours_together_and_is_the_same_again() -> None:
+    rng = np.random.default_rng(0)
+    group = np.arange(90) % 3
+    vectors = (np.eye(8)[group] + rng.normal(0, 0.1, (90, 8))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    places = project(vectors)
+    far = np.linalg.norm(places[:, None] - places[None], axis=2) + np.eye(90)
+    assert (group[far.argmin(1)] == group).all()
+    np.testing.assert_array_equal(project(vectors), places)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5])
+def test_a_map_of_few_or_equal_windows_is_one(count: int) -> None:
+    for vectors in (np.ones((count, 6), np.float32), np.eye(6, dtype=np.float32)[:count]):
+        places = project(vectors)
+        assert places.shape == (count, 2)
+        assert np.isfinite(places).all() and (places >= 0).all() and (places <= 1).all()
+
+
+def test_labels_train_a_classifier_that_says_what_scikit_learn_says(
+    page: TestClient, library: Library, tmp_path: Path
+) -> None:
+    windows = library.windows()
+    labels = {str(window.id): ("calm", "lively")[n % 2] for n, window in enumerate(windows[:6])}
+    said = page.post("/api/classify", json={"labels": labels}).json()
+    file = tmp_path / "classifier.safetensors"
+    file.write_bytes(page.post("/api/export/classifier.safetensors", json={"labels": labels}).content)
+    classifier = Classifier.load(file)
+    shares = classifier.predict(library.vectors([window.id for window in windows]))
+    assert said["windows"] == len(windows)
+    for window, share in zip(windows, shares, strict=True):
+        place, sure = said["predicted"][str(window.id)]
+        assert (place, sure) == (int(share.argmax()), pytest.approx(share.max(), abs=1e-3))
+    assert [one["name"] for one in said["classes"]] == ["calm", "lively"]
+    assert [one["windows"] for one in said["classes"]] == [int((shares.argmax(1) == n).sum()) for n in range(2)]
+    for one in said["classes"]:
+        shown = [window["share"] for window in one["surest"]]
+        assert shown == sorted(shown, reverse=True)
+    rows = list(csv.DictReader(io.StringIO(page.post("/api/export/labels.csv", json={"labels": labels}).text)))
+    assert [(row["window"], row["label"]) for row in rows] == list(labels.items())
+    assert rows[0]["file"].startswith("left/")
+
+
+def test_hits_can_be_taken_away(page: TestClient, library: Library, tmp_path: Path) -> None:
+    *_, answer = searched(page, {"like": library.windows()[0].id}, top=2)
+    keys = ("id", "start", "end", "score")
+    hits = [{"by": by, **{k: hit[k] for k in keys}} for by in ("motion", "appearance") for hit in answer[by]["hits"]]
+    table = page.post("/api/export/hits.csv", json={"hits": hits})
+    assert 'filename="hits.csv"' in table.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert [(row["by"], row["rank"]) for row in rows] == [
+        ("motion", "1"),
+        ("motion", "2"),
+        ("appearance", "1"),
+        ("appearance", "2"),
+    ]
+    assert rows[0]["video"] == hits[0].get("name", answer["motion"]["hits"][0]["name"])
+    archive = zipfile.ZipFile(io.BytesIO(page.post("/api/export/clips.zip", json={"hits": hits}).content))
+    clips = [name for name in archive.namelist() if name.endswith(".mp4")]
+    assert len(clips) == 4 and "problems.txt" not in archive.namelist()
+    archive.extract(clips[0], tmp_path)
+    with Video(tmp_path / clips[0]) as video:
+        assert len(video.read().frames) == pytest.approx(16 * (hits[0]["end"] - hits[0]["start"]), abs=1)
+
+
+@pytest.mark.parametrize("path", ["/api/search", "/api/classify", "/api/export/hits.csv", "/api/export/clips.zip"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b"null", b'"x"', b"{}", b'{"source": 3}', b'{"source": {"like": "x"}}',
+     b'{"source": {"like": -1}}', b'{"labels": {"x": "y"}}', b'{"labels": {"1": ""}}', b'{"labels": {"1": 2}}',
+     b'{"hits": [3]}', b'{"hits": [{"by": "motion", "id": 1, "start": 0, "end": NaN, "score": 1}]}',
+     b'{"hits": {}}', b"\xff\xfe", b"[" * 5000],
+)  # fmt: skip
+def test_nonsense_is_refused_in_one_sentence(page: TestClient, path: str, body: bytes) -> None:
+    answer = page.post(path, content=body)
+    assert answer.status_code in (200, 400, 404)
+    said = json.loads(answer.text.splitlines()[-1]) if answer.status_code == 200 else answer.json()
+    assert sentence(said["error"])
+
+
+def test_too_long_a_question_is_refused(page: TestClient) -> None:
+    assert page.post("/api/classify", content=b" " * (1 << 20) + b"{} ").status_code == 413
+
+
+def test_few_labels_are_said(page: TestClient, library: Library) -> None:
+    answer = page.post("/api/classify", json={"labels": {str(library.windows()[0].id): "one"}})
+    assert "at least two labels" in answer.json()["error"]
+
+
+def test_an_index_of_another_version_is_refused(make_library: Callable[[Path], Library], tmp_path: Path) -> None:
+    made = make_library(tmp_path)
+    with sqlite3.connect(made.path / "windows.sqlite") as db:
+        db.execute("UPDATE about SET value = '0' WHERE name = 'format'")
+    with pytest.raises(DataError, match="is an index of format 0, this version of kinema reads"):
+        create_app(made.path)
+    with pytest.raises(DataError, match="there is no index at"):
+        create_app(tmp_path / "none")
+
+
+def test_another_encoder_is_said_on_the_page_which_goes_on(
+    make_library: Callable[[Path], Library], encoder: Path, tmp_path: Path, serve_page: Callable[..., TestClient]
+) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    made = make_library(tmp_path)
+    weights = {name: value + 0.01 if value.is_floating_point() else value for name, value in load_file(encoder).items()}
+    with safe_open(encoder, "pt") as file:
+        save_file(weights, tmp_path / "other.safetensors", file.metadata())
+    window = made.windows()[0]
+    with serve_page(made.path, encoder=str(tmp_path / "other.safetensors")) as page:
+        *_, said = searched(page, {"window": window.id, "start": 0, "end": 0.5})
+        assert "was made with another encoder than" in said["error"]
+        *_, answer = searched(page, {"like": window.id}, top=2)
+        assert len(answer["motion"]["hits"]) == 2
+
+
+def test_the_page_sees_what_is_added_meanwhile(
+    make_library: Callable[[Path], Library], tmp_path: Path, serve_page: Callable[..., TestClient]
+) -> None:
+    made = make_library(tmp_path)
+    with serve_page(made.path) as page:
+        before = page.get("/api/library").json()["videos"]
+        frames = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), np.uint8)
+        write_video(tmp_path / "videos" / "left" / "new.mp4", frames, 16.0)
+        made.add(tmp_path / "videos")
+        assert page.get("/api/library").json()["videos"] == before + 1
+        assert page.get("/api/videos", params={"text": "new"}).json()["total"] == 1
+        assert page.get("/api/map").json()["total"] == made.count()
+
+
+def test_several_folders_are_told_apart(
+    make_library: Callable[[Path], Library], videos: Path, tmp_path: Path, serve_page: Callable[..., TestClient]
+) -> None:
+    made = make_library(tmp_path)
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    shutil.copy(sorted(videos.glob("*.mp4"))[0], other / "copy.mp4")
+    made.add(other)
+    with serve_page(made.path) as page:
+        names = [video["name"] for video in page.get("/api/videos").json()["videos"]]
+        assert "elsewhere/copy.mp4" in names and any(name.startswith("videos/left/") for name in names)
+        assert "elsewhere" in page.get("/api/library").json()["folders"]
