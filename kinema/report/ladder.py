@@ -41,12 +41,13 @@ def draw_ladder(
 
     Args:
         rows: with the columns ``rung``, ``setting`` and those of the bars, one for each seed.
-        rungs: their names, from the lowest to the highest.
+        rungs: their names, from the lowest to the highest; those without a row are left out.
         setting: the column by which rows go to panels.
         title: of a panel, with ``{}`` for its setting.
         bars: what is drawn for each rung.
         path: PNG file to write.
     """
+    rungs = [name for name in rungs if any(row["rung"] == name for row in rows)]
     values = list(dict.fromkeys(row[setting] for row in rows))
     figure = Figure(figsize=(5.2 * max(1, len(values)) + 1.5, 0.42 * len(rungs) + 1.4), layout="constrained")
     FigureCanvasAgg(figure)
