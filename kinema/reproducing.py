@@ -224,11 +224,10 @@ def _finished(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[s
     return None if stop is not None and stop < config.epochs else card
 
 
-def _figures(recipe: Recipe, run: Path, videos: Path) -> dict[str, float | None]:
+def _figures(recipe: Recipe, run: Path, videos: Path, workers: int) -> dict[str, float | None]:
     def judged(protocol: Any, **settings: Any) -> Any:
-        out = run / f"{protocol}.json"
-        labels = videos / "labels.csv"
-        return evaluate(protocol, run, videos, labels, "motion", out=out, clips=recipe.clips, **settings).result
+        settings |= {"out": run / f"{protocol}.json", "clips": recipe.clips, "workers": workers}
+        return evaluate(protocol, run, videos, videos / "labels.csv", "motion", **settings).result
 
     diagnosis: DiagnosisResult = judged("diagnosis", appearance_column="scene")
     probe: ProbeResult = judged("probe")
@@ -251,13 +250,17 @@ def _videos(folder: Path) -> list[Path]:
 
 
 def _commit() -> str:
-    """The commit of the code, marked if files were changed since; unknown where it is no checkout."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """The commit of the code, marked if code or recipes were changed since; unknown where it is no checkout."""
+
+    def git(*words: str) -> str:
+        folder = Path(__file__).parent
+        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        done = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        changed = git("diff", "HEAD", "--", "*.py", "*.yaml")
+        return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
 
 
 def _say(words: str) -> None:
