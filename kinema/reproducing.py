@@ -137,18 +137,14 @@ def _measure(recipe: Recipe, out: Path) -> Row:
     run = out / recipe.name
     card = _train(recipe, config, run, videos)
     _say(f"judging {run}")
-    return Row(
-        recipe.name,
-        _figures(recipe, run, videos),
-        {
-            "config_sha256": config_sha256(_deciding(recipe, asdict(config)))[:12],
-            "data_sha256": ids_sha256(f"{path.relative_to(videos)},{file_sha256(path)}" for path in _videos(videos))[
-                :12
-            ],
-            "commit": _commit(),
-            **{package: card["versions"][package] for package in ("kinema", "torch")},
-        },
-    )
+    files = [*_videos(videos), videos / "labels.csv"]
+    facts = {
+        "config_sha256": config_sha256(_deciding(recipe, asdict(config)))[:12],
+        "data_sha256": ids_sha256(f"{path.relative_to(videos).as_posix()},{file_sha256(path)}" for path in files)[:12],
+        "commit": _commit(),
+        **{package: card["versions"][package] for package in ("kinema", "torch")},
+    }
+    return Row(recipe.name, _figures(recipe, run, videos, config.trainer.workers), facts)
 
 
 def _settings(recipe: Recipe) -> Config:
