@@ -19,14 +19,10 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from kinema import __version__
 from kinema.commands import COMMANDS, Command
-from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.errors import ConfigError, KinemaError
-from kinema.presets import DEFAULT_PRESET, Job, preset_path
+from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 
-_PRESETS: dict[type | None, Job] = {PretrainConfig: "pretrain", FinetuneConfig: "finetune"}
-"""Which presets are of which settings; other settings have none."""
-
-SWITCHES = ("resume", "partial", "private", "dry_run")
+SWITCHES = ("resume", "partial", "private", "dry_run", "record")
 """Parameters of commands that are given without a value."""
 
 
@@ -67,7 +63,7 @@ def _command(words: list[str]) -> str | None:
 def _overview(words: list[str]) -> int:
     """Print the commands, or those of the group that was named, and return the exit status."""
     group = words[0] + " " if words and any(name.startswith(words[0] + " ") for name in COMMANDS) else ""
-    lines = [f"  {name:16}{command.summary}" for name, command in COMMANDS.items() if name.startswith(group)]
+    lines = [f"  {name:18}{command.summary}" for name, command in COMMANDS.items() if name.startswith(group)]
     usage = [f"usage: kinema {group}COMMAND [options]", "", *lines, "", "kinema COMMAND --help lists its options."]
     rest = words[1:] if group else words
     asked = not rest or rest[0] in ("--help", "-h")
@@ -82,7 +78,7 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     parser = _parser(command, name)
     kind = _config(command)
     preset = _preset(words)
-    job = _PRESETS.get(kind)
+    job = JOBS.get(kind)
     parsed = _parse(parser, words, preset, job)
     if job is not None and parsed.get("preset", preset) != preset:  # a file of settings names another
         parsed = _parse(parser, words, parsed.preset, job)

@@ -54,3 +54,7 @@ class OutputError(KinemaError):
 
 class TrainingError(KinemaError):
     """Training cannot go on, for example because a loss is not finite."""
+
+
+class ReproductionError(KinemaError):
+    """What was measured lies further from a recorded result than its tolerance."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import glob
+from argparse import ArgumentError
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
+from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.errors import ConfigError
 
 FOLDER = Path(str(resources.files("kinema"))) / "configs"
 
 Job = Literal["pretrain", "finetune"]
 """What a preset is for; each has presets of its own."""
+
+JOBS: dict[type | None, Job] = {PretrainConfig: "pretrain", FinetuneConfig: "finetune"}
+"""Which presets are of which settings; other settings have none."""
+
+Kind = TypeVar("Kind", PretrainConfig, FinetuneConfig)
 
 DEFAULT_PRESET = "tiny"
 """The preset that settings begin with if none is named."""
@@ -31,3 +40,26 @@ def preset_path(name: str, job: Job = "pretrain") -> Path:
     if name not in list_presets(job):
         raise ConfigError(f"unknown preset {name!r}; choose one of {', '.join(list_presets(job))}")
     return FOLDER / job / f"{name}.yaml"
+
+
+def settings_on(preset: str, kind: type[Kind], settings: Mapping[str, Any]) -> Kind:
+    """The settings of a preset with others on top, as a command takes them from a file of settings.
+
+    Args:
+        preset: its name.
+        kind: of the settings.
+        settings: those on top, nested as in YAML.
+
+    Raises:
+        ConfigError: there is no such preset, or no such setting.
+    """
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind)
+    parser.default_config_files = [glob.escape(str(preset_path(preset, JOBS[kind])))]
+    try:
+        parsed = parser.parse_object(dict(settings))
+    except ArgumentError as error:
+        raise ConfigError(f"the settings on the preset {preset} are wrong: {' '.join(str(error).split())}") from error
+    return kind(**vars(parser.instantiate(parsed)))

@@ -26,6 +26,7 @@ from kinema.video import read_manifest
 VIDEOS = 24
 FLOW = [f"flow {name}" for name in ("extract", "import", "export", "evaluate", "show", "--list")]
 SEARCH = ["embed", "index", "search", "watch", "serve"]
+REPRODUCE = ["reproduce", "reproduce --list"]
 ENCODERS = ["weights", "export"]
 HEAVY = {"torch", "cv2", "av", "lightning"}
 
@@ -48,7 +49,7 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
-    listed = [line[2:18].rstrip() for line in done.stdout.splitlines() if line.startswith("  ")]
+    listed = [line[2:20].rstrip() for line in done.stdout.splitlines() if line.startswith("  ")]
     assert (
         listed
         == list(COMMANDS)
@@ -62,6 +63,7 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
             "ablate mscl",
             "ablate hcml",
             "evaluate",
+            *REPRODUCE,
             *ENCODERS,
             *SEARCH,
             *FLOW,
@@ -117,7 +119,7 @@ def test_a_group_lists_its_own_commands(words, status, complaint, capsys):
     output, errors = capsys.readouterr()
     text = output if status == 0 else errors
     assert text.startswith(f"{complaint}usage: kinema flow COMMAND [options]\n")
-    listed = [line[2:18].rstrip() for line in text.splitlines() if line.startswith("  ")]
+    listed = [line[2:20].rstrip() for line in text.splitlines() if line.startswith("  ")]
     assert listed == [name for name in COMMANDS if name.startswith("flow ")]
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
+from kinema.commands.reproducing import list_recipes, reproduce
 from kinema.commands.search import embed, index, search, watch
 from kinema.commands.serve import serve
 from kinema.commands.training import ablate_hcml, ablate_mscl, demo, finetune, pretrain
@@ -37,6 +38,8 @@ COMMANDS = {
     "ablate mscl": Command(ablate_mscl, "What does each part of MSCL bring? Its ladder on synthetic videos.", ("out",)),
     "ablate hcml": Command(ablate_hcml, "What does each part of HCML bring to few labels? Its ladder.", ("out",)),
     "evaluate": Command(evaluate, "Measure what an encoder has learned, on labelled videos.", ("protocol", "run")),
+    "reproduce": Command(reproduce, "Make an encoder of the results anew, judge it and compare.", ("name",)),
+    "reproduce --list": Command(list_recipes, "List the results that can be reproduced."),
     "weights": Command(weights, "Say what a file of weights holds, and make an encoder of it.", ("file",)),
     "export": Command(export, "Write an encoder as ONNX, for torch.export, or for the Hub.", ("format", "run")),
     "embed": Command(embed, "Write the vectors of a folder's videos to a Parquet file.", ("folder",)),

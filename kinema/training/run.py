@@ -18,12 +18,12 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from kinema.config import TrainConfig, TrainerConfig
 from kinema.data.clips import span
 from kinema.data.module import ClipPairsModule
-from kinema.errors import CheckpointError, ConfigError, OutputError
+from kinema.errors import ConfigError, OutputError
 from kinema.files import make_folder, write_json
 from kinema.methods.base import Method
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.precision import quick_bfloat16
-from kinema.provenance import differing, ids_sha256, software_versions
+from kinema.provenance import ids_sha256, software_versions
 from kinema.training.callbacks import (
     CHECKPOINT,
     METRICS,
@@ -34,6 +34,7 @@ from kinema.training.callbacks import (
     signals_given_back,
 )
 from kinema.training.module import TrainingModule
+from kinema.training.resuming import check_checkpoint
 from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
 from kinema.video.manifest import MANIFEST
 
@@ -144,7 +145,7 @@ def fit(
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
-    step = _check_checkpoint(checkpoint, config, identity, hierarchical) if checkpoint.exists() else 0
+    step = check_checkpoint(checkpoint, config, identity, hierarchical) if checkpoint.exists() else 0
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
     entries = _entries(Path(videos), out, config, manifest, labels)
@@ -248,44 +249,3 @@ def make_trainer(
         use_distributed_sampler=False,
         default_root_dir=out,
     )
-
-
-def _comparable(config: dict[str, Any], hierarchical: bool) -> dict[str, Any]:
-    """Settings by dotted name, but for those that may differ between two parts of one run, or play no part in it."""
-    names = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
-    free = {f"trainer.{name}" for name in names}
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        inner = value if isinstance(value, dict) else {"": value}
-        for key, setting in inner.items():
-            flat[f"{name}.{key}".strip(".")] = list(setting) if isinstance(setting, tuple) else setting
-    if not hierarchical:
-        free |= {name for name in flat if name.startswith("hcml.")}
-    if not (hierarchical and flat["hcml.progressive"]):
-        free.add("epochs")  # where phases follow one another, a longer training would have begun with other phases
-    flat["flow.cache"] = bool(flat.get("flow.cache"))  # where it lies is free; whether flow was rounded is not
-    return {name: value for name, value in flat.items() if name not in free}
-
-
-def _check_checkpoint(path: Path, config: TrainConfig, identity: dict[str, str], hierarchical: bool) -> int:
-    """The step of a checkpoint that fits the settings.
-
-    Raises:
-        CheckpointError: it is damaged, or was made by another method, of other data or with other settings.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        step, made_as = int(state["global_step"]), dict(state["identity"])
-        found = _comparable(state["config"], hierarchical)
-    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
-        raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
-    for name, value in identity.items():
-        if made_as.get(name) != value:
-            raise CheckpointError(
-                f"{path} was made with the {name} {made_as.get(name)}, not {value}; use the same, or another folder"
-            )
-    if others := differing(found, _comparable(asdict(config), hierarchical)):
-        raise CheckpointError(
-            f"{path} was made with other settings ({'; '.join(others[:5])}); use the same, or another folder"
-        )
-    return step

@@ -1,0 +1,54 @@
+"""Reproducing the results that come with kinema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kinema.errors import ReproductionError
+from kinema.files import make_folder
+
+
+def reproduce(name: str, out: str, recipes: str | None = None, record: bool = False) -> None:
+    """Make an encoder whose figures are recorded anew, judge it, and compare.
+
+    Args:
+        name: of the result, such as mscl-0; kinema reproduce --list lists them.
+        out: folder for videos and runs; what an earlier call left there is used.
+        recipes: YAML file of recipes, with the figures in a CSV file beside it; those that come with kinema by default.
+        record: write the figures into the CSV file instead of comparing them.
+    """
+    from kinema.recipes import SYNTHETIC, rows_path
+    from kinema.reproducing import record as record_row
+    from kinema.reproducing import reproduce
+
+    file = Path(recipes or SYNTHETIC)
+    if record:
+        make_folder(rows_path(file).parent)  # an unwritable place is better found out before the work than after
+        row = record_row(name, out, file)
+        figures = ", ".join(f"{key} {'-' if value is None else f'{value:.4f}'}" for key, value in row.figures.items())
+        print(f"{name}: {figures}", rows_path(file), sep="\n")
+        return
+    found = reproduce(name, out, file)
+    print(found.table())
+    if found.off:
+        raise ReproductionError(found.sentence())
+    print(found.sentence())
+
+
+def list_recipes(recipes: str | None = None) -> None:
+    """List the results that can be reproduced, and how each is made.
+
+    Args:
+        recipes: YAML file of recipes; those that come with kinema by default.
+    """
+    import json
+
+    from kinema.recipes import SYNTHETIC, read_recipes, read_rows, rows_path
+
+    file = Path(recipes or SYNTHETIC)
+    rows = read_rows(rows_path(file))
+    for recipe in read_recipes(file).values():
+        settings = f" with {json.dumps(recipe.settings)}" if recipe.settings else ""
+        known = "recorded" if recipe.name in rows else "not recorded"
+        made = f"{recipe.method}, preset {recipe.preset}{settings}"
+        print(f"{recipe.name:14}{known:14}{recipe.videos} {recipe.difficulty} videos, seed {recipe.seed}: {made}")

@@ -1,0 +1,82 @@
+"""Which settings two parts of one run must have in common, and what decides its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kinema.config import TrainConfig
+from kinema.errors import CheckpointError
+from kinema.provenance import differing
+
+MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
+"""Settings of the trainer that may change from one part of a run to the next."""
+
+
+def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
+    """What of a run's settings decides what comes out of it, by dotted name: of the trainer, the batch size alone.
+
+    Args:
+        settings: of a ``kind``, as plain values; those that an older version did not know have their defaults.
+        kind: of the settings.
+        hierarchical: whether the settings of HCML play a part.
+    """
+    flat = _flat(settings, kind)
+    return {
+        name: value
+        for name, value in flat.items()
+        if (name == "trainer.batch_size" or not name.startswith("trainer.")) and _plays(name, hierarchical)
+    }
+
+
+def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool) -> int:
+    """The step of a checkpoint that fits the settings.
+
+    Raises:
+        CheckpointError: it is damaged, or was made by another method, of other data or with other settings.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        step, made_as = int(state["global_step"]), dict(state["identity"])
+        found = _comparable(state["config"], type(config), hierarchical)
+    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
+        raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
+    for name, value in identity.items():
+        if made_as.get(name) != value:
+            raise CheckpointError(
+                f"{path} was made with the {name} {made_as.get(name)}, not {value}; use the same, or another folder"
+            )
+    if others := differing(found, _comparable(asdict(config), type(config), hierarchical)):
+        raise CheckpointError(
+            f"{path} was made with other settings ({'; '.join(others[:5])}); use the same, or another folder"
+        )
+    return step
+
+
+def _comparable(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
+    """Settings by dotted name, but for those that may differ between two parts of one run, or play no part in it."""
+    flat = _flat(settings, kind)
+    free = {f"trainer.{name}" for name in MACHINE}
+    if not (hierarchical and flat["hcml.progressive"]):
+        free.add("epochs")  # where phases follow one another, a longer training would have begun with other phases
+    return {name: value for name, value in flat.items() if name not in free and _plays(name, hierarchical)}
+
+
+def _plays(name: str, hierarchical: bool) -> bool:
+    return hierarchical or not name.startswith("hcml.")
+
+
+def _flat(settings: Mapping[str, Any], kind: type[TrainConfig]) -> dict[str, Any]:
+    """Settings by dotted name, as JSON would hold them, on top of the defaults."""
+    flat: dict[str, Any] = {}
+    for values in (asdict(kind()), settings):
+        for name, value in values.items():
+            inner = value if isinstance(value, dict) else {"": value}
+            for key, setting in inner.items():
+                flat[f"{name}.{key}".strip(".")] = list(setting) if isinstance(setting, tuple) else setting
+    flat["flow.cache"] = bool(flat["flow.cache"])  # where it lies is free; whether flow was rounded is not
+    return flat
