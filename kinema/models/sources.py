@@ -57,7 +57,7 @@ def open_encoder(spec: str | Path, *, like: str | Path | None = None, seed: int 
             ``module:function``, a function on the path or in the current folder that takes nothing and gives a module
             from clips to features. The module's attributes ``clip`` (a :class:`~kinema.config.ClipConfig`, or its
             settings by name) and ``card`` (plain values by name), if it has them, say what it was made for.
-        like: with ``random``, a run whose architecture and clips to take; None for the tiny preset's.
+        like: with ``random``, a run whose architecture and clips to take; None for the settings' own defaults.
         seed: with ``random``, of the weights.
 
     Raises:
