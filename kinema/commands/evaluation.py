@@ -71,7 +71,8 @@ def evaluate(
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto uses bfloat16 where it is quicker.
         cache: folder in which features are kept and looked for; features, beside the results, by default.
-        like: with random, a run whose architecture and clips to take; those that settings have without a preset by default.
+        like: with random, a run whose architecture and clips to take; those of the settings without a preset by
+            default.
         seed: with random, of the weights.
     """
     from kinema.evaluation import FewLabelSpec

@@ -75,7 +75,7 @@ def evaluate(
         device: "auto", "cpu", "cuda", ...
         precision: ``auto`` for bfloat16 where it helps, or ``32``.
         cache: folder in which features are kept and looked for; None for one beside ``out``, or none without.
-        like: with ``random``, a run whose architecture and clip geometry to take; None for the settings' own defaults.
+        like: with ``random``, a run whose architecture and clips to take; None for the settings' own defaults.
         seed: with ``random``, of the weights.
         benchmark: a standard benchmark, whose official lists take the place of ``labels``.
 
