@@ -24,8 +24,8 @@ from kinema.data.loader import make_loader
 from kinema.data.synthetic import synthesise
 from kinema.evaluation import evaluate
 from kinema.evaluation.features import ClipsOfVideos, Read, to_input
-from kinema.evaluation.run import clip_of
 from kinema.models import random_encoder
+from kinema.models.sources import clip_of
 from kinema.precision import autocast_for
 
 CLIPS, BATCH = 10, 6

@@ -143,8 +143,9 @@ def embed_videos(
         raise ConfigError("embedding needs at least one window a batch and one worker; use positive numbers")
     count = min(max(1, (os.cpu_count() or 2) - 1), 16) if workers is None else workers
     waiting = waiting or Waiting()
-    threads_before = cv2.getNumThreads()
+    threads_before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)  # the readers are parallel already
+    torch.set_num_threads(max(1, threads_before[1] - count))  # its idle threads spin in the readers' way
     team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size)
     try:
         held: list[tuple[int, SeenWindow | Finished]] = []
@@ -166,7 +167,8 @@ def embed_videos(
                 return
     finally:
         team.stop()
-        cv2.setNumThreads(threads_before)
+        cv2.setNumThreads(threads_before[0])
+        torch.set_num_threads(threads_before[1])
 
 
 class _Readers:
