@@ -24,3 +24,17 @@ def find_device(name: str) -> torch.device:
         raise ConfigError(
             f"there is no device {name!r} here ({str(error).splitlines()[0]}); use auto or cpu"
         ) from error
+
+
+def find_devices(names: str) -> list[torch.device]:
+    """Several devices at once.
+
+    Args:
+        names: "auto" (every GPU, or the CPU where there is none), or one or several names with commas between them.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if names == "auto" and torch.cuda.device_count() > 1:
+        names = ",".join(f"cuda:{number}" for number in range(torch.cuda.device_count()))
+    return [find_device(name.strip()) for name in names.split(",")]

@@ -36,7 +36,7 @@ def embed(
         thumbnails: add a column of JPEG pictures.
         batch_size: windows per forward pass.
         workers: threads that decode; one less than there are cores by default.
-        device: auto, cpu, cuda, cuda:1, ...
+        device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     from kinema.search.export import require_pyarrow
 
@@ -67,7 +67,7 @@ def index(
         stride: seconds from one window to the next; half a window by default.
         batch_size: windows per forward pass.
         workers: threads that decode; one less than there are cores by default.
-        device: auto, cpu, cuda, cuda:1, ...
+        device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     library = _library(index, encoder, length, stride, device)
     _report(library.add(folder, batch_size=batch_size, workers=workers))
@@ -108,7 +108,7 @@ def search(
         max_strength: only windows that move at most so much.
         exact: compare with every window; slower, and next to never another answer.
         encoder: the index's encoder, where it lies elsewhere than when the index was made.
-        device: auto, cpu, cuda, cuda:1, ...
+        device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     from kinema.search import Filters, Library
     from kinema.search.sheet import write_sheet
@@ -132,7 +132,7 @@ def watch(source: str, index: str, classifier: str, encoder: str | None = None, 
         index: folder of the index whose encoder and windows are used.
         classifier: file of a classifier (see docs/search.md).
         encoder: the index's encoder, where it lies elsewhere than when the index was made.
-        device: auto, cpu, cuda, cuda:1, ...
+        device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     import statistics
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import queue
 import threading
@@ -13,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kinema.config import ClipConfig
-from kinema.device import find_device
+from kinema.device import find_devices
 from kinema.errors import ConfigError, KinemaError, VideoError
 from kinema.models.sources import open_encoder, weights_sha256
 from kinema.precision import autocast_for
@@ -54,7 +55,7 @@ class Finished:
 
 
 class Embedder:
-    """An encoder that gives windows their vectors.
+    """An encoder that gives windows their vectors; on several devices, each has a part of every batch.
 
     Attributes:
         clip: what the encoder was trained on.
@@ -67,9 +68,9 @@ class Embedder:
 
     def __init__(self, module: nn.Module, clip: ClipConfig, source: str, device: str = "auto"):
         self.clip, self.source = clip, source
-        self.device = find_device(device)
+        devices = find_devices(device)
         self.fingerprint = config_sha256({"clip": asdict(clip), "weights": weights_sha256(module)})
-        self._module = module.to(self.device).eval()
+        self._replicas = [(copy.deepcopy(module).to(on).eval(), on) for on in devices]
 
     def __call__(self, windows: Sequence[SeenWindow]) -> list[EmbeddedWindow]:
         """The windows with their vectors, in their order."""
@@ -85,10 +86,13 @@ class Embedder:
 
     def features(self, clips: np.ndarray) -> np.ndarray:
         """(N, D) float32 of clips (N, T, H, W, 3) uint8."""
-        with torch.inference_mode(), autocast_for(self.device):
-            inputs = torch.from_numpy(clips).to(self.device).permute(0, 4, 1, 2, 3).float().div_(255)
-            outputs: Tensor = self._module(inputs)
-            return outputs.float().cpu().numpy()
+        parts = np.array_split(clips, min(len(self._replicas), len(clips)))
+        outputs = []
+        with torch.inference_mode():
+            for part, (module, on) in zip(parts, self._replicas, strict=False):  # a GPU goes on by itself
+                with autocast_for(on):
+                    outputs.append(module(torch.from_numpy(part).to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
+        return np.concatenate([output.float().cpu().numpy() for output in outputs])
 
 
 def open_embedder(source: str | Path, device: str = "auto") -> Embedder:

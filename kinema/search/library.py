@@ -53,7 +53,7 @@ class Library:
         path: the index, a folder; made by the first :meth:`add`.
         encoder: a run's folder or a file of weights; may be left out for an index that exists, which knows its encoder.
         windowing: how videos are cut, for an index that does not exist yet; one that does keeps to its own.
-        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+        device: "auto" (every GPU, or the CPU), "cpu", "cuda:1", "cuda:0,cuda:1", ...
 
     Raises:
         DataError: there is no index and no ``encoder``, or the index belongs to another version of kinema.
