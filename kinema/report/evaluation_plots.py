@@ -16,6 +16,7 @@ from kinema.evaluation.few_label import FewLabelResult
 from kinema.evaluation.pairs import PairsResult
 from kinema.report.pages import in_words
 from kinema.report.pictures import PALETTE
+from kinema.report.plots import bare_axes
 
 INK, MUTED, RULE, PAPER = (PALETTE[name][0] for name in ("ink", "muted", "rule", "paper"))
 ASPECTS = {"motion": PALETTE["mscl"][0], "appearance": PALETTE["moco"][0]}
@@ -27,7 +28,7 @@ NUMBERED = 16
 def retrieval_bars(sights: Mapping[str, Sight]) -> Figure:
     """Draw R@1 by aspect, with a line at what guessing reaches."""
     figure = Figure(figsize=(4.4, 0.5 + 0.45 * len(sights)), layout="constrained")
-    axes = _axes(figure)
+    axes = bare_axes(figure)
     for row, (aspect, sight) in enumerate(sights.items()):
         axes.barh(row, sight.r1, 0.62, color=ASPECTS[aspect])
         axes.plot([sight.chance] * 2, [row - 0.42, row + 0.42], color=INK, linewidth=1.2, linestyle=(0, (2, 1.5)))
@@ -44,7 +45,7 @@ def retrieval_bars(sights: Mapping[str, Sight]) -> Figure:
 def order_bars(sights: Mapping[str, Sight]) -> Figure:
     """Draw the probe's top-1 by aspect, a bar for each order of the frames."""
     figure = Figure(figsize=(4.4, 2.5), layout="constrained")
-    axes = _axes(figure)
+    axes = bare_axes(figure)
     width = 0.76 / len(sights)
     for number, (aspect, sight) in enumerate(sights.items()):
         for place, share in enumerate(sight.probe.values()):
@@ -66,7 +67,7 @@ def order_bars(sights: Mapping[str, Sight]) -> Figure:
 def few_label_curve(result: FewLabelResult) -> Figure:
     """Draw top-1 over the number of labels, each draw as a dot and the mean as a line."""
     figure = Figure(figsize=(4.4, 2.5), layout="constrained")
-    axes = _axes(figure)
+    axes = bare_axes(figure)
     places = range(len(result.sizes))
     for place, size in zip(places, result.sizes, strict=True):
         axes.plot([place] * len(size.by_draw), size.by_draw, ".", color=ASPECTS["motion"], alpha=0.5, markersize=5)
@@ -83,7 +84,7 @@ def few_label_curve(result: FewLabelResult) -> Figure:
 def pair_bars(result: PairsResult) -> Figure:
     """Draw the accuracy within each pair, from the line of guessing."""
     figure = Figure(figsize=(6.4, 0.6 + 0.32 * len(result.pairs)), layout="constrained")
-    axes = _axes(figure)
+    axes = bare_axes(figure)
     for row, pair in enumerate(result.pairs):
         axes.barh(row, pair.accuracy - result.chance, 0.66, left=result.chance, color=ASPECTS["motion"])
         axes.text(
@@ -104,7 +105,7 @@ def confusion_matrix(shares: np.ndarray, names: Sequence[str]) -> Figure:
     count = len(names)
     side = min(9.0, 2.2 + 0.42 * count)
     figure = Figure(figsize=(side, side * 0.86), layout="constrained")
-    axes = _axes(figure)
+    axes = bare_axes(figure)
     colour = to_rgb(ASPECTS["motion"])
     for row, column in np.argwhere(shares > 0).tolist():
         share = float(shares[row, column])
@@ -122,14 +123,6 @@ def confusion_matrix(shares: np.ndarray, names: Sequence[str]) -> Figure:
     axes.set_ylabel("is", color=MUTED, fontsize=9)
     axes.spines[:].set_visible(True)
     return figure
-
-
-def _axes(figure: Figure) -> Axes:
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_color(RULE)
-    axes.tick_params(colors=RULE, labelcolor=MUTED, labelsize=9, width=0.8)
-    return axes
 
 
 def _shares(axes: Axes) -> None:

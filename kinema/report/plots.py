@@ -61,7 +61,7 @@ def result_bars(scores: Mapping[str, float], chance: float, trials: int) -> Figu
         trials: questions asked; the whiskers span one standard error to either side.
     """
     figure = Figure(figsize=(4.4, 1.6), layout="constrained")
-    axes = _bare_axes(figure)
+    axes = bare_axes(figure)
     for row, (method, score) in enumerate(scores.items()):
         error = np.sqrt(score * (1 - score) / trials)
         axes.barh(row, score, height=0.66, color=PALETTE[method][0])
@@ -97,7 +97,7 @@ def loss_curves(rows: Sequence[Mapping[str, float]], terms: Mapping[str, tuple[s
         terms: as from :func:`loss_terms`.
     """
     figure = Figure(figsize=(3.6, 2.6), layout="constrained")
-    axes = _bare_axes(figure)
+    axes = bare_axes(figure)
     for column, (_, colour) in terms.items():
         _curve(axes, rows, column, colour)
     axes.set_ylim(bottom=0)
@@ -108,7 +108,7 @@ def loss_curves(rows: Sequence[Mapping[str, float]], terms: Mapping[str, tuple[s
 def accuracy_curve(rows: Sequence[Mapping[str, float]], chance: float | None) -> Figure:
     """Draw how often MSCL matches a moment of the pictures with the same moment of the flow, over the steps."""
     figure = Figure(figsize=(3.6, 2.6), layout="constrained")
-    axes = _bare_axes(figure)
+    axes = bare_axes(figure)
     _curve(axes, rows, "lmcl_accuracy", PALETTE["mscl"][0])
     if chance is not None:
         axes.axhline(chance, color=INK, linewidth=1, linestyle=(0, (3, 2)))
@@ -162,7 +162,8 @@ def embedding_map(points: np.ndarray, labels: Sequence[str], styles: Mapping[str
     return figure
 
 
-def _bare_axes(figure: Figure) -> Axes:
+def bare_axes(figure: Figure) -> Axes:
+    """Axes with two quiet edges, the only ones of a figure."""
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[:].set_color(RULE)
