@@ -35,8 +35,9 @@ from common import spread, surroundings
 from kinema.search import Filters, database
 from kinema.search.approximate import centred, refresh
 from kinema.search.database import FileState, connected, transaction
-from kinema.search.embedding import EmbeddedWindow, unit
+from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
+from kinema.vectors import unit
 
 SIZES = {"motion": 512, "appearance": 192}
 LATENT, KINDS, CHUNK, PER_VIDEO = 24, 2000, 20_000, 100

@@ -21,8 +21,8 @@ import numpy as np
 
 from kinema.provenance import software_versions
 from kinema.search import Library
-from kinema.search.embedding import unit
 from kinema.search.windows import WindowReader
+from kinema.vectors import unit
 
 TOP = 10
 LABELS = ("motion", "scene", "shape")

@@ -18,10 +18,10 @@ from kinema.data.labels import LabelledSet
 from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure
 from kinema.evaluation.folds import Folds, Split, make_folds
-from kinema.evaluation.neighbours import unit
 from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
 from kinema.evaluation.retrieval import RetrievalSpec, evaluate_retrieval
+from kinema.vectors import unit
 
 
 @dataclass(frozen=True)

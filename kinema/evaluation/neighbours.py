@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kinema.evaluation.folds import Fold, Folds
+from kinema.vectors import unit
 
 CHUNK = 1024
 """Queries whose similarities are held in memory at once."""
@@ -34,12 +35,6 @@ def nearest(similarity: np.ndarray, k: int) -> np.ndarray:
         candidates = np.flatnonzero(row >= threshold)
         result[position] = candidates[np.argsort(-row[candidates], kind="stable")[:k]]
     return result
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """(N, D) vectors divided by their length; zeros stay zeros."""
-    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norm, out=np.zeros_like(vectors), where=norm > 0)
 
 
 def _of_fold(

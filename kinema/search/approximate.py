@@ -21,8 +21,8 @@ import numpy as np
 from kinema.errors import ConfigError
 from kinema.files import atomic_path
 from kinema.search.database import as_matrix, get_about, set_about, transaction, vectors_after, vectors_of
-from kinema.search.embedding import unit
 from kinema.search.results import By
+from kinema.vectors import unit
 
 if TYPE_CHECKING:
     import faiss

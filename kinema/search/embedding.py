@@ -24,6 +24,7 @@ from kinema.precision import autocast_for
 from kinema.provenance import config_sha256
 from kinema.search.appearance import appearance_vectors
 from kinema.search.windows import SeenWindow, WindowReader
+from kinema.vectors import unit
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,6 @@ def open_embedder(source: str | Path, device: str = "auto") -> Embedder:
     opened = open_encoder(source)
     place = str(Path(source).resolve() if Path(source).exists() else source)
     return Embedder(opened.module, opened.clip, place, device)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., D) divided by their lengths, float32; those without a length stay zero."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors, np.float32), where=lengths > 0)
 
 
 @dataclass

@@ -6,46 +6,28 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
-from typing import get_args
-
-import numpy as np
 
 from kinema import __version__
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
-from kinema.progress import track
 from kinema.provenance import file_sha256
 from kinema.search import database
-from kinema.search.approximate import refresh
-from kinema.search.changes import find_changes
+from kinema.search.adding import bring_up_to_date
+from kinema.search.asking import WAYS, embed_clip, warnings_about
 from kinema.search.classifier import Classifier, fit_classifier
-from kinema.search.database import FORMAT, FileState, connected, get_about, snapshot, transaction
-from kinema.search.embedding import (
-    EmbeddedWindow,
-    Embedder,
-    Finished,
-    Waiting,
-    embed_videos,
-    open_embedder,
-    unit,
-)
+from kinema.search.contents import Contents
+from kinema.search.database import FORMAT, connected, get_about, snapshot
+from kinema.search.embedding import Embedder, open_embedder
 from kinema.search.export import write_parquet
 from kinema.search.locking import locked
 from kinema.search.ranking import Ranker
-from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
+from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
 
-WAYS: tuple[By, ...] = get_args(By)
-QUERY_BATCH = 8
-"""Windows of a query per forward pass: few, so that there is progress to tell."""
-STILL = 0.01
-"""Widths per second; a query that moves less has next to no motion to search by."""
 
-
-class Library:
+class Library(Contents):
     """An index on disk, and what can be asked of it. Threads may share one, and several processes may search while one
     adds; each search sees one complete state.
 
@@ -67,7 +49,7 @@ class Library:
         windowing: Windowing | None = None,
         device: str = "auto",
     ):
-        self.path = Path(path)
+        super().__init__(path)
         self._device = device
         self._embedder: Embedder | None = None
         self._source: str | Path | None = encoder
@@ -118,47 +100,13 @@ class Library:
             DataError: there is no such folder or no video in it, or another process is adding.
             OutputError: the index cannot be written.
         """
-        began, waiting = time.perf_counter(), Waiting()
-        root = Path(folder).resolve()
         embedder = self.embedder
         reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
         with locked(self.path), connected(self.path) as db:
             self._claim(db, embedder)
-            with transaction(db):
-                db.execute("DELETE FROM staged")  # of a run that was killed
-            changes = find_changes(root, database.file_states(db))
-            with transaction(db):
-                known = get_about(db, "roots") or []
-                database.set_about(db, "roots", sorted({*known, str(root)}))
-                database.drop_videos(db, changes.deleted)
-                for path, state in [*changes.moved.items(), *((state.path, state) for state in changes.touched)]:
-                    database.restate_video(db, path, state)
-            todo = [*changes.new, *changes.changed]
-            items = embed_videos(
-                [state.path for state in todo],
-                reader,
-                embedder,
-                batch_size=batch_size,
-                workers=workers,
-                waiting=waiting,
-            )
-            windows = _store(db, todo, items)
-            refresh(db, self.path)
-            found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
-        problems = [video for video in found if video.error]
-        problems += [IndexedVideo(path, 0, reason) for path, reason in changes.unreadable.items()]
-        return Added(
-            new=len(changes.new),
-            changed=len(changes.changed),
-            moved=len(changes.moved),
-            deleted=len(changes.deleted),
-            unchanged=changes.unchanged + len(changes.touched),
-            problems=tuple(sorted(problems, key=lambda video: video.path)),
-            windows=windows,
-            seconds=time.perf_counter() - began,
-            waiting=waiting.seconds,
-        )
+            root = Path(folder).resolve()
+            return bring_up_to_date(db, self.path, root, embedder, reader, batch_size=batch_size, workers=workers)
 
     def search(
         self,
@@ -221,79 +169,8 @@ class Library:
             began = time.perf_counter()
             hits = self._ranker.nearest(vectors[way], way, top, filters or Filters(), without, exact)
             seconds = time.perf_counter() - began
-            answers.append(Answer(query, way, hits, self._warnings(query, way, hits, top), seconds))
+            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top), seconds))
         return answers
-
-    @property
-    def roots(self) -> list[Path]:
-        """The folders that were added."""
-        with snapshot(self.path) as db:
-            return [Path(root) for root in get_about(db, "roots") or ()]
-
-    @property
-    def state(self) -> int:
-        """A number that grows with every change of the library."""
-        with snapshot(self.path) as db:
-            return get_about(db, "state")
-
-    def window(self, number: int) -> Window:
-        """A window by its number.
-
-        Raises:
-            DataError: there is no such window, or no longer.
-        """
-        with snapshot(self.path) as db:
-            found = list(database.windows_where(db, "windows.id = ?", [number]))
-        if not found:
-            raise DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
-        return found[0]
-
-    def windows(self, filters: Filters | None = None) -> list[Window]:
-        """The windows of the library that the filters allow, sorted by path and time."""
-        with snapshot(self.path) as db:
-            return list(database.windows_where(db, *database.condition(filters or Filters())))
-
-    def count(self) -> int:
-        """How many windows there are."""
-        with snapshot(self.path) as db:
-            return db.execute("SELECT count(*) FROM windows").fetchone()[0]
-
-    def sample(self, count: int) -> list[Window]:
-        """At most about ``count`` windows, drawn evenly from all by their numbers; sorted by path and time."""
-        with snapshot(self.path) as db:
-            every = -(-db.execute("SELECT count(*) FROM windows").fetchone()[0] // count)
-            return list(database.windows_where(db, "windows.id % ? = 0", [max(1, every)]))
-
-    def videos(self) -> list[IndexedVideo]:
-        """The videos of the library, sorted by path; those that cannot be read too, with the reason."""
-        with snapshot(self.path) as db:
-            return database.indexed_videos(db)
-
-    def vectors(self, ids: Sequence[int], by: By = "motion") -> np.ndarray:
-        """(N, D) float32 of length 1: the vectors of windows, in the order asked for.
-
-        Raises:
-            DataError: there is no such window, or no longer.
-        """
-        with snapshot(self.path) as db:
-            found, vectors = database.vectors_of(db, by, np.unique(np.asarray(ids, np.int64)))
-        missing = sorted(set(ids) - set(found.tolist()))
-        if missing:
-            raise DataError(f"{self.path} has no window {missing[0]}, or no longer; ask for its windows again")
-        return vectors[np.searchsorted(found, np.asarray(ids, np.int64))]
-
-    def thumbnail(self, window: Window | int) -> bytes:
-        """The middle frame of a window as JPEG.
-
-        Raises:
-            DataError: there is no such window, or no longer.
-        """
-        number = window if isinstance(window, int) else window.id
-        with snapshot(self.path) as db:
-            row = db.execute("SELECT thumbnail FROM vectors WHERE id = ?", (number,)).fetchone()
-        if row is None:
-            raise DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
-        return row[0]
 
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
         """A classifier of windows from some that were labelled.
@@ -345,40 +222,8 @@ class Library:
             return EmbeddedQuery(Query(clip.path, clip.start, clip.end, clip.strength, 1), kept)
         with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
             pass
-        if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
-            raise ConfigError(f"the part from {start or 0:g} to {end:g} s is empty: let the end come after the start")
         reader = WindowReader(self.embedder.clip, self.windowing)
-        sums: dict[By, np.ndarray] = {}
-        strength, number, last = 0.0, 0, 0.0
-        seen = reader.read(clip, start or 0.0, float("inf") if end is None else end)
-        while batch := self.embedder(list(islice(seen, QUERY_BATCH))):
-            for way in WAYS:
-                sums[way] = sums.get(way, 0) + np.stack([getattr(window, way) for window in batch]).sum(0)
-            strength += sum(window.strength for window in batch)
-            number, last = number + len(batch), batch[-1].end
-            if progress is not None:
-                progress(last)
-        if not number:
-            raise ConfigError(f"{clip} ends before {start:g} s: start earlier")
-        query = Query(str(Path(clip).resolve()), start or 0.0, last, strength / number, number)
-        return EmbeddedQuery(query, {way: unit(total) for way, total in sums.items()})
-
-    def _warnings(self, query: Query, by: By, hits: Sequence[Hit], top: int) -> tuple[str, ...]:
-        said = []
-        if by == "motion" and query.strength < STILL:
-            said.append(
-                f"next to nothing moves in {query.path} ({query.strength:.3f} widths per second), so that its motion "
-                "says little; choose a part that moves, or search by appearance"
-            )
-        gone = sorted({hit.path for hit in hits if not Path(hit.path).exists()})
-        if gone:
-            said.append(
-                f"{gone[0]} {f'and {len(gone) - 1} other hits are' if gone[1:] else 'is'} no longer there; run "
-                "`kinema index` again"
-            )
-        if len(hits) < top:
-            said.append(f"the library has only {len(hits)} places that the search allows")
-        return tuple(said)
+        return embed_clip(clip, start, end, self.embedder, reader, progress)
 
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:
@@ -422,25 +267,3 @@ class Library:
 def _said(windowing: Windowing) -> str:
     length, stride = (f"{value:g} s" if value else "its own" for value in (windowing.length, windowing.stride))
     return f"length {length} and stride {stride}"
-
-
-def _store(
-    db: sqlite3.Connection, todo: Sequence[FileState], items: Iterator[tuple[int, EmbeddedWindow | Finished]]
-) -> int:
-    """Put videos into the database, each when its last window has come; return how many windows they have."""
-    held: dict[int, list[EmbeddedWindow]] = {}
-    count = 0
-    for number, item in track(items, "Embedding"):
-        windows = held.setdefault(number, [])
-        if isinstance(item, Finished):
-            with transaction(db):
-                database.put_video(db, number, todo[number], windows, item.error)
-            del held[number]
-            continue
-        windows.append(item)
-        count += 1
-        if len(windows) >= database.STAGE:
-            with transaction(db):
-                database.stage(db, number, windows)
-            windows.clear()
-    return count

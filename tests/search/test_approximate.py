@@ -5,8 +5,9 @@ import pytest
 
 from kinema.search import Filters, approximate, database
 from kinema.search.database import FileState, connected, transaction
-from kinema.search.embedding import EmbeddedWindow, unit
+from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
+from kinema.vectors import unit
 
 pytest.importorskip("faiss")
 KINDS = np.random.default_rng(9).standard_normal((40, 8), np.float32)

@@ -1,0 +1,100 @@
+"""Bringing an index up to date with a folder."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kinema.progress import track
+from kinema.search import database
+from kinema.search.approximate import refresh
+from kinema.search.changes import Changes, find_changes
+from kinema.search.database import FileState, get_about, transaction
+from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting, embed_videos
+from kinema.search.results import Added, IndexedVideo
+from kinema.search.windows import WindowReader
+
+
+def bring_up_to_date(
+    db: sqlite3.Connection,
+    index: Path,
+    root: Path,
+    embedder: Embedder,
+    reader: WindowReader,
+    *,
+    batch_size: int,
+    workers: int | None,
+) -> Added:
+    """Embed what is new or has changed under ``root``, and forget what is gone; every step is one transaction.
+
+    Args:
+        db: the index's database, which no other process writes to.
+        index: its folder.
+        root: searched with all folders in it.
+        embedder: gives windows their vectors.
+        reader: cuts videos into windows.
+        batch_size: windows per forward pass.
+        workers: threads that decode; None as of :func:`~kinema.search.embedding.embed_videos`.
+
+    Raises:
+        DataError: there is no such folder or no video in it.
+        OutputError: the index cannot be written.
+    """
+    began, waiting = time.perf_counter(), Waiting()
+    with transaction(db):
+        db.execute("DELETE FROM staged")  # of a run that was killed
+    changes = find_changes(root, database.file_states(db))
+    with transaction(db):
+        _note_changes(db, root, changes)
+    todo = [*changes.new, *changes.changed]
+    paths = [state.path for state in todo]
+    items = embed_videos(paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting)
+    windows = _store(db, todo, items)
+    refresh(db, index)
+    found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
+    problems = [video for video in found if video.error]
+    problems += [IndexedVideo(path, 0, reason) for path, reason in changes.unreadable.items()]
+    return Added(
+        new=len(changes.new),
+        changed=len(changes.changed),
+        moved=len(changes.moved),
+        deleted=len(changes.deleted),
+        unchanged=changes.unchanged + len(changes.touched),
+        problems=tuple(sorted(problems, key=lambda video: video.path)),
+        windows=windows,
+        seconds=time.perf_counter() - began,
+        waiting=waiting.seconds,
+    )
+
+
+def _note_changes(db: sqlite3.Connection, root: Path, changes: Changes) -> None:
+    """What needs no reading of videos."""
+    known = get_about(db, "roots") or []
+    database.set_about(db, "roots", sorted({*known, str(root)}))
+    database.drop_videos(db, changes.deleted)
+    for path, state in [*changes.moved.items(), *((state.path, state) for state in changes.touched)]:
+        database.restate_video(db, path, state)
+
+
+def _store(
+    db: sqlite3.Connection, todo: Sequence[FileState], items: Iterator[tuple[int, EmbeddedWindow | Finished]]
+) -> int:
+    """Put videos into the database, each when its last window has come; return how many windows they have."""
+    held: dict[int, list[EmbeddedWindow]] = {}
+    count = 0
+    for number, item in track(items, "Embedding"):
+        windows = held.setdefault(number, [])
+        if isinstance(item, Finished):
+            with transaction(db):
+                database.put_video(db, number, todo[number], windows, item.error)
+            del held[number]
+            continue
+        windows.append(item)
+        count += 1
+        if len(windows) >= database.STAGE:
+            with transaction(db):
+                database.stage(db, number, windows)
+            windows.clear()
+    return count

@@ -1,0 +1,81 @@
+"""What a search is asked with, and what is to be said beside its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from kinema.errors import ConfigError
+from kinema.search.embedding import Embedder
+from kinema.search.results import By, EmbeddedQuery, Hit, Query
+from kinema.search.windows import WindowReader
+from kinema.vectors import unit
+
+WAYS: tuple[By, ...] = get_args(By)
+BATCH = 8
+"""Windows of a query per forward pass: few, so that there is progress to tell."""
+STILL = 0.01
+"""Widths per second; a query that moves less has next to no motion to search by."""
+
+
+def embed_clip(
+    clip: str | Path,
+    start: float | None,
+    end: float | None,
+    embedder: Embedder,
+    reader: WindowReader,
+    progress: Callable[[float], None] | None = None,
+) -> EmbeddedQuery:
+    """Read a clip, or the part of it from ``start`` to ``end`` seconds, and give it the vectors that searches compare.
+
+    Args:
+        clip: a video file.
+        start: seconds; None for the beginning.
+        end: seconds; None for the end.
+        embedder: gives windows their vectors.
+        reader: cuts the clip into windows.
+        progress: told now and then up to which second the file has been read.
+
+    Raises:
+        ConfigError: the part is empty.
+        VideoError: the clip cannot be read.
+    """
+    if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
+        raise ConfigError(f"the part from {start or 0:g} to {end:g} s is empty: let the end come after the start")
+    sums: dict[By, np.ndarray] = {}
+    strength, number, last = 0.0, 0, 0.0
+    seen = reader.read(clip, start or 0.0, float("inf") if end is None else end)
+    while batch := embedder(list(islice(seen, BATCH))):
+        for way in WAYS:
+            sums[way] = sums.get(way, 0) + np.stack([getattr(window, way) for window in batch]).sum(0)
+        strength += sum(window.strength for window in batch)
+        number, last = number + len(batch), batch[-1].end
+        if progress is not None:
+            progress(last)
+    if not number:
+        raise ConfigError(f"{clip} ends before {start:g} s: start earlier")
+    query = Query(str(Path(clip).resolve()), start or 0.0, last, strength / number, number)
+    return EmbeddedQuery(query, {way: unit(total) for way, total in sums.items()})
+
+
+def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int) -> tuple[str, ...]:
+    """What should be known beside the hits: a query without motion, files that are gone, fewer hits than asked for."""
+    said = []
+    if by == "motion" and query.strength < STILL:
+        said.append(
+            f"next to nothing moves in {query.path} ({query.strength:.3f} widths per second), so that its motion "
+            "says little; choose a part that moves, or search by appearance"
+        )
+    gone = sorted({hit.path for hit in hits if not Path(hit.path).exists()})
+    if gone:
+        said.append(
+            f"{gone[0]} {f'and {len(gone) - 1} other hits are' if gone[1:] else 'is'} no longer there; run "
+            "`kinema index` again"
+        )
+    if len(hits) < top:
+        said.append(f"the library has only {len(hits)} places that the search allows")
+    return tuple(said)

@@ -1,0 +1,97 @@
+"""What an index holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kinema.errors import DataError
+from kinema.search import database
+from kinema.search.database import get_about, snapshot
+from kinema.search.results import By, Filters, IndexedVideo, Window
+
+
+class Contents:
+    """Reads an index, each time in its state of that moment.
+
+    Everything raises :class:`~kinema.errors.DataError` if there is no index.
+
+    Args:
+        path: the index, a folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    @property
+    def roots(self) -> list[Path]:
+        """The folders that were added."""
+        with snapshot(self.path) as db:
+            return [Path(root) for root in get_about(db, "roots") or ()]
+
+    @property
+    def state(self) -> int:
+        """A number that grows with every change of the library."""
+        with snapshot(self.path) as db:
+            return get_about(db, "state")
+
+    def window(self, number: int) -> Window:
+        """A window by its number.
+
+        Raises:
+            DataError: there is no such window, or no longer.
+        """
+        with snapshot(self.path) as db:
+            found = list(database.windows_where(db, "windows.id = ?", [number]))
+        if not found:
+            raise DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
+        return found[0]
+
+    def windows(self, filters: Filters | None = None) -> list[Window]:
+        """The windows of the library that the filters allow, sorted by path and time."""
+        with snapshot(self.path) as db:
+            return list(database.windows_where(db, *database.condition(filters or Filters())))
+
+    def count(self) -> int:
+        """How many windows there are."""
+        with snapshot(self.path) as db:
+            return db.execute("SELECT count(*) FROM windows").fetchone()[0]
+
+    def sample(self, count: int) -> list[Window]:
+        """At most about ``count`` windows, drawn evenly from all by their numbers; sorted by path and time."""
+        with snapshot(self.path) as db:
+            every = -(-db.execute("SELECT count(*) FROM windows").fetchone()[0] // count)
+            return list(database.windows_where(db, "windows.id % ? = 0", [max(1, every)]))
+
+    def videos(self) -> list[IndexedVideo]:
+        """The videos of the library, sorted by path; those that cannot be read too, with the reason."""
+        with snapshot(self.path) as db:
+            return database.indexed_videos(db)
+
+    def vectors(self, ids: Sequence[int], by: By = "motion") -> np.ndarray:
+        """(N, D) float32 of length 1: the vectors of windows, in the order asked for.
+
+        Raises:
+            DataError: there is no such window, or no longer.
+        """
+        with snapshot(self.path) as db:
+            found, vectors = database.vectors_of(db, by, np.unique(np.asarray(ids, np.int64)))
+        missing = sorted(set(ids) - set(found.tolist()))
+        if missing:
+            raise DataError(f"{self.path} has no window {missing[0]}, or no longer; ask for its windows again")
+        return vectors[np.searchsorted(found, np.asarray(ids, np.int64))]
+
+    def thumbnail(self, window: Window | int) -> bytes:
+        """The middle frame of a window as JPEG.
+
+        Raises:
+            DataError: there is no such window, or no longer.
+        """
+        number = window if isinstance(window, int) else window.id
+        with snapshot(self.path) as db:
+            row = db.execute("SELECT thumbnail FROM vectors WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            raise DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
+        return row[0]
