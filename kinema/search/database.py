@@ -223,11 +223,9 @@ def windows_where(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> 
     return (Window(*row) for row in db.execute(query, values))
 
 
-def ids_where(db: sqlite3.Connection, where: str, values: Sequence[Any], ids: np.ndarray | None = None) -> np.ndarray:
-    """(N,) int64: the windows that meet a condition, of all or of ``ids``; sorted."""
+def ids_where(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> np.ndarray:
+    """(N,) int64: the windows that meet a condition, sorted."""
     query = f"SELECT windows.id FROM windows JOIN videos ON windows.video = videos.id WHERE {where}"
-    if ids is not None:
-        query += f" AND windows.id IN ({', '.join(map(str, ids.tolist()))})"
     rows = db.execute(query, values).fetchall()
     return np.sort(np.array(rows, np.int64).reshape(-1))
 
