@@ -1,23 +1,33 @@
 """Fill the tables of these pages from the results that come with kinema.
 
 A table stands between ``<!-- TABLE of RESULTS -->`` and ``<!-- end -->``, where RESULTS is the stem of a file in
-``kinema/results`` and TABLE is ``figures`` (mean and standard deviation over the seeds) or ``tolerances``.
+``kinema/results``. Of recipes TABLE is ``figures`` (mean and standard deviation over the seeds) or ``tolerances``; of a
+ladder's ``results.csv`` it is the setting that it was climbed under: what stands in the first column.
 
 Usage: python docs/fill_tables.py
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kinema.ablation import mean_and_spread
+from kinema.ablation import hcml, mean_and_spread, mscl
 from kinema.files import write_text
 from kinema.recipes import FIGURES, SYNTHETIC, Recipe, Row, read_recipes, read_rows, rows_path
 
 PAGES = Path(__file__).parent
 PLACE = re.compile(r"(<!-- (\w+) of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+HEADINGS = {
+    **mscl.FIGURES,
+    **hcml.FIGURES,
+    "retrieval_r1": "retrieval R@1",
+    "centred_r1": "centred R@1",
+    "probe": "probe",
+}
+"""Of the ladders' figures, by column."""
 
 
 def main() -> None:
@@ -30,7 +40,26 @@ def main() -> None:
 
 def _fill(place: re.Match[str]) -> str:
     recipes = SYNTHETIC.with_name(f"{place[3]}.yaml")
-    return place[1] + TABLES[place[2]](read_recipes(recipes).values(), read_rows(rows_path(recipes))) + place[4]
+    if recipes.exists():
+        table = TABLES[place[2]](read_recipes(recipes).values(), read_rows(rows_path(recipes)))
+    else:
+        table = _ladder(rows_path(recipes), place[2])
+    return place[1] + table + place[4]
+
+
+def _ladder(path: Path, setting: str) -> str:
+    """A row for each rung."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rungs: dict[str, list[dict[str, str]]] = {}
+        for row in csv.DictReader(file):
+            if next(iter(row.values())) == setting:
+                rungs.setdefault(row["rung"], []).append(row)
+    figures = [name for name in HEADINGS if name in next(iter(rungs.values()))[0]]
+    lines = [
+        [rung, str(len(rows)), *(mean_and_spread([float(row[name]) for row in rows]) for name in figures)]
+        for rung, rows in rungs.items()
+    ]
+    return _table(["rung", "seeds", *(HEADINGS[name] for name in figures)], lines)
 
 
 def _figures(recipes: Iterable[Recipe], rows: dict[str, Row]) -> str:

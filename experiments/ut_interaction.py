@@ -4,7 +4,7 @@
 
 Pretrains on all videos of the folder VIDEOS without labels and evaluates with one recorded sequence left out at a time,
 by the commands that it prints. What FOLDER holds already is not made again. TABLE is a CSV file with the columns path,
-dataset, class and group; it writes ``results.csv`` and ``results.md`` into FOLDER.
+dataset, class and group; it writes ``results.csv``, ``results.md`` and ``ladder.png`` into FOLDER.
 """
 
 from __future__ import annotations
@@ -15,12 +15,20 @@ import json
 import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from kinema.ablation import mean_and_spread
+from kinema.ablation.ladder import Ladder
+from kinema.config import PretrainConfig
+from kinema.provenance import origin
+from kinema.report.ladder import Bar
+from kinema.training.resuming import deciding
 
 METHODS = ("random", "moco", "mscl")
-FIGURES = ("retrieval R@1", "centred R@1", "probe")
+FIGURES = {"retrieval_r1": "retrieval R@1", "centred_r1": "centred R@1", "probe": "probe"}
+BARS = (Bar("centred_r1", "centred R@1", "#2b6cb0"), Bar("probe", "probe", "#b7791f"))
+CLIPS = "ut_interaction"
 
 
 def kinema(*words: object) -> None:
@@ -30,18 +38,28 @@ def kinema(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "kinema.cli", *line[1:]], check=True, stdout=subprocess.DEVNULL)
 
 
-def write_labels(table: Path, videos: Path, out: Path) -> None:
-    """``file,label,group`` of the labelled clips, the files relative to ``videos``."""
-    with table.open(newline="") as source, out.open("w", newline="") as target:
+def prepare(table: Path, videos: Path, out: Path) -> None:
+    """Write ``labels.csv``, ``file,label,group`` of the labelled clips, the files relative to ``videos``; and the
+    manifest of all."""
+    out.mkdir(parents=True, exist_ok=True)
+    with table.open(newline="") as source, (out / "labels.csv").open("w", newline="") as target:
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(("file", "label", "group"))
         for row in csv.DictReader(source):
-            if row["dataset"] == "ut_interaction":
+            if row["dataset"] == CLIPS:
                 file = Path(row["path"]).relative_to(videos.name).as_posix()
                 writer.writerow((file, row["class"], row["group"]))
+    if not (out / "manifest.csv").exists():
+        kinema("scan", videos, "--out", out / "manifest.csv")
 
 
-def measure(method: str, seed: int, videos: Path, out: Path, options: list[str]) -> dict[str, object]:
+def came_from(settings: Any, videos: Path, out: Path, versions: dict[str, str]) -> dict[str, str]:
+    """How a row came about: from settings that decide it, and the labelled clips."""
+    with (out / "labels.csv").open(newline="") as file:
+        return origin(settings, videos, [videos / row["file"] for row in csv.DictReader(file)], versions)
+
+
+def measure(videos: Path, options: list[str], out: Path, method: str, clips: str, seed: int) -> dict[str, Any]:
     """The figures of one encoder."""
     config = Path(__file__).with_suffix(".yaml")
     name = f"{method}-{seed}"
@@ -58,8 +76,11 @@ def measure(method: str, seed: int, videos: Path, out: Path, options: list[str])
             columns = ("--labels", out / "labels.csv", "--label-column", "label", "--group-column", "group")
             kinema("evaluate", protocol, *encoder, "--data", videos, *columns, "--out", file)
         results[protocol] = json.loads(file.read_text())["result"]
+    card = json.loads((run / "card.json").read_text())
+    settings = {"method": method, **deciding(card["config"], PretrainConfig, hierarchical=False)}
     retrieval = (results["retrieval"][kind]["r1"] for kind in ("plain", "centred"))
-    return {"method": method, "seed": seed, **dict(zip(FIGURES, (*retrieval, results["probe"]["top1"]), strict=True))}
+    figures = dict(zip(FIGURES, (*retrieval, results["probe"]["top1"]), strict=True))
+    return {**figures, **came_from(settings, videos, out, card["versions"])}
 
 
 def main() -> None:
@@ -73,22 +94,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args(own)
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_labels(args.table, args.videos, args.out / "labels.csv")
-    if not (args.out / "manifest.csv").exists():
-        kinema("scan", args.videos, "--out", args.out / "manifest.csv")
-    rows = [measure(method, seed, args.videos, args.out, options) for seed in args.seeds for method in METHODS]
-    with (args.out / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ("method", "seed", *FIGURES), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    lines = [f"| encoder | {' | '.join(FIGURES)} |", "|---|---|---|---|"]
-    for method in METHODS:
-        values = [[float(str(row[figure])) for row in rows if row["method"] == method] for figure in FIGURES]
-        lines.append(f"| {method} | {' | '.join(map(mean_and_spread, values))} |")
-    (args.out / "results.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    print(args.out / "results.md")
+    prepare(args.table, args.videos, args.out)
+    ladder = Ladder(METHODS, "data", "{}", FIGURES, (), BARS)
+    for path in ladder.climb(args.out, [CLIPS], args.seeds, (), partial(measure, args.videos, options)):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,26 @@ Trains with labels, one recorded sequence left out at a time, by the commands th
 (plain); with HCML's losses beside the cross-entropy, all from the start (beside) or one level after another (phases);
 and on its own after HCML has trained it without labels on all videos of the folder VIDEOS (first). What FOLDER holds
 already is not made again. TABLE is a CSV file with the columns path, dataset, class and group; it writes
-``recognition.csv`` and ``recognition.md`` into FOLDER.
+``results.csv``, ``results.md`` and ``ladder.png`` into FOLDER.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ut_interaction import kinema, write_labels
+from ut_interaction import CLIPS, came_from, kinema, prepare
 
-from kinema.ablation import mean_and_spread
+from kinema.ablation.ladder import Ladder
+from kinema.config import FinetuneConfig
+from kinema.report.ladder import Bar
+from kinema.training.resuming import deciding
 
+FIGURES = {"top1": "top-1", "mean_class": "mean over classes"}
+BARS = (Bar("top1", "top-1", "#2b6cb0"),)
 WAYS: dict[str, tuple[str, ...]] = {
     "plain": (),
     "beside": ("--motion", "hcml", "--hcml.progressive", "false", "--hcml.photometric", "10", "--hcml.contrast", "0.1"),
@@ -29,8 +35,8 @@ WAYS: dict[str, tuple[str, ...]] = {
 UNLABELLED_EPOCHS = 16
 
 
-def measure(way: str, seed: int, videos: Path, out: Path) -> float:
-    """Top-1 accuracy over all rounds."""
+def measure(videos: Path, out: Path, way: str, clips: str, seed: int) -> dict[str, Any]:
+    """Accuracy over all rounds."""
     run = out / f"{way}-{seed}"
     if not (run / "results.json").exists():
         common = ("--config", Path(__file__).with_suffix(".yaml"), "--seed", seed, "--manifest", out / "manifest.csv")
@@ -42,7 +48,9 @@ def measure(way: str, seed: int, videos: Path, out: Path) -> float:
             words = ("--weights", weights)
         columns = ("--labels", out / "labels.csv", "--label-column", "label", "--group-column", "group")
         kinema("finetune", videos, *columns, *common, *words, "--out", run, "--resume")
-    return float(json.loads((run / "results.json").read_text())["top1"])
+    card, found = (json.loads((run / name).read_text()) for name in ("card.json", "results.json"))
+    settings = {"way": way, **deciding(card["config"], FinetuneConfig, hierarchical=True)}
+    return {**{name: found[name] for name in FIGURES}, **came_from(settings, videos, out, card["versions"])}
 
 
 def main() -> None:
@@ -54,20 +62,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_labels(args.table, args.videos, args.out / "labels.csv")
-    if not (args.out / "manifest.csv").exists():
-        kinema("scan", args.videos, "--out", args.out / "manifest.csv")
-    found = [(way, seed, measure(way, seed, args.videos, args.out)) for seed in args.seeds for way in args.ways]
-    with (args.out / "recognition.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("way", "seed", "top1"))
-        writer.writerows(found)
-    lines = ["| | top-1 |", "|---|---|"]
-    lines += [f"| {way} | {mean_and_spread([top1 for w, _, top1 in found if w == way])} |" for way in args.ways]
-    (args.out / "recognition.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    print(args.out / "recognition.md")
+    prepare(args.table, args.videos, args.out)
+    ladder = Ladder(tuple(WAYS), "data", "{}", FIGURES, (), BARS)
+    for path in ladder.climb(args.out, [CLIPS], args.seeds, args.ways, partial(measure, args.videos)):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import subprocess
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+ORIGIN = ("config_sha256", "data_sha256", "commit", "kinema", "torch")
+"""How a row of results came about, by column; fingerprints have 12 digits."""
 
 PACKAGES = ("torch", "numpy", "av", "opencv-contrib-python-headless", "scikit-learn", "safetensors", "lightning")
 
@@ -65,3 +69,31 @@ def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
 def config_sha256(config: Any) -> str:
     """SHA-256 of plain values as JSON with sorted keys: the same for the same settings."""
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def origin(settings: Any, root: Path, files: Iterable[Path], versions: Mapping[str, str]) -> dict[str, str]:
+    """How a row of results came about: the columns :data:`ORIGIN`.
+
+    Args:
+        settings: all that decide the result, as plain values.
+        root: folder of the data.
+        files: the data; of each its place below ``root`` and its bytes count.
+        versions: of the software that made the result, as of :func:`software_versions`.
+    """
+    data = ids_sha256(f"{path.relative_to(root).as_posix()},{file_sha256(path)}" for path in files)
+    values = (config_sha256(settings)[:12], data[:12], code_commit(), versions["kinema"], versions["torch"])
+    return dict(zip(ORIGIN, values, strict=True))
+
+
+def code_commit() -> str:
+    """The commit of the code, marked if code or recipes were changed since; unknown where it is no checkout."""
+
+    def git(*words: str) -> str:
+        folder = Path(__file__).parent
+        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("diff", "HEAD", "--", "*.py", "*.yaml")
+        return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

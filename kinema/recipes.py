@@ -20,6 +20,7 @@ from kinema.config import MethodName
 from kinema.errors import ConfigError, DataError
 from kinema.files import write_text
 from kinema.presets import DEFAULT_PRESET
+from kinema.provenance import ORIGIN
 
 SYNTHETIC = Path(str(resources.files("kinema"))) / "results" / "synthetic.yaml"
 """The recipes that come with kinema."""
@@ -35,9 +36,6 @@ FIGURES = {
     "few_label": "few labels",
 }
 """What is measured of every encoder, by column: its heading. All are shares from 0 to 1."""
-
-FACTS = ("config_sha256", "data_sha256", "commit", "kinema", "torch")
-"""How a row came about: the columns after the figures."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +155,13 @@ def write_rows(path: str | Path, rows: Iterable[Row], order: Sequence[str]) -> P
     places = {name: place for place, name in enumerate(order)}
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("name", *FIGURES, *FACTS))
+    writer.writerow(("name", *FIGURES, *ORIGIN))
     for row in sorted(rows, key=lambda row: places.get(row.name, len(places))):
         figures = ("" if row.figures[name] is None else f"{row.figures[name]:.4f}" for name in FIGURES)
-        writer.writerow((row.name, *figures, *(row.facts[name] for name in FACTS)))
+        writer.writerow((row.name, *figures, *(row.facts[name] for name in ORIGIN)))
     return write_text(path, table.getvalue())
 
 
 def _row(cells: Mapping[str, str]) -> Row:
     figures = {name: float(cells[name]) if cells[name] else None for name in FIGURES}
-    return Row(cells["name"], figures, {name: cells[name] for name in FACTS})
+    return Row(cells["name"], figures, {name: cells[name] for name in ORIGIN})

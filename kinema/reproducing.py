@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from kinema.methods import settings_for
 from kinema.models import random_encoder
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.presets import settings_on
-from kinema.provenance import config_sha256, differing, file_sha256, ids_sha256, software_versions
+from kinema.provenance import differing, ids_sha256, origin, software_versions
 from kinema.recipes import (
     FIGURES,
     RANDOM,
@@ -138,12 +137,7 @@ def _measure(recipe: Recipe, out: Path) -> Row:
     card = _train(recipe, config, run, videos)
     _say(f"judging {run}")
     files = [*_videos(videos), videos / "labels.csv"]
-    facts = {
-        "config_sha256": config_sha256(_deciding(recipe, asdict(config)))[:12],
-        "data_sha256": ids_sha256(f"{path.relative_to(videos).as_posix()},{file_sha256(path)}" for path in files)[:12],
-        "commit": _commit(),
-        **{package: card["versions"][package] for package in ("kinema", "torch")},
-    }
+    facts = origin(_deciding(recipe, asdict(config)), videos, files, card["versions"])
     return Row(recipe.name, _figures(recipe, run, videos, config.trainer.workers), facts)
 
 
@@ -243,20 +237,6 @@ def _figures(recipe: Recipe, run: Path, videos: Path, workers: int) -> dict[str,
 
 def _videos(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.mp4"))
-
-
-def _commit() -> str:
-    """The commit of the code, marked if code or recipes were changed since; unknown where it is no checkout."""
-
-    def git(*words: str) -> str:
-        folder = Path(__file__).parent
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("diff", "HEAD", "--", "*.py", "*.yaml")
-        return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _say(words: str) -> None:

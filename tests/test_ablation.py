@@ -15,6 +15,7 @@ from kinema.ablation.mscl import rungs as mscl_rungs
 from kinema.cli import main
 from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.errors import ConfigError
+from kinema.provenance import ORIGIN
 from kinema.report.ladder import Bar
 
 LADDER = Ladder(("low", "high"), "labels", "{} labels", {"top1": "top-1"}, ("seconds",), (Bar("top1", "top-1", "k"),))
@@ -40,6 +41,8 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
     asked.clear()
     LADDER.climb(tmp_path, [10, 50], [0], [], measure)
     assert asked == [("high", 50, 0)]
+    order = [(row["labels"], row["rung"], row["seed"]) for row in rows(tmp_path)]
+    assert order == [("10", "low", "0"), ("10", "high", "0"), ("50", "low", "0"), ("50", "high", "0")]
     table, summary, picture = LADDER.climb(tmp_path, [10, 50], [1], ["low"], lambda *_: {"top1": 0.75})
     assert table == tmp_path / "results.csv" and picture.read_bytes().startswith(b"\x89PNG")
     assert summary.read_text().splitlines()[:5] == [
@@ -97,6 +100,10 @@ def test_a_ladder_of_mscl_from_the_command_line(tmp_path, quick_settings, capsys
     assert main([str(word) for word in (*words, "--only", '["random", "RGB MoCo"]')]) == 0
     assert [row["rung"] for row in rows(tmp_path / "out")] == ["random", "RGB MoCo"]
     assert all(0 <= float(row["motion_r1"]) <= 1 for row in rows(tmp_path / "out"))
+    origins = [[row[name] for name in ORIGIN] for row in rows(tmp_path / "out")]
+    assert all(all(origin) for origin in origins)
+    (random, *rest), (moco, *same) = origins
+    assert random != moco and rest == same, "other settings, the same videos, commit and versions"
     assert capsys.readouterr().out.split() == [
         str(tmp_path / "out" / name) for name in ("results.csv", "results.md", "ladder.png")
     ]
@@ -118,6 +125,8 @@ def test_a_ladder_of_hcml_from_the_command_line(tmp_path, capsys):
     assert main([str(word) for word in (*words, "--only", json.dumps(climbed))]) == 0
     found = [(row["per_class"], row["rung"]) for row in rows(tmp_path / "out")]
     assert found == [(count, rung) for count in ("1", "2") for rung in climbed]
+    assert len({row["config_sha256"] for row in rows(tmp_path / "out")}) == 6
+    assert len({row["data_sha256"] for row in rows(tmp_path / "out")}) == 1
     cards = [
         json.loads((tmp_path / "out" / name / "card.json").read_text()) for name in ("unlabelled-easy-0", "2-0-HCML")
     ]

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kinema.ablation.ladder import Ladder, as_name, make_videos
+from kinema.ablation.ladder import Ladder, as_name, came_from, make_videos
 from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
 from kinema.finetuning import finetune
 from kinema.report.ladder import Bar
 from kinema.training import pretrain
+from kinema.training.resuming import deciding
 
 FIGURES = {"top1": "top-1", "mean_class": "mean over classes"}
 FACTS = ("steps", "seconds")
@@ -89,12 +90,15 @@ def ablate_hcml(
         folder, manifest = make_videos(out, difficulty, seed, videos)
         motion, settings = trained[rung]
         settings = dataclasses.replace(settings, seed=seed)
+        plain = dataclasses.asdict(settings)
+        decided = {"per_class": int(labelled), **deciding(plain, FinetuneConfig, motion == "hcml")}
         weights = None
         if rung == FIRST:
             weights = out / f"unlabelled-{difficulty}-{seed}"
             _, part = make_videos(out, difficulty, seed, videos, "train")
             unlabelled = _without_labels(settings, unlabelled_epochs)
             pretrain(folder / "train", weights, unlabelled, method="hcml", preset="tiny", manifest=part, resume=True)
+            decided["first"] = deciding(dataclasses.asdict(unlabelled), PretrainConfig, True)
         run = out / f"{labelled}-{seed}-{as_name(rung)}"
         found = finetune(
             folder,
@@ -110,7 +114,8 @@ def ablate_hcml(
             resume=True,
         )
         training = json.loads((run / "card.json").read_text())["training"]
-        return {name: found.results[name] for name in FIGURES} | {name: training[name] for name in FACTS}
+        figures = {name: found.results[name] for name in FIGURES}
+        return figures | {name: training[name] for name in FACTS} | came_from(decided, folder)
 
     title = f"{difficulty} set, {{}} labelled videos a class"
     ladder = Ladder(tuple(trained), "per_class", title, FIGURES, FACTS, BARS)

@@ -14,6 +14,7 @@ from typing import Any
 from kinema.data.synthetic import synthesise
 from kinema.errors import ConfigError
 from kinema.files import atomic_path, make_folder, write_text
+from kinema.provenance import ORIGIN, origin, software_versions
 from kinema.report.ladder import Bar, draw_ladder
 from kinema.video import scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST
@@ -28,7 +29,7 @@ class Ladder:
         setting: the column of what a whole ladder is climbed under, such as the difficulty.
         title: of a table or panel, with ``{}`` for the setting.
         figures: heading of each figure by its column.
-        facts: columns that are kept but not tabulated.
+        facts: columns that are kept but not tabulated, beside how the row came about.
         bars: what the picture shows.
     """
 
@@ -56,7 +57,8 @@ class Ladder:
             settings: values of the column ``setting``.
             seeds: one round of the ladder for each.
             only: names of the rungs wanted; empty for all.
-            measure: figures and facts of one rung, from the folder, the rung, the setting and the seed.
+            measure: figures and facts of one rung, and :func:`came_from`, from the folder, the rung, the setting and
+                the seed.
 
         Returns:
             The files to look at.
@@ -75,13 +77,19 @@ class Ladder:
                 for rung in only or self.rungs:
                     if (str(setting), rung, seed) in done:
                         continue
-                    print(f"kinema ablate: {setting}, seed {seed}: {rung}", file=sys.stderr, flush=True)
+                    print(f"kinema: {setting}, seed {seed}: {rung}", file=sys.stderr, flush=True)
                     row = {self.setting: str(setting), "rung": rung, "seed": seed}
                     rows.append({**row, **measure(out, rung, setting, seed)})
-                    _write(table, (*row, *self.figures, *self.facts), rows)
+                    _write(table, (*row, *self.figures, *self.facts, *ORIGIN), self._in_order(rows))
         summary = write_text(out / "results.md", self.markdown(rows))
         picture = draw_ladder(rows, self.rungs, self.setting, self.title, self.bars, out / "ladder.png")
         return [table, summary, picture]
+
+    def _in_order(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """By setting, rung and seed; what is no rung of this version comes last."""
+        settings = list(dict.fromkeys(row[self.setting] for row in rows))
+        rungs = [*self.rungs, *(row["rung"] for row in rows)]
+        return sorted(rows, key=lambda r: (settings.index(r[self.setting]), rungs.index(r["rung"]), int(r["seed"])))
 
     def markdown(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """A table for each setting: mean and standard deviation over the seeds."""
@@ -113,6 +121,12 @@ def make_videos(out: Path, difficulty: str, seed: int, videos: int, part: str = 
     if not manifest.exists():
         write_manifest(scan_folder(folder / part), manifest)
     return folder, manifest
+
+
+def came_from(settings: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """How a row came about: from settings that decide it, and a folder of synthetic videos."""
+    files = [*sorted(folder.rglob("*.mp4")), folder / "labels.csv"]
+    return origin(settings, folder, files, software_versions())
 
 
 def as_name(rung: str) -> str:

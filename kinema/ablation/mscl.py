@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kinema.ablation.ladder import Ladder, as_name, make_videos
+from kinema.ablation.ladder import Ladder, as_name, came_from, make_videos
 from kinema.config import MSCLConfig, PretrainConfig
 from kinema.evaluation import extract_features
 from kinema.models import load_encoder, random_encoder
 from kinema.report.ladder import Bar
 from kinema.synthetic_comparison import CLIPS, compare, read_labels
 from kinema.training import pretrain
+from kinema.training.resuming import deciding
 
 RANDOM = "random"
 FIGURES = {
@@ -88,17 +89,19 @@ def ablate_mscl(
     def measure(out: Path, rung: str, difficulty: str, seed: int) -> dict[str, Any]:
         folder, manifest = make_videos(out, difficulty, seed, videos, "train")
         settings = dataclasses.replace(trained.get(rung, config), seed=seed)
-        facts: dict[str, Any] = {}
+        plain, facts = dataclasses.asdict(settings), dict[str, Any]()
         if rung == RANDOM:
             encoder = random_encoder(settings.model, seed)
+            decided = {name: plain[name] for name in ("seed", "clip", "model")}
         else:
             run = out / f"{difficulty}-{seed}-{as_name(rung)}"
             card = pretrain(folder / "train", run, settings, preset="tiny", manifest=manifest, resume=True).card
             facts = {name: card["training"][name] for name in FACTS}
             encoder = load_encoder(run)
+            decided = deciding(plain, PretrainConfig, hierarchical=False)
         labelled = read_labels(folder)
         features = extract_features({rung: encoder}, labelled["motion"].paths, settings.clip, clips=CLIPS, workers=0)
-        return {**compare(features, labelled)[0][rung], **facts}
+        return {**compare(features, labelled)[0][rung], **facts, **came_from(decided, folder)}
 
     ladder = Ladder((RANDOM, *trained), "difficulty", "{} set", FIGURES, FACTS, BARS)
     return ladder.climb(out, [difficulty], seeds, only, measure)
