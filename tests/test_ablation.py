@@ -120,16 +120,16 @@ def test_a_ladder_of_hcml_from_the_command_line(tmp_path, capsys):
         "clips: 1\n"
     )
     words = ["ablate", "hcml", tmp_path / "out", "--config", settings, "--videos", 60, "--seeds", "[0]"]
-    words += ["--per_class", "[1, 2]", "--difficulty", "easy", "--unlabelled_epochs", 3]
-    climbed = ["no motion block", "HCML", "HCML first, without labels"]
+    words += ["--per_class", "[1, 2]", "--difficulty", "easy", "--unlabelled_epochs", 4]
+    climbed = ["no motion block", "HCML", "RGB MoCo first, without labels", "HCML first, without labels"]
     assert main([str(word) for word in (*words, "--only", json.dumps(climbed))]) == 0
     found = [(row["per_class"], row["rung"]) for row in rows(tmp_path / "out")]
     assert found == [(count, rung) for count in ("1", "2") for rung in climbed]
-    assert len({row["config_sha256"] for row in rows(tmp_path / "out")}) == 6
+    assert len({row["config_sha256"] for row in rows(tmp_path / "out")}) == 8
     assert len({row["data_sha256"] for row in rows(tmp_path / "out")}) == 1
-    cards = [
-        json.loads((tmp_path / "out" / name / "card.json").read_text()) for name in ("unlabelled-easy-0", "2-0-HCML")
-    ]
-    assert [card["method"] for card in cards] == ["hcml", "recognition"]
+    runs = ("hcml-easy-0", "moco-easy-0", "2-0-HCML")
+    cards = [json.loads((tmp_path / "out" / run / "card.json").read_text()) for run in runs]
+    assert [card["method"] for card in cards] == ["hcml", "moco", "recognition"]
+    assert [card["config"]["epochs"] for card in cards] == [4, 2, 3]
     assert cards[0]["data"]["videos"] == 48
     assert "### easy set, 2 labelled videos a class" in (tmp_path / "out" / "results.md").read_text()

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kinema.ablation.ladder import Ladder, as_name, came_from, make_videos
-from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
+from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig
 from kinema.finetuning import finetune
+from kinema.methods import settings_for
 from kinema.report.ladder import Bar
 from kinema.training import pretrain
 from kinema.training.resuming import deciding
@@ -18,14 +19,19 @@ from kinema.training.resuming import deciding
 FIGURES = {"top1": "top-1", "mean_class": "mean over classes"}
 FACTS = ("steps", "seconds")
 BARS = (Bar("top1", "top-1", "#2b6cb0"),)
-FIRST = "HCML first, without labels"
+FIRST: dict[str, MethodName] = {
+    "RGB MoCo first, without labels": "moco",
+    "MSCL first, without labels": "mscl",
+    "HCML first, without labels": "hcml",
+}
+"""Rungs that begin with another training, and by which method."""
 
 
 def rungs(config: FinetuneConfig) -> dict[str, tuple[Motion, FinetuneConfig]]:
     """The rungs by name: which motion losses, and the settings.
 
     The whole method is as ``config`` has it, in phases; the others take away one part of it, or build it up. The last
-    has the method without labels first, and trains what came of that with labels alone.
+    have a method without labels first, and train what came of that with labels alone.
     """
     whole = config.hcml
 
@@ -47,7 +53,7 @@ def rungs(config: FinetuneConfig) -> dict[str, tuple[Motion, FinetuneConfig]]:
         "without spatial negatives": rung(spatial=False),
         "without temporal negatives": rung(temporal=False),
         "without negatives of other videos": rung(videos=False),
-        FIRST: ("none", config),
+        **dict.fromkeys(FIRST, ("none", config)),
     }
 
 
@@ -64,9 +70,9 @@ def ablate_hcml(
 ) -> list[Path]:
     """Train every rung of the ladder with few labels for every seed, on synthetic videos.
 
-    All rungs are trained on the same labelled videos for the same number of epochs; the last has seen all training
-    videos before, without labels. A seed decides the videos too. What was measured is not measured again, so an
-    interrupted call goes on.
+    All rungs are trained on the same labelled videos for the same number of epochs; the last have seen all training
+    videos before, without labels and as many clips of them. A seed decides the videos too. What was measured is not
+    measured again, so an interrupted call goes on.
 
     Args:
         out: folder for videos, runs, ``results.csv``, ``results.md`` and ``ladder.png``.
@@ -74,7 +80,7 @@ def ablate_hcml(
         difficulty: of the videos.
         videos: number of them, a fifth for testing.
         per_class: numbers of labelled videos of each class.
-        unlabelled_epochs: of the training without labels.
+        unlabelled_epochs: of HCML's training without labels; methods that see two clips of a video have half of them.
         seeds: one round of the ladder for each.
         only: names of the rungs wanted; empty for all.
 
@@ -93,12 +99,13 @@ def ablate_hcml(
         plain = dataclasses.asdict(settings)
         decided = {"per_class": int(labelled), **deciding(plain, FinetuneConfig, motion == "hcml")}
         weights = None
-        if rung == FIRST:
-            weights = out / f"unlabelled-{difficulty}-{seed}"
+        if method := FIRST.get(rung):
+            weights = out / f"{method}-{difficulty}-{seed}"
             _, part = make_videos(out, difficulty, seed, videos, "train")
-            unlabelled = _without_labels(settings, unlabelled_epochs)
-            pretrain(folder / "train", weights, unlabelled, method="hcml", preset="tiny", manifest=part, resume=True)
-            decided["first"] = deciding(dataclasses.asdict(unlabelled), PretrainConfig, True)
+            unlabelled = _without_labels(settings, unlabelled_epochs // (1 if method == "hcml" else 2))
+            pretrain(folder / "train", weights, unlabelled, method=method, preset="tiny", manifest=part, resume=True)
+            first = dataclasses.asdict(settings_for(method, unlabelled))
+            decided["first"] = {"method": method, **deciding(first, PretrainConfig, method == "hcml")}
         run = out / f"{labelled}-{seed}-{as_name(rung)}"
         found = finetune(
             folder,

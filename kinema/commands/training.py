@@ -198,7 +198,8 @@ def ablate_hcml(
         difficulty: of the synthetic videos.
         videos: number of synthetic videos, a fifth of them for testing.
         per_class: numbers of labelled videos of each class; a ladder for each.
-        unlabelled_epochs: of the last rung's training without labels, on all training videos.
+        unlabelled_epochs: of HCML's training without labels on all training videos, in the last rung; methods that see
+            two clips of a video have half of them.
         seeds: one round of each ladder for each.
         only: names of the rungs wanted; all by default.
     """
