@@ -12,6 +12,7 @@ from kinema.ablation.ladder import Ladder, as_name, came_from, make_videos
 from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig
 from kinema.finetuning import finetune
 from kinema.methods import settings_for
+from kinema.presets import settings_on
 from kinema.report.ladder import Bar
 from kinema.training import pretrain
 from kinema.training.resuming import deciding
@@ -19,6 +20,8 @@ from kinema.training.resuming import deciding
 FIGURES = {"top1": "top-1", "mean_class": "mean over classes"}
 FACTS = ("steps", "seconds")
 BARS = (Bar("top1", "top-1", "#2b6cb0"),)
+PRESET = "tiny"
+
 FIRST: dict[str, MethodName] = {
     "RGB MoCo first, without labels": "moco",
     "MSCL first, without labels": "mscl",
@@ -103,7 +106,7 @@ def ablate_hcml(
             weights = out / f"{method}-{difficulty}-{seed}"
             _, part = make_videos(out, difficulty, seed, videos, "train")
             unlabelled = _without_labels(settings, unlabelled_epochs // (1 if method == "hcml" else 2))
-            pretrain(folder / "train", weights, unlabelled, method=method, preset="tiny", manifest=part, resume=True)
+            pretrain(folder / "train", weights, unlabelled, method=method, preset=PRESET, manifest=part, resume=True)
             first = dataclasses.asdict(settings_for(method, unlabelled))
             decided["first"] = {"method": method, **deciding(first, PretrainConfig, method == "hcml")}
         run = out / f"{labelled}-{seed}-{as_name(rung)}"
@@ -116,7 +119,7 @@ def ablate_hcml(
             per_class=labelled,
             motion=motion,
             weights=weights,
-            preset="tiny",
+            preset=PRESET,
             manifest=manifest,
             resume=True,
         )
@@ -130,6 +133,8 @@ def ablate_hcml(
 
 
 def _without_labels(config: FinetuneConfig, epochs: int) -> PretrainConfig:
-    """The same settings for a training without labels."""
+    """The same settings for a training without labels, with the preset's own of flow and losses."""
     shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
-    return PretrainConfig(**{**shared, "epochs": int(epochs)})  # the command line's own kind of number is no mere data
+    shared |= {"epochs": int(epochs)}  # the command line's own kind of number is no mere data
+    preset = settings_on(PRESET, PretrainConfig, {})
+    return dataclasses.replace(preset, **{**shared, "flow": preset.flow})

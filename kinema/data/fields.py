@@ -7,6 +7,7 @@ i lie at i, i + 2 P, i + 4 P, ... with P positions to a step.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -113,9 +114,9 @@ class ClipReader:
         Raises:
             VideoError: it cannot be read (any more).
         """
-        path = self.folder / entry.path
+        path = os.path.join(self.folder, entry.path)  # as text: asked for each clip, and a Path takes its time
         try:
-            state = path.stat()
+            state = os.stat(path)
             return _fingerprint(path, (state.st_size, state.st_mtime_ns))
         except OSError as error:
             raise VideoError(path, (error.strerror or str(error)).lower()) from error
@@ -192,7 +193,8 @@ class ClipReader:
 
 
 @lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process
-def _fingerprint(path: Path, _state: tuple[int, int]) -> str:
+def _fingerprint(name: str, _state: tuple[int, int]) -> str:
+    path = Path(name)
     if path.is_dir():
         return ids_sha256(f"{file.name},{quick_sha256(file)}" for file in path.iterdir() if file.is_file())
     return quick_sha256(path)

@@ -90,11 +90,14 @@ class VideoFlow:
         fields = np.empty((len(entries), 2, *self.size), np.float32)
         packed = []
         try:
-            with self.path.open("rb", buffering=0) as file:
+            file = os.open(self.path, os.O_RDONLY)
+            try:
                 for offset, count, checksum, begin, _ in entries.tolist():
-                    packed.append(os.pread(file.fileno(), count, offset))
+                    packed.append(os.pread(file, count, offset))
                     if zlib.crc32(packed[-1]) != checksum:
                         raise damaged(self.path, f"the checksum of the field at {begin:.3f} s does not match")
+            finally:
+                os.close(file)
             unpack_fields(packed, entries["step"].tolist(), fields)
         except ValueError as error:
             raise damaged(self.path, str(error)) from error
@@ -141,21 +144,22 @@ def write_video_flow(path: Path, fields: Iterable[tuple[float, np.ndarray]], abo
     return open_video_flow(path)
 
 
-def open_video_flow(path: Path) -> VideoFlow:
+def open_video_flow(path: str | Path) -> VideoFlow:
     """Check a file and read its index; kept in memory as long as the file stays the same.
 
     Raises:
         DataError: the file is missing, damaged, or was written by a newer version of kinema.
     """
     try:
-        state = path.stat()
+        state = os.stat(path)
     except OSError as error:
         raise DataError(f"there is no flow at {path}; make it with `kinema flow extract`") from error
-    return _open(path, (state.st_size, state.st_mtime_ns))
+    return _open(os.fspath(path), (state.st_size, state.st_mtime_ns))  # a Path is slow as a key
 
 
 @functools.lru_cache(maxsize=CHECKED_FILES)
-def _open(path: Path, _state: tuple[int, int]) -> VideoFlow:
+def _open(name: str, _state: tuple[int, int]) -> VideoFlow:
+    path = Path(name)
     try:
         with path.open("rb") as file:
             return _read_index(path, file)

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import glob
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ class FlowStore:
         Raises:
             DataError: it is missing, damaged, or that of another file of the same name.
         """
-        flow = open_video_flow(self.path(name))
+        flow = open_video_flow(os.path.join(self.folder, name + SUFFIX))
         if flow.about.get("video") != video:
             raise DataError(
                 f"{flow.path} holds the flow of an earlier {name}, which has changed since: "
