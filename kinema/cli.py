@@ -13,6 +13,7 @@ import re
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
+from typing import Any
 
 import docstring_parser
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
@@ -82,12 +83,21 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     parsed = _parse(parser, words, preset, job)
     if job is not None and parsed.get("preset", preset) != preset:  # a file of settings names another
         parsed = _parse(parser, words, parsed.preset, job)
-    settings = vars(parser.instantiate(parsed))
+    settings = {key: _plain(value) for key, value in vars(parser.instantiate(parsed)).items()}
     settings.pop("config")
     if kind is not None:
         names = [field.name for field in dataclasses.fields(kind)]
         settings["config"] = kind(**{name: settings.pop(name) for name in names})
     command.function(**settings)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of the parser's restricted kinds as plain ones, which other processes and checkpoints take."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool):
+        return value
+    return next((kind(value) for kind in (int, float) if isinstance(value, kind)), value)
 
 
 def _config(command: Command) -> type | None:

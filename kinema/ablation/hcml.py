@@ -100,7 +100,7 @@ def ablate_hcml(
         motion, settings = trained[rung]
         settings = dataclasses.replace(settings, seed=seed)
         plain = dataclasses.asdict(settings)
-        decided = {"per_class": int(labelled), **deciding(plain, FinetuneConfig, motion == "hcml")}
+        decided = {"per_class": labelled, **deciding(plain, FinetuneConfig, motion == "hcml")}
         weights = None
         if method := FIRST.get(rung):
             weights = out / f"{method}-{difficulty}-{seed}"
@@ -135,6 +135,5 @@ def ablate_hcml(
 def _without_labels(config: FinetuneConfig, epochs: int) -> PretrainConfig:
     """The same settings for a training without labels, with the preset's own of flow and losses."""
     shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
-    shared |= {"epochs": int(epochs)}  # the command line's own kind of number is no mere data
     preset = settings_on(PRESET, PretrainConfig, {})
-    return dataclasses.replace(preset, **{**shared, "flow": preset.flow})
+    return dataclasses.replace(preset, **{**shared, "epochs": epochs, "flow": preset.flow})
