@@ -11,8 +11,8 @@ from kinema.data.benchmarks import BenchmarkChoice, get_benchmark, read_labels
 from kinema.errors import ConfigError
 from kinema.evaluation.few_label import check_few
 from kinema.evaluation.folds import Split, make_folds
-from kinema.finetuning import network_settings, new_network
 from kinema.methods import create_method, settings_for
+from kinema.methods.new_network import network_settings, new_network
 from kinema.training.checks import check_finetuning, check_pretraining
 from kinema.training.cost import StepCost, measure
 from kinema.training.run import use_threads

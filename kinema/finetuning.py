@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import sys
 from collections.abc import Sequence
@@ -13,28 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from kinema.config import FinetuneConfig, HCMLConfig, ModelConfig, Motion
+from kinema.config import FinetuneConfig, Motion
 from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.labels import LabelledSet, first_few
-from kinema.errors import CheckpointError, DataError
+from kinema.errors import DataError
 from kinema.evaluation.features import extract_features
 from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification
 from kinema.evaluation.folds import Fold, Folds, Split, make_folds
 from kinema.files import make_folder, write_json, write_text
 from kinema.methods import Recognition
+from kinema.methods.new_network import network_settings, new_network
 from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
-from kinema.models import WithMotion, add_motion_hierarchy, load_encoder
-from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.weights import weights_file
-from kinema.provenance import differing, file_sha256, ids_sha256, software_versions
+from kinema.provenance import file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
 from kinema.training.run import fit
 from kinema.video import ManifestEntry, read_manifest, scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST, UNREADABLE
-
-HIERARCHY = ("levels", "prime", "fusion", "chain", "reduction", "radius", "dilation", "pool")
-"""Settings of HCML that decide which weights there are and what they mean."""
 
 RESULTS = "results.json"
 PREDICTIONS = "predictions.csv"
@@ -159,55 +154,6 @@ def finetune(
         write_json(out / RESULTS, results)
         _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
     return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
-
-
-def network_settings(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> FinetuneConfig:
-    """The settings with the architecture of the encoder that the training begins with, if it has one.
-
-    Raises:
-        CheckpointError: the weights are damaged, or another network's.
-    """
-    return config if weights is None else _as_built(config, _encoder(config, motion, weights), motion)
-
-
-def new_network(config: FinetuneConfig, classes: int, motion: Motion, weights: str | Path | None) -> Recognition:
-    """The network to train, for so many classes.
-
-    Raises:
-        CheckpointError: the weights are damaged, or another network's.
-    """
-    hcml = config.hcml if motion == "hcml" else None
-    return Recognition(_encoder(config, motion, weights), classes, config.dropout, config.label_smoothing, hcml)
-
-
-def _encoder(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> VideoEncoder:
-    """An encoder to begin with, with a motion hierarchy if ``motion`` asks for one."""
-    encoder = build_encoder(config.model) if weights is None else load_encoder(weights).train()
-    if motion == "none":
-        return encoder
-    if isinstance(encoder.backbone, WithMotion):
-        _refuse_another(encoder.backbone.config, config.hcml, weights)
-        return encoder
-    moving = VideoEncoder(add_motion_hierarchy(encoder.backbone, config.hcml), encoder.input, encoder.colours)
-    moving.card = encoder.card
-    return moving
-
-
-def _refuse_another(found: HCMLConfig, wanted: HCMLConfig, weights: str | Path | None) -> None:
-    parts = [{name: getattr(config, name) for name in HIERARCHY} for config in (found, wanted)]
-    if others := differing(*parts):
-        raise CheckpointError(
-            f"{weights} holds another motion hierarchy ({'; '.join(others)}); set hcml to the same, or begin with "
-            "an encoder without one"
-        )
-
-
-def _as_built(config: FinetuneConfig, encoder: VideoEncoder, motion: Motion) -> FinetuneConfig:
-    """The settings with the architecture of an encoder that was loaded."""
-    config = dataclasses.replace(config, model=ModelConfig(**encoder.card["model"]))
-    if motion == "none" and isinstance(encoder.backbone, WithMotion):
-        config = dataclasses.replace(config, hcml=encoder.backbone.config)
-    return config
 
 
 def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: LabelledSet, folds: Folds) -> None:
