@@ -48,9 +48,9 @@ def measure(videos: Path, out: Path, way: str, clips: str, seed: int) -> dict[st
             words = ("--weights", weights)
         columns = ("--labels", out / "labels.csv", "--label-column", "label", "--group-column", "group")
         kinema("finetune", videos, *columns, *common, *words, "--out", run, "--resume")
-    card, found = (json.loads((run / name).read_text()) for name in ("card.json", "results.json"))
-    settings = {"way": way, **deciding(card["config"], FinetuneConfig, hierarchical=True)}
-    return {**{name: found[name] for name in FIGURES}, **came_from(settings, videos, out, card["versions"])}
+    found = json.loads((run / "results.json").read_text())
+    settings = {"way": way, **deciding(found["config"], FinetuneConfig, hierarchical=True)}
+    return {**{name: found[name] for name in FIGURES}, **came_from(settings, videos, out, found["versions"])}
 
 
 def main() -> None:
