@@ -82,7 +82,8 @@ def train(model: Motion, shown: Tensor, args: argparse.Namespace) -> list[float]
         picked = [shown[n, :, s : s + pace * FRAMES : pace] for n, s in zip(chosen, starts, strict=True)]
         clips = torch.stack(picked).float() / 255
         flow = model(clips)
-        first, second = clips[:, :, :-1], clips[:, :, 1:]
+        grey = clips.mean(dim=1, keepdim=True)  # as the method compares frames
+        first, second = grey[:, :, :-1], grey[:, :, 1:]
         loss = photometric_loss(first, second, flow) + args.smoothness * smoothness(flow, first)
         optimizer.zero_grad()
         loss.backward()
