@@ -1,6 +1,6 @@
 """Measure the flow store beside what else one could do, and print JSON.
 
-    python benchmarks/flow_store.py [--videos FOLDER] [--repeats 5] > flow_store.json
+    python benchmarks/flow_store.py [--videos FOLDER] [--repeats 5] [--only PART ...] > flow_store.json
 
 * ``sizes``: bytes of a stored field beside the same field as two JPEG pictures of quality 95 (scaled by its own largest
   component, and with the customary bound of 20 pixels) and as float16; gigabytes an hour of video at some rates; mean
@@ -38,7 +38,9 @@ from kinema.data.synthetic import synthesise
 from kinema.flow import set_opencv_threads
 from kinema.video import ManifestEntry, find_videos, scan_folder
 
-SIDES = (64, 112, 224)
+SIDES = (56, 112, 128, 224)
+"""Shorter sides of clips: 56 and 128 are the presets'."""
+PARTS = ("sizes", "reading", "extraction")
 RATES = (8, 25)
 CLIP_FIELDS = 4
 PROCESSES = 2
@@ -165,6 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=Path, help="folder of videos; synthetic ones by default")
     parser.add_argument("--repeats", type=int, default=5, help="repeats of each measurement (5)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure (all)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     set_opencv_threads(1)  # its threads do not outlive a fork
@@ -177,15 +180,18 @@ def main() -> None:
         entries = [entry for entry in scan_folder(videos) if not names or entry.path in names]
         versions = {"opencv": cv2.__version__, "numpy": np.__version__, "zstandard": zstandard.__version__}
         cases = [("dis", 64), ("dis", 112), ("dis", 256), ("tvl1", 112), ("tvl1", 256)]
-        result = {
-            **surroundings(PROCESSES, **versions),
-            "videos": {"count": len(entries), "real": options.videos is not None},
-            "sizes": [sizes(videos, entries, estimator, side) for estimator, side in cases],
-            "reading": [reading(videos, entries, side, options.repeats) for side in SIDES],
-            "extraction": [
+        parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+            "sizes": lambda: [sizes(videos, entries, estimator, side) for estimator, side in cases],
+            "reading": lambda: [reading(videos, entries, side, options.repeats) for side in SIDES],
+            "extraction": lambda: [
                 extraction(videos, entries, "tvl1", 0.4, options.repeats),
                 extraction(videos, entries, "dis", 2.0, options.repeats),
             ],
+        }
+        result = {
+            **surroundings(PROCESSES, **versions),
+            "videos": {"count": len(entries), "real": options.videos is not None},
+            **{name: parts[name]() for name in options.only},
         }
     print(json.dumps(result, indent=2))
 
