@@ -155,6 +155,15 @@ def settings_of(monkeypatch):
     return settings
 
 
+def test_numbers_are_plain_ones(monkeypatch):
+    """The parser's restricted kinds are none that other processes and checkpoints know."""
+    asked = {}
+    monkeypatch.setattr("kinema.ablation.ablate_hcml", lambda out, config, **others: asked.update(others) or [])
+    assert kinema_main("ablate", "hcml", "OUT", "--per_class", "[3, 4]", "--videos", 60) == 0
+    assert asked["per_class"] == [3, 4] and asked["videos"] == 60
+    assert {type(number) for number in (*asked["per_class"], asked["videos"])} == {int}
+
+
 def test_options_and_yaml_give_the_same_typed_settings(settings_of, tmp_path):
     (tmp_path / "settings.yaml").write_text(
         "epochs: 3\nmethod: moco\nresume: true\nclip:\n  size: [40, 56]\n  step: 0.1\n"
