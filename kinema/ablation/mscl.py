@@ -14,7 +14,7 @@ from kinema.models import load_encoder, random_encoder
 from kinema.report.ladder import Bar
 from kinema.synthetic_comparison import CLIPS, compare, read_labels
 from kinema.training import pretrain
-from kinema.training.resuming import deciding
+from kinema.training.resuming import UNTRAINED, deciding
 
 RANDOM = "random"
 FIGURES = {
@@ -92,7 +92,7 @@ def ablate_mscl(
         plain, facts = dataclasses.asdict(settings), dict[str, Any]()
         if rung == RANDOM:
             encoder = random_encoder(settings.model, seed)
-            decided = {name: plain[name] for name in ("seed", "clip", "model")}
+            decided = {name: plain[name] for name in UNTRAINED}
         else:
             run = out / f"{difficulty}-{seed}-{as_name(rung)}"
             card = pretrain(folder / "train", run, settings, preset="tiny", manifest=manifest, resume=True).card

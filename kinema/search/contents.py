@@ -46,7 +46,7 @@ class Contents:
         with snapshot(self.path) as db:
             found = list(database.windows_where(db, "windows.id = ?", [number]))
         if not found:
-            raise DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
+            raise self._missing(number)
         return found[0]
 
     def windows(self, filters: Filters | None = None) -> list[Window]:
@@ -80,7 +80,7 @@ class Contents:
             found, vectors = database.vectors_of(db, by, np.unique(np.asarray(ids, np.int64)))
         missing = sorted(set(ids) - set(found.tolist()))
         if missing:
-            raise DataError(f"{self.path} has no window {missing[0]}, or no longer; ask for its windows again")
+            raise self._missing(missing[0])
         return vectors[np.searchsorted(found, np.asarray(ids, np.int64))]
 
     def thumbnail(self, window: Window | int) -> bytes:
@@ -93,5 +93,8 @@ class Contents:
         with snapshot(self.path) as db:
             row = db.execute("SELECT thumbnail FROM vectors WHERE id = ?", (number,)).fetchone()
         if row is None:
-            raise DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
+            raise self._missing(number)
         return row[0]
+
+    def _missing(self, number: int) -> DataError:
+        return DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")

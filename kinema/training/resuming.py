@@ -16,6 +16,9 @@ from kinema.provenance import differing
 MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
 """Settings of the trainer that may change from one part of a run to the next."""
 
+UNTRAINED = ("seed", "clip", "model")
+"""What of the settings of a training decides an encoder that is not trained."""
+
 
 def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
     """What of a run's settings decides what comes out of it, by dotted name: of the trainer, the batch size alone.
