@@ -7,7 +7,7 @@ with the one before it once, whatever the overlap, and no more than a window's f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
@@ -115,11 +115,12 @@ class SeenWindow:
         return clip[len(clip) // 2]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Frame:
     pixels: np.ndarray  # (H, W, 3), scaled, not yet cut to the encoder's size
     small: np.ndarray  # (h, w) grey, for flow
-    speed: float | None  # mean flow from the frame before, widths per second; None for a video's first
+    before: np.ndarray  # of the frame before; of a video's first, its own
+    speed: float | None = None  # mean flow from the frame before, widths per second; None until a window has asked
 
 
 class WindowReader:
@@ -167,7 +168,7 @@ class WindowReader:
         held: deque[_Frame] = deque(maxlen=grid.frames)
         since, first = 0, True  # frames since the latest window ended; whether there is none yet
         number = 0
-        for number, frame in enumerate(self._measured(frames, grid.step), 1):
+        for number, frame in enumerate(_in_grey(frames), 1):
             held.append(frame)
             since += 1
             if number == grid.frames or (not first and since == grid.stride):
@@ -178,24 +179,18 @@ class WindowReader:
         elif since > grid.stride / 2 and held:  # the end belongs to a window too
             yield self._window(held, grid, start + (number - grid.frames) * grid.step)
 
-    def _measured(self, frames: Iterable[np.ndarray], step: float) -> Iterator[_Frame]:
-        before: _Frame | None = None
-        for pixels in frames:
-            if before is not None and pixels is before.pixels:
-                before = _Frame(pixels, before.small, 0.0)
-            else:
-                small = _small(pixels)
-                speed = None
-                if before is not None:
-                    flow = self._flow.pairs(before.small[None], small[None])[0]
-                    speed = float(np.hypot(flow[0], flow[1]).mean()) / small.shape[1] / step
-                before = _Frame(pixels, small, speed)
-            yield before
+    def _strength(self, frames: Sequence[_Frame], step: float) -> float:
+        """Mean speed of frames ``step`` seconds apart, each against the one before; each is measured only once."""
+        new = [frame for frame in frames if frame.speed is None]
+        if new:  # in one call, whose fixed costs are as much as the flow of a frame
+            flow = self._flow.pairs(np.stack([frame.before for frame in new]), np.stack([frame.small for frame in new]))
+            for frame, speed in zip(new, np.hypot(flow[:, 0], flow[:, 1]).mean((1, 2)), strict=True):
+                frame.speed = float(speed) / frame.small.shape[1] / step
+        return float(np.mean([frame.speed for frame in frames])) if frames else 0.0
 
     def _window(self, held: deque[_Frame], grid: Grid, start: float) -> SeenWindow:
         frames = np.stack([frame.pixels for frame in held])
         missing = grid.frames - len(frames)
-        speeds = [frame.speed for frame in list(held)[1:] if frame.speed is not None]
         shown = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)
         if missing:
             frames = np.concatenate([frames, np.repeat(frames[-1:], missing, 0)])
@@ -203,10 +198,22 @@ class WindowReader:
             start=start,
             end=start + len(held) * grid.step,
             clips=center_cut(frames, self.clip.size)[grid.clips],
-            strength=float(np.mean(speeds)) if speeds else 0.0,
+            strength=self._strength(list(held)[1:], grid.step),
             held=missing > 0,
             thumbnail=cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes(),
         )
+
+
+def _in_grey(frames: Iterable[np.ndarray]) -> Iterator[_Frame]:
+    """Frames with what their speed is measured on; a frame that stays on screen has not moved."""
+    before: _Frame | None = None
+    for pixels in frames:
+        if before is not None and pixels is before.pixels:
+            before = _Frame(pixels, before.small, before.small, 0.0)
+        else:
+            small = _small(pixels)
+            before = _Frame(pixels, small, small if before is None else before.small)
+        yield before
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:
