@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,16 @@ from torch import nn
 from kinema.config import ClipConfig
 from kinema.device import find_devices
 from kinema.errors import ConfigError, KinemaError, VideoError
+from kinema.models.folding import fold_batch_norms
 from kinema.models.sources import open_encoder, weights_sha256
 from kinema.precision import autocast_for
 from kinema.provenance import config_sha256
 from kinema.search.appearance import appearance_vectors
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.vectors import unit
+
+LOCK_SECONDS = 0.0005
+"""How long a thread may keep Python's lock while others wait for it: of Python's own 5 ms, readers lose a twentieth."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Embedder:
         self.clip, self.source = clip, source
         devices = find_devices(device)
         self.fingerprint = config_sha256({"clip": asdict(clip), "weights": weights_sha256(module)})
-        self._replicas = [(copy.deepcopy(module).to(on).eval(), on) for on in devices]
+        self._replicas = [(fold_batch_norms(module).to(on), on) for on in devices]
 
     def __call__(self, windows: Sequence[SeenWindow]) -> list[EmbeddedWindow]:
         """The windows with their vectors, in their order."""
@@ -142,9 +146,10 @@ def embed_videos(
         raise ConfigError("embedding needs at least one window a batch and one worker; use positive numbers")
     count = min(max(1, (os.cpu_count() or 2) - 1), 16) if workers is None else workers
     waiting = waiting or Waiting()
-    threads_before = cv2.getNumThreads(), torch.get_num_threads()
+    before = cv2.getNumThreads(), torch.get_num_threads(), sys.getswitchinterval()
     cv2.setNumThreads(1)  # the readers are parallel already
-    torch.set_num_threads(max(1, threads_before[1] - count))  # its idle threads spin in the readers' way
+    torch.set_num_threads(max(1, before[1] - count))  # its idle threads spin in the readers' way
+    sys.setswitchinterval(min(LOCK_SECONDS, before[2]))
     team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size)
     try:
         held: list[tuple[int, SeenWindow | Finished]] = []
@@ -166,8 +171,9 @@ def embed_videos(
                 return
     finally:
         team.stop()
-        cv2.setNumThreads(threads_before[0])
-        torch.set_num_threads(threads_before[1])
+        cv2.setNumThreads(before[0])
+        torch.set_num_threads(before[1])
+        sys.setswitchinterval(before[2])
 
 
 class _Readers:
