@@ -22,7 +22,7 @@ from kinema.errors import ConfigError, OutputError
 from kinema.files import make_folder, write_json
 from kinema.methods.base import Method
 from kinema.models.weights import ENCODER_FILE, save_encoder
-from kinema.precision import quick_bfloat16
+from kinema.precision import quick_bfloat16, trains_in_bfloat16
 from kinema.provenance import ids_sha256, software_versions
 from kinema.training.callbacks import (
     CHECKPOINT,
@@ -220,7 +220,7 @@ def make_trainer(
         lines: show no progress bar.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: a GPU is asked for and there is none, or bfloat16 where its gradients are wrong.
     """
     settings = config.trainer
     accelerator = settings.accelerator
@@ -228,8 +228,15 @@ def make_trainer(
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError("trainer.accelerator is gpu, but PyTorch sees none here; use auto or cpu")
     devices = settings.devices or (torch.cuda.device_count() if gpu else 1)
-    quick = quick_bfloat16(torch.device("cuda" if gpu else "cpu"))
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick)
+    on = torch.device("cuda" if gpu else "cpu")
+    if settings.precision == "bf16" and not trains_in_bfloat16(on):
+        raise ConfigError(
+            f"trainer.precision is bf16, in which PyTorch {torch.__version__} computes wrong gradients on this "
+            "processor; use 32 or auto"
+        )
+    bf16 = settings.precision == "bf16"
+    if settings.precision == "auto":
+        bf16 = quick_bfloat16(on) and trains_in_bfloat16(on)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return L.Trainer(
