@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=120, help="videos, at most")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    threads = max(1, (os.cpu_count() or 2) - 1)
+    threads = min(os.cpu_count() or 1, 16)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.videos is None:

@@ -35,7 +35,7 @@ def embed(
         stride: seconds from one window to the next; half a window by default.
         thumbnails: add a column of JPEG pictures.
         batch_size: windows per forward pass.
-        workers: threads that decode; one less than there are cores by default.
+        workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     from kinema.search.export import require_pyarrow
@@ -66,7 +66,7 @@ def index(
         length: seconds of a window; what the encoder's clip spans by default.
         stride: seconds from one window to the next; half a window by default.
         batch_size: windows per forward pass.
-        workers: threads that decode; one less than there are cores by default.
+        workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     library = _library(index, encoder, length, stride, device)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,9 +25,6 @@ from kinema.provenance import config_sha256
 from kinema.search.appearance import appearance_vectors
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.vectors import unit
-
-LOCK_SECONDS = 0.0005
-"""How long a thread may keep Python's lock while others wait for it: of Python's own 5 ms, readers lose a twentieth."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,7 @@ def embed_videos(
         reader: cuts them into windows.
         embedder: gives windows their vectors.
         batch_size: windows per forward pass.
-        workers: threads that decode, each a video of its own; None for one less than there are cores, at most 16.
+        workers: threads that decode, each a video of its own; None for as many as there are cores, at most 16.
         waiting: told how long the encoder waited for frames.
 
     Yields:
@@ -144,12 +140,10 @@ def embed_videos(
     """
     if batch_size < 1 or (workers is not None and workers < 1):
         raise ConfigError("embedding needs at least one window a batch and one worker; use positive numbers")
-    count = min(max(1, (os.cpu_count() or 2) - 1), 16) if workers is None else workers
+    count = min(os.cpu_count() or 1, 16) if workers is None else workers
     waiting = waiting or Waiting()
-    before = cv2.getNumThreads(), torch.get_num_threads(), sys.getswitchinterval()
+    before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)  # the readers are parallel already
-    torch.set_num_threads(max(1, before[1] - count))  # its idle threads spin in the readers' way
-    sys.setswitchinterval(min(LOCK_SECONDS, before[2]))
     team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size)
     try:
         held: list[tuple[int, SeenWindow | Finished]] = []
@@ -163,6 +157,8 @@ def embed_videos(
                 windows += isinstance(item[1], SeenWindow)
             if item is None or windows == batch_size:
                 seen = [content for _, content in held if isinstance(content, SeenWindow)]
+                # cores go to whichever is behind: the encoder's share grows with what waits for it
+                torch.set_num_threads(max(1, round(before[1] * min(1.0, team.ahead() / batch_size))))
                 embedded = iter(embedder(seen))
                 for number, content in held:
                     yield number, next(embedded) if isinstance(content, SeenWindow) else content
@@ -173,7 +169,6 @@ def embed_videos(
         team.stop()
         cv2.setNumThreads(before[0])
         torch.set_num_threads(before[1])
-        sys.setswitchinterval(before[2])
 
 
 class _Readers:
@@ -200,6 +195,10 @@ class _Readers:
                 return item
             self._running -= 1
         return None
+
+    def ahead(self) -> float:
+        """How many windows are waiting; infinitely many once all videos have been read."""
+        return self._queue.qsize() if any(thread.is_alive() for thread in self._threads) else float("inf")
 
     def stop(self) -> None:
         """End the threads."""

@@ -94,7 +94,7 @@ class Library(Contents):
         Args:
             folder: searched with all folders in it. What was added from other folders stays.
             batch_size: windows per forward pass.
-            workers: threads that decode; None for one less than there are cores, at most 16.
+            workers: threads that decode; None for as many as there are cores, at most 16.
 
         Raises:
             DataError: there is no such folder or no video in it, or another process is adding.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,8 @@ def killed_and_rerun(folder: Path, encoder: Path, tmp_path: Path, kills: int) ->
     for place, (end, strength, vector) in one.items():
         assert other[place][:2] == (end, strength)
         np.testing.assert_allclose(other[place][2], vector, atol=1e-5)
-    assert Library(whole).videos() == Library(often).videos()
+    for mine, theirs in zip(Library(whole).videos(), Library(often).videos(), strict=True):
+        assert replace(mine, first=None) == replace(theirs, first=None)  # numbers go by which video was done first
 
 
 def _videos(index: Path):
