@@ -4,10 +4,11 @@
 
 Windows a second of indexing a folder of videos, beside the same work in parts: decoding alone (threads that cut videos
 into windows, with their motion strength and thumbnails) and the encoder alone (the same windows, already in memory,
-with their appearance descriptors); and both at once with nothing between them, which is what the machine allows where
-they share a core or its memory. The four take turns. ``share`` is indexing's rate over that of the slower part: 1 where
-the slower part is never kept waiting; ``share_of_possible`` is that over both at once. Without options the encoder is
-an untrained one of the tiny preset's size, and the videos are 120 synthetic ones.
+with their appearance descriptors), each with all cores. The three take turns. ``share_of_slower`` is indexing's rate
+over that of the slower part: 1 where that part is never kept waiting, which it can only be where the encoder has a
+device of its own. ``share_of_sum`` is the time of both parts, one after the other, over indexing's: 1 where nothing is
+lost on cores that they share. Without options the encoder is an untrained one of the tiny preset's size, and the videos
+are 120 synthetic ones.
 """
 
 from __future__ import annotations
@@ -69,27 +70,18 @@ def main() -> None:
             for start in range(0, len(windows), BATCH):
                 embedder(windows[start : start + BATCH])
 
-        def at_once() -> None:
-            before = torch.get_num_threads()
-            torch.set_num_threads(max(1, before - threads))
-            with ThreadPoolExecutor(1) as pool:
-                encoded = pool.submit(encoding)
-                decoding()
-                encoded.result()
-            torch.set_num_threads(before)
-
         cv2.setNumThreads(1)
-        ways = {"indexing": whole, "decoding": decoding, "encoder": encoding, "at_once": at_once}
+        ways = {"indexing": whole, "decoding": decoding, "encoder": encoding}
         took = in_turns(ways, options.repeats)
     turns = list(zip(*took.values(), strict=True))
-    shares = [max(decoded, encoded) / indexed for indexed, decoded, encoded, _ in turns]
-    possible = [both / indexed for indexed, _, _, both in turns]
+    slower = [max(decoded, encoded) / indexed for indexed, decoded, encoded in turns]
+    both = [(decoded + encoded) / indexed for indexed, decoded, encoded in turns]
     rates = {part: spread([len(windows) / seconds for seconds in times], 1) for part, times in took.items()}
     print(
         json.dumps(
             surroundings(torch.get_num_threads(), opencv=cv2.__version__)
             | {"videos": len(paths), "windows": len(windows), "decoding_threads": threads}
-            | {"windows_per_second": rates, "share": spread(shares), "share_of_possible": spread(possible)},
+            | {"windows_per_second": rates, "share_of_slower": spread(slower), "share_of_sum": spread(both)},
             indent=2,
         )
     )
