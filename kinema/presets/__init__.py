@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.errors import ConfigError
 
-FOLDER = Path(str(resources.files("kinema"))) / "configs"
+FOLDER = Path(str(resources.files("kinema"))) / "presets"
 
 Job = Literal["pretrain", "finetune"]
 """What a preset is for; each has presets of its own."""

@@ -1,0 +1,133 @@
+"""Settings of encoders and of the losses that train them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
+Motion = Literal["none", "hcml"]
+EncoderInput = Literal["rgb", "difference", "both"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The encoders.
+
+    Attributes:
+        backbone: name of the RGB encoder's network, one of ``kinema.models.list_models()``.
+        width: channels of its first stage, 64 as published; None for what was published, whatever the network.
+        patch: side of the space-to-depth patches of a quick stem, which r3d_18 and mc3_18 have; None for the published
+            stem.
+        input: what the RGB encoder looks at: frames, or their differences.
+        flow_width: channels of the flow encoder's first stage.
+        flow_patch: as ``patch``, for the flow encoder.
+        flow_input: flow as two channels of ``vectors``, or drawn on a colour ``wheel``.
+        embedding: dimensions of the contrastive embeddings.
+    """
+
+    backbone: str = "r3d_18"
+    width: int | None = 16
+    patch: int | None = 4
+    input: EncoderInput = "difference"
+    flow_width: int = 8
+    flow_patch: int | None = 4
+    flow_input: Literal["vectors", "wheel"] = "vectors"
+    embedding: int = 128
+
+
+@dataclass(frozen=True)
+class MSCLConfig:
+    """Losses of MSCL; every part is a switch, and a weight of zero also saves its cost.
+
+    Attributes:
+        rgb: weight of the clip-level loss between RGB clips (MoCo).
+        flow: weight of the clip-level loss between flow clips.
+        cross: weight of the two clip-level losses across the modalities.
+        lmcl: weight of Local Motion Contrastive Learning, the frame-level loss across the modalities.
+        fra_negatives: rotated flow gives extra negatives in LMCL (Flow Rotation Augmentation).
+        fra_clips: weight of rotated flow as another view of its video at clip level.
+        temperature: temperature of every loss.
+        queue: keys of earlier batches kept as negatives, for each modality.
+        batch_negatives: the other keys of a batch are negatives too.
+        age_decay: the logit of a negative is damped by this number to the power of its age in steps.
+        momentum: momentum of the key encoders at the start; it rises to 1 on a cosine.
+    """
+
+    rgb: float = 0.5
+    flow: float = 1.0
+    cross: float = 1.0
+    lmcl: float = 3.0
+    fra_negatives: bool = False
+    fra_clips: float = 0.0
+    temperature: float = 0.1
+    queue: int = 256
+    batch_negatives: bool = True
+    age_decay: float = 0.99999
+    momentum: float = 0.97
+
+    @property
+    def uses_flow(self) -> bool:
+        """Whether any loss looks at optical flow."""
+        return any((self.flow, self.cross, self.lmcl, self.fra_clips))
+
+    def rgb_only(self) -> MSCLConfig:
+        """The same method with all but the RGB loss switched off: MoCo."""
+        return replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
+
+
+@dataclass(frozen=True)
+class HCMLConfig:
+    """The motion hierarchy of HCML and its losses; every part is a switch, and a weight of zero also saves its cost.
+
+    What is marked (paper) its abstract states: a lowest level that learns by reconstructing frames, levels that learn
+    by predicting the future of the level below, one after another, and their fusion with the appearance. All else,
+    every number among it, is our choice.
+
+    Attributes:
+        levels: levels above the prime motion; level 1 sits on the backbone's first stage, level 2 on its second (paper:
+            several levels).
+        prime: the prime motion block, on the first stage (paper).
+        fusion: motion features are added to the output of their stage (paper: they are fused).
+        chain: a level also sees the level below it, not only the features of its stage.
+        reduction: a level has the channels of its stage divided by this.
+        radius: the largest displacement in the prime block's cost volume, in places of its grid.
+        dilation: places between two displacements of the cost volume.
+        pool: places of the first stage, along either axis, that are averaged to one of the prime block's grid; 2 halves
+            the cost of the hierarchy where the first stage has half of the frame's resolution, as in R3D-18.
+        deltas: how many steps of a level its predictions reach ahead.
+        temperature: of the contrast.
+        spatial: other places at the same time are negatives.
+        temporal: other times at the same place are negatives.
+        videos: places of other videos are negatives.
+        places: places of each clip that take part in a step's contrast, drawn at random.
+        others: places of the whole batch that serve as negatives of other videos, drawn at random.
+        photometric: weight of the prime motion's reconstruction of frames. Its loss is a hundredth of a level's
+            contrast; with a weight like that one's, the levels unmake the prime motion once all learn at once.
+        smoothness: weight of the displacement's smoothness, within the photometric loss.
+        contrast: weight of each level's contrast.
+        progressive: levels learn one after another, and all of them in the end (paper); False for all at once.
+        shares: of the epochs for each phase: the prime motion if it is on, the levels in order, all together; None for
+            0.3, 0.3 among the levels, and 0.4 (half and half with the prime motion alone).
+    """
+
+    levels: int = 3
+    prime: bool = True
+    fusion: bool = True
+    chain: bool = True
+    reduction: int = 4
+    radius: int = 3
+    dilation: int = 1
+    pool: int = 1
+    deltas: tuple[int, ...] = (1,)
+    temperature: float = 0.1
+    spatial: bool = True
+    temporal: bool = True
+    videos: bool = True
+    places: int = 32
+    others: int = 256
+    photometric: float = 100.0
+    smoothness: float = 0.02
+    contrast: float = 1.0
+    progressive: bool = True
+    shares: tuple[float, ...] | None = None

@@ -1,0 +1,117 @@
+"""Settings of a training: what decides it, and how it is carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kinema.config.methods import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.config.videos import AugmentConfig, ClipConfig, FlowConfig, SamplingConfig
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Optimisation.
+
+    Attributes:
+        name: the optimiser; SGD has a momentum of 0.9.
+        lr: largest learning rate, for a batch of ``lr_batch`` clips over all devices.
+        lr_batch: the learning rate scales linearly with the batch from here; None to take ``lr`` as it is.
+        weight_decay: weight decay; not applied to biases and normalisation.
+        warmup_epochs: epochs of linear warm-up before the cosine.
+        drops: epochs after which the rate falls to a tenth, in place of the cosine; none for the cosine.
+        clip_norm: largest norm of the gradient.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 2e-3
+    lr_batch: int | None = None
+    weight_decay: float = 1e-4
+    warmup_epochs: float = 1.0
+    drops: tuple[int, ...] = ()
+    clip_norm: float = 40.0
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """The run.
+
+    Attributes:
+        stop_after: stop after this many epochs of the schedule, to go on another time; None to run to its end.
+        batch_size: clip pairs per step on each device.
+        workers: processes that decode video, on each device; 0 to decode in the training process.
+        hold_mib: memory, in MiB, that each process that decodes video may fill with frames, so that short videos are
+            decoded once; with 0 every clip is decoded when it is read.
+        threads: threads of the training process on a CPU; None for one less than there are cores, but at least one.
+        precision: ``bf16`` for autocast, ``32`` for single precision, ``auto`` for what this machine is quick at.
+        devices: devices to train on; None for every GPU, or one CPU process.
+        accelerator: what to train on.
+        checkpoint_minutes: minutes between checkpoints inside an epoch; every epoch ends with one as well.
+        max_bad_share: stop when more than this share of the videos, from 0 to 1, cannot be read.
+    """
+
+    stop_after: int | None = None
+    batch_size: int = 64
+    workers: int = 1
+    hold_mib: int = 0
+    threads: int | None = None
+    precision: Literal["auto", "bf16", "32"] = "auto"
+    devices: int | None = None
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    checkpoint_minutes: float = 10.0
+    max_bad_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What every training is decided by; saved with it.
+
+    Attributes:
+        epochs: passes over the videos; the learning rate follows a schedule over all of them.
+        seed: of every random choice.
+        clip: the geometry of clips.
+        flow: how optical flow is made.
+        sampling: which clips are drawn.
+        augment: how they are augmented.
+        model: the encoders.
+        hcml: the motion hierarchy and the losses of HCML, where they are asked for.
+        optimizer: the optimisation.
+        trainer: how the run is carried out.
+    """
+
+    epochs: int = 20
+    seed: int = 0
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    hcml: HCMLConfig = field(default_factory=HCMLConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+@dataclass(frozen=True)
+class PretrainConfig(TrainConfig):
+    """Everything that decides a pretraining run.
+
+    Attributes:
+        mscl: the losses of MSCL, which the methods mscl, moco and mscl+hcml have.
+    """
+
+    mscl: MSCLConfig = field(default_factory=MSCLConfig)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainConfig):
+    """Everything that decides a training with labels.
+
+    Attributes:
+        dropout: share of the features that are dropped before the classifier while training.
+        label_smoothing: share of the target that is spread over all classes.
+        clips: clips per test video, at equal distances, whose probabilities are averaged.
+    """
+
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    clips: int = 10
