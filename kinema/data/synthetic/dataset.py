@@ -25,6 +25,7 @@ from kinema.data.synthetic.motions import DIFFICULTIES
 from kinema.data.synthetic.render import VideoSpec, render
 from kinema.errors import ConfigError, OutputError
 from kinema.files import make_folder, write_json, write_text
+from kinema.flow import set_opencv_threads
 from kinema.progress import track
 
 LABEL_COLUMNS = ("file", "split", "motion", "scene", "shape")
@@ -222,7 +223,7 @@ def _make_all(folder: Path, specs: Sequence[VideoSpec], config: SynthConfig, wor
         with _one_thread():
             yield from map(make, specs)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=set_opencv_threads) as pool:
         yield from pool.map(make, specs, chunksize=8)
 
 
