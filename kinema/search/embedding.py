@@ -198,7 +198,7 @@ class _Readers:
 
     def ahead(self) -> float:
         """How many windows are waiting; infinitely many once all videos have been read."""
-        return self._queue.qsize() if any(thread.is_alive() for thread in self._threads) else float("inf")
+        return self._queue.qsize() if self._running else float("inf")
 
     def stop(self) -> None:
         """End the threads."""
