@@ -28,9 +28,9 @@ def fold_batch_norms(module: nn.Module) -> nn.Module:
         The copy, in evaluation mode. It is not to be trained, nor its weights to be saved: they are others.
     """
     folded = copy.deepcopy(module).eval()
-    for chain in [part for part in folded.modules() if isinstance(part, nn.Sequential)]:
+    for chain in [part for part in folded.modules() if type(part).forward is nn.Sequential.forward]:
         for (name, first), (following, second) in pairwise(list(chain.named_children())):
-            hooked = first._forward_pre_hooks or first._forward_hooks
+            hooked = any(part._forward_pre_hooks or part._forward_hooks for part in (first, second))
             if type(first) not in CONVOLUTIONS or hooked or not isinstance(second, _BatchNorm):
                 continue
             if second.running_mean is not None:

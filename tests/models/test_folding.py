@@ -67,10 +67,21 @@ def test_what_cannot_be_folded_stays(chain):
     torch.testing.assert_close(folded(frames), network(frames))
 
 
-def test_what_hangs_on_a_convolutions_output_still_sees_it():
+@pytest.mark.parametrize("part", [0, 1])
+def test_what_hangs_on_a_part_still_sees_it(part):
     network = trained(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
-    network[0].register_forward_hook(lambda module, inputs, output: output * 2)
+    network[part].register_forward_hook(lambda module, inputs, output: output * 2)
     folded = fold_batch_norms(network)
     frames = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(folded(frames), network(frames))
     assert norms(folded) == 1
+
+
+def test_a_chain_that_goes_another_way_stays():
+    class Backwards(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self[0](self[1](x))
+
+    network = trained(Backwards(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(3)))
+    frames = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(fold_batch_norms(network)(frames), network(frames))
