@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +27,7 @@ from common import in_turns, spread, surroundings
 from kinema.data.synthetic import synthesise
 from kinema.models import random_encoder, save_encoder
 from kinema.search import Library
+from kinema.search.embedding import usual_workers
 from kinema.search.windows import WindowReader
 from kinema.video import find_videos
 
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=120, help="videos, at most")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    threads = min(os.cpu_count() or 1, 16)
+    threads = usual_workers()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.videos is None:

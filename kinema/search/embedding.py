@@ -115,6 +115,11 @@ class Waiting:
     seconds: float = 0.0
 
 
+def usual_workers() -> int:
+    """How many threads decode where nobody says: as many as there are cores, at most 16."""
+    return min(os.cpu_count() or 1, 16)
+
+
 def embed_videos(
     paths: Sequence[str | Path],
     reader: WindowReader,
@@ -131,7 +136,7 @@ def embed_videos(
         reader: cuts them into windows.
         embedder: gives windows their vectors.
         batch_size: windows per forward pass.
-        workers: threads that decode, each a video of its own; None for as many as there are cores, at most 16.
+        workers: threads that decode, each a video of its own; None for :func:`usual_workers`.
         waiting: told how long the encoder waited for frames.
 
     Yields:
@@ -140,7 +145,7 @@ def embed_videos(
     """
     if batch_size < 1 or (workers is not None and workers < 1):
         raise ConfigError("embedding needs at least one window a batch and one worker; use positive numbers")
-    count = min(os.cpu_count() or 1, 16) if workers is None else workers
+    count = usual_workers() if workers is None else workers
     waiting = waiting or Waiting()
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)  # the readers are parallel already

@@ -229,14 +229,13 @@ def make_trainer(
         raise ConfigError("trainer.accelerator is gpu, but PyTorch sees none here; use auto or cpu")
     devices = settings.devices or (torch.cuda.device_count() if gpu else 1)
     on = torch.device("cuda" if gpu else "cpu")
-    if settings.precision == "bf16" and not trains_in_bfloat16(on):
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick_bfloat16(on))
+    bf16 = bf16 and trains_in_bfloat16(on)
+    if settings.precision == "bf16" and not bf16:
         raise ConfigError(
             f"trainer.precision is bf16, in which PyTorch {torch.__version__} computes wrong gradients on this "
             "processor; use 32 or auto"
         )
-    bf16 = settings.precision == "bf16"
-    if settings.precision == "auto":
-        bf16 = quick_bfloat16(on) and trains_in_bfloat16(on)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return L.Trainer(

@@ -76,6 +76,11 @@ def killed_and_rerun(folder: Path, encoder: Path, tmp_path: Path, kills: int) ->
         np.testing.assert_allclose(other[place][2], vector, atol=1e-5)
     for mine, theirs in zip(Library(whole).videos(), Library(often).videos(), strict=True):
         assert replace(mine, first=None) == replace(theirs, first=None)  # numbers go by which video was done first
+    for library in (Library(whole), Library(often)):
+        numbers: dict[str, list[int]] = {}
+        for window in library.windows():
+            numbers.setdefault(window.path, []).append(window.id)
+        assert {v.path: v.first for v in library.videos() if v.windows} == {p: min(ids) for p, ids in numbers.items()}
 
 
 def _videos(index: Path):
