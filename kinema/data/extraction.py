@@ -218,6 +218,6 @@ def video_fields(reader: ClipReader, video: AnyVideo, entry: ManifestEntry) -> I
         asked = np.round(np.stack((begins, begins + reader.flow_seconds(grid))), 6)
         frames = {time: frames[time] for time in np.unique(asked).tolist() if time in frames}
         new = [time for time in np.unique(asked).tolist() if time not in frames]
-        frames.update(zip(new, video.at_times(new).frames, strict=True))
+        frames.update(zip(new, reader.estimator.prepare(video.at_times(new).frames), strict=True))
         one, other = (np.stack([frames[time] for time in times]) for times in asked.tolist())
         yield from zip(begins.tolist(), reader.estimator.pairs(one, other), strict=True)

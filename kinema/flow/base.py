@@ -120,6 +120,21 @@ class FlowEstimator(ABC):
             )
         return like(first, self._flow(one, other))
 
+    def prepare(self, frames: Frames) -> Frames:
+        """Frames as this estimator looks at them, grey or RGB; saves work where a frame belongs to several pairs.
+
+        Args:
+            frames: ``(N, H, W)`` or ``(N, H, W, 3)``, as for :meth:`pairs`.
+
+        Returns:
+            What :meth:`pairs` makes the same flow of: uint8 as uint8, other types as float32 from 0 to 1.
+
+        Raises:
+            ConfigError: as for :meth:`estimate`.
+        """
+        levels = self._levels(frames)
+        return like(frames, levels if levels.dtype == torch.uint8 else levels / 255)
+
     @torch.no_grad()
     def _flow(self, first: Tensor, second: Tensor) -> Tensor:
         self.require()

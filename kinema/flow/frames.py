@@ -78,6 +78,6 @@ def to_bytes(levels: Tensor) -> np.ndarray:
     return levels.cpu().numpy()
 
 
-def like(frames: Frames, flow: Tensor) -> Frames:
-    """The flow as what ``frames`` are: an array, or a tensor on their device."""
-    return flow.cpu().numpy() if isinstance(frames, np.ndarray) else flow.to(frames.device)
+def like(frames: Frames, result: Tensor) -> Frames:
+    """A result as what ``frames`` are: an array, or a tensor on their device."""
+    return result.cpu().numpy() if isinstance(frames, np.ndarray) else result.to(frames.device)

@@ -124,7 +124,10 @@ class FlowStore:
 
     @contextlib.contextmanager
     def _locked(self, name: str, shared: bool = False, wait: bool = False) -> Iterator[None]:
-        """Hold a lock, which belongs to this process and ends with it, however it ends."""
+        """Hold a lock, which belongs to this process and ends with it, however it ends.
+
+        Not one of ``flock``'s: workers that outlive a killed process by some seconds would keep that.
+        """
         import fcntl
 
         kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from kinema.errors import DataError
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; it belongs to the process, and ends with it.
+    """Hold a folder's lock, which keeps out other processes and other threads of this one, and ends with the process.
 
     Raises:
         DataError: another process holds it.

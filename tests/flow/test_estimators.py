@@ -160,6 +160,20 @@ def test_arrays_and_tensors_bytes_and_shares_give_the_same_flow(sliding_clip, na
         assert np.abs(np.asarray(flow) - expected).mean() < (0.02 if colour else 2e-3)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_prepared_frames_are_grey_and_give_the_same_flow(sliding_clip, name):
+    estimator, frames = create_estimator(name), sliding_clip(3, 40, 56, 2, 1)
+    expected = estimator.pairs(frames[:-1], frames[1:])
+    seen = estimator.prepare(frames)
+    assert (seen.shape, seen.dtype) == (frames.shape[:3], np.uint8)
+    np.testing.assert_array_equal(estimator.pairs(seen[:-1], seen[1:]), expected)
+    shares = torch.from_numpy(frames).double() / 255
+    seen = estimator.prepare(shares)
+    assert (seen.shape, seen.dtype) == (shares.shape[:3], torch.float32)
+    found, expected = estimator.pairs(seen[:-1], seen[1:]), estimator.pairs(shares[:-1], shares[1:])
+    assert (found - expected).abs().mean() < 1e-3
+
+
 def test_no_gradient_flows_back(sliding_clip):
     frames = (torch.from_numpy(sliding_clip(2, 32, 32, 1, 0)) / 255).requires_grad_()
     for name in NAMES:

@@ -39,7 +39,10 @@ def test_what_the_allocator_keeps_is_given_back_now_and_then() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_memory_stays_flat_over_twenty_thousand_reads(shared_data) -> None:
-    """Random clips from all assets; the first tenth warms caches and allocator up."""
+    """Random clips from all assets; the first tenth warms caches and allocator up.
+
+    What the allocator holds between two trims is left out: it varies by tens of MiB from one moment to the next.
+    """
     rng, process = random.Random(3), psutil.Process()
     files = sorted((shared_data / "assets").iterdir())
     reads, memory, began = 20_000, [], time.perf_counter()
@@ -51,8 +54,11 @@ def test_memory_stays_flat_over_twenty_thousand_reads(shared_data) -> None:
         except VideoError:
             pass
         if number % 1000 == 0 and number >= reads // 10:
+            gc.collect()
+            if trim := heap._malloc_trim():
+                trim(0)
             memory.append(process.memory_info().rss / 2**20)
     rate = reads / (time.perf_counter() - began)
     print(f"\nresident memory from {memory[0]:.0f} to {memory[-1]:.0f} MiB, peak {max(memory):.0f}; {rate:.0f} reads/s")
-    assert max(memory) - memory[0] < 32
+    assert max(memory) - memory[0] < 16
     assert process.num_fds() < 64

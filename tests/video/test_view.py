@@ -7,6 +7,7 @@ import pytest
 
 from kinema.errors import ConfigError
 from kinema.video import Video, View
+from kinema.video.view import SCALING
 
 CORNERS = np.array([[[255, 255, 255], [255, 0, 0]], [[0, 255, 0], [0, 0, 0]]], np.uint8)
 
@@ -83,6 +84,20 @@ def test_scaling_in_one_step_agrees_with_area_averaging(shared_data, asset: str)
     reference = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(int)
     assert np.abs((scaled - reference).mean((0, 1))).max() < 2
     assert np.abs(scaled - reference).mean() < 4
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
+@pytest.mark.parametrize("size", [(50, 52), (20, 22), (31, 77), (50, 90), (111, 52)])
+def test_pixels_are_those_that_libswscale_packs(write_video, pixel_format: str, size: tuple[int, int]) -> None:
+    """All of them, to the last column, though frames come in planes where they are scaled."""
+    noise = np.random.default_rng(0).integers(0, 256, (1, 50, 52, 3), np.uint8)
+    path = write_video(frames=noise.repeat(2, 0), pixel_format=pixel_format)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    packed = frame.reformat(width=size[1], height=size[0], format="rgb24", interpolation=SCALING, threads=1)
+    with Video(path, View(size=size)) as video:
+        shown = video.at_times([0.0]).frames[0]
+    assert np.abs(shown.astype(int) - packed.to_ndarray()).max() <= (0 if size == (50, 52) else 1)
 
 
 @pytest.mark.parametrize(
