@@ -31,7 +31,7 @@ LEVEL = 3
 SHORTEST_MATCH = 6
 """Bytes: shorter repetitions make a field no smaller, but slower to pack and to unpack."""
 
-_CACHE_BYTES = 1 << 17
+_CACHE_BYTES = 1 << 18
 
 
 def quantisation_step(field: np.ndarray) -> float:
@@ -108,12 +108,12 @@ def _step(largest: float) -> float:
 
 def _same(rows: np.ndarray, fields: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Views that match: of ``rows`` (BLOCK, ..., blocks, W), and of the same rows in ``fields`` (..., H, W)."""
-    height, width = fields.shape[-2:]
-    blocks, left = divmod(height, BLOCK)
-    whole = fields[..., : blocks * BLOCK, :].reshape(*fields.shape[:-2], blocks, BLOCK, width)
-    yield rows[..., :blocks, :], np.moveaxis(whole, -2, 0)
+    blocks, left = divmod(fields.shape[-2], BLOCK)
+    leading = range(fields.ndim - 2)
+    whole = fields[..., : blocks * BLOCK, :].reshape(*fields.shape[:-2], blocks, BLOCK, fields.shape[-1])
+    yield rows[..., :blocks, :], whole.transpose(-2, *leading, -3, -1)
     if left:
-        yield rows[:left, ..., -1, :], np.moveaxis(fields[..., -left:, :], -2, 0)
+        yield rows[:left, ..., -1, :], fields[..., -left:, :].transpose(-2, *leading, -1)
 
 
 def _plain(data: bytes, size: int) -> bytes:
