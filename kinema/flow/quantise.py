@@ -26,7 +26,7 @@ BLOCK = 8
 """Rows. Larger blocks make smaller files, but take more additions."""
 
 LEVEL = 3
-"""Of Zstandard: a quarter of level 7's time, for files an eighth larger; that time would be a fifth of DIS's."""
+"""Of Zstandard: a quarter of the time of level 7, which would take a fifth of DIS's, for files a tenth larger."""
 
 SHORTEST_MATCH = 6
 """Bytes: shorter repetitions make a field no smaller, but slower to pack and to unpack."""
