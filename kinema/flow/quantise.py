@@ -120,6 +120,8 @@ def _plain(data: bytes, size: int) -> bytes:
     import zstandard
 
     try:
+        if zstandard.frame_content_size(data) > 2 * size:  # it would be allocated, whatever comes
+            raise ValueError(f"{size} components take one or two bytes each, there are more")
         plain: bytes = _decompressor().decompress(data, max_output_size=2 * size)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error
@@ -144,8 +146,7 @@ def _rows(plain: Sequence[bytes], shape: tuple[int, int, int], depth: int) -> np
 def _compressor() -> Any:
     import zstandard
 
-    # without a size in the data, max_output_size is what limits the memory that unpacking takes
-    settings = {"min_match": SHORTEST_MATCH, "write_checksum": False, "write_content_size": False}
+    settings = {"min_match": SHORTEST_MATCH, "write_checksum": False, "write_content_size": True}
     return zstandard.ZstdCompressor(
         compression_params=zstandard.ZstdCompressionParameters.from_level(LEVEL, **settings)
     )
