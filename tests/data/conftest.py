@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extracting import extract
 from known_videos import FPS, numbered_frames, sliding_frames, write
 
 from kinema.video import ManifestEntry, scan_folder
@@ -37,3 +38,22 @@ def make_video(tmp_path: Path) -> Callable[..., ManifestEntry]:
         return next(entry for entry in scan_folder(tmp_path) if entry.path == name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory) -> Path:
+    """24 videos of 40 frames in two folders."""
+    folder = tmp_path_factory.mktemp("many")
+    (folder / "deep").mkdir()
+    for number in range(24):
+        name = f"{'deep/' if number % 3 else ''}{number:02}.mp4"
+        write(folder / name, sliding_frames([(number % 4 * t, -(number % 3) * t) for t in range(40)], 48))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(many, tmp_path_factory) -> Path:
+    """The store of one uninterrupted extraction, in one process."""
+    out = tmp_path_factory.mktemp("whole") / "store"
+    assert extract(many, out, "--workers", 0) == 0
+    return out
