@@ -36,6 +36,14 @@ def indexed(videos: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactor
     return library
 
 
+@pytest.fixture
+def library(folder, encoder, tmp_path) -> Library:
+    """Of the twelve videos, and to be written to."""
+    library = Library(tmp_path / "index", encoder)
+    library.add(folder)
+    return library
+
+
 @pytest.fixture(scope="session")
 def moving_texture() -> Callable[..., Path]:
     """Writes a video of a texture that moves rightwards at ``speed`` widths per second."""

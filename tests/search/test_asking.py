@@ -1,0 +1,164 @@
+"""What is found in an index, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kinema.data.synthetic.files import write_video
+from kinema.errors import ConfigError, DataError
+from kinema.search import Filters, Library, Windowing
+from kinema.search.ranking import merge
+from kinema.search.results import Window
+
+
+def test_a_window_is_most_like_itself_and_its_own_video_is_left_out(indexed):
+    window = indexed.windows()[3]
+    own = indexed.search(window, exclude_own=False).hits[0]
+    assert own.window == window and own.score == pytest.approx(1, abs=1e-5)
+    for by in ("motion", "appearance"):
+        answer = indexed.search(window.path, by=by, top=50)
+        assert window.path not in {hit.path for hit in answer.hits}
+        assert {hit.path for hit in answer.hits} == {video.path for video in indexed.videos()} - {window.path}
+        scores = [hit.score for hit in answer.hits]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_a_search_is_brute_force_on_centred_vectors(indexed):
+    """A slow reference in plain NumPy."""
+    windows = indexed.windows()
+    vectors = indexed.vectors([window.id for window in windows])
+    centre = vectors.mean(0)
+    asked = windows[8]
+    query = vectors[8] - centre
+    best: dict[str, float] = {}
+    for window, vector in zip(windows, vectors - centre, strict=True):
+        score = float(vector @ query / np.linalg.norm(vector) / np.linalg.norm(query))
+        if window.path != asked.path:
+            best[window.path] = max(score, best.get(window.path, -2))
+    expected = sorted(best.values(), reverse=True)
+    # the two windows of a video overlap, so that each video is one hit
+    assert [hit.score for hit in indexed.search(asked, top=11).hits] == pytest.approx(expected, abs=1e-4)
+
+
+def test_copies_of_the_query_are_left_out_too(indexed, tmp_path):
+    path = indexed.videos()[0].path
+    answer = indexed.search(shutil.copy(path, tmp_path / "copy.mp4"), top=20)
+    assert path not in {hit.path for hit in answer.hits}
+    other = indexed.videos()[1].path
+    assert other not in {hit.path for hit in indexed.search(path, exclude=[other], top=20).hits}
+
+
+def test_filters(indexed):
+    strengths = sorted(window.strength for window in indexed.windows())
+    cases = {
+        Filters(path="*/0000?.mp4"): lambda w: Path(w.path).name < "00010.mp4",
+        Filters(after=0.2): lambda w: w.start >= 0.2,
+        Filters(before=0.6): lambda w: w.end <= 0.6,
+        Filters(min_strength=strengths[12]): lambda w: w.strength >= strengths[12],
+        Filters(max_strength=strengths[3], before=0.6): lambda w: w.strength <= strengths[3] and w.end <= 0.6,
+    }
+    for filters, allowed in cases.items():
+        windows = indexed.windows(filters)
+        assert windows == [window for window in indexed.windows() if allowed(window)]
+        hits = indexed.search(indexed.windows()[0], top=50, filters=filters, exclude_own=False).hits
+        assert {hit.path for hit in hits} == {window.path for window in windows}
+        assert all(allowed(hit.window) for hit in hits)
+
+
+def test_hits_of_one_place_are_merged():
+    def window(number, start, path="a"):
+        return Window(number, path, start, start + 1.0, 0.1)
+
+    ranked = [(window(1, 5.0), 0.9), (window(2, 5.5), 0.8), (window(3, 6.0), 0.7), (window(4, 5.0, "b"), 0.6),
+              (window(5, 4.5), 0.5), (window(6, 9.0), 0.4)]  # fmt: skip
+    hits = merge(ranked, 3)
+    assert [(hit.path, hit.start, hit.end, hit.window.id) for hit in hits] == [
+        ("a", 5.0, 6.5, 1),
+        ("a", 6.0, 7.0, 3),
+        ("b", 5.0, 6.0, 4),
+    ]
+    assert merge([], 3) == ()
+
+
+def test_part_of_a_clip_is_asked_for(indexed):
+    path = indexed.videos()[0].path
+    answer = indexed.search(path, 0.25, 0.75, top=1)
+    assert (answer.query.start, answer.query.end, answer.query.windows) == (0.25, 0.75, 1)
+    by_window = indexed.search(indexed.windows()[1], top=1)
+    assert answer.hits[0].score == pytest.approx(by_window.hits[0].score, abs=1e-4)
+    assert indexed.search(path, 0.6).query.windows == 1  # shorter than a window
+    with pytest.raises(ConfigError, match=r"the part from 2 to 1 s is empty"):
+        indexed.search(path, 2, 1)
+    with pytest.raises(ConfigError, match=r"ends before 5 s: start earlier"):
+        indexed.search(path, 5)
+
+
+def test_a_query_without_motion_is_answered_with_a_warning(indexed, tmp_path, moving_texture):
+    answer = indexed.search(moving_texture(tmp_path / "still.mp4", 0.0), top=3)
+    assert len(answer.hits) == 3
+    assert answer.warnings == (
+        f"next to nothing moves in {tmp_path / 'still.mp4'} ({answer.query.strength:.3f} widths per second), so that "
+        "its motion says little; choose a part that moves, or search by appearance",
+    )
+    assert indexed.search(tmp_path / "still.mp4", top=3, by="appearance").warnings == ()
+
+
+def test_a_hit_that_is_gone_and_too_few_hits_are_said(library, folder):
+    asked, gone = library.windows()[0], library.windows()[2].path
+    Path(gone).unlink()
+    answer = library.search(asked, top=30)
+    assert answer.warnings == (
+        f"{gone} is no longer there; run `kinema index` again",
+        "the library has only 11 places that the search allows",
+    )
+
+
+def test_appearance_finds_colours_and_motion_does_not_depend_on_them(tmp_path, encoder):
+    """Two colours crossed with two speeds: the middle frame's colour decides by appearance."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in range(8):
+        colour = np.array([220, 60, 40] if number % 2 else [30, 80, 220], np.float32)
+        texture = (colour * rng.uniform(0.6, 1, (32, 32, 1))).astype(np.uint8)
+        frames = [np.roll(texture, (number // 2 % 2) * n, 1) for n in range(12)]
+        write_video(folder / f"{number}.mp4", frames, 16.0)
+    library = Library(tmp_path / "index", encoder)
+    library.add(folder)
+    for number in range(8):
+        hits = library.search(folder / f"{number}.mp4", by="appearance", top=3).hits
+        assert {int(Path(hit.path).stem) % 2 for hit in hits} == {number % 2}
+
+
+def test_no_index_an_empty_one_and_too_few_hits(tmp_path, encoder, folder):
+    with pytest.raises(DataError, match=r"there is no index at .*none; make one with `kinema index`"):
+        Library(tmp_path / "none")
+    with pytest.raises(DataError, match=r"there is no index at .*none; make one with `kinema index`"):
+        Library(tmp_path / "none", encoder).search(folder / "00000.mp4")
+
+
+def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, encoder, tmp_path):
+    from kinema.models import random_encoder, save_encoder
+
+    another = random_encoder(seed=5)
+    other = save_encoder(another, tmp_path / "other.safetensors", another.card)
+    with pytest.raises(DataError, match=r"was made with another encoder than .*other.safetensors; name the one"):
+        Library(library.path, other).add(folder)
+    with pytest.raises(ConfigError, match="there is no device 'abacus' here"):
+        _ = Library(library.path, device="abacus").embedder
+    with pytest.raises(ConfigError, match="keeps to windows of"):
+        Library(library.path, windowing=Windowing(1.0))
+    assert Library(library.path).search(folder / "00000.mp4").hits == library.search(folder / "00000.mp4").hits
+    import sqlite3
+
+    with sqlite3.connect(library.path / "windows.sqlite") as db:
+        db.execute("UPDATE about SET value = '99' WHERE name = 'format'")
+    with pytest.raises(DataError, match="is an index of format 99, this version of kinema reads 1; delete it and run"):
+        Library(library.path)
+    (library.path / "windows.sqlite").write_bytes(b"something else entirely" * 100)
+    with pytest.raises(DataError, match="is damaged or no index"):
+        Library(library.path)
