@@ -69,9 +69,8 @@ class VideoFlow:
         Raises:
             DataError: there is no field at one of them.
         """
-        begins = self._begins
-        rows = np.minimum(np.searchsorted(begins, times - TOLERANCE), len(begins) - 1)
-        off = np.abs(begins[rows] - times)
+        rows = self._begins.searchsorted(times - TOLERANCE)
+        off = np.abs(self._begins.take(rows, mode="clip") - times)
         if off.max(initial=0) > TOLERANCE:
             missed = float(times[off.argmax()])
             raise DataError(

@@ -90,7 +90,7 @@ def unpack_fields(packed: Sequence[bytes], steps: Sequence[float], out: np.ndarr
         each, end = len(plain[begin]), begin + 1
         while end < len(plain) and len(plain[end]) == each and (end + 1 - begin) * each <= _CACHE_BYTES:
             end += 1
-        for part, view in _same(_rows(plain[begin:end], shape, each // size), out[begin:end]):
+        for part, view in _same(_rows(plain[begin:end], shape), out[begin:end]):
             view[...] = part
         begin = end
     out *= np.array(steps, np.float32).reshape(-1, 1, 1, 1)
@@ -130,16 +130,17 @@ def _plain(data: bytes, size: int) -> bytes:
     return plain
 
 
-def _rows(plain: Sequence[bytes], shape: tuple[int, int, int], depth: int) -> np.ndarray:
-    """Whole steps (BLOCK, N, *shape), all first rows, all second rows and so on, of components of ``depth`` bytes."""
-    rows = np.empty((BLOCK, len(plain), *shape), "<i2" if depth == 2 else np.int8)
-    places = rows.view(np.uint8).reshape(BLOCK, len(plain), -1, depth)
-    for field, data in enumerate(plain):
-        for byte, plane in enumerate(np.frombuffer(data, np.uint8).reshape(depth, BLOCK, -1)):
-            places[:, field, :, byte] = plane
+def _rows(plain: Sequence[bytes], shape: tuple[int, int, int]) -> np.ndarray:
+    """Whole steps (BLOCK, N, *shape), all first rows, all second rows and so on, of fields of equally many bytes."""
+    count = len(plain)
+    planes = np.frombuffer(bytearray().join(plain), np.int8).reshape(count, -1, BLOCK, *shape)
+    rows = planes[:, 0]
+    if planes.shape[1] == 2:  # low bytes, high bytes
+        rows = np.empty(rows.shape, "<i2")
+        rows.view(np.int8).reshape(*rows.shape, 2)[...] = np.moveaxis(planes, 1, -1)
     for row in range(1, BLOCK):
-        rows[row] += rows[row - 1]
-    return rows
+        rows[:, row] += rows[:, row - 1]
+    return rows.swapaxes(0, 1)
 
 
 @cache
