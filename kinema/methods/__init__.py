@@ -12,12 +12,12 @@ from kinema.lazy import load_on_use
 if TYPE_CHECKING:
     from kinema.methods.base import Draws, Losses, Method, Views, draw
     from kinema.methods.dense_contrast import DenseContrast, DenseDraws, dense_info_nce, draw_dense
-    from kinema.methods.hcml import HCML, MotionObjective
+    from kinema.methods.hcml import HCML, MotionObjective, apply_phase
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
     from kinema.methods.momentum import MomentumEncoder, cosine_momentum
     from kinema.methods.mscl import MSCL
     from kinema.methods.mscl_hcml import MSCLWithHCML
-    from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
+    from kinema.methods.progressive import Phase, ProgressiveSchedule
     from kinema.methods.queue import KeyQueue
     from kinema.methods.recognition import Recognition, load_classifier
     from kinema.methods.registry import create_method, settings_for
@@ -56,12 +56,12 @@ __getattr__, __dir__ = load_on_use(
     {
         "dense_contrast": ("DenseContrast", "DenseDraws", "dense_info_nce", "draw_dense"),
         "base": ("Draws", "Losses", "Method", "Views", "draw"),
-        "hcml": ("HCML", "MotionObjective"),
+        "hcml": ("HCML", "MotionObjective", "apply_phase"),
         "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
         "momentum": ("MomentumEncoder", "cosine_momentum"),
         "mscl": ("MSCL",),
         "mscl_hcml": ("MSCLWithHCML",),
-        "progressive": ("Phase", "ProgressiveSchedule", "apply_phase"),
+        "progressive": ("Phase", "ProgressiveSchedule"),
         "queue": ("KeyQueue",),
         "recognition": ("Recognition", "load_classifier"),
         "registry": ("create_method", "settings_for"),

@@ -10,7 +10,7 @@ concerns you before you use this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from kinema.errors import ConfigError
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
-from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
+from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.hierarchy import MotionFeatures, WithMotion, to_grid
 from kinema.models.prime_motion import DisplacementHead
@@ -196,6 +196,35 @@ def motion_of(encoder: VideoEncoder) -> WithMotion:
     """The backbone of an encoder that was built with a motion hierarchy."""
     assert isinstance(encoder.backbone, WithMotion)
     return encoder.backbone
+
+
+def apply_phase(motion: WithMotion, objective: MotionObjective, phase: Phase) -> None:
+    """Let learn what ``phase`` lets learn; the rest gets no gradient, and its batch statistics stay as they are.
+
+    To be called anew whenever something has put the network into training mode.
+    """
+    for module in (motion, objective):
+        module.requires_grad_(not phase.frozen).train(not phase.frozen)
+    if phase.frozen:
+        for level in phase.levels:
+            for part in _parts(motion, objective, level):
+                part.requires_grad_(True).train()
+
+
+def _parts(motion: WithMotion, objective: MotionObjective, level: int) -> Iterator[nn.Module]:
+    """What learns in the phase of a level, while all else rests.
+
+    The prime motion has the whole backbone, of which its loss reaches the first stage and what comes before. A level
+    has its block and its predictor; from the second on also its stage, and the fusions into that stage's input.
+    """
+    if level == 0:
+        assert motion.prime is not None and objective.displacement is not None
+        yield from (motion.backbone, motion.prime, objective.displacement)
+        return
+    yield from (motion.levels[str(level)], objective.predictors[str(level)])
+    if level > 1:
+        yield motion.backbone.get_submodule(motion.paths[level - 1])
+        yield from (fusion for name, fusion in motion.fusions.items() if max(int(name), 1) == level - 1)
 
 
 def _check(config: HCMLConfig) -> None:

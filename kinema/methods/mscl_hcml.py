@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
 from kinema.methods.base import Draws, Losses, Views
-from kinema.methods.hcml import MotionObjective, motion_of
+from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
 from kinema.methods.mscl import MSCL
-from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
+from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.hierarchy import WithMotion
 
 

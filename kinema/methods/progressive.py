@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kinema.config import HCMLConfig
 from kinema.errors import ConfigError
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from kinema.methods.hcml import MotionObjective
-    from kinema.models.hierarchy import WithMotion
 
 
 @dataclass(frozen=True)
@@ -82,32 +74,3 @@ def _default_shares(alone: int) -> tuple[float, ...]:
     if alone < 2:
         return (0.5, 0.5) if alone else (1.0,)
     return (0.3, *[0.3 / (alone - 1)] * (alone - 1), 0.4)
-
-
-def apply_phase(motion: WithMotion, objective: MotionObjective, phase: Phase) -> None:
-    """Let learn what ``phase`` lets learn; the rest gets no gradient, and its batch statistics stay as they are.
-
-    To be called anew whenever something has put the network into training mode.
-    """
-    for module in (motion, objective):
-        module.requires_grad_(not phase.frozen).train(not phase.frozen)
-    if phase.frozen:
-        for level in phase.levels:
-            for part in _parts(motion, objective, level):
-                part.requires_grad_(True).train()
-
-
-def _parts(motion: WithMotion, objective: MotionObjective, level: int) -> Iterator[nn.Module]:
-    """What learns in the phase of a level, while all else rests.
-
-    The prime motion has the whole backbone, of which its loss reaches the first stage and what comes before. A level
-    has its block and its predictor; from the second on also its stage, and the fusions into that stage's input.
-    """
-    if level == 0:
-        assert motion.prime is not None and objective.displacement is not None
-        yield from (motion.backbone, motion.prime, objective.displacement)
-        return
-    yield from (motion.levels[str(level)], objective.predictors[str(level)])
-    if level > 1:
-        yield motion.backbone.get_submodule(motion.paths[level - 1])
-        yield from (fusion for name, fusion in motion.fusions.items() if max(int(name), 1) == level - 1)

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from kinema.config import HCMLConfig
 from kinema.errors import CheckpointError
 from kinema.methods.base import Draws, Losses, Method, Views
-from kinema.methods.hcml import MotionObjective, motion_of
-from kinema.methods.progressive import Phase, ProgressiveSchedule, apply_phase
+from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
+from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
 from kinema.models.weights import load_encoder
 from kinema.tensors import read_tensors, write_tensors
