@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import tempfile
@@ -50,6 +51,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def clear_leftovers(path: str | Path) -> None:
+    """Delete what writers of ``path`` that were killed have left beside it; for where nobody else writes it now."""
+    target = Path(path)
+    for left in target.parent.glob(f".{glob.escape(target.stem)}.*.tmp{target.suffix}"):
+        left.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> Path:

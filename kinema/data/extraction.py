@@ -16,7 +16,7 @@ from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError
-from kinema.files import write_text
+from kinema.files import clear_leftovers, write_text
 from kinema.flow import FlowStore
 from kinema.progress import track
 from kinema.video import ManifestEntry, read_manifest, write_manifest
@@ -115,6 +115,8 @@ def adding(
     assert store is not None, "there must be a store to add flow to"
     manifest = store.folder / MANIFEST
     with store.writing(shard):
+        if shard[1] == 1:  # other shards would be writing it too
+            clear_leftovers(manifest)
         known = {entry.path: entry for entry in read_manifest(manifest)} if manifest.exists() else {}
         known |= {entry.path: entry for entry in entries}
         write_manifest(sorted(known.values(), key=lambda entry: entry.path), manifest)

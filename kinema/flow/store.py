@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kinema.errors import ConfigError, DataError, OutputError
-from kinema.files import make_folder, write_json
+from kinema.files import clear_leftovers, make_folder, write_json
 from kinema.flow.container import VideoFlow, open_video_flow, write_video_flow
 
 DESCRIPTION = "store.json"
@@ -82,8 +81,7 @@ class FlowStore:
             fields: times in seconds, and fields.
         """
         path = self.path(name)
-        for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{SUFFIX}"):  # by a writer that was killed
-            left.unlink(missing_ok=True)
+        clear_leftovers(path)
         return write_video_flow(path, fields, {"video": video})
 
     def has(self, name: str) -> bool:

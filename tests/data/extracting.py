@@ -20,4 +20,5 @@ def extract(videos: Path, out: Path, *words: object) -> int:
 def contents(store: Path) -> dict[str, bytes]:
     """All of a store but its locks."""
     files = {path.relative_to(store).as_posix(): path for path in store.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in sorted(files.items()) if not path.name.startswith(".")}
+    locks = (".making", ".writing")
+    return {name: path.read_bytes() for name, path in sorted(files.items()) if not path.name.startswith(locks)}
