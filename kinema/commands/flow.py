@@ -30,6 +30,7 @@ def extract(
     manifest: str | None = None,
     shard: str = "1/1",
     workers: NonNegativeInt | None = None,
+    device: str = "auto",
 ) -> None:
     """Write the optical flow of every video of a folder to a store that training reads; interrupt and resume at will.
 
@@ -39,14 +40,17 @@ def extract(
         config: all settings.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         shard: i/n takes every n-th video, beginning with the i-th, so that n machines share the work.
-        workers: processes; as many as there are cores by default, 0 to work in this one.
+        workers: processes, or threads that decode for a GPU; as many as there are cores by default, 0 for none beside
+            this one.
+        device: where tvl1 and raft compute: auto (a GPU if there is one), cpu, cuda, cuda:1, ...
     """
     from kinema.data.extraction import extract_flow, parse_shard, store_reader
 
     part = parse_shard(shard)
     reader = store_reader(videos, out, config)
     entries = _entries(videos, manifest)
-    _tell(extract_flow(reader, entries, part, (os.cpu_count() or 1) if workers is None else workers), videos, out)
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    _tell(extract_flow(reader, entries, part, workers, device), videos, out)
 
 
 def import_flow(

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
+from kinema.data.on_device import DevicePairs, flow_device, in_threads
 from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError
 from kinema.files import clear_leftovers, write_text
 from kinema.flow import FlowStore
@@ -26,8 +27,14 @@ from kinema.video.manifest import MANIFEST, UNREADABLE
 Result = bool | KinemaError
 """Whether a video's flow was made now or found, or why there is none."""
 
+Pairs = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Flow (N, 2, H, W) between two stacks of frames."""
+
 BATCH = 16
-"""Fields that are estimated together; a video of any length needs no more memory than these."""
+"""Fields that are estimated together on a CPU; a video of any length needs no more memory than these."""
+
+DEVICE_BATCH = 64
+"""And on a GPU, which many pixels keep busy."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,11 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def extract_flow(
-    reader: ClipReader, entries: Sequence[ManifestEntry], shard: tuple[int, int] = (1, 1), workers: int = 0
+    reader: ClipReader,
+    entries: Sequence[ManifestEntry],
+    shard: tuple[int, int] = (1, 1),
+    workers: int = 0,
+    device: str = "auto",
 ) -> Extraction:
     """Write the flow of every video to the reader's store; what is there already stays.
 
@@ -92,18 +103,28 @@ def extract_flow(
         reader: whose clips and flow are wanted; it has a store.
         entries: the manifest of all videos, in the same order for every shard.
         shard: (i, n): take every n-th video, beginning with the i-th.
-        workers: processes that share the videos; 0 to work in this one.
+        workers: processes that share the videos; 0 to work in this one. On a GPU they are threads, which decode and
+            pack.
+        device: where estimators compute that can choose: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
 
     Raises:
-        ConfigError: the estimator cannot be used on this machine.
+        ConfigError: the estimator cannot be used on this machine, or not on this device.
         OutputError: another process writes the same shard, or the disk is full.
     """
     reader.estimator.require()
+    where = flow_device(reader.estimator, device)
     number, count = shard
     mine = entries[number - 1 :: count]
     with adding(reader, entries, shard) as store:
-        videos = make_loader(_Videos(reader, store, mine), workers, batch_size=None)
-        return summarise(store, mine, track(videos, "extracting flow", len(mine)), shard)
+        results: contextlib.AbstractContextManager[Iterable[Result]]
+        if where.type == "cpu":
+            results = contextlib.nullcontext(make_loader(_Videos(reader, store, mine), workers, batch_size=None))
+        else:
+            pairs = DevicePairs(reader.estimator, where)
+            videos = _Videos(reader, store, mine, pairs, DEVICE_BATCH)
+            results = in_threads(videos.__getitem__, len(mine), max(1, workers), pairs.stop)
+        with results as made:
+            return summarise(store, mine, track(made, "extracting flow", len(mine)), shard)
 
 
 @contextlib.contextmanager
@@ -161,8 +182,16 @@ def missing_flow(reader: ClipReader, entries: Sequence[ManifestEntry]) -> list[M
 class _Videos(Dataset[Result]):
     """Extracts a video when it is asked for, and says how that went."""
 
-    def __init__(self, reader: ClipReader, store: FlowStore, entries: Sequence[ManifestEntry]):
+    def __init__(
+        self,
+        reader: ClipReader,
+        store: FlowStore,
+        entries: Sequence[ManifestEntry],
+        pairs: Pairs | None = None,
+        batch: int = BATCH,
+    ):
         self.reader, self.store, self.entries = reader, store, entries
+        self.pairs, self.batch = pairs, batch
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -172,7 +201,7 @@ class _Videos(Dataset[Result]):
 
     def _fields(self, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
         with self.reader.open(entry) as video:
-            yield from video_fields(self.reader, video, entry)
+            yield from video_fields(self.reader, video, entry, self.pairs, self.batch)
 
 
 def add_flow(
@@ -202,24 +231,34 @@ def add_flow(
         return error  # raised in a worker it would come out as a traceback
 
 
-def video_fields(reader: ClipReader, video: AnyVideo, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
+def video_fields(
+    reader: ClipReader, video: AnyVideo, entry: ManifestEntry, pairs: Pairs | None = None, batch: int = BATCH
+) -> Iterator[tuple[float, np.ndarray]]:
     """All flow fields of an open video: seconds, ascending, and (2, H, W) float32 in pixels.
 
     Each frame is decoded once, in the order of time, and no more are held than a batch needs.
+
+    Args:
+        reader: says which fields there are.
+        video: to read.
+        entry: that of the video.
+        pairs: estimates; the reader's estimator by default.
+        batch: fields that are estimated together.
 
     Raises:
         DataError: the video is too short for a single one.
         VideoError: it cannot be read on.
     """
     count, grid = reader.field_count(entry), reader.grid(entry)
+    pairs = pairs or reader.estimator.pairs
     if count == 0:
         raise DataError(f"{entry.duration:.3f} s are too short for one step of flow")
     frames: dict[float, np.ndarray] = {}
-    for first in range(0, count, BATCH):
-        begins = grid.times(np.arange(first, min(first + BATCH, count)))
+    for first in range(0, count, batch):
+        begins = grid.times(np.arange(first, min(first + batch, count)))
         asked = np.round(np.stack((begins, begins + reader.flow_seconds(grid))), 6)
         frames = {time: frames[time] for time in np.unique(asked).tolist() if time in frames}
         new = [time for time in np.unique(asked).tolist() if time not in frames]
         frames.update(zip(new, reader.estimator.prepare(video.at_times(new).frames), strict=True))
         one, other = (np.stack([frames[time] for time in times]) for times in asked.tolist())
-        yield from zip(begins.tolist(), reader.estimator.pairs(one, other), strict=True)
+        yield from zip(begins.tolist(), pairs(one, other), strict=True)

@@ -92,7 +92,8 @@ class ClipPairsModule(L.LightningDataModule):
         config, reader = self.config, self.reader
         wanted = self.with_flow or config.sampling.mds is not None
         if reader.store is not None and wanted and missing_flow(reader, self.entries):
-            done = extract_flow(reader, self.entries, workers=config.trainer.workers)
+            device = "cpu" if config.trainer.accelerator == "cpu" else "auto"
+            done = extract_flow(reader, self.entries, workers=config.trainer.workers, device=device)
             if done.failures:
                 path, reason = done.failures[0]
                 raise DataError(

@@ -30,6 +30,8 @@ class FlowEstimator(ABC):
     name: ClassVar[str]
     colour: ClassVar[bool] = False
     """Whether :meth:`_estimate` takes RGB; grey otherwise."""
+    any_device: ClassVar[bool] = False
+    """Whether it computes where its frames are; on the CPU otherwise."""
 
     @classmethod
     def create(cls, **parameters: Any) -> Self:

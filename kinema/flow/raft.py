@@ -43,6 +43,7 @@ class RAFT(FlowEstimator):
     """
 
     name: ClassVar[str] = "raft"
+    any_device: ClassVar[bool] = True
     colour: ClassVar[bool] = True
     model: str = "large"
     weights: str | None = None

@@ -52,6 +52,7 @@ class TVL1(FlowEstimator):
     """
 
     name: ClassVar[str] = "tvl1"
+    any_device: ClassVar[bool] = True
     tau: float = 0.25
     lambda_: float = 0.15
     theta: float = 0.3

@@ -17,7 +17,6 @@ from extracting import DIS, FORK, contents, extract
 from known_videos import FPS
 
 from kinema.config import ExtractConfig
-from kinema.data import extraction
 from kinema.data.extraction import extract_flow, parse_shard, store_reader, video_fields
 from kinema.errors import ConfigError
 from kinema.flow import set_opencv_threads
@@ -50,11 +49,10 @@ def test_a_store_holds_the_flow_of_every_frame_but_the_last(many, whole):
     "changes", [{}, {"step": 0.1}, {"step": 0.125, "step_ratio": 0.7}, {"step_frames": 3, "step_ratio": 0.5}]
 )
 @pytest.mark.parametrize("batch", [3, 16])
-def test_batches_give_what_single_fields_give(folder, entries, tmp_path, monkeypatch, changes, batch):
-    monkeypatch.setattr(extraction, "BATCH", batch)
+def test_batches_give_what_single_fields_give(folder, entries, tmp_path, changes, batch):
     reader, entry = store_reader(folder, tmp_path / "store", dataclasses.replace(DIS, **changes)), entries["back"]
     with reader.open(entry) as video:
-        found = list(video_fields(reader, video, entry))
+        found = list(video_fields(reader, video, entry, batch=batch))
         grid = reader.grid(entry)
         for place, (begin, field) in enumerate(found):
             assert begin == grid.times([place])[0]
