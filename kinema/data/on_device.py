@@ -50,13 +50,20 @@ class DevicePairs:
         """See :meth:`~kinema.flow.FlowEstimator.pairs`.
 
         Raises:
-            KinemaError: :meth:`stop` was called.
+            KinemaError: :meth:`stop` was called, or the device has too little memory.
         """
         with self._free:
             if self._stopped.is_set():
                 raise KinemaError("stopped")
-            one, other = (torch.from_numpy(frames).to(self.device) for frames in (first, second))
-            flow: np.ndarray = self.estimator.pairs(one, other).cpu().numpy()
+            try:
+                one, other = (torch.from_numpy(frames).to(self.device) for frames in (first, second))
+                flow: np.ndarray = self.estimator.pairs(one, other).cpu().numpy()
+            except torch.OutOfMemoryError as error:
+                height, width = first.shape[1:3]
+                raise KinemaError(
+                    f"{self.device} has too little memory for flow of {width} x {height} pixels: scale the frames down "
+                    "(--short-side), or use --device cpu"
+                ) from error
             return flow
 
     def stop(self) -> None:

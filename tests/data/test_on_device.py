@@ -78,6 +78,18 @@ def test_a_device_is_for_one_batch_at_a_time():
         pairs(one, one)
 
 
+def test_too_little_memory_is_said():
+    class Large:
+        def pairs(self, first, second):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    frames = np.zeros((2, 30, 40), np.uint8)
+    with pytest.raises(
+        KinemaError, match="cpu has too little memory for flow of 40 x 30 pixels: scale the frames down"
+    ):
+        DevicePairs(Large(), torch.device("cpu"))(frames, frames)
+
+
 def test_threads_end_soon_when_nobody_wants_the_rest():
     stopped, began = threading.Event(), []
 
