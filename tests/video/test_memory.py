@@ -11,16 +11,23 @@ from kinema.errors import VideoError
 from kinema.video import Video, View, heap
 
 
+def resident() -> float:
+    """MiB, without what the allocator keeps for later: that varies by tens of MiB from one moment to the next."""
+    if trim := heap._malloc_trim():
+        trim(0)
+    return psutil.Process().memory_info().rss / 2**20
+
+
 def test_closing_frees_everything_without_the_garbage_collector(shared_data) -> None:
     """Decoders hold megabytes in a handful of Python objects, too few for the collector to run in time."""
-    process, used = psutil.Process(), []
+    used = []
     gc.collect()
     gc.disable()
     try:
         for _ in range(60):
             with Video(shared_data / "assets" / "tc_testsrc2_mpeg4.avi", View(short_side=64)) as video:
                 video.at_times([0.1, 0.2])
-            used.append(process.memory_info().rss / 2**20)
+            used.append(resident())
     finally:
         gc.enable()
     assert max(used) - used[9] < 20
@@ -39,10 +46,7 @@ def test_what_the_allocator_keeps_is_given_back_now_and_then() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_memory_stays_flat_over_twenty_thousand_reads(shared_data) -> None:
-    """Random clips from all assets; the first tenth warms caches and allocator up.
-
-    What the allocator holds between two trims is left out: it varies by tens of MiB from one moment to the next.
-    """
+    """Random clips from all assets; the first tenth warms caches and allocator up."""
     rng, process = random.Random(3), psutil.Process()
     files = sorted((shared_data / "assets").iterdir())
     reads, memory, began = 20_000, [], time.perf_counter()
@@ -55,9 +59,7 @@ def test_memory_stays_flat_over_twenty_thousand_reads(shared_data) -> None:
             pass
         if number % 1000 == 0 and number >= reads // 10:
             gc.collect()
-            if trim := heap._malloc_trim():
-                trim(0)
-            memory.append(process.memory_info().rss / 2**20)
+            memory.append(resident())
     rate = reads / (time.perf_counter() - began)
     print(f"\nresident memory from {memory[0]:.0f} to {memory[-1]:.0f} MiB, peak {max(memory):.0f}; {rate:.0f} reads/s")
     assert max(memory) - memory[0] < 16
