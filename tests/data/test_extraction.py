@@ -132,7 +132,7 @@ def test_an_extraction_that_is_killed_goes_on(many, whole, tmp_path, group):
     while len(runs) < 10:
         runs.append(FORK.Process(target=in_own_group, args=(many, out)))
         runs[-1].start()
-        time.sleep(took * draw.uniform(0.05, 0.45))
+        time.sleep(took * draw.uniform(0.05, 0.7))
         if group and runs[-1].is_alive():
             os.killpg(runs[-1].pid, signal.SIGKILL)
         runs[-1].kill()
