@@ -2,11 +2,11 @@
 
     python benchmarks/tvl1_compiled.py [--device cpu] [--threads 2] [--batch 16] [--repeats 5] > tvl1_compiled.json
 
-kinema iterates by a dozen operations in place. Compiled, an iteration is one pass that reads and writes each field
-once, but makes new fields, and has to be compiled first (``first_call_s``; the largest difference of the flow, in
-pixels, is that of rounding). Pairs are textures of 256 x 340 pixels that move; both take turns. The floor is the time
-in which memory of ``--bandwidth`` bytes a second could move what the iterations have to, each field once, if nothing
-else were done; for a GPU, where one thread counts the iterations.
+kinema iterates by a dozen operations in place. Compiled, an iteration can be a pass or two over all fields, and has to
+be compiled first (``first_call_s``; the largest difference of the flow, in pixels, is that of rounding). Pairs are
+textures of 256 x 340 pixels that move; both take turns. The floor is the time in which memory of ``--bandwidth`` bytes
+a second could move what the iterations have to, each field once, if nothing else were done; for a GPU, where one thread
+counts the iterations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +21,7 @@ from common import in_turns, spread, surroundings
 from torch import Tensor
 from tvl1 import HEIGHT, WIDTH, moving_texture
 
-from kinema.flow import TVL1, duality, tvl1
-from kinema.flow.median import median_filter
+from kinema.flow import TVL1, duality
 
 FIELDS_MOVED = 17
 """In an iteration: u (2), p (4), offset (1), slope (2) and gradient (2) are read, u and p are written."""
@@ -32,51 +30,29 @@ pixels_iterated = 0
 """Pixels of all iterations of all pairs."""
 
 
-def iteration(
-    u: Tensor, p: Tensor, data: duality.DataTerm, bound: float, theta: float, rate: float
-) -> tuple[Tensor, Tensor]:
-    """One iteration of :func:`kinema.flow.duality.minimise`, as a function of whole fields."""
-    u = u + data.gradient * (data.offset + (data.slope * u).sum(0)).clamp(-bound, bound)
+@torch.compile(dynamic=True)  # the number of pairs that go on changes
+def fused(u: Tensor, p: Tensor, data: duality.DataTerm, bound: float, theta: float, step: float) -> None:
+    """What :func:`kinema.flow.duality.iterate` does, said of whole fields."""
+    new = u + data.gradient * (data.offset + (data.slope * u).sum(0)).clamp(-bound, bound)
     x, y = p
-    u = u + theta * (x - F.pad(x, (1, 0))[..., :-1] + y - F.pad(y, (0, 0, 1, 0))[..., :-1, :])
-    gradient_x = F.pad(u[..., 1:] - u[..., :-1], (0, 1))
-    gradient_y = F.pad(u[..., 1:, :] - u[..., :-1, :], (0, 0, 0, 1))
-    norm = 1 + rate * (gradient_x.square() + gradient_y.square()).sqrt()
-    return u, torch.stack(((x + rate * gradient_x) / norm, (y + rate * gradient_y) / norm))
+    new = new + theta * (x - F.pad(x, (1, 0))[..., :-1] + y - F.pad(y, (0, 0, 1, 0))[..., :-1, :])
+    gradient = torch.stack(
+        (F.pad(new[..., 1:] - new[..., :-1], (0, 1)), F.pad(new[..., 1:, :] - new[..., :-1, :], (0, 0, 0, 1)))
+    )
+    u.copy_(new)
+    p.copy_((p + step * gradient) / (1 + step * gradient.square().sum(0).sqrt()))
 
 
-compiled = torch.compile(iteration, dynamic=True)  # the number of pairs that go on changes
-
-
-def minimise_compiled(u: Tensor, p: Tensor, data: duality.DataTerm, **settings: Any) -> None:
-    """:func:`kinema.flow.duality.minimise` by the compiled iteration."""
+def iterate_fused(
+    u: Tensor, p: Tensor, data: duality.DataTerm, bound: float, theta: float, step: float, *_scratch: Tensor
+) -> None:
+    """In the place of :func:`kinema.flow.duality.iterate`; counts pixels."""
     global pixels_iterated
-    theta = settings["theta"]
-    active, now_u, now_p = torch.arange(u.shape[1], device=u.device), u, p
-    for _ in range(settings["outer_iterations"]):
-        now_u = median_filter(now_u, settings["median_filtering"])
-        for count in range(1, settings["inner_iterations"] + 1):
-            before = now_u
-            now_u, now_p = compiled(now_u, now_p, data, settings["lambda_"] * theta, theta, settings["tau"] / theta)
-            pixels_iterated += now_u[0].numel()
-            if count % duality.CHECK_EVERY and count != settings["inner_iterations"]:
-                continue
-            change = torch.linalg.vector_norm(before - now_u, dim=(0, 2, 3)) / before[0, 0].numel() ** 0.5
-            going = change > settings["epsilon"]
-            left = int(going.sum())
-            if left == len(active):
-                continue
-            u.index_copy_(1, active, now_u)
-            p.index_copy_(2, active, now_p)
-            if left == 0:
-                return
-            active, keep = active[going], going.nonzero()[:, 0]
-            now_u, now_p = now_u.index_select(1, keep), now_p.index_select(2, keep)
-            data = duality.DataTerm(
-                data.offset[keep], data.slope.index_select(1, keep), data.gradient.index_select(1, keep)
-            )
-    u.index_copy_(1, active, now_u)
-    p.index_copy_(2, active, now_p)
+    fused(u, p, data, bound, theta, step)
+    pixels_iterated += u[0].numel()
+
+
+WAYS = {"in place": duality.iterate, "compiled": iterate_fused}
 
 
 def main() -> None:
@@ -97,14 +73,14 @@ def main() -> None:
     flow = {}
 
     def run(name: str) -> None:
-        tvl1.minimise = {"in place": duality.minimise, "compiled": minimise_compiled}[name]
+        duality.iterate = WAYS[name]
         flow[name] = estimator.pairs(first, second).cpu()  # waits for the device
 
     start = time.perf_counter()
     run("compiled")
     first_call = time.perf_counter() - start
     pixels = pixels_iterated
-    took = in_turns({name: lambda name=name: run(name) for name in ("in place", "compiled")}, options.repeats)
+    took = in_turns({name: lambda name=name: run(name) for name in WAYS}, options.repeats)
     rates = {name: [options.batch / seconds for seconds in times] for name, times in took.items()}
     result = {
         **surroundings(options.threads),

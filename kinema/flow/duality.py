@@ -131,6 +131,34 @@ def ascend(p: Tensor, gradient: Tensor, step: float, scratch: Tensor) -> None:
     p.add_(gradient, alpha=step).div_(scratch)
 
 
+def iterate(
+    u: Tensor,
+    p: Tensor,
+    data: DataTerm,
+    bound: float,
+    theta: float,
+    step: float,
+    gradient: Tensor,
+    scratch: Tensor,
+) -> None:
+    """One iteration on u and p, in place.
+
+    Args:
+        u: ``(2, N, H, W)``, pixels.
+        p: ``(2, 2, N, H, W)``.
+        data: of the last warp.
+        bound: lambda * theta.
+        theta: see :class:`~kinema.flow.tvl1.TVL1`.
+        step: tau / theta.
+        gradient: like p, overwritten.
+        scratch: like u, overwritten.
+    """
+    threshold(u, data, bound, scratch[0])
+    add_divergence(u, p, theta)
+    forward_gradient(u, gradient)
+    ascend(p, gradient, step, scratch)
+
+
 def minimise(
     u: Tensor,
     p: Tensor,
@@ -165,10 +193,7 @@ def minimise(
             look = iteration % CHECK_EVERY == 0 or iteration == inner_iterations
             if look:
                 before.copy_(now_u)
-            threshold(now_u, data, lambda_ * theta, scratch[0])
-            add_divergence(now_u, now_p, theta)
-            forward_gradient(now_u, gradient)
-            ascend(now_p, gradient, tau / theta, scratch)
+            iterate(now_u, now_p, data, lambda_ * theta, theta, tau / theta, gradient, scratch)
             if not look:
                 continue
             change = torch.linalg.vector_norm(before.sub_(now_u), dim=(0, 2, 3)) / before[0, 0].numel() ** 0.5
