@@ -88,7 +88,7 @@ def _chew(mouth: Mouth, t: Array, rng: Rng) -> None:
 
 def _yawn(mouth: Mouth, t: Array, rng: Rng) -> None:
     go = strokes(t, rng, (1.4, 2.4), 0.0)
-    mouth.open += rng.uniform(1.0, 1.5) * go
+    mouth.open += rng.uniform(1.2, 1.6) * go
     mouth.wide -= 0.12 * go
 
 

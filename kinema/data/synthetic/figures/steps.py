@@ -43,7 +43,7 @@ def run(pose: Pose, t: Array, rng: Rng) -> None:
 
 def march(pose: Pose, t: Array, rng: Rng) -> None:
     """Raise the knees in turn, on the spot."""
-    phase, high = rhythm(t, rng, (0.7, 1.6)), rng.uniform(0.8, 1.6)
+    phase, high = rhythm(t, rng, (0.7, 1.6)), rng.uniform(1.1, 1.7)
     for k in (0, 1):
         up = np.maximum(np.sin(phase + math.pi * k), 0) ** 0.8
         pose.legs[k].swing += high * up
