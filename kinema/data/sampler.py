@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
-from kinema.errors import DataError
+from kinema.data.plan import Plan
 
 
 class Draw(NamedTuple):
@@ -18,63 +18,40 @@ class Draw(NamedTuple):
     """Position of the video in the data set."""
     seed: tuple[int, int, int]
     """(run's seed, epoch, position in the epoch): seeds every random choice that the example needs."""
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that it belongs to, from 0."""
-        return self.seed[1]
+    step: int = 0
+    """The step of the run that it belongs to."""
 
 
 class EpochSampler(Sampler[Draw]):
     """Shuffles anew every epoch, deals the draws out over the processes, and can start in the middle of an epoch.
 
     Args:
-        videos: number of videos.
-        clips_per_video: draws of each video per epoch.
-        batch_size: draws per step and process; an incomplete last batch is left out.
+        plan: of the training; an epoch's incomplete last batch is left out.
         seed: the run's seed.
         rank: this process, from 0.
-        processes: number of processes.
-
-    Raises:
-        DataError: an epoch has not even one batch for each process.
     """
 
-    def __init__(
-        self, videos: int, clips_per_video: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1
-    ):
-        self.videos = videos
-        self.clips_per_video = clips_per_video
-        self.batch_size = batch_size
+    def __init__(self, plan: Plan, seed: int, rank: int = 0):
+        self.plan = plan
         self.seed = seed
         self.rank = rank
-        self.processes = processes
         self.step = 0
-        if self.steps < 1:
-            raise DataError(
-                f"an epoch of {videos * clips_per_video} clips is too short for {processes} processes with batches of "
-                f"{batch_size}; add videos, raise sampling.clips_per_video or lower trainer.devices"
-            )
-
-    @property
-    def steps(self) -> int:
-        """Batches per epoch on each process."""
-        return self.videos * self.clips_per_video // (self.batch_size * self.processes)
 
     def start_at(self, step: int) -> None:
         """Let the next iteration begin at this step of the run; each iteration ends with its epoch."""
         self.step = step
 
     def __len__(self) -> int:
-        return self.steps * self.batch_size
+        return self.plan.steps_per_epoch * self.plan.batch_size
 
     def __iter__(self) -> Iterator[Draw]:
-        epoch, first = divmod(self.step, self.steps)
-        self.step = (epoch + 1) * self.steps
+        plan, steps = self.plan, self.plan.steps_per_epoch
+        epoch, first = divmod(self.step, steps)
+        self.step = (epoch + 1) * steps
         rng = np.random.default_rng((self.seed, epoch))
         # Rounds over all videos one after the other: a video meets itself as a negative as seldom as possible.
-        order = np.concatenate([rng.permutation(self.videos) for _ in range(self.clips_per_video)])
-        for step in range(first, self.steps):
-            begin = (step * self.processes + self.rank) * self.batch_size
-            for position in range(begin, begin + self.batch_size):
-                yield Draw(int(order[position]), (self.seed, epoch, position))
+        order = np.concatenate([rng.permutation(plan.videos) for _ in range(plan.clips_per_video)])
+        for step in range(first, steps):
+            begin = (step * plan.processes + self.rank) * plan.batch_size
+            for position in range(begin, begin + plan.batch_size):
+                yield Draw(int(order[position]), (self.seed, epoch, position), epoch * steps + step)

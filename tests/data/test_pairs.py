@@ -18,6 +18,7 @@ from kinema.data.extraction import extract_flow
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.data.pairs import Batch, ClipPairs, collate, random_box
+from kinema.data.plan import Plan
 from kinema.data.sampler import Draw, EpochSampler
 from kinema.flow import create_estimator, flip_flow
 from kinema.flow.quantise import LARGEST_STEP
@@ -85,7 +86,7 @@ def test_an_example_is_a_pure_function_of_its_draw(pairs):
 def test_workers_change_nothing(pairs, tmp_path, stored):
     def batches(workers: int) -> list[Batch]:
         data = pairs(CROPPED, cache=str(tmp_path / "store") if stored else None)
-        sampler = EpochSampler(3, 2, 2, 0)
+        sampler = EpochSampler(Plan(3, 2, 2, 1, 1, 3), 0)
         return list(make_loader(data, workers, batch_size=2, sampler=sampler, collate_fn=collate))
 
     alone, shared = batches(0), batches(2)
@@ -248,7 +249,7 @@ def test_a_deleted_video_makes_its_batch_an_error_that_names_it(folder, entries,
         shutil.copy(folder / f"{name}.mp4", tmp_path)
     reader = ClipReader(tmp_path, CLIP, FlowConfig())
     data = ClipPairs([entries["slide"], entries["back"]], reader, SamplingConfig(), CROPPED, with_flow=True)
-    loader = DataLoader(data, 2, sampler=EpochSampler(2, 1, 2, 0), collate_fn=collate)
+    loader = DataLoader(data, 2, sampler=EpochSampler(Plan(2, 1, 2, 1, 1, 1), 0), collate_fn=collate)
     assert "error" not in next(iter(loader))
     (tmp_path / "back.mp4").unlink()
     (batch,) = loader
