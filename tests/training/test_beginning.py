@@ -96,14 +96,12 @@ def test_another_architecture_than_asked_for_is_refused(first, moving, videos, t
         pretrain(
             videos, tmp_path / "run", tiny(hcml=dataclasses.replace(SMALL, levels=0)), method="hcml", weights=moving
         )
-    with pytest.raises(CheckpointError, match="there is no encoder at .*nowhere"):
+    with pytest.raises(CheckpointError, match=r"there is no encoder at .*nowhere"):
         pretrain(videos, tmp_path / "run", tiny(), weights=tmp_path / "nowhere")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_hierarchy_comes_with_its_encoder_and_goes_on_learning_where_the_method_has_one(
-    moving, tiny, tmp_path, videos
-):
+def test_a_hierarchy_comes_with_its_encoder_and_learns_where_the_method_has_one(moving, tiny, tmp_path, videos):
     config, make = begin_pretraining("moco", tiny(), moving)
     encoder = make().trained_encoder()
     assert encoder.hierarchical and (config.hcml.levels, config.hcml.reduction) == (1, 1)
