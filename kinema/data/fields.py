@@ -18,11 +18,11 @@ import numpy as np
 
 from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
-from kinema.errors import DataError, VideoError
+from kinema.errors import DataError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
-from kinema.provenance import ids_sha256, quick_sha256
 from kinema.video import ManifestEntry, Shelf
 from kinema.video.held import AnyVideo
+from kinema.video.identity import quick_content_sha256, size_and_time
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,7 @@ class ClipReader:
             VideoError: it cannot be read (any more).
         """
         path = os.path.join(self.folder, entry.path)  # as text: asked for each clip, and a Path takes its time
-        try:
-            state = os.stat(path)
-            return _fingerprint(path, (state.st_size, state.st_mtime_ns))
-        except OSError as error:
-            raise VideoError(path, (error.strerror or str(error)).lower()) from error
+        return _fingerprint(path, size_and_time(path))
 
     def grid(self, entry: ManifestEntry) -> Grid:
         """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
@@ -194,7 +190,4 @@ class ClipReader:
 
 @lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process
 def _fingerprint(name: str, _state: tuple[int, int]) -> str:
-    path = Path(name)
-    if path.is_dir():
-        return ids_sha256(f"{file.name},{quick_sha256(file)}" for file in path.iterdir() if file.is_file())
-    return quick_sha256(path)
+    return quick_content_sha256(name)

@@ -11,7 +11,6 @@ from pathlib import Path
 from kinema import __version__
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
-from kinema.provenance import file_sha256
 from kinema.search import database
 from kinema.search.adding import bring_up_to_date
 from kinema.search.asking import WAYS, embed_clip, warnings_about
@@ -25,6 +24,7 @@ from kinema.search.ranking import Ranker
 from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
+from kinema.video.identity import content_sha256
 
 
 class Library(Contents):
@@ -161,7 +161,7 @@ class Library(Contents):
             raise ConfigError(f"a search gives at least one hit, not {top}")
         asked = clip if isinstance(clip, EmbeddedQuery) else self.embed(clip, start, end)
         query, vectors = asked.query, asked.vectors
-        without = [file_sha256(path) for path in exclude]
+        without = [content_sha256(path) for path in exclude]
         if exclude_own:
             without.append(self._content(query.path))
         answers = []
@@ -228,7 +228,7 @@ class Library(Contents):
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:
             row = db.execute("SELECT sha256 FROM videos WHERE path = ?", (path,)).fetchone()
-        return row[0] if row else file_sha256(path)
+        return row[0] if row else content_sha256(path)
 
     def _read_about(self) -> None:
         with snapshot(self.path) as db:
