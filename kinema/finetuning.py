@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +18,7 @@ from kinema.evaluation.features import extract_features
 from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification
 from kinema.evaluation.folds import Fold, Folds, Split, make_folds
-from kinema.files import make_folder, write_json, write_text
+from kinema.files import make_folder, write_csv, write_json
 from kinema.methods import Recognition
 from kinema.methods.new_network import network_settings, new_network
 from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
@@ -233,12 +231,10 @@ def _results(
 
 def _write_predictions(path: Path, rounds: list[np.ndarray], folds: Folds, labelled: LabelledSet) -> None:
     """A row for each test video: its file, its class, the likeliest class and that one's probability."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("file", "label", "predicted", "probability"))
+    table = [("file", "label", "predicted", "probability")]
     for scores, fold in zip(rounds, folds.folds, strict=True):
         for index, row in zip(fold.queries, scores, strict=True):
             best = int(row.argmax())
             names = labelled.classes[labelled.labels[index]], labelled.classes[best]
-            writer.writerow((labelled.files[index], *names, f"{row[best]:.4f}"))
-    write_text(path, table.getvalue())
+            table.append((labelled.files[index], *names, f"{row[best]:.4f}"))
+    write_csv(path, table)

@@ -11,6 +11,7 @@ from pathlib import Path
 from kinema import __version__
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
+from kinema.locking import locked
 from kinema.provenance import file_sha256
 from kinema.search import database
 from kinema.search.adding import bring_up_to_date
@@ -20,11 +21,13 @@ from kinema.search.contents import Contents
 from kinema.search.database import FORMAT, connected, get_about, snapshot
 from kinema.search.embedding import Embedder, open_embedder
 from kinema.search.export import write_parquet
-from kinema.search.locking import locked
 from kinema.search.ranking import Ranker
 from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
+
+LOCK = "lock"
+"""File by which one process at a time adds to an index."""
 
 
 class Library(Contents):
@@ -97,13 +100,14 @@ class Library(Contents):
             workers: threads that decode; None for as many as there are cores, at most 16.
 
         Raises:
-            DataError: there is no such folder or no video in it, or another process is adding.
-            OutputError: the index cannot be written.
+            DataError: there is no such folder or no video in it.
+            OutputError: another process is adding, or the index cannot be written.
         """
         embedder = self.embedder
         reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
-        with locked(self.path), connected(self.path) as db:
+        busy = f"another process is adding to {self.path}; wait until it has ended"
+        with locked(self.path / LOCK, busy), connected(self.path) as db:
             self._claim(db, embedder)
             root = Path(folder).resolve()
             return bring_up_to_date(db, self.path, root, embedder, reader, batch_size=batch_size, workers=workers)
