@@ -1,4 +1,7 @@
-"""Which video comes when, as a pure function of seed and position, so that a run can stop and go on anywhere."""
+"""Which video comes when, as a pure function of seed and position, so that a run can stop and go on anywhere.
+
+So is which video takes the place of one that is left out.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,9 @@ class EpochSampler(Sampler[Draw]):
         rank: this process, from 0.
         processes: number of processes.
 
+    Attributes:
+        out: positions of the videos that are left out.
+
     Raises:
         DataError: an epoch has not even one batch for each process.
     """
@@ -50,6 +56,8 @@ class EpochSampler(Sampler[Draw]):
         self.rank = rank
         self.processes = processes
         self.step = 0
+        self.out: set[int] = set()
+        self._dealt: tuple[int, np.ndarray] | None = None
         if self.steps < 1:
             raise DataError(
                 f"an epoch of {videos * clips_per_video} clips is too short for {processes} processes with batches of "
@@ -69,12 +77,41 @@ class EpochSampler(Sampler[Draw]):
         return self.steps * self.batch_size
 
     def __iter__(self) -> Iterator[Draw]:
-        epoch, first = divmod(self.step, self.steps)
-        self.step = (epoch + 1) * self.steps
-        rng = np.random.default_rng((self.seed, epoch))
-        # Rounds over all videos one after the other: a video meets itself as a negative as seldom as possible.
-        order = np.concatenate([rng.permutation(self.videos) for _ in range(self.clips_per_video)])
-        for step in range(first, self.steps):
-            begin = (step * self.processes + self.rank) * self.batch_size
-            for position in range(begin, begin + self.batch_size):
-                yield Draw(int(order[position]), (self.seed, epoch, position))
+        first = self.step
+        self.step = (first // self.steps + 1) * self.steps
+        for step in range(first, self.step):
+            yield from self.draws(step)
+
+    def leave_out(self, video: int) -> None:
+        """Draw a video no more; others, which are not in the same step if possible, take its places."""
+        self.out.add(video)
+
+    def draws(self, step: int) -> list[Draw]:
+        """What this process draws in a step of the run: a function of the step and of what is left out."""
+        epoch, number = divmod(step, self.steps)
+        together = self.batch_size * self.processes
+        first = number * together
+        videos = self._order(epoch)[first : first + together].copy()
+        gone = np.isin(videos, list(self.out))
+        videos[gone] = -1
+        for place in np.flatnonzero(gone):
+            videos[place] = self._stand_in((self.seed, epoch, first + int(place)), videos)
+        mine = range(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+        return [Draw(int(videos[place]), (self.seed, epoch, first + place)) for place in mine]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if self._dealt is None or self._dealt[0] != epoch:
+            rng = np.random.default_rng((self.seed, epoch))
+            # Rounds over all videos one after the other: a video meets itself as a negative as seldom as possible.
+            order = np.concatenate([rng.permutation(self.videos) for _ in range(self.clips_per_video)])
+            self._dealt = epoch, order
+        return self._dealt[1]
+
+    def _stand_in(self, seed: tuple[int, int, int], taken: np.ndarray) -> int:
+        """One of the videos that are left, and not ``taken`` if there is such a one."""
+        left = np.ones(self.videos, bool)
+        left[list(self.out)] = False
+        free = left.copy()
+        free[taken[taken >= 0]] = False
+        choices = np.flatnonzero(free if free.any() else left)
+        return int(np.random.default_rng((*seed, 1)).choice(choices))

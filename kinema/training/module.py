@@ -16,7 +16,7 @@ from kinema.config import OptimizerConfig, TrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.module import ClipPairsModule
 from kinema.data.pairs import Batch
-from kinema.errors import DataError, TrainingError
+from kinema.errors import TrainingError
 from kinema.files import write_json
 from kinema.methods.base import Method, Views, draw
 from kinema.methods.momentum import cosine_momentum
@@ -124,11 +124,8 @@ class TrainingModule(L.LightningModule):
         """The loss of one batch; logs every term of it.
 
         Raises:
-            DataError: a video of the batch could not be read.
             TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
         """
-        if "error" in batch:
-            raise DataError(f"{batch['error']}; mend or remove the file and go on with --resume")
         generator = torch.Generator().manual_seed(self._seed())
         self._follow(len(batch["video"]))
         draws = draw(len(batch["video"]), generator, self.device)

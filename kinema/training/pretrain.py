@@ -11,7 +11,7 @@ from kinema.methods import create_method, settings_for
 from kinema.models.weights import ENCODER_FILE
 from kinema.training.callbacks import CHECKPOINT, METRICS
 from kinema.training.checks import check_pretraining
-from kinema.training.run import fit
+from kinema.training.run import fit, run_folder
 from kinema.video.manifest import MANIFEST
 
 
@@ -71,17 +71,17 @@ def pretrain(
     """
     config = settings_for(method, config)
     check_pretraining(config, method)
-    out = Path(out)
-    fitted = fit(
-        videos,
-        out,
-        config,
-        lambda: create_method(method, config),
-        {"method": method},
-        hierarchical="hcml" in method,
-        manifest=manifest,
-        resume=resume,
-    )
-    card = fitted.card(method, preset)
-    fitted.save(card)
+    with run_folder(out) as out:
+        fitted = fit(
+            videos,
+            out,
+            config,
+            lambda: create_method(method, config),
+            {"method": method},
+            hierarchical="hcml" in method,
+            manifest=manifest,
+            resume=resume,
+        )
+        card = fitted.card(method, preset)
+        fitted.save(card)
     return Run(out, card, fitted.loading.seconds - fitted.loading.earlier, fitted.loading.earlier)
