@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import glob
 import inspect
+import json
 import re
 import sys
 from argparse import ArgumentError
@@ -20,6 +21,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from kinema import __version__
 from kinema.commands import COMMANDS, Command
+from kinema.config import LENGTHS
 from kinema.errors import ConfigError, KinemaError
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 
@@ -83,12 +85,26 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     parsed = _parse(parser, words, preset, job)
     if job is not None and parsed.get("preset", preset) != preset:  # a file of settings names another
         parsed = _parse(parser, words, parsed.preset, job)
+    if job is not None and (beneath := _beneath(parsed, job)):
+        parsed = parser.parse_args(["--config", json.dumps(beneath), *words])
     settings = {key: _plain(value) for key, value in vars(parser.instantiate(parsed)).items()}
     settings.pop("config")
     if kind is not None:
         names = [field.name for field in dataclasses.fields(kind)]
         settings["config"] = kind(**{name: settings.pop(name) for name in names})
     command.function(**settings)
+
+
+def _beneath(parsed: Namespace, job: Job) -> dict[str, Any]:
+    """What lies between the preset and the user's words: no length if the user says one, and the weights' settings."""
+    settings: dict[str, Any] = {}
+    if all(parsed.get(name) is not None for name in LENGTHS):
+        settings |= dict.fromkeys(LENGTHS)
+    if job == "pretrain" and parsed.get("weights") is not None:
+        from kinema.methods.beginning import settings_of
+
+        settings |= settings_of(parsed.weights, "hcml" if "hcml" in parsed.method else "none")
+    return settings
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,7 @@ from kinema.evaluation.figures import classification
 from kinema.evaluation.folds import Fold, Folds, Split, make_folds
 from kinema.files import write_csv, write_json
 from kinema.methods import Recognition
-from kinema.methods.new_network import network_settings, new_network
+from kinema.methods.beginning import network_settings, new_network
 from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
 from kinema.models.weights import weights_file
 from kinema.provenance import file_sha256, ids_sha256, software_versions

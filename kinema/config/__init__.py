@@ -9,10 +9,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from kinema.config.methods import EncoderInput, HCMLConfig, MethodName, ModelConfig, Motion, MSCLConfig
-from kinema.config.training import FinetuneConfig, OptimizerConfig, PretrainConfig, TrainConfig, TrainerConfig
+from kinema.config.training import (
+    LENGTHS,
+    FinetuneConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 from kinema.config.videos import AugmentConfig, BenchmarkName, ClipConfig, ExtractConfig, FlowConfig, SamplingConfig
 
 __all__ = [
+    "LENGTHS",
     "AugmentConfig",
     "BenchmarkName",
     "ClipConfig",

@@ -98,7 +98,7 @@ class Mender:
         left = LeftOut(self.pairs.entries[video].path, step, reason)
         self.sampler.leave_out(video)
         self.tell(left)
-        out, videos = len(self.sampler.out), self.sampler.videos
+        out, videos = len(self.sampler.out), self.sampler.plan.videos
         if out > self.share * videos or videos - out < 2:
             raise DataError(
                 f"{out} of {videos} videos can no longer be read, more than the share of {self.share:g} that may be "

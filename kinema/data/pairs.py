@@ -61,7 +61,7 @@ class ClipPairs(Dataset[Batch | Unread]):
         with_flow: whether flow is wanted.
         kept: for each video the grid positions at which clips may start, ascending, or why they could not be found;
             None for all (see :mod:`kinema.data.mds`).
-        pairs_from: the first epoch that looks at keys and flow; examples of earlier ones are query clips alone.
+        pairs_from: the first step that looks at keys and flow; examples of earlier ones are query clips alone.
         labels: (N,) the class of each video; None for none.
     """
 
@@ -98,7 +98,7 @@ class ClipPairs(Dataset[Batch | Unread]):
         entry = self.entries[draw.video]
         rng = np.random.default_rng(draw.seed)
         query, key = self._starts(draw.video, rng)
-        paired = draw.epoch >= self.pairs_from
+        paired = draw.step >= self.pairs_from
         with self.reader.open(entry) as video:
             starts = (query,) if query == key or not paired else (query, key)
             clips = [self._read(video, entry, start, self.with_flow and paired) for start in starts]

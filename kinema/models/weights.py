@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from kinema.provenance import file_sha256
 from kinema.tensors import read_about, read_tensors, write_tensors
 
 ENCODER_FILE = "encoder.safetensors"
+
+WITH_KINEMA = ("motion",)
+"""Names of the encoders that come with kinema, each in a folder of that name beside this file. A name means its encoder
+wherever one is asked for, whatever the current folder holds."""
 
 
 def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) -> Path:
@@ -50,8 +55,9 @@ def load_encoder(path: str | Path, partial: bool = False) -> VideoEncoder:
     """Load a trained encoder, in evaluation mode.
 
     Args:
-        path: a run's folder, an encoder's safetensors file, or a file of published weights (``docs/weights.md`` lists
-            whose), by which the architecture is recognised.
+        path: a run's folder, an encoder's safetensors file, the name of an encoder that comes with kinema
+            (:data:`WITH_KINEMA`), or a file of published weights (``docs/weights.md`` lists whose), by which the
+            architecture is recognised.
         partial: load what matches of published weights where not everything does.
 
     Returns:
@@ -68,9 +74,27 @@ def load_encoder(path: str | Path, partial: bool = False) -> VideoEncoder:
 
 
 def weights_file(path: str | Path) -> Path:
-    """The file of weights that is meant by a run's folder or a file."""
+    """The file of weights that is meant by a run's folder, a file, or the name of an encoder that comes with kinema.
+
+    Raises:
+        CheckpointError: the encoder of that name is not part of this installation.
+    """
+    if str(path) in WITH_KINEMA:
+        file = Path(str(resources.files("kinema.models"))) / str(path) / ENCODER_FILE
+        if not file.is_file():
+            raise CheckpointError(
+                f"this installation of kinema lacks the encoder {str(path)!r}; install a release of kinema, or name a "
+                f"run or file (a folder of that name: ./{path})"
+            )
+        return file
     path = Path(path)
     return path / ENCODER_FILE if path.is_dir() else path
+
+
+def name_of(path: str | Path) -> str:
+    """What tables and cards call the encoder of a run's folder, a file, or a name: the folder's or the file's name."""
+    file = weights_file(path).resolve()
+    return file.parent.name if file.name == ENCODER_FILE else file.stem
 
 
 def has_card(path: str | Path) -> bool:

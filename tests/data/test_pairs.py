@@ -19,6 +19,7 @@ from kinema.data.extraction import extract_flow
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.data.pairs import Batch, ClipPairs, collate, random_box
+from kinema.data.plan import Plan
 from kinema.data.sampler import Draw, EpochSampler
 from kinema.flow import create_estimator, flip_flow
 from kinema.flow.quantise import LARGEST_STEP
@@ -86,7 +87,7 @@ def test_an_example_is_a_pure_function_of_its_draw(pairs):
 def test_workers_change_nothing(pairs, tmp_path, stored):
     def batches(workers: int) -> list[Batch]:
         data = pairs(CROPPED, cache=str(tmp_path / "store") if stored else None)
-        sampler = EpochSampler(3, 2, 2, 0)
+        sampler = EpochSampler(Plan(3, 2, 2, 1, 1, 3), 0)
         return list(make_loader(data, workers, batch_size=2, sampler=sampler, collate_fn=collate))
 
     alone, shared = batches(0), batches(2)
@@ -258,7 +259,7 @@ def test_a_video_that_breaks_is_named_beside_the_rest_of_its_batch(folder, entri
         shutil.copy(folder / f"{name}.mp4", tmp_path)
     reader = ClipReader(tmp_path, CLIP, FlowConfig())
     data = ClipPairs([entries["slide"], entries["back"]], reader, SamplingConfig(), CROPPED, with_flow=True)
-    sampler = EpochSampler(2, 1, 2, 0)
+    sampler = EpochSampler(Plan(2, 1, 2, 1, 1, 1), 0)
     loader = DataLoader(data, 2, sampler=sampler, collate_fn=collate)
     whole = next(iter(loader))
     assert "failed" not in whole
