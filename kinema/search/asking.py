@@ -11,7 +11,7 @@ import numpy as np
 
 from kinema.errors import ConfigError
 from kinema.search.embedding import Embedder
-from kinema.search.results import By, EmbeddedQuery, Hit, Query
+from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
 from kinema.search.windows import WindowReader
 from kinema.vectors import unit
 
@@ -44,11 +44,10 @@ def embed_clip(
         ConfigError: the part is empty.
         VideoError: the clip cannot be read.
     """
-    if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
-        raise ConfigError(f"the part from {start or 0:g} to {end:g} s is empty: let the end come after the start")
+    start, end = bounds(start, end)
     sums: dict[By, np.ndarray] = {}
     strength, number, last = 0.0, 0, 0.0
-    seen = reader.read(clip, start or 0.0, float("inf") if end is None else end)
+    seen = reader.read(clip, start, end)
     while batch := embedder(list(islice(seen, BATCH))):
         for way in WAYS:
             sums[way] = sums.get(way, 0) + np.stack([getattr(window, way) for window in batch]).sum(0)
@@ -58,8 +57,33 @@ def embed_clip(
             progress(last)
     if not number:
         raise ConfigError(f"{clip} ends before {start:g} s: start earlier")
-    query = Query(str(Path(clip).resolve()), start or 0.0, last, strength / number, number)
+    query = Query(str(Path(clip).resolve()), start, last, strength / number, number)
     return EmbeddedQuery(query, {way: unit(total) for way, total in sums.items()})
+
+
+def bounds(start: float | None, end: float | None) -> tuple[float, float]:
+    """Start and end of a part in seconds, where None leaves a side open.
+
+    Raises:
+        ConfigError: the part is empty.
+    """
+    first, last = start or 0.0, float("inf") if end is None else end
+    if not 0 <= first < last:
+        raise ConfigError(f"the part from {first:g} to {last:g} s is empty: let the end come after the start")
+    return first, last
+
+
+def part_of(windows: Sequence[Window], start: float, end: float) -> list[Window]:
+    """Those of a video's windows of which more than half lies in a part of it; else the one of which most does.
+
+    Raises:
+        ConfigError: the part begins after the last window.
+    """
+    shared = [min(window.end, end) - max(window.start, start) for window in windows]
+    if max(shared) <= 0:
+        raise ConfigError(f"{windows[0].path} ends before {start:g} s: start earlier")
+    chosen = [w for w, common in zip(windows, shared, strict=True) if common > 0.5 * (w.end - w.start) + 1e-6]
+    return chosen or [windows[int(np.argmax(shared))]]
 
 
 def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int) -> tuple[str, ...]:

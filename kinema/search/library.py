@@ -15,7 +15,7 @@ from kinema.locking import locked
 from kinema.provenance import file_sha256
 from kinema.search import database
 from kinema.search.adding import bring_up_to_date
-from kinema.search.asking import WAYS, embed_clip, warnings_about
+from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
 from kinema.search.classifier import Classifier, fit_classifier
 from kinema.search.contents import Contents
 from kinema.search.database import FORMAT, connected, get_about, snapshot
@@ -25,6 +25,7 @@ from kinema.search.ranking import Ranker
 from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.watching import Labelled, watch
 from kinema.search.windows import Windowing, WindowReader
+from kinema.vectors import unit
 
 LOCK = "lock"
 """File by which one process at a time adds to an index."""
@@ -123,6 +124,7 @@ class Library(Contents):
         filters: Filters | None = None,
         exclude: Sequence[str | Path] = (),
         exclude_own: bool = True,
+        within: bool = False,
         exact: bool = False,
     ) -> Answer:
         """Find the places that are most like a clip.
@@ -136,6 +138,7 @@ class Library(Contents):
             filters: which windows may be found.
             exclude: video files that are not to be found, nor copies of them.
             exclude_own: nor the clip's own video, or copies of it.
+            within: but other places of it are, those that do not overlap the clip.
             exact: compare with every window instead of those that the approximate index names.
 
         Raises:
@@ -144,7 +147,16 @@ class Library(Contents):
             DataError: there is no index, or it was made with another encoder.
         """
         return self.search_all(
-            clip, start, end, top=top, by=(by,), filters=filters, exclude=exclude, exclude_own=exclude_own, exact=exact
+            clip,
+            start,
+            end,
+            top=top,
+            by=(by,),
+            filters=filters,
+            exclude=exclude,
+            exclude_own=exclude_own,
+            within=within,
+            exact=exact,
         )[0]
 
     def search_all(
@@ -158,6 +170,7 @@ class Library(Contents):
         filters: Filters | None = None,
         exclude: Sequence[str | Path] = (),
         exclude_own: bool = True,
+        within: bool = False,
         exact: bool = False,
     ) -> list[Answer]:
         """As :meth:`search`, for several ways to compare; the clip is read once."""
@@ -165,15 +178,19 @@ class Library(Contents):
             raise ConfigError(f"a search gives at least one hit, not {top}")
         asked = clip if isinstance(clip, EmbeddedQuery) else self.embed(clip, start, end)
         query, vectors = asked.query, asked.vectors
-        without = [file_sha256(path) for path in exclude]
-        if exclude_own:
+        without, apart = [file_sha256(path) for path in exclude], None
+        if exclude_own and within:
+            apart = self._content(query.path), query.start, query.end
+        elif exclude_own:
             without.append(self._content(query.path))
+        allowed = database.condition(filters or Filters(), without, apart)
         answers = []
         for way in by:
             began = time.perf_counter()
-            hits = self._ranker.nearest(vectors[way], way, top, filters or Filters(), without, exact)
+            hits = self._ranker.nearest(vectors[way], way, top, allowed, exact)
             seconds = time.perf_counter() - began
-            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top), seconds))
+            typical = self._ranker.typical(vectors[way], way)
+            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top), seconds, *typical))
         return answers
 
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
@@ -212,7 +229,8 @@ class Library(Contents):
 
         Args:
             clip: a video file, in the library or not, or a window of the library.
-            start: seconds; only this part of the file is read.
+            start: seconds; only this part of the file is read. Of a window's video nothing is read: with a start or an
+                end it stands for that part of its video, whose vectors are known.
             end: seconds.
             progress: told now and then up to which second the file has been read.
 
@@ -222,12 +240,25 @@ class Library(Contents):
             DataError: the index was made with another encoder.
         """
         if isinstance(clip, Window):
-            kept = {way: self.vectors([clip.id], way)[0] for way in WAYS}
-            return EmbeddedQuery(Query(clip.path, clip.start, clip.end, clip.strength, 1), kept)
+            return self._kept(clip, start, end)
         with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
             pass
         reader = WindowReader(self.embedder.clip, self.windowing)
         return embed_clip(clip, start, end, self.embedder, reader, progress)
+
+    def _kept(self, window: Window, start: float | None, end: float | None) -> EmbeddedQuery:
+        """A window, or a part of its video, with the vectors that the index keeps."""
+        windows, span = [window], (window.start, window.end)
+        if (start, end) != (None, None):
+            with snapshot(self.path) as db:
+                windows = list(database.windows_where(db, "path = ?", [window.path]))
+            span = bounds(start, end)
+            windows = part_of(windows, *span)
+            span = span[0], min(span[1], max(window.end for window in windows))
+        ids = [window.id for window in windows]
+        strength = sum(window.strength for window in windows) / len(windows)
+        vectors = {way: unit(self.vectors(ids, way).sum(0)) for way in WAYS}
+        return EmbeddedQuery(Query(window.path, *span, strength, len(windows)), vectors)
 
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:
