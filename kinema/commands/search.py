@@ -180,8 +180,8 @@ def _labels(source: str, classifier: str, index: str | None, encoder: str | None
         return watch_with_network(source, trained, device=device)
     if index is None:
         raise ConfigError(
-            f"{classifier} is no folder that `kinema finetune` wrote; for the file of a classifier, name the index that "
-            "it belongs to (--index)"
+            f"{classifier} is no folder that `kinema finetune` wrote; for a classifier's file, name the index that it "
+            "belongs to (--index)"
         )
     return Library(index, encoder, device=device).watch(source, Classifier.load(classifier))
 

@@ -14,7 +14,7 @@ from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.data.on_device import DevicePairs, flow_device, in_threads
-from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError
+from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError, blaming
 from kinema.files import clear_leftovers, write_csv
 from kinema.flow import FlowStore
 from kinema.progress import track
@@ -196,7 +196,7 @@ class _Videos(Dataset[Result]):
         return add_flow(self.reader, self.store, self.entries[index], self._fields)
 
     def _fields(self, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
-        with self.reader.open(entry) as video:
+        with blaming(entry.path), self.reader.open(entry) as video:
             yield from video_fields(self.reader, video, entry, self.pairs, self.batch)
 
 

@@ -8,7 +8,6 @@ i lie at i, i + 2 P, i + 4 P, ... with P positions to a step.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,9 +20,9 @@ from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
 from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
-from kinema.provenance import ids_sha256, quick_sha256
 from kinema.video import ManifestEntry, Shelf
 from kinema.video.held import AnyVideo
+from kinema.video.identity import quick_content_sha256, size_and_time
 from kinema.video.manifest import OK
 
 
@@ -118,11 +117,7 @@ class ClipReader:
             VideoError: it cannot be read (any more).
         """
         path = os.path.join(self.folder, entry.path)  # as text: asked for each clip, and a Path takes its time
-        try:
-            state = os.stat(path)
-            return _fingerprint(path, (state.st_size, state.st_mtime_ns))
-        except OSError as error:
-            raise VideoError(path, (error.strerror or str(error)).lower()) from error
+        return _fingerprint(path, size_and_time(path))
 
     def grid(self, entry: ManifestEntry) -> Grid:
         """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
@@ -209,21 +204,11 @@ def _shown(video: AnyVideo, entry: ManifestEntry, times: np.ndarray) -> np.ndarr
 
 def _refuse_changed(path: str, size: int) -> None:
     """Refuse what is no file any more, or one of another size than when it was scanned (0: not known)."""
-    try:
-        state = os.stat(path)
-    except OSError as error:
-        raise VideoError(path, (error.strerror or str(error)).lower()) from error
-    if stat.S_ISDIR(state.st_mode):
-        return
-    if not stat.S_ISREG(state.st_mode):
-        raise VideoError(path, "it is not a file")
-    if size and state.st_size != size:
-        raise VideoError(path, f"it had {size} bytes when it was scanned, and has {state.st_size} now")
+    now, _ = size_and_time(path)
+    if size and now != size:
+        raise VideoError(path, f"it had {size} bytes when it was scanned, and has {now} now")
 
 
 @lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process
 def _fingerprint(name: str, _state: tuple[int, int]) -> str:
-    path = Path(name)
-    if path.is_dir():
-        return ids_sha256(f"{file.name},{quick_sha256(file)}" for file in path.iterdir() if file.is_file())
-    return quick_sha256(path)
+    return quick_content_sha256(name)

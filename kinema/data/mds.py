@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from kinema.data.fields import ClipReader, clip_positions
 from kinema.data.loader import make_loader
-from kinema.errors import DataError, KinemaError
+from kinema.errors import DataError, KinemaError, blaming
 from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
 from kinema.progress import track
@@ -130,7 +130,8 @@ class _Scores(Dataset[Tensor | KinemaError]):
 
     def __getitem__(self, index: int) -> Tensor | KinemaError:
         try:
-            return field_scores(self.reader, self.entries[index], self.variant)
+            with blaming(self.entries[index].path):
+                return field_scores(self.reader, self.entries[index], self.variant)
         except KinemaError as error:
             return error
 

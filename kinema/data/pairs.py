@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, default_collate
 from kinema.config import AugmentConfig, SamplingConfig
 from kinema.data.fields import ClipReader, positions_per_step
 from kinema.data.sampler import Draw
-from kinema.errors import KinemaError
+from kinema.errors import KinemaError, blaming
 from kinema.flow import crop_resize, crop_resize_flow, key_start
 from kinema.video import ManifestEntry
 from kinema.video.held import AnyVideo
@@ -99,7 +99,7 @@ class ClipPairs(Dataset[Batch | Unread]):
         rng = np.random.default_rng(draw.seed)
         query, key = self._starts(draw.video, rng)
         paired = draw.step >= self.pairs_from
-        with self.reader.open(entry) as video:
+        with blaming(entry.path), self.reader.open(entry) as video:
             starts = (query,) if query == key or not paired else (query, key)
             clips = [self._read(video, entry, start, self.with_flow and paired) for start in starts]
         frames = torch.stack([clip for clip, _ in clips])

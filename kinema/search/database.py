@@ -116,8 +116,8 @@ def no_index(folder: Path) -> DataError:
     """What is to be said where an index was expected."""
     if any((folder / name).is_file() for name in (ENCODER_FILE, "results.json")):
         return DataError(
-            f"{folder} is the folder of a training and no index; `kinema index VIDEOS --encoder {folder} --index INDEX` "
-            "makes one with it"
+            f"{folder} is the folder of a training and no index; make one with `kinema index VIDEOS --encoder {folder} "
+            "--index INDEX`"
         )
     return DataError(f"there is no index at {folder}; make one with `kinema index`")
 

@@ -14,7 +14,6 @@ from kinema import __version__
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
 from kinema.locking import locked
-from kinema.provenance import file_sha256
 from kinema.search import database
 from kinema.search.adding import bring_up_to_date
 from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
@@ -28,6 +27,7 @@ from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Que
 from kinema.search.watching import Labelled, watch
 from kinema.search.windows import SeenWindow, Windowing, WindowReader
 from kinema.vectors import unit
+from kinema.video.identity import content_sha256
 
 LOCK = "lock"
 """File by which one process at a time adds to an index."""
@@ -180,7 +180,7 @@ class Library(Contents):
             raise ConfigError(f"a search gives at least one hit, not {top}")
         asked = clip if isinstance(clip, EmbeddedQuery) else self.embed(clip, start, end)
         query, vectors = asked.query, asked.vectors
-        without, apart, own = [file_sha256(path) for path in exclude], None, False
+        without, apart, own = [content_sha256(path) for path in exclude], None, False
         if exclude_own and within:
             apart = self._content(query.path), query.start, query.end
         elif exclude_own:
@@ -283,7 +283,7 @@ class Library(Contents):
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:
             row = db.execute("SELECT sha256 FROM videos WHERE path = ?", (path,)).fetchone()
-        return row[0] if row else file_sha256(path)
+        return row[0] if row else content_sha256(path)
 
     def _read_about(self) -> None:
         with snapshot(self.path) as db:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kinema import __version__
 from kinema.clock import clock
-from kinema.errors import VideoError
+from kinema.errors import VideoError, blaming
 from kinema.files import write_text
 from kinema.report.pictures import PALETTE, animation, still
 from kinema.search.library import Library
@@ -41,7 +41,8 @@ def moving_picture(path: str | Path, start: float, end: float) -> Moving:
     count = max(2, round((min(end, start + LONGEST_SHOWN) - start) * FPS))
     with Video(path, View(short_side=SHORT_SIDE)) as video:
         frames = video.at_times((start + (np.arange(count) + 0.25) / FPS).tolist()).frames
-    return Moving(animation(frames, FPS, scale=1), still(frames[len(frames) // 2], scale=1))
+    with blaming(path):
+        return Moving(animation(frames, FPS, scale=1), still(frames[len(frames) // 2], scale=1))
 
 
 def write_sheet(library: Library, answers: list[Answer], out: str | Path) -> Path:
