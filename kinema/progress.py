@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+from kinema.clock import clock
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -44,3 +47,12 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     """Yield from ``items`` under a progress bar with time left; quiet when standard error is no terminal."""
     with make_bar() as progress:
         yield from progress.track(items, description=description, total=total)
+
+
+@contextmanager
+def following(description: str) -> Iterator[Callable[[float], None]]:
+    """A line of progress through one long file; what it gives is to be told up to which second the file is read."""
+    with make_bar("at") as progress:
+        task = progress.add_task(description, total=1, at="")
+        yield lambda seconds: progress.update(task, at=clock(seconds))
+        progress.update(task, completed=1)

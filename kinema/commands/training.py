@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Literal
 
 from jsonargparse.typing import PositiveInt
@@ -11,6 +10,7 @@ from kinema.commands.benchmarks import chosen
 from kinema.config import BenchmarkName, FinetuneConfig, MethodName, Motion, PretrainConfig
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
+from kinema.processes import is_first
 
 Difficulty = Literal["easy", "default", "hard"]
 
@@ -54,7 +54,7 @@ def pretrain(
     from kinema.training import pretrain
 
     run = pretrain(videos, out, config, method=method, weights=weights, preset=preset, manifest=manifest, resume=resume)
-    if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes one speaks
+    if is_first():  # of several processes one speaks
         print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
         for path in run.files:
             print(path)
@@ -130,7 +130,7 @@ def finetune(
     from kinema.finetuning import finetune
 
     found = finetune(videos, out, config, preset=preset, manifest=manifest, resume=resume, **task)
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if is_first():
         print(found.summary())
         for path in found.files:
             print(path)

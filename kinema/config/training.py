@@ -52,7 +52,8 @@ class TrainerConfig:
         devices: devices to train on; None for every GPU, or one CPU process.
         accelerator: what to train on.
         checkpoint_minutes: minutes between checkpoints; stopping and the end leave one as well.
-        max_bad_share: stop when more than this share of the videos, from 0 to 1, cannot be read.
+        max_bad_share: stop when more than this share of the videos, from 0 to 1, cannot be read, before the training or
+            while it runs; fewer are left out.
     """
 
     stop_after: int | None = None

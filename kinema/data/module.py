@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -13,12 +16,13 @@ from torch.utils.data import DataLoader
 from kinema.config import TrainConfig
 from kinema.data.extraction import extract_flow, missing_flow
 from kinema.data.fields import ClipReader
+from kinema.data.left_out import LeftOut, Mender
 from kinema.data.loader import make_loader
 from kinema.data.mds import sample_by_motion, score_videos
 from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.plan import Plan
 from kinema.data.sampler import EpochSampler
-from kinema.errors import DataError
+from kinema.errors import DataError, KinemaError
 from kinema.video import ManifestEntry
 
 
@@ -61,7 +65,9 @@ class ClipPairsModule(L.LightningDataModule):
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
         self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
         self.prepare_data_per_node = False
-        self.kept: list[Tensor] | None = None
+        self.kept: list[Tensor | KinemaError] | None = None
+        self.mender: Mender | None = None
+        self.left_out: list[LeftOut] = []
 
     def names(self, videos: Tensor) -> list[str]:
         """The files of a batch's ``video`` positions."""
@@ -72,9 +78,10 @@ class ClipPairsModule(L.LightningDataModule):
 
         One of all nodes': they share the store and the run's folder.
 
+        Videos of which that fails are left out when it is their turn.
+
         Raises:
-            DataError: flow of some videos cannot be extracted.
-            VideoError: a video cannot be read.
+            DataError: flow of more videos cannot be extracted than may be left out.
             OutputError: the store or the scores cannot be written.
         """
         config, reader = self.config, self.reader
@@ -82,15 +89,15 @@ class ClipPairsModule(L.LightningDataModule):
         if reader.store is not None and wanted and missing_flow(reader, self.entries):
             device = "cpu" if config.trainer.accelerator == "cpu" else "auto"
             done = extract_flow(reader, self.entries, workers=config.trainer.workers, device=device)
-            if done.failures:
+            if len(done.failures) > config.trainer.max_bad_share * len(self.entries):
                 path, reason = done.failures[0]
                 raise DataError(
                     f"the flow of {len(done.failures)} videos cannot be extracted (first {path}: {reason}); "
-                    f"mend or remove what {done.report} lists"
+                    f"mend or remove what {done.report} lists, or allow a larger trainer.max_bad_share"
                 )
         self._scores()
 
-    def _scores(self) -> list[Tensor] | None:
+    def _scores(self) -> list[Tensor | KinemaError] | None:
         variant, workers = self.config.sampling.mds, self.config.trainer.workers
         if variant is None:
             return None
@@ -117,6 +124,11 @@ class ClipPairsModule(L.LightningDataModule):
         pairs = ClipPairs(
             self.entries, self.reader, sampling, augment, self.with_flow, self.kept, self.pairs_from, self.labels
         )
+        places = {entry.path: place for place, entry in enumerate(self.entries)}
+        for left in self.left_out:  # by an earlier call of the same run
+            if left.path in places:
+                sampler.leave_out(places[left.path])
+        self.mender = Mender(pairs, sampler, settings.max_bad_share, self._agree, self._tell)
         return make_loader(
             pairs,
             settings.workers,
@@ -128,3 +140,35 @@ class ClipPairsModule(L.LightningDataModule):
             prefetch_factor=4 if settings.workers else None,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """The batch of the trainer's step, without the videos that have broken.
+
+        Raises:
+            DataError: more videos have than may be left out.
+        """
+        assert self.mender is not None and self.trainer is not None
+        return self.mender.mend(batch, self.trainer.global_step)
+
+    def _agree(self, failed: Mapping[int, str]) -> Mapping[int, str]:
+        trainer = self.trainer
+        assert trainer is not None
+        if not trainer.strategy.reduce_boolean_decision(bool(failed), all=False) or trainer.world_size == 1:
+            return failed
+        everyone: list[Mapping[int, str]] = [{}] * trainer.world_size
+        torch.distributed.all_gather_object(everyone, failed)
+        return {video: reason for told in everyone for video, reason in told.items()}
+
+    def _tell(self, left: LeftOut) -> None:
+        self.left_out.append(left)
+        if self.trainer is None or self.trainer.is_global_zero:
+            count = f"{len(self.left_out)} of {len(self.entries)} videos so far"
+            print(f"left out ({count}): {left}", file=sys.stderr, flush=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is left out, for the checkpoint."""
+        return {"left_out": [asdict(left) for left in self.left_out]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Leave out what an earlier call of the same run did, when the loader is made."""
+        self.left_out = [LeftOut(**left) for left in state_dict["left_out"]]

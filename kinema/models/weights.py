@@ -69,7 +69,11 @@ def load_encoder(path: str | Path, partial: bool = False) -> VideoEncoder:
     """
     path = weights_file(path)
     if not path.is_file():
-        raise CheckpointError(f"there is no encoder at {path}; train one with `kinema pretrain`")
+        rounds = sorted(other.parent for other in path.parent.glob(f"round-*/{ENCODER_FILE}"))
+        way = (
+            f"it has one of each round: name {rounds[0]}, or another" if rounds else "train one with `kinema pretrain`"
+        )
+        raise CheckpointError(f"there is no encoder at {path}; {way}")
     return _own(path) if has_card(path) else _published(path, partial)
 
 

@@ -17,7 +17,7 @@ from kinema.data.augment import augment_colors
 from kinema.data.module import ClipPairsModule
 from kinema.data.pairs import Batch
 from kinema.data.plan import Plan
-from kinema.errors import DataError, TrainingError
+from kinema.errors import TrainingError
 from kinema.files import write_json
 from kinema.methods.base import Method, Views, draw
 from kinema.methods.momentum import cosine_momentum
@@ -128,11 +128,8 @@ class TrainingModule(L.LightningModule):
         """The ``loss`` of one batch, and all ``facts`` about the step by name, which are logged.
 
         Raises:
-            DataError: a video of the batch could not be read.
             TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
         """
-        if "error" in batch:
-            raise DataError(f"{batch['error']}; mend or remove the file and go on with --resume")
         generator = torch.Generator().manual_seed(self._seed())
         facts = self._follow()
         draws = draw(len(batch["video"]), generator, self.device)

@@ -13,7 +13,7 @@ from kinema.models.weights import ENCODER_FILE, name_of, weights_file
 from kinema.provenance import file_sha256
 from kinema.training.callbacks import CHECKPOINT, METRICS
 from kinema.training.checks import check_pretraining, too_short
-from kinema.training.run import fit
+from kinema.training.run import fit, run_folder
 from kinema.video.manifest import MANIFEST
 
 
@@ -77,27 +77,27 @@ def pretrain(
     """
     config, make = begin_pretraining(method, config, weights)
     check_pretraining(config, method)
-    out = Path(out)
     began = None if weights is None else {"name": name_of(weights), "sha256": file_sha256(weights_file(weights))}
 
     def warn(plan: Plan) -> str:
         return too_short(plan.steps) if weights is None else ""
 
-    fitted = fit(
-        videos,
-        out,
-        config,
-        make,
-        {"method": method, "weights": "none" if began is None else began["sha256"][:12]},
-        hierarchical="hcml" in method,
-        warn=warn,
-        manifest=manifest,
-        resume=resume,
-    )
-    card = fitted.card(method, preset)
-    if began is not None:
-        card["began_with"] = began
-    if words := warn(fitted.module.plan):
-        card["training"]["too_short"] = words
-    fitted.save(card)
+    with run_folder(out) as out:
+        fitted = fit(
+            videos,
+            out,
+            config,
+            make,
+            {"method": method, "weights": "none" if began is None else began["sha256"][:12]},
+            hierarchical="hcml" in method,
+            warn=warn,
+            manifest=manifest,
+            resume=resume,
+        )
+        card = fitted.card(method, preset)
+        if began is not None:
+            card["began_with"] = began
+        if words := warn(fitted.module.plan):
+            card["training"]["too_short"] = words
+        fitted.save(card)
     return Run(out, card, fitted.loading.seconds - fitted.loading.earlier, fitted.loading.earlier)

@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from kinema.data.module import ClipPairsModule
 from kinema.data.plan import Plan, make_plan
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.files import make_folder, write_json
+from kinema.locking import locked
 from kinema.methods.base import Method
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.precision import quick_bfloat16, trains_in_bfloat16
+from kinema.processes import is_first
 from kinema.provenance import ids_sha256, software_versions
 from kinema.training.callbacks import (
     CHECKPOINT,
@@ -105,6 +108,7 @@ class Fitted:
                 "videos": len(entries),
                 "hours": sum(entry.duration for entry in entries) / 3600,
                 "sha256": ids_sha256([f"{entry.path},{entry.bytes}" for entry in entries]),
+                "left_out": [asdict(left) for left in self.data.left_out],
             },
             "versions": software_versions(),
         }
@@ -114,6 +118,22 @@ class Fitted:
         if self.module.trainer.is_global_zero:
             save_encoder(self.module.method.trained_encoder(), self.module.out / ENCODER_FILE, card)
             write_json(self.module.out / "card.json", card)
+
+
+@contextmanager
+def run_folder(path: str | Path) -> Iterator[Path]:
+    """Be the one training that writes to a folder, which is made if it is missing.
+
+    Raises:
+        OutputError: another process trains there, or the folder cannot be written.
+    """
+    out = make_folder(path)
+    if not is_first():
+        yield out
+        return
+    busy = f"another process is training in {out}; wait until it has ended, or choose another folder"
+    with locked(out / ".lock", busy):
+        yield out
 
 
 def fit(
@@ -185,10 +205,15 @@ def fit(
             trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)
     except SystemExit as error:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from error
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise OutputError(
             f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
         ) from error
+    if data.left_out and trainer.is_global_zero:
+        print(f"{len(data.left_out)} of {len(entries)} videos broke and were left out:", file=sys.stderr)
+        print(*(f"  {left}" for left in data.left_out), sep="\n", file=sys.stderr, flush=True)
     return Fitted(module, data, loading)
 
 
@@ -203,7 +228,7 @@ def _entries(
 ) -> list[ManifestEntry]:
     """The videos to train on; says what is left out and why."""
     entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if is_first():
         write_manifest(entries, out / MANIFEST)
     if labels is not None:
         entries = [entry for entry in entries if entry.path in labels]
@@ -212,7 +237,7 @@ def _entries(
         return span(config.clip, entry.fps, extra=config.flow.step_ratio)
 
     chosen, summary = usable(entries, config.trainer.max_bad_share, shortest)
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if is_first():
         print(summary, file=sys.stderr)
     if len(chosen) < 2:  # which cannot be told apart
         raise DataError(f"{videos} holds {len(chosen)} usable video; training needs at least 2: add videos")

@@ -85,3 +85,38 @@ def test_a_video_comes_again_only_after_all_others_came():
 def test_an_incomplete_batch_is_left_out():
     sampler = make(11, 1, 4, 0)
     assert (sampler.plan.steps_per_epoch, len(sampler), len(list(sampler))) == (2, 8, 8)
+
+
+# what is left out
+
+
+@few
+@given(**sizes, data=st.data())
+def test_others_take_the_places_of_what_is_left_out_and_nothing_else_changes(videos, clips, batch, processes, data):
+    assume(videos * clips >= batch * processes)
+    out = data.draw(st.sets(st.integers(0, videos - 1), max_size=videos - 1))
+    samplers = [make(videos, clips, batch, 7, rank, processes) for rank in range(processes)]
+    step = data.draw(st.integers(0, 3 * samplers[0].plan.steps_per_epoch - 1))
+    before = [draw for sampler in samplers for draw in sampler.draws(step)]
+    for video in data.draw(st.permutations(sorted(out))):  # in whatever order it is found out
+        for sampler in samplers:
+            sampler.leave_out(video)
+    after = [draw for sampler in samplers for draw in sampler.draws(step)]
+    for old, new in zip(before, after, strict=True):
+        assert new.seed == old.seed and new.video not in out
+        assert new == old or old.video in out
+    if videos - len(out) >= batch * processes and clips == 1:
+        assert len({draw.video for draw in after}) == len(after)
+    fresh = make(videos, clips, batch, 7, 0, processes)
+    for video in out:
+        fresh.leave_out(video)
+    fresh.start_at(step)
+    assert [next(draws := iter(fresh)), *(next(draws) for _ in range(batch - 1))] == after[:batch]
+
+
+def test_those_who_stand_in_are_drawn_evenly():
+    sampler = make(10, 1, 5, 0)
+    sampler.leave_out(3)
+    counts = Counter(draw.video for draw in epochs(sampler, 400))
+    assert 3 not in counts and len(counts) == 9
+    assert all(abs(count - 4000 / 9) < 40 for count in counts.values())

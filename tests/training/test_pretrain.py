@@ -14,7 +14,6 @@ import torch
 
 from kinema import load_encoder
 from kinema.config import PretrainConfig
-from kinema.data.module import ClipPairsModule
 from kinema.errors import ConfigError, DataError, OutputError, TrainingError
 from kinema.methods import MSCL
 from kinema.provenance import ids_sha256, software_versions
@@ -153,19 +152,6 @@ def test_a_manifest_saves_the_scan(run, videos, tiny, tmp_path, monkeypatch, dif
     assert not differences(tmp_path, run.out)
     with pytest.raises(DataError, match=r"cannot read the manifest .*nowhere\.csv"):
         pretrain(videos, tmp_path / "other", tiny(), manifest=tmp_path / "nowhere.csv")
-
-
-def test_a_video_that_goes_away_during_training_is_named(videos, tiny, tmp_path, monkeypatch):
-    folder = shutil.copytree(videos, tmp_path / "videos")
-    setup = ClipPairsModule.setup
-
-    def lose(self, stage):
-        setup(self, stage)
-        next(path for path in folder.iterdir()).unlink()
-
-    monkeypatch.setattr(ClipPairsModule, "setup", lose)
-    with pytest.raises(DataError, match=r"cannot read .*\.mp4: .*; mend or remove the file and go on with --resume"):
-        pretrain(folder, tmp_path / "run", tiny())
 
 
 # a loss that is not finite
