@@ -247,7 +247,7 @@ def _entries(
 
 def _announce(plan: Plan, config: TrainConfig, warning: str) -> None:
     """Say how the training will go, in one of several processes."""
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if is_first():
         small = f", since there are only {plan.videos} videos" if plan.batch_size < config.trainer.batch_size else ""
         passes = plan.steps * plan.batch_size * plan.processes / plan.videos
         print(
