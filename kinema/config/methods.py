@@ -20,6 +20,10 @@ class ModelConfig:
         patch: side of the space-to-depth patches of a quick stem, which r3d_18 and mc3_18 have; None for the published
             stem.
         input: what the RGB encoder looks at: frames, or their differences.
+        keep_time: stages 3 and 4 keep the time steps of stage 2, where a published network halves them twice; of
+            r3d_18 and r2plus1d_18. Ours.
+        pyramid: channels of a temporal pyramid, kept in space, that is part of the encoder and gives it one more stage;
+            None for none. Ours.
         flow_width: channels of the flow encoder's first stage.
         flow_patch: as ``patch``, for the flow encoder.
         flow_input: flow as two channels of ``vectors``, or drawn on a colour ``wheel``.
@@ -30,6 +34,8 @@ class ModelConfig:
     width: int | None = 16
     patch: int | None = 4
     input: EncoderInput = "difference"
+    keep_time: bool = False
+    pyramid: int | None = None
     flow_width: int = 8
     flow_patch: int | None = 4
     flow_input: Literal["vectors", "wheel"] = "vectors"

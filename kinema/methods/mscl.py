@@ -30,6 +30,7 @@ class RGBBranch(nn.Module):
     def __init__(self, encoder: VideoEncoder, embedding: int):
         super().__init__()
         self.encoder = encoder
+        self.last = list(encoder.backbone.stage_widths)[-1]
         self.projector = projector(encoder.features, embedding)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ class RGBBranch(nn.Module):
 
     def embed(self, stages: dict[str, Tensor]) -> Tensor:
         """Stage outputs -> embeddings (B, D) of unit length."""
-        *_, last = stages.values()
+        last = stages[self.last]
         return F.normalize(self.projector(last.mean(dim=(2, 3, 4))).float(), dim=1)
 
 
@@ -82,9 +83,7 @@ class MSCL(Method):
             self.flow_key = MomentumEncoder(self.flow)
             self.flow_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.lmcl:
-            widths = self.rgb.encoder.backbone.stage_widths
-            later = dict(list(widths.items())[-3:])
-            self.pyramid = TemporalPyramid(later, self.flow.encoder.features)
+            self.pyramid = TemporalPyramid(self.rgb.encoder.backbone.stage_widths, self.flow.encoder.features)
 
     def trained_encoder(self) -> VideoEncoder:
         """The RGB encoder."""

@@ -14,8 +14,12 @@ from kinema.models.backbone import Backbone
 from kinema.models.hierarchy import WithMotion, add_motion_hierarchy
 from kinema.models.normalise import KINETICS, Colours
 from kinema.models.published import WeightsReport
+from kinema.models.pyramid import TemporalPyramid
 from kinema.models.registry import create_model
 from kinema.models.resnet3d import VideoResNet, flow_resnet18
+
+PYRAMID = "pyramid"
+"""The name of the pyramid among an encoder's stages."""
 
 
 class VideoEncoder(nn.Module):
@@ -26,6 +30,7 @@ class VideoEncoder(nn.Module):
         input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or
             ``both`` as six channels.
         colours: mean and deviation of the frames that the backbone was trained with.
+        pyramid: a temporal pyramid over the backbone's stages, which adds the stage ``pyramid``; None for none.
 
     Attributes:
         card: facts about a loaded encoder: the settings, data and versions it was made with.
@@ -38,11 +43,18 @@ class VideoEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: Backbone | WithMotion, input: EncoderInput = "rgb", colours: Colours = KINETICS):
+    def __init__(
+        self,
+        backbone: Backbone | WithMotion,
+        input: EncoderInput = "rgb",
+        colours: Colours = KINETICS,
+        pyramid: TemporalPyramid | None = None,
+    ):
         super().__init__()
         if input not in get_args(EncoderInput):
             raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(EncoderInput))}")
         self.backbone = backbone
+        self.pyramid = pyramid
         self.input = input
         self.colours = colours
         self.features = backbone.features
@@ -83,8 +95,10 @@ class VideoEncoder(nn.Module):
         out.div_((spread + 0.01).view(-1, 1, 1, 1, 1))
 
     def stages(self, clips: Tensor) -> dict[str, Tensor]:
-        """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name."""
-        return self.backbone.stages(self.normalise(clips))
+        """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name and, if there is one, the
+        ``pyramid`` (B, channels, T', H', W') on the grid of its finest stage."""
+        stages = self.backbone.stages(self.normalise(clips))
+        return stages if self.pyramid is None else stages | {PYRAMID: self.pyramid.map(stages)}
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> pooled features (B, features)."""
@@ -123,10 +137,12 @@ def build_encoder(config: ModelConfig, hcml: HCMLConfig | None = None, colours: 
     Raises:
         ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy is out of range.
     """
-    asked = {"width": config.width, "patch": config.patch}
+    asked = {"width": config.width, "patch": config.patch, "keep_time": config.keep_time or None}
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     backbone = create_model(config.backbone, channels=6 if config.input == "both" else 3, **settings)
-    return VideoEncoder(backbone if hcml is None else add_motion_hierarchy(backbone, hcml), config.input, colours)
+    pyramid = None if config.pyramid is None else TemporalPyramid(backbone.stage_widths, config.pyramid)
+    moving = backbone if hcml is None else add_motion_hierarchy(backbone, hcml)
+    return VideoEncoder(moving, config.input, colours, pyramid)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:
