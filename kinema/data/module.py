@@ -38,6 +38,7 @@ class ClipPairsModule(L.LightningDataModule):
         config: the run's settings.
         out: folder of the run, for the scores of Motion Differential Sampling where there is no flow store.
         with_flow: whether clips come with flow.
+        with_key: whether they come with a key clip.
         pairs_from: the first epoch that looks at keys and flow; in earlier ones a batch is query clips alone.
         labels: (N,) the class of each video; None for none.
 
@@ -54,6 +55,7 @@ class ClipPairsModule(L.LightningDataModule):
         out: str | Path,
         *,
         with_flow: bool,
+        with_key: bool = True,
         pairs_from: int = 0,
         labels: Sequence[int] | None = None,
     ):
@@ -63,6 +65,7 @@ class ClipPairsModule(L.LightningDataModule):
         self.entries = entries
         self.config = config
         self.with_flow = with_flow
+        self.with_key = with_key
         self.pairs_from = pairs_from
         self.labels = labels
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
@@ -135,7 +138,7 @@ class ClipPairsModule(L.LightningDataModule):
     def clips_seen(self, steps: int) -> int:
         """Clips that the first so many steps of the run look at, over all processes."""
         assert self.sampler is not None and self.trainer is not None
-        pairs = max(0, steps - self.pairs_from * self.steps_per_epoch)
+        pairs = max(0, steps - self.pairs_from * self.steps_per_epoch) if self.with_key else 0
         return (steps + pairs) * self.sampler.batch_size * self.trainer.world_size
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -145,7 +148,15 @@ class ClipPairsModule(L.LightningDataModule):
         sampler.start_at(trainer.global_step)
         sampling, augment = self.config.sampling, self.config.augment
         pairs = ClipPairs(
-            self.entries, self.reader, sampling, augment, self.with_flow, self.kept, self.pairs_from, self.labels
+            self.entries,
+            self.reader,
+            sampling,
+            augment,
+            self.with_flow,
+            self.kept,
+            self.pairs_from,
+            self.labels,
+            self.with_key,
         )
         return make_loader(
             pairs,

@@ -120,10 +120,17 @@ class FlowEncoder(nn.Module):
         self.input = input
         self.features = backbone.features
 
+    def stages(self, flow: Tensor) -> dict[str, Tensor]:
+        """(B, 2, S, H, W) in pixels -> the outputs (B, C, S, H', W') of the backbone's stages by name."""
+        return self.backbone.stages(scale_flow(flow) if self.input == "vectors" else flow_to_wheel(flow))
+
+    def pool(self, stages: dict[str, Tensor]) -> Tensor:
+        """Stage outputs -> local features (B, S, features); their mean is the clip's feature."""
+        return stages["layer4"].mean(dim=(3, 4)).transpose(1, 2)
+
     def forward(self, flow: Tensor) -> Tensor:
-        """(B, 2, S, H, W) in pixels -> local features (B, S, features); their mean is the clip's feature."""
-        shown = scale_flow(flow) if self.input == "vectors" else flow_to_wheel(flow)
-        return self.backbone.stages(shown)["layer4"].mean(dim=(3, 4)).transpose(1, 2)
+        """(B, 2, S, H, W) in pixels -> local features (B, S, features)."""
+        return self.pool(self.stages(flow))
 
 
 def build_encoder(config: ModelConfig, hcml: HCMLConfig | None = None, colours: Colours = KINETICS) -> VideoEncoder:

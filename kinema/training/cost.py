@@ -105,7 +105,7 @@ class GeneratedClips(L.LightningDataModule):
         self.clips = clips
         self.steps_per_epoch = max(1, videos * config.sampling.clips_per_video // clips)
         self.paired = epoch >= method.pairs_from(config.epochs)
-        self.with_flow = method.with_flow
+        self.with_flow, self.with_key = method.with_flow, method.with_key
         self.classes = classes
 
     def batch_size(self, processes: int) -> int:
@@ -134,10 +134,12 @@ class GeneratedClips(L.LightningDataModule):
         batch: Batch = {"video": torch.arange(count), "query": frames()}
         if self.classes is not None:
             batch["label"] = torch.randint(self.classes, (count,), generator=generator)
-        if self.paired:
+        if self.paired and self.with_key:
             batch["key"] = frames()
         if self.paired and self.with_flow:
-            batch["query_flow"], batch["key_flow"] = flow(), flow()
+            batch["query_flow"], batch["flow_seconds"] = flow(), torch.full((count,), 1 / 30)
+            if self.with_key:
+                batch["key_flow"] = flow()
         return batch
 
 

@@ -16,7 +16,8 @@ import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from kinema.config import TrainConfig, TrainerConfig
-from kinema.data.clips import span
+from kinema.data.clips import paced, span
+from kinema.data.fields import flow_steps
 from kinema.data.module import ClipPairsModule
 from kinema.errors import ConfigError, OutputError
 from kinema.files import make_folder, write_json
@@ -159,6 +160,7 @@ def fit(
         config,
         out,
         with_flow=method.with_flow,
+        with_key=method.with_key,
         pairs_from=method.pairs_from(config.epochs),
         labels=None if labels is None else [labels[entry.path] for entry in entries],
     )
@@ -199,7 +201,8 @@ def _entries(
         entries = [entry for entry in entries if entry.path in labels]
 
     def shortest(entry: ManifestEntry) -> float:
-        return span(config.clip, entry.fps, extra=config.flow.step_ratio)
+        pace = min(config.sampling.paces)
+        return span(paced(config.clip, pace), entry.fps, flow_steps(config.clip, config.flow, entry.fps) / pace)
 
     chosen, summary = usable(entries, config.trainer.max_bad_share, shortest)
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:

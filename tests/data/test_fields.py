@@ -206,7 +206,7 @@ def test_the_fields_of_a_video_are_those_of_all_its_clips(frames, step, ratio, s
     grid, count, (_, end) = reader.grid(entry), reader.field_count(entry), usable_part(clip, entry)
     assert np.all(np.diff(grid.times(np.arange(count))) > 0)
     if count:
-        assert grid.times([count - 1])[0] + reader.flow_seconds(grid) <= end + (1.01 if counted else 0.51) / fps
+        assert grid.times([count - 1])[0] + reader.flow_seconds(entry) <= end + (1.01 if counted else 0.51) / fps
     if not is_short(clip, entry, ratio):
         assert count > clip_positions(clip, grid.starts - 1)[-1]
 
