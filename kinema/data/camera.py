@@ -52,7 +52,7 @@ def film(
     if config.fading:
         contrast, brightness = (1 - _strength(clips, config.fading, generator) for _ in range(2))
         mean = clips.mean(dim=(1, 2, 3, 4), keepdim=True)
-        clips = (clips - mean) * contrast + mean * brightness
+        clips = clips * contrast + mean * (brightness - contrast)
     if config.flicker:
         clips = clips * (1 + swing(_strength(clips, config.flicker, generator), clips, generator, bands=False))
     if config.rolling_light:
