@@ -111,3 +111,32 @@ def test_a_pan_is_still_once_stabilised():
     body[2:4, 2:4] = 4.0
     torch.testing.assert_close(steady[0, 0], body.expand(2, 10, 10))
     assert not steady[0, 1].any()
+
+
+def test_gradients_by_hand_of_a_single_step():
+    """Smoothing by 1-4-6-4-1 and Sobel's cross-smoothing, pixel by pixel."""
+    flow = torch.zeros(1, 2, 1, 9, 9)
+    flow[0, 0, 0, :, 5:] = 1.6  # u steps up from column 4 to 5
+    histogram = boundary_histogram(flow, (1, 9, 9), 0.0)[0, :DIRECTIONS, 0]  # a cell a pixel
+    smooth = torch.tensor([0, 0, 0, 1, 5, 11, 15, 16, 16.0]) / 10
+    slope = (torch.cat((smooth[1:], smooth[-1:])) - torch.cat((smooth[:1], smooth[:-1]))) / 2
+    torch.testing.assert_close(histogram[0], slope.expand(9, 9), rtol=1e-4, atol=1e-5)
+    assert histogram[1:].abs().max() < 1e-5
+
+
+def test_more_cells_than_moments_repeat_them():
+    vectors = field()
+    fine, coarse = direction_histogram(vectors, (8, 3, 3), 0.3), direction_histogram(vectors, (4, 3, 3), 0.3)
+    assert torch.equal(fine, coarse.repeat_interleave(2, dim=2))
+
+
+def test_cells_that_do_not_divide_a_field_share_it_out():
+    vectors = field(shape=(2, 2, 3, 7, 5))
+    histogram = direction_histogram(vectors, (2, 3, 2), 0.0)
+    rows, columns, moments = ([0, 3, 5, 7], [0, 3, 5], [0, 2, 3])
+    for t in range(2):
+        for y in range(3):
+            for x in range(2):
+                part = vectors[:, :, moments[t] : moments[t + 1], rows[y] : rows[y + 1], columns[x] : columns[x + 1]]
+                alone = direction_histogram(part, (1, 1, 1), 0.0)[..., 0, 0, 0]
+                torch.testing.assert_close(histogram[:, :, t, y, x], alone, rtol=1e-4, atol=1e-5)
