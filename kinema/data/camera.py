@@ -46,23 +46,32 @@ def film(
     Returns:
         Clips of the same shape, from 0 to 1.
     """
+    clips = clips.clone()
     if config.still_texture:
         behind = 1.0 if flow is None or seconds is None else standing(flow, seconds, clips.shape[2])
-        clips = clips + behind * texture(_strength(clips, config.still_texture, generator), clips, generator)
+        clips += behind * texture(_strength(clips, config.still_texture, generator), clips, generator)
+    clips *= _light(clips, config, generator)
     if config.fading:
         contrast, brightness = (1 - _strength(clips, config.fading, generator) for _ in range(2))
-        mean = clips.mean(dim=(1, 2, 3, 4), keepdim=True)
-        clips = clips * contrast + mean * (brightness - contrast)
-    if config.flicker:
-        clips = clips * (1 + swing(_strength(clips, config.flicker, generator), clips, generator, bands=False))
-    if config.rolling_light:
-        clips = clips * (1 + swing(_strength(clips, config.rolling_light, generator), clips, generator, bands=True))
+        offset = clips.mean(dim=(1, 2, 3, 4), keepdim=True) * (brightness - contrast)
+        clips.mul_(contrast).add_(offset)
     if config.shake:
-        clips = shake(clips, _strength(clips, config.shake, generator) * min(clips.shape[3:]) / 64, generator)
+        deviation = _strength(clips, config.shake, generator) * min(clips.shape[3:]) / 64
+        chosen = deviation.flatten().nonzero()[:, 0]
+        clips[chosen] = shake(clips[chosen], deviation[chosen], generator)
     if config.sensor_noise:
         deviation = _strength(clips, config.sensor_noise, generator)
-        clips = clips + deviation * _normal((len(clips), 1, *clips.shape[2:]), generator, clips)
-    return clips.clamp(0, 1)
+        clips += deviation * _normal((len(clips), 1, *clips.shape[2:]), generator, clips)
+    return clips.clamp_(0, 1)
+
+
+def _light(clips: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """By which flicker and rolling light multiply the clips, (B, 1, T, H or 1, 1)."""
+    light = clips.new_ones(len(clips), 1, clips.shape[2], 1, 1)
+    for most, bands in ((config.flicker, False), (config.rolling_light, True)):
+        if most:
+            light = light * (1 + swing(_strength(clips, most, generator), clips, generator, bands))
+    return light
 
 
 def standing(flow: Tensor, seconds: Tensor, frames: int) -> Tensor:

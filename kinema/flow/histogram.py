@@ -66,20 +66,17 @@ def _cells(shape: Sequence[int], cells: Sequence[int], device: torch.device) -> 
     return number
 
 
-def boundary_histogram(flow: Tensor, grid: tuple[int, int, int], threshold: float) -> Tensor:
-    """Histograms of the spatial gradients of u and of v: where motion changes, whatever all of it does together.
+def flow_gradients(flow: Tensor) -> Tensor:
+    """How smoothed flow changes from place to place, whatever all of it does together: what motion boundaries are.
 
     Args:
         flow: (B, 2, S, H, W).
-        grid: as for :func:`direction_histogram`.
-        threshold: of the length of a gradient, in pixels of flow a pixel of the frame.
 
     Returns:
-        (B, 2 * (DIRECTIONS + 1), *grid): the histogram for u, then that for v.
+        (B, 2, 2, S, H, W): the gradient of u, rightwards and downwards, and that of v; in pixels a pixel.
     """
     (rows, row_slopes), (columns, column_slopes) = (_smoothing(flow, side) for side in flow.shape[3:])
-    gradients = torch.stack((rows @ flow @ column_slopes.T, row_slopes @ flow @ columns.T), dim=2)  # (B, 2, 2, S, H, W)
-    return torch.cat([direction_histogram(part, grid, threshold) for part in gradients.unbind(dim=1)], dim=1)
+    return torch.stack((rows @ flow @ column_slopes.T, row_slopes @ flow @ columns.T), dim=2)
 
 
 def _smoothing(flow: Tensor, side: int) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kinema.flow import boundary_histogram, direction_histogram, magnitude, stabilise
+from kinema.flow import direction_histogram, flow_gradients, magnitude, stabilise
 from kinema.flow.histogram import DIRECTIONS
 from kinema.methods.losses import LocalContrast
 
@@ -41,9 +41,11 @@ def motion_target(flow: Tensor, seconds: Tensor, grid: tuple[int, int, int], bou
     flow = flow * (UNIT / seconds).view(-1, 1, 1, 1, 1)
     if still:
         flow = stabilise(flow)
-    histograms = [direction_histogram(flow, grid, STILL)]
+    vectors = [(flow, STILL)]
     if boundaries:
-        histograms.append(boundary_histogram(flow, grid, EVEN))
+        vectors += [(gradient, EVEN) for gradient in flow_gradients(flow).unbind(dim=1)]
+    # Every second pixel either way will do: estimators smooth over more than that, and so does a cell.
+    histograms = [direction_histogram(part[..., ::2, ::2], grid, threshold) for part, threshold in vectors]
     target = torch.cat(histograms, dim=1).sqrt()
     target[:, DIRECTIONS :: DIRECTIONS + 1] *= 0.3
     return target

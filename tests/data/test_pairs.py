@@ -153,7 +153,7 @@ def test_clips_start_where_they_may(pairs):
 
 
 def test_paces_spread_a_clip_over_more_of_its_video(pairs):
-    """At 16 frames per second and a step of two: the last clip of pace 3 starts at frame 21, and of pace 7 none fits."""
+    """Of 40 frames with a step of two: the last clip of pace 3 starts at frame 21, and of pace 7 none fits."""
     data = pairs(sampling=SamplingConfig(paces=(1, 3, 7), key_shift=1.0))
     found: dict[int, set[int]] = {}
     for draw in draws(2, 120):

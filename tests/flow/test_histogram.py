@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinema.flow import boundary_histogram, direction_histogram, rotate_flow, stabilise
+from kinema.flow import direction_histogram, flow_gradients, rotate_flow, stabilise
 from kinema.flow.histogram import DIRECTIONS
 
 
@@ -17,6 +17,11 @@ def uniform(u: float, v: float, shape: tuple[int, int, int] = (2, 8, 8)) -> Tens
 
 def field(seed: int = 0, shape: tuple[int, ...] = (2, 2, 4, 12, 12)) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def boundary_histogram(flow: Tensor, grid: tuple[int, int, int], threshold: float) -> Tensor:
+    """Of the gradients of u and of v, (B, 2 * (DIRECTIONS + 1), *grid)."""
+    return torch.cat([direction_histogram(part, grid, threshold) for part in flow_gradients(flow).unbind(1)], dim=1)
 
 
 def slow_histogram(vectors: Tensor, cells: tuple[int, int, int], threshold: float) -> Tensor:
