@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from kinema.data.synthetic.appearance import smooth_noise
-from kinema.data.synthetic.figures.bodies import Array, Part
+from kinema.data.synthetic.figures.bodies import Array, Colour, Part
 from kinema.data.synthetic.figures.curves import Rng, wander
 from kinema.data.synthetic.figures.mouth_motions import MOUTH_MOTIONS, Mouth
 from kinema.data.synthetic.figures.palettes import darker, skin
