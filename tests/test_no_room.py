@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def place(request, tmp_path) -> Iterator[Path]:
         pytest.skip(f"cannot mount a file system: {mounted.stderr.decode().strip()}")
     try:
         if request.param == "full":
-            with pytest.raises(OSError, match="No space left"), (folder / "filling").open("wb", buffering=0) as file:
+            with (folder / "filling").open("wb", buffering=0) as file, suppress(OSError):
                 while True:
                     file.write(bytes(4096))
         else:
