@@ -74,7 +74,7 @@ STEPS = yaml.safe_load(preset_path("tiny").read_text())["steps"]  # the tiny pre
     ("command", "facts"),
     [
         ("demo", ["number of synthetic videos", "(default: 1500)", f"(default: {STEPS})"]),
-        ("synth", ["--frames N frames per second", "--fps X", "in pixels", "(default: 1000)"]),
+        ("synth", ["--frames N frames per video", "--fps X frames per second", "in pixels", "(default: 1000)"]),
         ("scan", ["CSV file to write (default: manifest.csv)"]),
         (
             "pretrain",

@@ -22,7 +22,7 @@ QUIET = {"reproduce --list", "flow --list", "serve", "watch", "data check"}
 
 
 @pytest.fixture(scope="module")
-def inputs(videos, synthetic_videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
+def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     """A folder with something to read for each command."""
     import cv2
 
@@ -30,7 +30,9 @@ def inputs(videos, synthetic_videos, stopped_run, quick_settings, tmp_path_facto
 
     folder = tmp_path_factory.mktemp("inputs")
     (folder / "videos").symlink_to(videos)
-    (folder / "labelled").symlink_to(synthetic_videos)
+    names = sorted(path.name for path in videos.iterdir())
+    rows = [f"{name},{'ab'[n % 2]},{'train' if n < 8 else 'test'}\n" for n, name in enumerate(names)]
+    (folder / "labels.csv").write_text("file,label,split\n" + "".join(rows))
     (folder / "settings.yaml").symlink_to(quick_settings)
     shutil.copytree(stopped_run, folder / "run")
     run("flow", "extract", videos, "--out", folder / "store", "--estimator", "dis", "--workers", 0)
@@ -54,14 +56,14 @@ WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
     "scan": lambda given, out: [given / "videos", "--out", out / "manifest.csv"],
     "pretrain": lambda given, out: [given / "videos", "--out", out / "run", "--config", given / "settings.yaml"],
     "finetune": lambda given, out: [
-        given / "labelled", "--labels", given / "labelled/labels.csv", "--label-column", "shape", "--out", out / "run",
+        given / "videos", "--labels", given / "labels.csv", "--out", out / "run",
         "--config", given / "settings.yaml",
     ],
     "ablate mscl": lambda given, out: [out / "ladder", "--videos", 10],
     "ablate hcml": lambda given, out: [out / "ladder", "--videos", 10],
     "evaluate": lambda given, out: [
-        "knn", given / "run", "--data", given / "labelled", "--labels", given / "labelled/labels.csv",
-        "--label-column", "shape", "--out", out / "figures.json", "--workers", 0, "--clips", 1,
+        "knn", given / "run", "--data", given / "videos", "--labels", given / "labels.csv",
+        "--out", out / "figures.json", "--workers", 0, "--clips", 1,
     ],
     "reproduce": lambda given, out: ["random-0", "--out", out / "reproduced"],
     "weights": lambda given, out: [given / "run", "--out", out / "encoder"],
