@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from kinema.config.methods import EncoderInput, HCMLConfig, MethodName, ModelConfig, Motion, MSCLConfig
+from kinema.config.methods import (
+    POOLED,
+    EncoderInput,
+    HCMLConfig,
+    MethodName,
+    ModelConfig,
+    Motion,
+    MSCLConfig,
+    ReadoutConfig,
+)
 from kinema.config.training import (
     LENGTHS,
     FinetuneConfig,
@@ -21,6 +30,7 @@ from kinema.config.videos import AugmentConfig, BenchmarkName, ClipConfig, Extra
 
 __all__ = [
     "LENGTHS",
+    "POOLED",
     "AugmentConfig",
     "BenchmarkName",
     "ClipConfig",
@@ -35,6 +45,7 @@ __all__ = [
     "Motion",
     "OptimizerConfig",
     "PretrainConfig",
+    "ReadoutConfig",
     "SamplingConfig",
     "TrainConfig",
     "TrainerConfig",
