@@ -33,7 +33,7 @@ class RGBBranch(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.last = list(encoder.backbone.stage_widths)[-1]
-        self.projector = projector(encoder.features, embedding)
+        self.projector = projector(encoder.backbone.features, embedding)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> embeddings (B, D) of unit length."""
@@ -69,12 +69,19 @@ class MSCL(Method):
         model: the encoders.
         config: the losses.
         hcml: the motion hierarchy inside the RGB encoder; None for none, as in the paper.
+        encoder: the RGB encoder to begin with, of this architecture; None for an untrained one.
 
     Raises:
         ConfigError: a dense loss is wanted, and the encoder has no pyramid.
     """
 
-    def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig | None = None):
+    def __init__(
+        self,
+        model: ModelConfig,
+        config: MSCLConfig,
+        hcml: HCMLConfig | None = None,
+        encoder: VideoEncoder | None = None,
+    ):
         super().__init__()
         if config.dense and model.pyramid is None:
             raise ConfigError("mscl.motion and mscl.dense_lmcl look at the encoder's pyramid: set model.pyramid")
@@ -83,7 +90,7 @@ class MSCL(Method):
         self.with_key = config.contrasts_clips
         self.momentum = config.momentum if config.contrasts_clips else None
         size = config.queue
-        self.rgb = RGBBranch(build_encoder(model, hcml), model.embedding)
+        self.rgb = RGBBranch(encoder or build_encoder(model, hcml), model.embedding)
         if config.contrasts_clips:
             self.rgb_key = MomentumEncoder(self.rgb)
             self.rgb_queue = KeyQueue(size, model.embedding, config.age_decay)

@@ -60,6 +60,7 @@ class TemporalPyramid(nn.Module):
 
     def __init__(self, stage_widths: Mapping[str, int], channels: int = 128):
         super().__init__()
+        self.channels = channels
         later = dict(list(stage_widths.items())[-LEVELS:])
         self.stages = tuple(later)
         self.lateral = nn.ModuleList(nn.Conv3d(width, channels, 1) for width in later.values())
