@@ -35,4 +35,5 @@ __getattr__, __dir__ = load_on_use(
         "models.sources": ("open_encoder",),
         "models.weights": ("load_encoder",),
     },
+    ["config", "data", "errors", "evaluation", "flow", "methods", "models", "report", "search", "training", "video"],
 )
