@@ -34,7 +34,7 @@ from kinema.recipes import (
     write_rows,
 )
 from kinema.training import pretrain
-from kinema.training.resuming import UNTRAINED, deciding
+from kinema.training.resuming import UNTRAINED, deciding, deciding_untrained
 
 Config = PretrainConfig | FinetuneConfig
 
@@ -153,7 +153,7 @@ def _settings(recipe: Recipe) -> Config:
 def _deciding(recipe: Recipe, settings: dict[str, Any]) -> dict[str, Any]:
     """What of the settings decides which encoder comes out."""
     if recipe.method == RANDOM:
-        return {name: settings[name] for name in UNTRAINED}
+        return deciding_untrained(settings)
     kind = FinetuneConfig if recipe.method == SUPERVISED else PretrainConfig
     return deciding(settings, kind, "hcml" in recipe.method)
 
