@@ -24,7 +24,7 @@ from kinema.data.clips import Timeline, center_cut, clip_times, clip_view, is_sh
 from kinema.data.labels import first_few
 from kinema.data.loader import make_loader
 from kinema.device import find_device
-from kinema.errors import ConfigError, DataError, KinemaError, VideoError
+from kinema.errors import ConfigError, DataError, KinemaError, VideoError, blaming
 from kinema.evaluation.store import Facts
 from kinema.evaluation.table import FeatureTable
 from kinema.precision import autocast_for, quick_bfloat16
@@ -119,7 +119,8 @@ class ClipsOfVideos(Dataset[Read | Unread]):
         from kinema.video import Video
 
         try:
-            with Video(self.paths[position], view=clip_view(self.config)) as video:
+            path = self.paths[position]
+            with blaming(path), Video(path, view=clip_view(self.config)) as video:
                 found = timeline(video)
                 clips, missing, shown = self._clips(video, found)
                 early = missing > EARLY / found.fps

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kinema.errors import DataError
+from kinema.errors import DataError, VideoError
 from kinema.evaluation.store import Facts, FeatureStore, Row, encoder_sha256
-from kinema.provenance import quick_sha256, software_versions
+from kinema.provenance import software_versions
+from kinema.video.identity import quick_content_sha256
 
 KEYED_VERSIONS = ("kinema", "torch", "numpy", "av", "opencv-contrib-python-headless")
 """Packages of which another version may give other features."""
@@ -94,6 +95,6 @@ class FeatureTable:
 def _fingerprint(path: str | Path) -> str | None:
     """Of what a file holds; None if it cannot be read, which whoever decodes it will say better."""
     try:
-        return quick_sha256(path)
-    except OSError:
+        return quick_content_sha256(path)
+    except VideoError:
         return None

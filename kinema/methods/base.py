@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kinema.data.plan import Plan
 from kinema.flow import FRA_ANGLES
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
@@ -23,6 +24,8 @@ class Views(NamedTuple):
     """(B, 2, T/2, H, W) in pixels, of every second frame."""
     key_flow: Tensor | None = None
     """(B, 2, T/2, H, W) in pixels, of every second frame."""
+    flow_seconds: Tensor | None = None
+    """(B,) the time that each video's flow fields span."""
     label: Tensor | None = None
     """(B,) int64: the class of each video."""
 
@@ -60,10 +63,12 @@ class Method(nn.Module):
 
     Attributes:
         with_flow: whether it looks at optical flow.
+        with_key: whether it looks at a second clip of each video.
         momentum: of its momentum encoders at the start; None if it has none.
     """
 
     with_flow: bool = False
+    with_key: bool = True
     momentum: float | None = None
 
     def trained_encoder(self) -> VideoEncoder:
@@ -80,12 +85,12 @@ class Method(nn.Module):
         """
         raise NotImplementedError
 
-    def pairs_from(self, epochs: int) -> int:
-        """The first of so many epochs that looks at more than query clips: at keys, and at flow if it does at all."""
+    def pairs_from(self, plan: Plan) -> int:
+        """The first step of a training that looks at more than query clips: at keys, and at flow if it does at all."""
         return 0
 
-    def schedule(self, epochs: int) -> ProgressiveSchedule | None:
-        """The phases of a training of so many epochs; None if there is nothing but one."""
+    def schedule(self, plan: Plan) -> ProgressiveSchedule | None:
+        """The phases of a training; None if there is nothing but one."""
         return None
 
     def enter(self, phase: Phase) -> None:

@@ -9,6 +9,7 @@ from typing import get_args
 
 import numpy as np
 
+from kinema.clock import clock
 from kinema.errors import ConfigError
 from kinema.search.embedding import Embedder
 from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
@@ -56,7 +57,7 @@ def embed_clip(
         if progress is not None:
             progress(last)
     if not number:
-        raise ConfigError(f"{clip} ends before {start:g} s: start earlier")
+        raise ConfigError(f"{clip} ends before {clock(start)}: start earlier")
     query = Query(str(Path(clip).resolve()), start, last, strength / number, number)
     return EmbeddedQuery(query, {way: unit(total) for way, total in sums.items()})
 
@@ -69,7 +70,7 @@ def bounds(start: float | None, end: float | None) -> tuple[float, float]:
     """
     first, last = start or 0.0, float("inf") if end is None else end
     if not 0 <= first < last:
-        raise ConfigError(f"the part from {first:g} to {last:g} s is empty: let the end come after the start")
+        raise ConfigError(f"the part from {clock(first)} to {clock(last)} is empty: let the end come after the start")
     return first, last
 
 
@@ -81,13 +82,21 @@ def part_of(windows: Sequence[Window], start: float, end: float) -> list[Window]
     """
     shared = [min(window.end, end) - max(window.start, start) for window in windows]
     if max(shared) <= 0:
-        raise ConfigError(f"{windows[0].path} ends before {start:g} s: start earlier")
+        raise ConfigError(f"{windows[0].path} ends before {clock(start)}: start earlier")
     chosen = [w for w, common in zip(windows, shared, strict=True) if common > 0.5 * (w.end - w.start) + 1e-6]
     return chosen or [windows[int(np.argmax(shared))]]
 
 
-def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int) -> tuple[str, ...]:
-    """What should be known beside the hits: a query without motion, files that are gone, fewer hits than asked for."""
+def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int, own: bool) -> tuple[str, ...]:
+    """What should be known beside the hits: a query without motion, files that are gone, fewer hits than asked for.
+
+    Args:
+        query: what was asked for.
+        by: what was compared.
+        hits: what was found.
+        top: how many hits were asked for.
+        own: whether there are windows of the query's own video that were left out.
+    """
     said = []
     if by == "motion" and query.strength < STILL:
         said.append(
@@ -100,6 +109,11 @@ def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int) -> tuple
             f"{gone[0]} {f'and {len(gone) - 1} other hits are' if gone[1:] else 'is'} no longer there; run "
             "`kinema index` again"
         )
-    if len(hits) < top:
+    if own and not hits:
+        said.append(
+            f"{query.path} itself, and copies of it, are all that the search allows; ask for a part of it, and for "
+            "other places in it (--own)"
+        )
+    elif len(hits) < top:
         said.append(f"the library has only {len(hits)} places that the search allows")
     return tuple(said)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from kinema.errors import DataError, OutputError
+from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.results import By, Filters, IndexedVideo, Window
 
@@ -111,6 +112,16 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is damaged or no index ({error}); delete it and run `kinema index` again") from error
 
 
+def no_index(folder: Path) -> DataError:
+    """What is to be said where an index was expected."""
+    if any((folder / name).is_file() for name in (ENCODER_FILE, "results.json")):
+        return DataError(
+            f"{folder} is the folder of a training and no index; make one with `kinema index VIDEOS --encoder {folder} "
+            "--index INDEX`"
+        )
+    return DataError(f"there is no index at {folder}; make one with `kinema index`")
+
+
 @contextmanager
 def snapshot(folder: Path) -> Iterator[sqlite3.Connection]:
     """A connection that sees one state until the block ends, whatever others write.
@@ -119,7 +130,7 @@ def snapshot(folder: Path) -> Iterator[sqlite3.Connection]:
         DataError: there is no index.
     """
     if not (folder / DATABASE).is_file():
-        raise DataError(f"there is no index at {folder}; make one with `kinema index`")
+        raise no_index(folder)
     with (connected if writable(folder) else _reading)(folder) as db:
         db.execute("BEGIN")
         yield db

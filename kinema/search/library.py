@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from kinema import __version__
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
-from kinema.provenance import file_sha256
+from kinema.locking import locked
 from kinema.search import database
 from kinema.search.adding import bring_up_to_date
 from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
@@ -20,12 +22,15 @@ from kinema.search.contents import Contents
 from kinema.search.database import FORMAT, connected, get_about, snapshot
 from kinema.search.embedding import Embedder, open_embedder
 from kinema.search.export import write_parquet
-from kinema.search.locking import locked
 from kinema.search.ranking import Ranker
 from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.watching import Labelled, watch
-from kinema.search.windows import Windowing, WindowReader
+from kinema.search.windows import SeenWindow, Windowing, WindowReader
 from kinema.vectors import unit
+from kinema.video.identity import content_sha256
+
+LOCK = "lock"
+"""File by which one process at a time adds to an index."""
 
 
 class Library(Contents):
@@ -60,7 +65,7 @@ class Library(Contents):
         if database.has_tables(self.path):
             self._read_about()
         elif encoder is None:
-            raise DataError(f"there is no index at {self.path}; make one with `kinema index`")
+            raise database.no_index(self.path)
 
     @property
     def embedder(self) -> Embedder:
@@ -98,13 +103,14 @@ class Library(Contents):
             workers: threads that decode; None for as many as there are cores, at most 16.
 
         Raises:
-            DataError: there is no such folder or no video in it, or another process is adding.
-            OutputError: the index cannot be written.
+            DataError: there is no such folder or no video in it.
+            OutputError: another process is adding, or the index cannot be written.
         """
         embedder = self.embedder
         reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
-        with locked(self.path), connected(self.path) as db:
+        busy = f"another process is adding to {self.path}; wait until it has ended"
+        with locked(self.path / LOCK, busy), connected(self.path) as db:
             self._claim(db, embedder)
             root = Path(folder).resolve()
             return bring_up_to_date(db, self.path, root, embedder, reader, batch_size=batch_size, workers=workers)
@@ -174,11 +180,14 @@ class Library(Contents):
             raise ConfigError(f"a search gives at least one hit, not {top}")
         asked = clip if isinstance(clip, EmbeddedQuery) else self.embed(clip, start, end)
         query, vectors = asked.query, asked.vectors
-        without, apart = [file_sha256(path) for path in exclude], None
+        without, apart, own = [content_sha256(path) for path in exclude], None, False
         if exclude_own and within:
             apart = self._content(query.path), query.start, query.end
         elif exclude_own:
-            without.append(self._content(query.path))
+            content = self._content(query.path)
+            without.append(content)
+            with snapshot(self.path) as db:
+                own = bool(database.ids_where(db, "videos.sha256 = ?", [content]).size)
         allowed = database.condition(filters or Filters(), without, apart)
         answers = []
         for way in by:
@@ -186,7 +195,7 @@ class Library(Contents):
             hits = self._ranker.nearest(vectors[way], way, top, allowed, exact)
             seconds = time.perf_counter() - began
             typical = self._ranker.typical(vectors[way], way)
-            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top), seconds, *typical))
+            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top, own), seconds, *typical))
         return answers
 
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
@@ -202,8 +211,23 @@ class Library(Contents):
         return fit_classifier(self.vectors(list(labels)), list(labels.values()), self._fingerprint)
 
     def watch(self, source: str, classifier: Classifier) -> Iterator[Labelled]:
-        """Label the windows of a video file, camera or network stream as they come; see :func:`~.watching.watch`."""
-        return watch(source, self.embedder, self.windowing, classifier)
+        """Label the windows of a video file, camera or network stream as they come; see :func:`~.watching.watch`.
+
+        Raises:
+            DataError: the classifier was trained with another encoder.
+            VideoError: the source cannot be opened, or breaks off.
+        """
+        embedder = self.embedder
+        if classifier.fingerprint != embedder.fingerprint:
+            raise DataError(
+                f"the classifier was trained with another encoder than {embedder.source}; train it on this index"
+            )
+
+        def label(seen: SeenWindow) -> np.ndarray:
+            (embedded,) = embedder([seen])
+            return classifier.predict(embedded.motion[None])[0]
+
+        return watch(source, WindowReader(embedder.clip, self.windowing), classifier.classes, label)
 
     def export(self, out: str | Path, thumbnails: bool = False) -> int:
         """Write all windows with their vectors to a Parquet file; return how many there are.
@@ -257,7 +281,7 @@ class Library(Contents):
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:
             row = db.execute("SELECT sha256 FROM videos WHERE path = ?", (path,)).fetchone()
-        return row[0] if row else file_sha256(path)
+        return row[0] if row else content_sha256(path)
 
     def _read_about(self) -> None:
         with snapshot(self.path) as db:

@@ -8,7 +8,7 @@ import io
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from PIL import Image
 
 from kinema.data.clips import NEVER, timeline
 from kinema.data.synthetic.files import encode_video
-from kinema.errors import KinemaError, OutputError, VideoError
+from kinema.errors import OutputError, VideoError, blaming
 from kinema.files import atomic_path, make_folder
 from kinema.flow import create_estimator
 from kinema.report.pictures import animated_webp, flow_overlay
@@ -56,7 +56,7 @@ def footage(path: str | Path) -> Footage:
     Raises:
         VideoError: it cannot be read.
     """
-    with _named(path), Video(path) as video:
+    with blaming(path), Video(path) as video:
         length = timeline(video)
         return Footage(length.duration, length.fps, video.info.width, video.info.height)
 
@@ -67,7 +67,7 @@ def moving(path: str | Path, start: float, end: float, kind: Kind = "clip") -> b
     Raises:
         VideoError: it cannot be read, or ends before the part.
     """
-    with _named(path):
+    with blaming(path):
         with Video(path) as video:
             _reach(video, start)
             short, long = sorted((video.info.width, video.info.height))
@@ -89,7 +89,7 @@ def strip(path: str | Path, start: float = 0.0, end: float = NEVER) -> bytes:
     Raises:
         VideoError: it cannot be read, or ends before the part.
     """
-    with _named(path), Video(path) as video:
+    with blaming(path), Video(path) as video:
         _reach(video, start)
         step = max(0.0, min(end, timeline(video).duration) - start) / STRIP_FRAMES
         shown = [video.at_times([start + (n + 0.5) * step]).frames[0] for n in range(STRIP_FRAMES)]
@@ -113,7 +113,7 @@ def cut(path: str | Path, start: float, end: float, side: int = CUT_SIDE) -> byt
     Raises:
         VideoError: it cannot be read, or ends before the part.
     """
-    with _named(path):
+    with blaming(path):
         with Video(path) as video:
             _reach(video, start)
             fps, whole = timeline(video).fps, min(video.info.width, video.info.height)
@@ -135,17 +135,6 @@ def _reach(video: Video, start: float) -> None:
             f"it ends after {end:.1f} s, before the part that was asked for; where another file has taken its place, "
             "run `kinema index` again",
         )
-
-
-@contextlib.contextmanager
-def _named(path: str | Path) -> Iterator[None]:
-    """Whatever a library makes of a file becomes an error with its name."""
-    try:
-        yield
-    except (KinemaError, MemoryError):
-        raise
-    except Exception as error:
-        raise VideoError(path, f"no picture can be made of it ({type(error).__name__}); convert it") from error
 
 
 class Cache:

@@ -62,8 +62,6 @@ class Pictures:
             return self._cache.get((str(path), status.st_size, status.st_mtime_ns, *what), make)
         except VideoError as error:
             raise VideoError(self._catalog.name(str(path)), error.reason) from error
-        except MemoryError as error:
-            raise VideoError(self._catalog.name(str(path)), "showing it needs too much memory") from error
 
     def _of_upload(self, request: Request) -> Response:
         upload, kind = self._uploads.get(request.path_params["token"]), request.path_params["kind"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pickle
 import shutil
 
@@ -18,6 +19,7 @@ from kinema.data.extraction import extract_flow
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.data.pairs import Batch, ClipPairs, collate, random_box
+from kinema.data.plan import Plan
 from kinema.data.sampler import Draw, EpochSampler
 from kinema.flow import create_estimator, flip_flow
 from kinema.flow.quantise import LARGEST_STEP
@@ -32,11 +34,11 @@ NAMES = ("slide", "back", "count")
 def pairs(folder, entries):
     """Make pairs of the three known videos."""
 
-    def make(augment=WHOLE, clip=CLIP, with_flow=True, kept=None, sampling=None, **flow) -> ClipPairs:
+    def make(augment=WHOLE, clip=CLIP, with_flow=True, kept=None, sampling=None, with_key=True, **flow) -> ClipPairs:
         reader, videos = ClipReader(folder, clip, FlowConfig(**flow)), [entries[name] for name in NAMES]
         if reader.store is not None:
             extract_flow(reader, videos)
-        return ClipPairs(videos, reader, sampling or SamplingConfig(), augment, with_flow, kept)
+        return ClipPairs(videos, reader, sampling or SamplingConfig(), augment, with_flow, kept, with_key=with_key)
 
     return make
 
@@ -58,6 +60,15 @@ def test_what_an_example_holds(pairs):
     for name in ("query", "key"):
         assert (example[name].shape, example[name].dtype) == ((3, 4, 32, 32), torch.uint8)
         assert (example[f"{name}_flow"].shape, example[f"{name}_flow"].dtype) == ((2, 2, 32, 32), torch.float16)
+    assert example["flow_seconds"] == pytest.approx(2 / FPS)
+
+
+def test_without_keys_an_example_is_the_query_and_its_flow(pairs):
+    sampling = SamplingConfig(key_shift=1.0)
+    for draw in draws(1, 3):
+        alone, paired = pairs(sampling=sampling, with_key=False)[draw], pairs(sampling=sampling)[draw]
+        assert set(alone) == {"video", "query", "query_flow", "flow_seconds"}
+        assert all(torch.equal(alone[name], paired[name]) for name in alone)
 
 
 def test_held_frames_change_nothing(pairs, monkeypatch):
@@ -85,7 +96,7 @@ def test_an_example_is_a_pure_function_of_its_draw(pairs):
 def test_workers_change_nothing(pairs, tmp_path, stored):
     def batches(workers: int) -> list[Batch]:
         data = pairs(CROPPED, cache=str(tmp_path / "store") if stored else None)
-        sampler = EpochSampler(3, 2, 2, 0)
+        sampler = EpochSampler(Plan(3, 2, 2, 1, 1, 3), 0)
         return list(make_loader(data, workers, batch_size=2, sampler=sampler, collate_fn=collate))
 
     alone, shared = batches(0), batches(2)
@@ -143,6 +154,31 @@ def test_clips_start_where_they_may(pairs):
     assert {key for query, key in found if query == 30} == {30}  # no other is in reach
 
 
+def test_paces_spread_a_clip_over_more_of_its_video(pairs):
+    """Of 40 frames with a step of two: the last clip of pace 3 starts at frame 21, and of pace 7 none fits."""
+    data = pairs(sampling=SamplingConfig(paces=(1, 3, 7), key_shift=1.0))
+    found: dict[int, set[int]] = {}
+    for draw in draws(2, 120):
+        for name in ("query", "key"):
+            numbers = frame_numbers(data[draw][name].permute(1, 2, 3, 0).numpy())
+            (step,) = set(np.diff(numbers).tolist())
+            found.setdefault(step, set()).add(numbers[0])
+    assert found.keys() == {2, 6}
+    assert max(found[2]) > 27
+    assert min(found[6]) < 3 and 15 < max(found[6]) <= 40 - 3 * 6 - 1
+
+
+def test_a_pace_of_one_draws_what_was_drawn_before_there_were_paces(pairs):
+    for draw in draws(0, 3):
+        assert same(pairs(CROPPED)[draw], pairs(CROPPED, sampling=SamplingConfig(paces=(1,)))[draw])
+
+
+def test_the_flow_of_a_quick_clip_spans_what_it_does_at_a_pace_of_one(pairs):
+    example = pairs(sampling=SamplingConfig(paces=(3,)))[Draw(0, (0, 0, 0))]
+    assert medians(example["query_flow"]) == pytest.approx([2 * 2 / 2, -1 * 2 / 2], abs=0.1)
+    assert example["flow_seconds"] == pytest.approx(2 / FPS)
+
+
 # geometry
 
 
@@ -160,6 +196,13 @@ def test_known_motion_comes_out_scaled_by_the_crop(pairs, monkeypatch, flip, sig
     u, v = 2 * 2 * ratio, 2 * -1 * ratio
     for name in ("query_flow", "key_flow"):
         assert medians(example[name]) == pytest.approx([sign * u * 32 / 48, v * 32 / 40], abs=0.1)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_flow_over_frames_of_the_file(pairs, frames):
+    example = pairs(step_frames=frames)[Draw(0, (0, 0, 0))]
+    assert medians(example["query_flow"]) == pytest.approx([2 * frames / 2, -frames / 2], abs=0.1)
+    assert example["flow_seconds"] == pytest.approx(frames / FPS)
 
 
 def test_the_flow_of_a_cut_clip_is_that_of_its_cut_frames(pairs):
@@ -243,22 +286,35 @@ def test_boxes_go_everywhere():
 # what cannot be read
 
 
-def test_a_deleted_video_makes_its_batch_an_error_that_names_it(folder, entries, tmp_path):
+BREAKS = {
+    "no such file": lambda path: path.unlink(),
+    "bytes when it was scanned, and has": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "it is not a file": lambda path: (path.unlink(), os.mkfifo(path)),
+    "it is not a video": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+}
+
+
+@pytest.mark.parametrize("words", BREAKS)
+def test_a_video_that_breaks_is_named_beside_the_rest_of_its_batch(folder, entries, tmp_path, words):
     for name in ("slide", "back"):
         shutil.copy(folder / f"{name}.mp4", tmp_path)
     reader = ClipReader(tmp_path, CLIP, FlowConfig())
     data = ClipPairs([entries["slide"], entries["back"]], reader, SamplingConfig(), CROPPED, with_flow=True)
-    loader = DataLoader(data, 2, sampler=EpochSampler(2, 1, 2, 0), collate_fn=collate)
-    assert "error" not in next(iter(loader))
-    (tmp_path / "back.mp4").unlink()
+    sampler = EpochSampler(Plan(2, 1, 2, 1, 1, 1), 0)
+    loader = DataLoader(data, 2, sampler=sampler, collate_fn=collate)
+    whole = next(iter(loader))
+    assert "failed" not in whole
+    BREAKS[words](tmp_path / "back.mp4")
+    sampler.start_at(0)
     (batch,) = loader
-    assert set(batch) == {"error"}
-    assert str(tmp_path / "back.mp4") in batch["error"]
-    assert len(data) == 2
+    ((slot, unread),) = batch["failed"].items()
+    assert whole["video"][slot] == unread.video == 1
+    assert words in unread.reason and str(tmp_path / "back.mp4") in unread.reason
+    assert batch["video"].tolist() == [0] and torch.equal(batch["query"][0], whole["query"][1 - slot])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_flow_that_is_damaged_or_missing_makes_its_batch_an_error_that_names_it(pairs, tmp_path, workers):
+def test_flow_that_is_damaged_or_missing_is_named(pairs, tmp_path, workers):
     data = pairs(CROPPED, cache=str(tmp_path / "store"))
     path = tmp_path / "store" / "back.mp4.flow"
     flow = bytearray(path.read_bytes())
@@ -269,6 +325,6 @@ def test_flow_that_is_damaged_or_missing_makes_its_batch_an_error_that_names_it(
         if content is not None:
             path.write_bytes(content)
         batches = list(make_loader(data, workers, batch_size=1, sampler=draws(1, 6), collate_fn=collate))
-        found = [batch["error"] for batch in batches if "error" in batch]
+        found = [unread.reason for batch in batches for unread in batch.get("failed", {}).values()]
         assert found
         assert all(words in error and str(path) in error for error in found)
