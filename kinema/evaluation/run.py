@@ -100,7 +100,7 @@ def evaluate(
     appearance = _appearance(labelled, labels, appearance_column, group_column)
     checked_pairs(labelled, pairs or ())
     encoder = open_encoder(run, like=like, seed=seed)
-    encoders = _encoders(encoder.module, encoder.name, protocol, clips)
+    encoders = _encoders(encoder.module, encoder.name, protocol)
     features = extract_features(
         dict(encoders.values()),
         labelled.paths,
@@ -159,11 +159,11 @@ def _appearance(
     return LabelledSet.read(labelled.folder, labels, column, group_column)
 
 
-def _encoders(encoder: nn.Module, name: str, protocol: Protocol, clips: int) -> dict[str, tuple[str, nn.Module]]:
+def _encoders(encoder: nn.Module, name: str, protocol: Protocol) -> dict[str, tuple[str, nn.Module]]:
     """By the order of frames, what the encoder is called and what stands for it."""
     orders = ORDERS if protocol in ("diagnosis", "all") else ()
     altered: dict[str, tuple[str, nn.Module]] = {
-        order: (f"{name} with frames {order}", Reordered(encoder, order, clips)) for order in orders
+        order: (f"{name} with frames {order}", Reordered(encoder, order)) for order in orders
     }
     return {NORMAL: (name, encoder), **altered}
 

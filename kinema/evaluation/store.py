@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from kinema.files import make_folder, write_json
-from kinema.provenance import config_sha256, ids_sha256
+from kinema.provenance import config_sha256, ids_sha256, quick_sha256
 from kinema.tensors import read_tensors, write_tensors
 
 SECONDS = 10.0
@@ -46,10 +46,18 @@ class Facts:
 
 @dataclass(frozen=True)
 class Row:
-    """A video under one encoder: its feature, (D,) float32 on the CPU, and the facts."""
+    """A video under one encoder: its features, float32 of any shape on the CPU, and the facts."""
 
     feature: Tensor
     facts: Facts
+
+
+def fingerprint(path: str | Path) -> str | None:
+    """Of what a file holds; None if it cannot be read, which whoever decodes it will say better."""
+    try:
+        return quick_sha256(path)
+    except OSError:
+        return None
 
 
 class FeatureStore:
