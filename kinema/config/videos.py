@@ -20,6 +20,8 @@ class ClipConfig:
         short_side: frames are scaled so that their shorter side has this many pixels, after ``center_crop``; None
             leaves them as they are.
         size: height and width in pixels of what the encoder sees, cut from the scaled frame.
+        squeeze: the whole frame is scaled to ``size``, whatever its proportions, so that nothing is cut off;
+            ``short_side`` then plays no part.
         center_crop: width and height in pixels of a central crop at the file's own scale, before anything else.
         center_seconds: use only the central part of a video of this length.
     """
@@ -29,6 +31,7 @@ class ClipConfig:
     step_frames: int | None = None
     short_side: int | None = 64
     size: tuple[int, int] = (48, 48)
+    squeeze: bool = False
     center_crop: tuple[int, int] | None = None
     center_seconds: float | None = None
 

@@ -53,9 +53,12 @@ def timeline(video: Video, shown: float | None = None) -> Timeline:
 
 
 def clip_view(config: ClipConfig) -> View:
-    """How frames are cut and scaled while they are read: the central crop first, then the shorter side."""
+    """How frames are cut and scaled while they are read: the central crop first, then the shorter side, or all of it
+    squeezed to the clip's size."""
     from kinema.video import View
 
+    if config.squeeze:
+        return View(crop=config.center_crop, size=config.size)
     return View(crop=config.center_crop, short_side=config.short_side)
 
 
@@ -124,7 +127,7 @@ def clip_times(config: ClipConfig, start: float, info: Timed, extra: float = 0) 
 
 
 def center_cut(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The central ``size`` (height, width) of frames (..., H, W, C).
+    """The central ``size`` (height, width) of frames (..., H, W, C); all of them where they were squeezed to it.
 
     Raises:
         ConfigError: the frames are smaller than that.

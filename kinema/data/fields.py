@@ -94,7 +94,7 @@ class ClipReader:
             **{f"parameters.{name}": value for name, value in self.estimator.parameters.items()},
             "center_crop": clip.center_crop,
             "center_seconds": clip.center_seconds,
-            "short_side": clip.short_side,
+            **({"squeezed": clip.size} if clip.squeeze else {"short_side": clip.short_side}),
             "step": clip.step,
             "step_frames": clip.step_frames,
             "step_ratio": self.flow.step_ratio,

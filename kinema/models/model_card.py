@@ -88,6 +88,7 @@ def _clips(clip: Mapping[str, Any]) -> str:
     step = f"{clip['step']:.4g} s" if clip.get("step") else f"{clip.get('step_frames')} frames of the file"
     height, width = clip["size"]
     short = f" cut from frames whose shorter side has {clip['short_side']}" if clip.get("short_side") else ""
+    short = " to which whole frames are squeezed" if clip.get("squeeze") else short
     return f"It was made for clips of {clip['frames']} frames, {step} apart, of {height}x{width} pixels{short}."
 
 

@@ -69,7 +69,8 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
     for name, (value, least) in smallest.items():
         if value is not None and value < least:
             raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
-    side = math.inf if clip.short_side is None else clip.short_side
+    scaled = "size" if clip.squeeze else "short_side"
+    side = min(clip.size) if clip.squeeze else math.inf if clip.short_side is None else clip.short_side
     uses_flow = uses_flow or config.sampling.mds is not None
     if uses_flow:
         estimator.require()
@@ -78,7 +79,7 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
         "clip.short_side must be at least 16 pixels": side >= 16,
-        f"clip.short_side must be at least {flow_side} pixels for this flow estimator": side >= flow_side,
+        f"clip.{scaled} must be at least {flow_side} pixels for this flow estimator": side >= flow_side,
         "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
         "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
         "optimizer.lr must be positive": config.optimizer.lr > 0,
