@@ -19,6 +19,7 @@ from kinema.models.encoder import VideoEncoder
 from kinema.provenance import file_sha256
 
 RANDOM = "random"
+HISTOGRAM = "histogram"
 TORCHVISION, HUGGING_FACE = "torchvision:", "hf:"
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -52,6 +53,7 @@ def open_encoder(spec: str | Path, *, like: str | Path | None = None, seed: int 
 
     Args:
         spec: a run's folder, an encoder's file or published weights (:func:`kinema.load_encoder`); ``random``;
+            ``histogram``, the hand-made histogram of optical flow that learned encoders have to beat;
             ``torchvision:MODEL`` or ``torchvision:MODEL@WEIGHTS``, one of torchvision's video models;
             ``hf:FOLDER`` or ``hf:OWNER/NAME``, an encoder of kinema or a video transformer of the Hugging Face Hub; or
             ``module:function``, a function on the path or in the current folder that takes nothing and gives a module
@@ -67,6 +69,11 @@ def open_encoder(spec: str | Path, *, like: str | Path | None = None, seed: int 
     word = str(spec)
     if word == RANDOM:
         return _random(like, seed)
+    if word == HISTOGRAM:
+        from kinema.models.flow_histogram import FlowHistogram
+
+        histogram = FlowHistogram()
+        return _foreign(word, histogram, histogram.card, histogram.clip)
     if word.startswith(TORCHVISION):
         from kinema.models.from_torchvision import open_torchvision
 
