@@ -6,14 +6,15 @@ and videos may come in any order.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
 
 from kinema.config import ClipConfig
-from kinema.data.clips import Timeline, center_cut, clip_times, uniform_starts
+from kinema.data.clips import Timeline, center_cut, clip_times, uniform_starts, usable_part
+from kinema.data.nuisance import Nuisance
 from kinema.errors import ConfigError
 
 
@@ -170,3 +171,41 @@ class Shaken(Uniform):
                 textured[rows[place]], moved, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
         return center_cut(shaken, size)[None]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Augmented copies of windows at equal distances, each copy with a feature of its own: what whitening is fitted on.
+
+    Attributes:
+        copies: of each window.
+        windows: of a video; copies of one window follow one another.
+        nuisance: how the copies differ.
+        seed: of the copies.
+    """
+
+    averaged: ClassVar[bool] = False
+
+    copies: int = 6
+    windows: int = 1
+    nuisance: Nuisance = field(default_factory=Nuisance)
+    seed: int = 0
+
+    @property
+    def variants(self) -> int:
+        """Features of a video."""
+        return self.windows * self.copies
+
+    def spec(self) -> dict[str, Any]:
+        """All that decides what is shown, as plain values."""
+        return {"look": "copies", **asdict(self)}
+
+    def times(self, clip: ClipConfig, found: Timeline, rng: np.random.Generator) -> np.ndarray:
+        """(windows * copies, T) float64 seconds."""
+        starts = uniform_starts(clip, found, self.windows).repeat(self.copies)
+        part = usable_part(clip, found)
+        return np.stack([self.nuisance.times(clip_times(clip, start, found), *part, rng) for start in starts])
+
+    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """(1, windows * copies, T, *size, 3)."""
+        return np.stack([self.nuisance.show(frames[row], size, rng) for row in rows])[None]

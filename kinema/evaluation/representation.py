@@ -64,6 +64,10 @@ class Ways(Generic[T]):
         """The same of what ``change`` makes of each."""
         return Ways(change(self.plain), change(self.centred), None if self.whitened is None else change(self.whitened))
 
+    def to_dict(self) -> dict[str, T | None]:
+        """Each way by name, None for what there is not."""
+        return {way.name: getattr(self, way.name) for way in fields(self)}
+
 
 @dataclass(frozen=True)
 class RetrievalFigures:
@@ -121,8 +125,7 @@ class Found:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        still = {way.name: getattr(self.still, way.name) for way in fields(self.still)}
-        values: dict[str, Any] = {way: None if found is None else found.to_dict() for way, found in still.items()}
+        values: dict[str, Any] = dict(self.still.map(RetrievalFigures.to_dict).to_dict())
         values["jittered"] = None if self.jittered is None else asdict(self.jittered)
         values["shaken"] = None if self.shaken is None else asdict(self.shaken.map(lambda r1: named({1: r1})))
         return values
