@@ -98,7 +98,7 @@ def gather(
     """
     name, module = encoder.name, encoder.module
     several = isinstance(module, VideoEncoder) and module.reader is not None
-    both = WithPooled(module) if several else module
+    both = WithPooled(module) if isinstance(module, VideoEncoder) and several else module
     asked: dict[str, nn.Module | Seen] = {name: both}
     altered = {order: f"{name} with frames {order}" for order in orders}
     asked |= {altered[order]: Reordered(module, order) for order in orders}
