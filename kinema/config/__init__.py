@@ -8,11 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from kinema.config.methods import EncoderInput, HCMLConfig, MethodName, ModelConfig, Motion, MSCLConfig
+from kinema.config.methods import (
+    POOLED,
+    EncoderInput,
+    HCMLConfig,
+    MethodName,
+    ModelConfig,
+    Motion,
+    MSCLConfig,
+    ReadoutConfig,
+)
 from kinema.config.training import FinetuneConfig, OptimizerConfig, PretrainConfig, TrainConfig, TrainerConfig
 from kinema.config.videos import AugmentConfig, BenchmarkName, ClipConfig, ExtractConfig, FlowConfig, SamplingConfig
 
 __all__ = [
+    "POOLED",
     "AugmentConfig",
     "BenchmarkName",
     "ClipConfig",
@@ -27,6 +37,7 @@ __all__ = [
     "Motion",
     "OptimizerConfig",
     "PretrainConfig",
+    "ReadoutConfig",
     "SamplingConfig",
     "TrainConfig",
     "TrainerConfig",

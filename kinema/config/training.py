@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kinema.config.methods import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.config.methods import HCMLConfig, ModelConfig, MSCLConfig, ReadoutConfig
 from kinema.config.videos import AugmentConfig, ClipConfig, FlowConfig, SamplingConfig
 
 
@@ -74,6 +74,7 @@ class TrainConfig:
         sampling: which clips are drawn.
         augment: how they are augmented.
         model: the encoders.
+        readout: what the trained encoder gives of a clip; it plays no part in the training.
         hcml: the motion hierarchy and the losses of HCML, where they are asked for.
         optimizer: the optimisation.
         trainer: how the run is carried out.
@@ -86,6 +87,7 @@ class TrainConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    readout: ReadoutConfig = field(default_factory=ReadoutConfig)
     hcml: HCMLConfig = field(default_factory=HCMLConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

@@ -19,12 +19,13 @@ from kinema.evaluation.orders import Order, Reordered
 from kinema.evaluation.representation import Representation
 from kinema.evaluation.table import Seen
 from kinema.models import OpenedEncoder, VideoEncoder
-from kinema.whitening import SHRINKAGE, Whitening
+from kinema.whitening import Whitening
 
 WINDOWS = 240
 """On which a whitening is fitted, at most or nearly so."""
 OF_A_VIDEO = 4
 """Windows of a video at most: more would be much the same."""
+SHRINKAGE = 0.2
 
 
 class WithPooled(nn.Module):
@@ -54,14 +55,14 @@ class Gathered:
         readout: the features that the encoder gives.
         pooled: its pooled features; the same where these are what it gives.
         reordered: (N, D) of the readout by the order in which frames were put.
-        whitening: how that of both was fitted, or why there is none.
+        whitening: how that of both was fitted, or why there is none; None where none was asked for.
     """
 
     features: Features
     readout: Representation
     pooled: Representation
     reordered: dict[Order, Tensor]
-    whitening: dict[str, Any]
+    whitening: dict[str, Any] | None
 
 
 def gather(
@@ -84,7 +85,7 @@ def gather(
         encoder: the encoder.
         paths: the video files.
         clip: the clips' geometry.
-        fit_on: positions of the videos on whose windows the whitening is fitted.
+        fit_on: positions of the videos on whose windows the whitening is fitted; none for no whitening.
         transductive: whether those that are compared are among them.
         orders: the orders of frames to see too.
         jitter: rounds of shifted crops; None for none.
@@ -107,32 +108,30 @@ def gather(
     if shaken is not None:
         asked[f"{name}, shaken"] = Seen(both, Shaken(clips, pixels=shaken))
 
-    chosen, copies = fitted_on(fit_on)
-    asked[f"{name}, copies"] = Seen(both, copies, chosen)
+    chosen, copies = fitted_on(fit_on) if fit_on else ((), None)
+    if copies is not None:
+        asked[f"{name}, copies"] = Seen(both, copies, chosen)
     features = extract_features(asked, paths, clip, clips=clips, cache=cache, **settings)
-    seen = features.values
+    seen, facts = features.values, None
+    if copies is not None:
+        facts = {"windows": copies.windows * len(chosen), "copies": copies.copies, "shrinkage": SHRINKAGE}
+        facts |= {"transductive": transductive, "left_out": None}
 
-    def representation(part: slice) -> tuple[Representation, str | None]:
-        views = seen[f"{name}, copies"][..., part].unflatten(1, (copies.windows, copies.copies))
-        whitening, problem = None, None
-        try:
-            whitening = Whitening.fit(views.permute(2, 0, 1, 3).flatten(1, 2).numpy())
-        except DataError as error:
-            problem = str(error)
+    def representation(part: slice) -> Representation:
+        whitening = None
+        if copies is not None and facts is not None:
+            views = seen[f"{name}, copies"][..., part].unflatten(1, (copies.windows, copies.copies))
+            try:
+                whitening = Whitening.fit(views.permute(2, 0, 1, 3).flatten(1, 2).numpy(), SHRINKAGE)
+            except DataError as error:
+                facts["left_out"] = str(error)
         jittered, shook = (seen.get(f"{name}, {how}") for how in ("jittered", "shaken"))
         conditions = (None if values is None else values[..., part] for values in (jittered, shook))
-        return Representation(seen[name][..., part], whitening, *conditions), problem
+        return Representation(seen[name][..., part], whitening, *conditions)
 
     width = module.features if several else seen[name].shape[1]
-    readout, problem = representation(slice(0, width))
-    pooled = representation(slice(width, None))[0] if several else readout
-    facts = {
-        "windows": copies.windows * len(chosen),
-        "copies": copies.copies,
-        "shrinkage": SHRINKAGE,
-        "transductive": transductive,
-        "left_out": problem,
-    }
+    readout = representation(slice(0, width))
+    pooled = representation(slice(width, None)) if several else readout
     return Gathered(features, readout, pooled, {order: seen[altered[order]] for order in orders}, facts)
 
 

@@ -6,7 +6,7 @@ and videos may come in any order.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
 import cv2
@@ -14,8 +14,11 @@ import numpy as np
 
 from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, center_cut, clip_times, uniform_starts, usable_part
-from kinema.data.nuisance import Nuisance
+from kinema.data.nuisance import Nuisance, draw_nuisance
 from kinema.errors import ConfigError
+
+Draw = tuple[int, ...]
+"""Whole numbers from which a look draws what is random for one video."""
 
 
 class Look(Protocol):
@@ -34,17 +37,17 @@ class Look(Protocol):
     def spec(self) -> dict[str, Any]:
         """All that decides what is shown, as plain values."""
 
-    def times(self, clip: ClipConfig, found: Timeline, rng: np.random.Generator) -> np.ndarray:
+    def times(self, clip: ClipConfig, found: Timeline, draw: Draw) -> np.ndarray:
         """(n, T) float64: the times in seconds of the frames of the clips."""
 
-    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """What is shown, (variants, n, T, *size, 3) uint8.
 
         Args:
             frames: (F, H, W, 3) uint8, scaled but not cut.
             rows: (n, T) the frames of each clip.
             size: height and width of what the encoder sees.
-            rng: the same as for the times.
+            draw: the same as for the times.
 
         Raises:
             ConfigError: the frames are smaller than ``size``.
@@ -79,11 +82,11 @@ class Uniform:
         """All that decides what is shown, as plain values."""
         return {"look": type(self).__name__.lower(), **asdict(self)}
 
-    def times(self, clip: ClipConfig, found: Timeline, rng: np.random.Generator) -> np.ndarray:
+    def times(self, clip: ClipConfig, found: Timeline, draw: Draw) -> np.ndarray:
         """(clips, T) float64 seconds."""
         return np.stack([clip_times(clip, start, found) for start in uniform_starts(clip, found, self.clips)])
 
-    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """The central part, (1, n, T, *size, 3)."""
         return center_cut(frames, size)[rows][None]
 
@@ -118,8 +121,9 @@ class Jittered(Uniform):
         """Features of a video."""
         return self.rounds
 
-    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """The shifted crops, (rounds, n, T, *size, 3)."""
+        rng = np.random.default_rng(draw)
         shifts = (rng.uniform(-self.share, self.share, (self.rounds, 2)) * size).round().astype(int)
         margin = np.abs(shifts).max(0)
         padded = np.pad(frames, ((0, 0), *((m, m) for m in margin), (0, 0)), mode="edge")
@@ -158,8 +162,9 @@ class Shaken(Uniform):
         if not 0 <= self.pixels < float("inf"):
             raise ConfigError(f"a shake must be a number of pixels, not {self.pixels:g}; 0.3 is usual")
 
-    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """The shaken clips, (1, n, T, *size, 3)."""
+        rng = np.random.default_rng(draw)
         height, width = frames.shape[1:3]
         grain = cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), self.grain)
         grain = grain * (self.texture / max(float(grain.std()), 1e-6))
@@ -175,20 +180,18 @@ class Shaken(Uniform):
 
 @dataclass(frozen=True)
 class Copies:
-    """Augmented copies of windows at equal distances, each copy with a feature of its own: what whitening is fitted on.
+    """Copies of windows at equal distances, as a whitening is fitted to, each with a feature of its own.
 
     Attributes:
-        copies: of each window.
-        windows: of a video; copies of one window follow one another.
-        nuisance: how the copies differ.
-        seed: of the copies.
+        copies: of each window, as :func:`~kinema.data.nuisance.draw_nuisance` draws them.
+        windows: of a video; the copies of one follow one another.
+        seed: of the draws.
     """
 
     averaged: ClassVar[bool] = False
 
     copies: int = 6
     windows: int = 1
-    nuisance: Nuisance = field(default_factory=Nuisance)
     seed: int = 0
 
     @property
@@ -200,12 +203,22 @@ class Copies:
         """All that decides what is shown, as plain values."""
         return {"look": "copies", **asdict(self)}
 
-    def times(self, clip: ClipConfig, found: Timeline, rng: np.random.Generator) -> np.ndarray:
+    def times(self, clip: ClipConfig, found: Timeline, draw: Draw) -> np.ndarray:
         """(windows * copies, T) float64 seconds."""
-        starts = uniform_starts(clip, found, self.windows).repeat(self.copies)
-        part = usable_part(clip, found)
-        return np.stack([self.nuisance.times(clip_times(clip, start, found), *part, rng) for start in starts])
+        begin, end = usable_part(clip, found)
+        windows = [clip_times(clip, start, found) for start in uniform_starts(clip, found, self.windows)]
+        return np.stack(
+            [
+                nuisance.times(windows[number // self.copies], begin, end)
+                for number, nuisance in enumerate(self._nuisances(draw))
+            ]
+        )
 
-    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """(1, windows * copies, T, *size, 3)."""
-        return np.stack([self.nuisance.show(frames[row], size, rng) for row in rows])[None]
+        center_cut(frames[:1], size)  # refuses frames that are too small
+        shown = zip(rows, self._nuisances(draw), strict=True)
+        return np.stack([nuisance.frames(frames[row], size) for row, nuisance in shown])[None]
+
+    def _nuisances(self, draw: Draw) -> list[Nuisance]:
+        return [draw_nuisance((*draw, number)) for number in range(self.variants)]

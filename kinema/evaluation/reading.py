@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, clip_view, is_short, timeline
 from kinema.errors import KinemaError, VideoError
-from kinema.evaluation.looks import Look
+from kinema.evaluation.looks import Draw, Look
 from kinema.evaluation.store import Facts, fingerprint
 from kinema.provenance import config_sha256
 
@@ -101,7 +101,7 @@ class ClipsOfVideos(Dataset[Read | Unread]):
         self, video: Video, found: Timeline, looks: Sequence[Look], path: str
     ) -> tuple[dict[Look, Shown], float, float]:
         """What is shown, how long before the last time asked for the last frame came, and when that was."""
-        draws = {look: _draws(look, path) for look in looks}
+        draws = {look: _draw(look, path) for look in looks}
         times = {look: look.times(self.config, found, draws[look]) for look in looks}
         distinct = np.unique(np.concatenate([each.ravel() for each in times.values()]))
         clip = video.at_times(distinct.tolist())
@@ -118,7 +118,6 @@ class ClipsOfVideos(Dataset[Read | Unread]):
         return shown, float(distinct[-1] - clip.timestamps[-1]), float(clip.timestamps[-1])
 
 
-def _draws(look: Look, path: str) -> np.random.Generator:
-    """Random draws that belong to a look and to what a file holds, or to its name where that is not known."""
-    key = config_sha256({"look": look.spec(), "file": fingerprint(path) or Path(path).name})
-    return np.random.default_rng(list(bytes.fromhex(key)))
+def _draw(look: Look, path: str) -> Draw:
+    """Numbers that belong to a look and to what a file holds, or to its name where that is not known."""
+    return tuple(bytes.fromhex(config_sha256({**look.spec(), "file": fingerprint(path) or Path(path).name})))

@@ -22,7 +22,8 @@ from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder, build_encoder
-from kinema.models.hierarchy import MotionFeatures, WithMotion, to_grid
+from kinema.models.hierarchy import MotionFeatures, WithMotion
+from kinema.models.pooling import average_to
 from kinema.models.prime_motion import DisplacementHead
 
 
@@ -121,7 +122,7 @@ class MotionObjective(nn.Module):
         """Loss and accuracy of one level, the means over the deltas, on the coarser of both grids."""
         c = self.config
         coarser = z if z.shape[2:].numel() <= below.shape[2:].numel() else below
-        predictions, target = to_grid(predictor(z), coarser), to_grid(below.detach(), coarser)
+        predictions, target = (average_to(features, coarser.shape[2:]) for features in (predictor(z), below.detach()))
         clips, _, steps, height, width = target.shape
         losses, accuracies = [], []
         for delta, prediction in zip(c.deltas, predictions.chunk(len(c.deltas), dim=1), strict=True):

@@ -30,7 +30,7 @@ class RGBBranch(nn.Module):
     def __init__(self, encoder: VideoEncoder, embedding: int):
         super().__init__()
         self.encoder = encoder
-        self.projector = projector(encoder.features, embedding)
+        self.projector = projector(encoder.backbone.features, embedding)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> embeddings (B, D) of unit length."""

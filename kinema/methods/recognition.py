@@ -49,14 +49,14 @@ class Recognition(Method):
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(encoder.features, classes)
+        self.classifier = nn.Linear(encoder.backbone.features, classes)
         self.label_smoothing = label_smoothing
         self.hcml = hcml
         self.objective = None if hcml is None else MotionObjective(motion_of(encoder).motion_widths, hcml)
 
     def forward(self, clips: Tensor) -> Tensor:
         """RGB (B, 3, T, H, W) from 0 to 1 -> probabilities (B, classes)."""
-        return self.scores(self.encoder(clips)).softmax(dim=1)
+        return self.scores(self.encoder.pooled(clips)).softmax(dim=1)
 
     def scores(self, features: Tensor) -> Tensor:
         """Features (B, D) -> unnormalised log-probabilities (B, classes) in single precision."""
@@ -74,10 +74,10 @@ class Recognition(Method):
             ConfigError: the clips are too short or too small for the hierarchy.
         """
         if self.objective is None:
-            return self._recognise(self.encoder(views.query), views)
+            return self._recognise(self.encoder.pooled(views.query), views)
         assert draws.generator is not None
         with motion_of(self.encoder).recording() as motion:
-            features = self.encoder(views.query)
+            features = self.encoder.pooled(views.query)
         alone = phase is not None and phase.frozen
         terms, facts, _ = Losses({}, {}, {}) if alone else self._recognise(features, views)
         motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)

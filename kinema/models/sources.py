@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import re
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kinema.config import ClipConfig, ModelConfig, Settings, from_plain
+from kinema.config import POOLED, ClipConfig, ModelConfig, ReadoutConfig, Settings, from_plain
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models.encoder import VideoEncoder
 from kinema.provenance import file_sha256
@@ -33,7 +34,8 @@ class OpenedEncoder:
         name: what tables call it.
         sha256: of its file, or of its weights where it comes from elsewhere; None for a random one.
         card: how it was made, as far as that is known; plain values.
-        clip: geometry of the clips it was made for.
+        clip: geometry of the clips it reads out: those it was made for, but for what its readout says of frames and
+            step.
     """
 
     module: nn.Module
@@ -48,7 +50,9 @@ class OpenedEncoder:
         return {"name": self.name, "sha256": self.sha256, "card": self.card}
 
 
-def open_encoder(spec: str | Path, *, like: str | Path | None = None, seed: int = 0) -> OpenedEncoder:
+def open_encoder(
+    spec: str | Path, *, like: str | Path | None = None, seed: int = 0, readout: ReadoutConfig | None = None
+) -> OpenedEncoder:
     """An encoder by one word.
 
     Args:
@@ -59,58 +63,62 @@ def open_encoder(spec: str | Path, *, like: str | Path | None = None, seed: int 
             ``module:function``, a function on the path or in the current folder that takes nothing and gives a module
             from clips to features. The module's attributes ``clip`` (a :class:`~kinema.config.ClipConfig`, or its
             settings by name) and ``card`` (plain values by name), if it has them, say what it was made for.
-        like: with ``random``, a run whose architecture and clips to take; None for the settings' own defaults.
+        like: with ``random``, a run whose architecture, clips and readout to take; None for the settings' own defaults.
         seed: with ``random``, of the weights.
+        readout: what of the network is a clip's feature; None for what its card says. Networks that are not of kinema
+            have no readout but the pooled one.
 
     Raises:
-        ConfigError: the model is unknown, what it needs is not installed, or it gives no (B, D).
+        ConfigError: the model is unknown, what it needs is not installed, or it gives no (B, D); or it has not got what
+            ``readout`` wants.
         CheckpointError: the file is missing, damaged or no encoder.
     """
     word = str(spec)
     if word == RANDOM:
-        return _random(like, seed)
+        return _random(like, seed, readout)
     if word == HISTOGRAM:
         from kinema.models.flow_histogram import FlowHistogram
 
         histogram = FlowHistogram()
-        return _foreign(word, histogram, histogram.card, histogram.clip)
+        return _foreign(word, histogram, histogram.card, histogram.clip, readout)
     if word.startswith(TORCHVISION):
         from kinema.models.from_torchvision import open_torchvision
 
-        return _foreign(word, *open_torchvision(word.removeprefix(TORCHVISION)))
+        return _foreign(word, *open_torchvision(word.removeprefix(TORCHVISION)), readout)
     if word.startswith(HUGGING_FACE):
-        return _hugging_face(word)
+        return _hugging_face(word, readout)
     if FUNCTION.fullmatch(word) and not Path(word).exists():
         from kinema.models.from_function import open_function
 
         module, card, clip = open_function(word)
         _try_out(word, module, clip)
-        return _foreign(word, module, card, clip)
+        return _foreign(word, module, card, clip, readout)
     if not Path(word).exists() and difflib.get_close_matches(word, [RANDOM]):
         raise ConfigError(f"there is no encoder {word!r}: did you mean {RANDOM}?")
-    return _trained(spec)
+    return _trained(spec, readout)
 
 
-def _trained(path: str | Path) -> OpenedEncoder:
+def _trained(path: str | Path, readout: ReadoutConfig | None) -> OpenedEncoder:
     from kinema.models import load_encoder
     from kinema.models.weights import ENCODER_FILE, weights_file
 
-    encoder, file = load_encoder(path), weights_file(path).resolve()
+    encoder, file = load_encoder(path, readout=readout), weights_file(path).resolve()
     name = file.parent.name if file.name == ENCODER_FILE else file.stem
     return OpenedEncoder(encoder, name, file_sha256(file), encoder.card, clip_of(encoder))
 
 
-def _random(like: str | Path | None, seed: int) -> OpenedEncoder:
+def _random(like: str | Path | None, seed: int, readout: ReadoutConfig | None) -> OpenedEncoder:
     from kinema.models import load_encoder, random_encoder
     from kinema.models.weights import hierarchy_of
 
     card = {} if like is None else load_encoder(like).card
-    encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed, hierarchy_of(card))
+    readout = readout or _from_card(ReadoutConfig, card, "readout")
+    encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed, hierarchy_of(card), readout)
     encoder.card = {**encoder.card, "clip": card.get("clip")}
     return OpenedEncoder(encoder, RANDOM, None, encoder.card, clip_of(encoder))
 
 
-def _hugging_face(word: str) -> OpenedEncoder:
+def _hugging_face(word: str, readout: ReadoutConfig | None) -> OpenedEncoder:
     from kinema.models.from_transformers import open_transformer
     from kinema.models.hub import folder_of
     from kinema.models.weights import ENCODER_FILE
@@ -118,14 +126,23 @@ def _hugging_face(word: str) -> OpenedEncoder:
     name = word.removeprefix(HUGGING_FACE)
     folder = folder_of(name)
     if (folder / ENCODER_FILE).is_file():
-        opened = _trained(folder)
-        return OpenedEncoder(opened.module, name, opened.sha256, opened.card, opened.clip)
-    return _foreign(word, *open_transformer(folder))
+        return dataclasses.replace(_trained(folder, readout), name=name)
+    return _foreign(word, *open_transformer(folder), readout)
 
 
-def _foreign(name: str, module: nn.Module, card: dict[str, Any], clip: ClipConfig) -> OpenedEncoder:
+def _foreign(
+    name: str, module: nn.Module, card: dict[str, Any], clip: ClipConfig, readout: ReadoutConfig | None
+) -> OpenedEncoder:
     """An encoder that is not of kinema."""
-    return OpenedEncoder(module.eval(), name, weights_sha256(module), {**card, "clip": asdict(clip)}, clip)
+    readout = readout or ReadoutConfig()
+    if readout.stage != POOLED:
+        raise ConfigError(
+            f"{name} gives one feature a clip and shows no stages, so it has no readout of {readout.stage!r}: leave "
+            f"readout.stage at {POOLED}"
+        )
+    return OpenedEncoder(
+        module.eval(), name, weights_sha256(module), {**card, "clip": asdict(clip)}, readout.clip(clip)
+    )
 
 
 def _try_out(name: str, module: nn.Module, clip: ClipConfig) -> None:
@@ -156,8 +173,9 @@ def weights_sha256(module: nn.Module) -> str:
 
 
 def clip_of(encoder: VideoEncoder) -> ClipConfig:
-    """The geometry of the clips that an encoder was trained on, as its card says; the default if it says nothing."""
-    return _from_card(ClipConfig, encoder.card, "clip")
+    """The geometry of the clips that an encoder reads out: as its card says, the default if it says nothing, but for
+    what its readout says of frames and step."""
+    return encoder.readout.clip(_from_card(ClipConfig, encoder.card, "clip"))
 
 
 def _from_card(kind: Callable[..., Settings], card: Mapping[str, Any], key: str) -> Settings:

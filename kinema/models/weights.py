@@ -16,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor
 
-from kinema.config import HCMLConfig, ModelConfig, from_plain
+from kinema.config import HCMLConfig, ModelConfig, ReadoutConfig, from_plain
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.normalise import KINETICS, Colours
@@ -35,7 +35,8 @@ def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) 
         encoder: the encoder.
         path: the file.
         card: facts about it; ``card["model"]`` must hold its :class:`~kinema.config.ModelConfig` as a dict, and
-            ``card["hcml"]`` its :class:`~kinema.config.HCMLConfig` if it has a motion hierarchy.
+            ``card["hcml"]`` its :class:`~kinema.config.HCMLConfig` if it has a motion hierarchy. Its features are
+            pooled unless ``card["readout"]`` holds a :class:`~kinema.config.ReadoutConfig`.
 
     Raises:
         OutputError: the file cannot be written.
@@ -46,13 +47,14 @@ def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) 
     return Path(path)
 
 
-def load_encoder(path: str | Path, partial: bool = False) -> VideoEncoder:
+def load_encoder(path: str | Path, partial: bool = False, readout: ReadoutConfig | None = None) -> VideoEncoder:
     """Load a trained encoder, in evaluation mode.
 
     Args:
         path: a run's folder, an encoder's safetensors file, or a file of published weights (``docs/weights.md`` lists
             whose), by which the architecture is recognised.
         partial: load what matches of published weights where not everything does.
+        readout: what of the network is a clip's feature; None for what its card says.
 
     Returns:
         A module from clips (B, 3, T, H, W) with values from 0 to 1 to features (B, D), on the CPU, with the attributes
@@ -60,11 +62,13 @@ def load_encoder(path: str | Path, partial: bool = False) -> VideoEncoder:
 
     Raises:
         CheckpointError: the file is missing, damaged or no encoder that kinema knows, or does not fit its card.
+        ConfigError: the network has not got what ``readout`` wants.
     """
     path = weights_file(path)
     if not path.is_file():
         raise CheckpointError(f"there is no encoder at {path}; train one with `kinema pretrain`")
-    return _own(path) if has_card(path) else _published(path, partial)
+    encoder = _own(path) if has_card(path) else _published(path, partial)
+    return encoder if readout is None else encoder.read_by(readout)
 
 
 def weights_file(path: str | Path) -> Path:
@@ -91,7 +95,8 @@ def _own(path: Path) -> VideoEncoder:
         card = json.loads(about["card"])
         colours = from_plain(Colours, card["colours"]) if "colours" in card else KINETICS
         # torch: RuntimeError for odd numbers
-        encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card), colours)
+        readout = from_plain(ReadoutConfig, card.get("readout") or {})
+        encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card), colours, readout)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError(
             f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"

@@ -13,6 +13,7 @@ from kinema.data.clips import span
 from kinema.errors import ConfigError
 from kinema.flow import create_estimator
 from kinema.methods import HCML, ProgressiveSchedule, Views, draw
+from kinema.models import build_encoder
 
 
 def check_pretraining(config: PretrainConfig, method: MethodName = "mscl") -> None:
@@ -87,6 +88,18 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         == sorted({drop for drop in config.optimizer.drops if 0 < drop < config.epochs}),
     }
     _refuse(checks)
+    _check_readout(config)
+
+
+def _check_readout(config: TrainConfig) -> None:
+    """Try the readout on a black clip, in a network that is narrow but has the same grids."""
+    clip = config.readout.clip(config.clip)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            encoder = build_encoder(dataclasses.replace(config.model, width=4), readout=config.readout).eval()
+            encoder(torch.zeros(1, 3, clip.frames, *clip.size))
+        except ConfigError as error:
+            raise ConfigError(f"settings: {error}") from error
 
 
 def _check_mscl(mscl: MSCLConfig) -> None:

@@ -79,13 +79,14 @@ class Fitted:
         means = {name: [row[name] for row in last if name in row] for name in names}
         settings = asdict(config)
         settings["flow"].pop("cache")
-        encoder = self.module.method.trained_encoder()
+        encoder = self.module.method.trained_encoder().read_by(config.readout)
         return {
             "method": method,
             "preset": preset,
             "seed": config.seed,
             "clip": settings["clip"],
             "model": settings["model"],
+            "readout": settings["readout"],
             **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
             "config": settings,
             "features": encoder.features,
