@@ -6,6 +6,8 @@ a traceback and exits with status 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -38,6 +40,24 @@ class VideoError(KinemaError):
 
     def __reduce__(self):  # exceptions with several arguments do not survive a data-loader worker otherwise
         return type(self), (self.path, self.reason)
+
+
+@contextmanager
+def blaming(path: str | Path) -> Iterator[None]:
+    """Where libraries work on what a video holds: whatever they raise over it becomes an error that names the file.
+
+    Raises:
+        VideoError: something else than a :class:`KinemaError` was raised.
+    """
+    try:
+        yield
+    except KinemaError:
+        raise
+    except MemoryError as error:
+        raise VideoError(path, "it needs more memory than there is") from error
+    except Exception as error:  # decoders, scalers and encoders of pictures have no common class of errors
+        said = " ".join(str(error).split())[:200]
+        raise VideoError(path, f"its pictures cannot be used ({type(error).__name__}: {said})") from error
 
 
 class DataError(KinemaError):

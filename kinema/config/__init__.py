@@ -18,10 +18,18 @@ from kinema.config.methods import (
     MSCLConfig,
     ReadoutConfig,
 )
-from kinema.config.training import FinetuneConfig, OptimizerConfig, PretrainConfig, TrainConfig, TrainerConfig
+from kinema.config.training import (
+    LENGTHS,
+    FinetuneConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 from kinema.config.videos import AugmentConfig, BenchmarkName, ClipConfig, ExtractConfig, FlowConfig, SamplingConfig
 
 __all__ = [
+    "LENGTHS",
     "POOLED",
     "AugmentConfig",
     "BenchmarkName",

@@ -140,8 +140,8 @@ class HCMLConfig:
         smoothness: weight of the displacement's smoothness, within the photometric loss.
         contrast: weight of each level's contrast.
         progressive: levels learn one after another, and all of them in the end (paper); False for all at once.
-        shares: of the epochs for each phase: the prime motion if it is on, the levels in order, all together; None for
-            0.3, 0.3 among the levels, and 0.4 (half and half with the prime motion alone).
+        shares: of the training for each phase: the prime motion if it is on, the levels in order, all together; None
+            for 0.3, 0.3 among the levels, and 0.4 (half and half with the prime motion alone).
     """
 
     levels: int = 3

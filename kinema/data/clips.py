@@ -38,7 +38,8 @@ class Timeline:
 
 
 def timeline(video: Video, shown: float | None = None) -> Timeline:
-    """The length of an open video: as its header says, or up to the last frame where the header is silent or wrong.
+    """The length of an open video: as its header says, or up to the last frame where the header is silent or wrong, as
+    it is where the file's clock jumps.
 
     Args:
         video: the video.
@@ -46,7 +47,7 @@ def timeline(video: Video, shown: float | None = None) -> Timeline:
     """
     info = video.info
     fps = info.fps if info.fps > 0 else 25.0
-    if shown is None and info.duration > 0:
+    if shown is None and info.duration > 0 and video.steady:
         return Timeline(info.duration, fps)
     last = float(video.at_times([NEVER]).timestamps[-1]) if shown is None else shown
     return Timeline(last + 1 / fps, fps)

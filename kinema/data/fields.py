@@ -20,9 +20,10 @@ from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
 from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
-from kinema.provenance import ids_sha256, quick_sha256
 from kinema.video import ManifestEntry, Shelf
 from kinema.video.held import AnyVideo
+from kinema.video.identity import quick_content_sha256, size_and_time
+from kinema.video.manifest import OK
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ class ClipReader:
         """The video of an entry, cut and scaled as clips are.
 
         Raises:
-            VideoError: it cannot be read (any more).
+            VideoError: it cannot be read (any more), or has changed since it was scanned.
         """
+        _refuse_changed(os.path.join(self.folder, entry.path), entry.bytes)
         return self.shelf.open(self.folder / entry.path, clip_view(self.clip), entry.frames)
 
     def fingerprint(self, entry: ManifestEntry) -> str:
@@ -115,11 +117,7 @@ class ClipReader:
             VideoError: it cannot be read (any more).
         """
         path = os.path.join(self.folder, entry.path)  # as text: asked for each clip, and a Path takes its time
-        try:
-            state = os.stat(path)
-            return _fingerprint(path, (state.st_size, state.st_mtime_ns))
-        except OSError as error:
-            raise VideoError(path, (error.strerror or str(error)).lower()) from error
+        return _fingerprint(path, size_and_time(path))
 
     def grid(self, entry: ManifestEntry) -> Grid:
         """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
@@ -143,7 +141,7 @@ class ClipReader:
 
     def frames(self, video: AnyVideo, entry: ManifestEntry, start: int) -> np.ndarray:
         """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``."""
-        return video.at_times(self.grid(entry).times(clip_positions(self.clip, start)).tolist()).frames
+        return _shown(video, entry, self.grid(entry).times(clip_positions(self.clip, start)))
 
     def frames_and_flow(self, video: AnyVideo, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
         """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s leads on from frame 2s."""
@@ -187,14 +185,30 @@ class ClipReader:
         end = begin + self.flow_seconds(grid)
         asked = np.round(np.concatenate((grid.times(shown), begin, end)), 6)
         times, place = np.unique(asked, return_inverse=True)
-        frames = video.at_times(times.tolist()).frames[place]
+        frames = _shown(video, entry, times)[place]
         first, second = frames[len(shown) : -len(end)], frames[-len(end) :]
         return frames[: len(shown)], self.estimator.pairs(first, second)
 
 
+def _shown(video: AnyVideo, entry: ManifestEntry, times: np.ndarray) -> np.ndarray:
+    """The frames (T, H, W, 3) uint8 at times within a video.
+
+    Raises:
+        VideoError: frames are missing that were there when the video was scanned.
+    """
+    clip = video.at_times(times.tolist())
+    if clip.warning and entry.status == OK:
+        raise VideoError(clip.path, f"{clip.warning}, and all was well when it was scanned")
+    return clip.frames
+
+
+def _refuse_changed(path: str, size: int) -> None:
+    """Refuse what is no file any more, or one of another size than when it was scanned (0: not known)."""
+    now, _ = size_and_time(path)
+    if size and now != size:
+        raise VideoError(path, f"it had {size} bytes when it was scanned, and has {now} now")
+
+
 @lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process
 def _fingerprint(name: str, _state: tuple[int, int]) -> str:
-    path = Path(name)
-    if path.is_dir():
-        return ids_sha256(f"{file.name},{quick_sha256(file)}" for file in path.iterdir() if file.is_file())
-    return quick_sha256(path)
+    return quick_content_sha256(name)

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, clip_view, is_short, timeline
-from kinema.errors import KinemaError, VideoError
+from kinema.errors import KinemaError, VideoError, blaming
 from kinema.evaluation.looks import Draw, Look
 from kinema.evaluation.store import Facts, fingerprint
 from kinema.provenance import config_sha256
@@ -84,7 +84,7 @@ class ClipsOfVideos(Dataset[Read | Unread]):
 
         path, looks = self.paths[position], self.looks[position]
         try:
-            with Video(path, view=clip_view(self.config)) as video:
+            with blaming(path), Video(path, view=clip_view(self.config)) as video:
                 found = timeline(video)
                 shown, missing, last = self._read(video, found, looks, path)
                 early = missing > EARLY / found.fps

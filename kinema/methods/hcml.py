@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import HCMLConfig, ModelConfig
+from kinema.data.plan import Plan
 from kinema.errors import ConfigError
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
@@ -148,15 +149,16 @@ class HCML(Method):
     Args:
         model: the encoder; its flow settings play no part.
         config: the hierarchy and the losses.
+        encoder: to begin with, of this architecture; None for an untrained one.
 
     Raises:
         ConfigError: a setting is out of range.
     """
 
-    def __init__(self, model: ModelConfig, config: HCMLConfig):
+    def __init__(self, model: ModelConfig, config: HCMLConfig, encoder: VideoEncoder | None = None):
         super().__init__()
         self.config = config
-        self.encoder = build_encoder(model, config)
+        self.encoder = encoder or build_encoder(model, config)
         self.objective = MotionObjective(self.motion.motion_widths, config)
 
     @property
@@ -180,13 +182,13 @@ class HCML(Method):
         terms, facts = self.objective(views.query, motion, draws.generator, phase)
         return Losses(terms, facts, {})
 
-    def pairs_from(self, epochs: int) -> int:
+    def pairs_from(self, plan: Plan) -> int:
         """None: there are no keys."""
-        return epochs
+        return plan.steps
 
-    def schedule(self, epochs: int) -> ProgressiveSchedule:
+    def schedule(self, plan: Plan) -> ProgressiveSchedule:
         """One level after another, and then all."""
-        return ProgressiveSchedule(self.config, epochs)
+        return ProgressiveSchedule(self.config, plan.length, plan.unit)
 
     def enter(self, phase: Phase) -> None:
         """Freeze what the phase does not train."""

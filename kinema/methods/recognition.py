@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
+from kinema.data.plan import Plan
 from kinema.errors import CheckpointError
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
@@ -90,13 +91,13 @@ class Recognition(Method):
         accuracy = (scores.argmax(dim=1) == views.label).float().mean()
         return Losses({"cross_entropy": loss}, {"top1_accuracy": accuracy}, {})
 
-    def pairs_from(self, epochs: int) -> int:
+    def pairs_from(self, plan: Plan) -> int:
         """None: there are no keys."""
-        return epochs
+        return plan.steps
 
-    def schedule(self, epochs: int) -> ProgressiveSchedule | None:
+    def schedule(self, plan: Plan) -> ProgressiveSchedule | None:
         """With HCML one level after another, and then all together with the classifier."""
-        return None if self.hcml is None else ProgressiveSchedule(self.hcml, epochs)
+        return None if self.hcml is None else ProgressiveSchedule(self.hcml, plan.length, plan.unit)
 
     def enter(self, phase: Phase) -> None:
         """Freeze what the phase does not train of the encoder; the classifier gets no gradient while it rests."""

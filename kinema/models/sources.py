@@ -1,4 +1,4 @@
-"""Any encoder by one word: a run or file, a random one, torchvision's, Hugging Face's, or what a function makes."""
+"""Any encoder by one word: a run or file, kinema's own, a random one, torchvision's, Hugging Face's, or a function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from kinema.config import POOLED, ClipConfig, ModelConfig, ReadoutConfig, Settings, from_plain
 from kinema.errors import CheckpointError, ConfigError
-from kinema.models.encoder import VideoEncoder
+from kinema.models.encoder import VideoEncoder, random_encoder
+from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, name_of, weights_file
 from kinema.provenance import file_sha256
 
 RANDOM = "random"
@@ -56,8 +57,9 @@ def open_encoder(
     """An encoder by one word.
 
     Args:
-        spec: a run's folder, an encoder's file or published weights (:func:`kinema.load_encoder`); ``random``;
-            ``histogram``, the hand-made histogram of optical flow that learned encoders have to beat;
+        spec: a run's folder, an encoder's file, one that comes with kinema or published weights
+            (:func:`kinema.load_encoder`); ``random``; ``histogram``, the hand-made histogram of optical flow that
+            learned encoders have to beat;
             ``torchvision:MODEL`` or ``torchvision:MODEL@WEIGHTS``, one of torchvision's video models;
             ``hf:FOLDER`` or ``hf:OWNER/NAME``, an encoder of kinema or a video transformer of the Hugging Face Hub; or
             ``module:function``, a function on the path or in the current folder that takes nothing and gives a module
@@ -93,23 +95,21 @@ def open_encoder(
         module, card, clip = open_function(word)
         _try_out(word, module, clip)
         return _foreign(word, module, card, clip, readout)
-    if not Path(word).exists() and difflib.get_close_matches(word, [RANDOM]):
-        raise ConfigError(f"there is no encoder {word!r}: did you mean {RANDOM}?")
+    names = [RANDOM, HISTOGRAM, *WITH_KINEMA]
+    if word not in names and not Path(word).exists() and (near := difflib.get_close_matches(word, names)):
+        raise ConfigError(f"there is no encoder {word!r}: did you mean {near[0]}?")
     return _trained(spec, readout)
 
 
 def _trained(path: str | Path, readout: ReadoutConfig | None) -> OpenedEncoder:
     from kinema.models import load_encoder
-    from kinema.models.weights import ENCODER_FILE, weights_file
 
-    encoder, file = load_encoder(path, readout=readout), weights_file(path).resolve()
-    name = file.parent.name if file.name == ENCODER_FILE else file.stem
-    return OpenedEncoder(encoder, name, file_sha256(file), encoder.card, clip_of(encoder))
+    encoder = load_encoder(path, readout=readout)
+    return OpenedEncoder(encoder, name_of(path), file_sha256(weights_file(path)), encoder.card, clip_of(encoder))
 
 
 def _random(like: str | Path | None, seed: int, readout: ReadoutConfig | None) -> OpenedEncoder:
-    from kinema.models import load_encoder, random_encoder
-    from kinema.models.weights import hierarchy_of
+    from kinema.models import load_encoder
 
     card = {} if like is None else load_encoder(like).card
     readout = readout or _from_card(ReadoutConfig, card, "readout")
@@ -121,7 +121,6 @@ def _random(like: str | Path | None, seed: int, readout: ReadoutConfig | None) -
 def _hugging_face(word: str, readout: ReadoutConfig | None) -> OpenedEncoder:
     from kinema.models.from_transformers import open_transformer
     from kinema.models.hub import folder_of
-    from kinema.models.weights import ENCODER_FILE
 
     name = word.removeprefix(HUGGING_FACE)
     folder = folder_of(name)

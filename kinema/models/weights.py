@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from kinema.provenance import file_sha256
 from kinema.tensors import read_about, read_tensors, write_tensors
 
 ENCODER_FILE = "encoder.safetensors"
+
+WITH_KINEMA = ("motion",)
+"""Names of the encoders that come with kinema, each in a folder of that name beside this file. A name means its encoder
+wherever one is asked for, whatever the current folder holds."""
 
 
 def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) -> Path:
@@ -51,8 +56,9 @@ def load_encoder(path: str | Path, partial: bool = False, readout: ReadoutConfig
     """Load a trained encoder, in evaluation mode.
 
     Args:
-        path: a run's folder, an encoder's safetensors file, or a file of published weights (``docs/weights.md`` lists
-            whose), by which the architecture is recognised.
+        path: a run's folder, an encoder's safetensors file, the name of an encoder that comes with kinema
+            (:data:`WITH_KINEMA`), or a file of published weights (``docs/weights.md`` lists whose), by which the
+            architecture is recognised.
         partial: load what matches of published weights where not everything does.
         readout: what of the network is a clip's feature; None for what its card says.
 
@@ -66,15 +72,37 @@ def load_encoder(path: str | Path, partial: bool = False, readout: ReadoutConfig
     """
     path = weights_file(path)
     if not path.is_file():
-        raise CheckpointError(f"there is no encoder at {path}; train one with `kinema pretrain`")
+        rounds = sorted(other.parent for other in path.parent.glob(f"round-*/{ENCODER_FILE}"))
+        way = (
+            f"it has one of each round: name {rounds[0]}, or another" if rounds else "train one with `kinema pretrain`"
+        )
+        raise CheckpointError(f"there is no encoder at {path}; {way}")
     encoder = _own(path) if has_card(path) else _published(path, partial)
     return encoder if readout is None else encoder.read_by(readout)
 
 
 def weights_file(path: str | Path) -> Path:
-    """The file of weights that is meant by a run's folder or a file."""
+    """The file of weights that is meant by a run's folder, a file, or the name of an encoder that comes with kinema.
+
+    Raises:
+        CheckpointError: the encoder of that name is not part of this installation.
+    """
+    if str(path) in WITH_KINEMA:
+        file = Path(str(resources.files("kinema.models"))) / str(path) / ENCODER_FILE
+        if not file.is_file():
+            raise CheckpointError(
+                f"this installation of kinema lacks the encoder {str(path)!r}; install a release of kinema, or name a "
+                f"run or file (a folder of that name: ./{path})"
+            )
+        return file
     path = Path(path)
     return path / ENCODER_FILE if path.is_dir() else path
+
+
+def name_of(path: str | Path) -> str:
+    """What tables and cards call the encoder of a run's folder, a file, or a name: the folder's or the file's name."""
+    file = weights_file(path).resolve()
+    return file.parent.name if file.name == ENCODER_FILE else file.stem
 
 
 def has_card(path: str | Path) -> bool:

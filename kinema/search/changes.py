@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kinema.errors import DataError
-from kinema.provenance import file_sha256
+from kinema.errors import DataError, VideoError
 from kinema.search.database import FileState
 from kinema.video import find_videos
+from kinema.video.identity import content_sha256, size_and_time
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,16 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
         before = known.get(path)
         try:
             path.encode()
-            status = Path(path).stat()
-            now = FileState(path, status.st_size, status.st_mtime_ns, before.sha256 if before else "")
+            now = FileState(path, *size_and_time(path), before.sha256 if before else "")
             if before == now:
                 unchanged += 1
                 continue
-            now = replace(now, sha256=file_sha256(path))
+            now = replace(now, sha256=content_sha256(path))
         except UnicodeEncodeError:
             unreadable[path] = "its name is not valid UTF-8; rename it"
             continue
-        except OSError as error:
-            unreadable[path] = (error.strerror or str(error)).lower()
+        except VideoError as error:
+            unreadable[path] = error.reason
             continue
         if before is not None:
             (touched if before.sha256 == now.sha256 else changed).append(now)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 
 import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from kinema.data.clips import clip_view
-from kinema.errors import VideoError
+from kinema.errors import VideoError, blaming
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.video import Video
+from kinema.video.clock import BROADCAST_PAUSE
+from kinema.video.container import video_stream
 from kinema.video.reader import on_screen
 from kinema.video.view import Converter
 
@@ -47,16 +51,16 @@ def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
         VideoError: it cannot be opened, or breaks off.
     """
     if not is_live(source):
-        with Video(source, view=clip_view(reader.clip)) as video:
+        with blaming(source), Video(source, view=clip_view(reader.clip)) as video:
             grid = reader.grid(video.info.fps)
             shown = video.follow(grid.first + number * grid.step for number in count())
             for seen in reader.cut((pixels for _, pixels in shown), grid):
                 yield LiveWindow(seen, time.perf_counter())
         return
     with _opened(source) as container:
-        stream = container.streams.video[0]
+        stream = video_stream(container, source)
         grid = reader.grid(float(stream.average_rate or 0))
-        frames = _timed(container.decode(stream))
+        frames = _timed(_decoded(container, stream))
         first = next(frames, None)
         if first is None:
             raise VideoError(source, "it sends no picture")
@@ -73,29 +77,35 @@ def is_live(source: str) -> bool:
 
 
 @contextmanager
-def _opened(source: str) -> Iterator[av.container.InputContainer]:
+def _opened(source: str) -> Iterator[InputContainer]:
     camera = source.startswith("/dev/")
     shown = re.sub(r"//[^/@]*@", "//", source)  # a password has no place in a message
     options = {"rtsp_transport": "tcp"} if source.startswith("rtsp") else {}
-    try:
-        kind = "v4l2" if camera else None
-        with av.open(source, format=kind, options=options, timeout=PATIENCE) as container:
-            if not container.streams.video:
-                raise VideoError(shown, "it holds no video stream")
-            yield container
-    except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise VideoError(shown, f"{reason.lower()}; check that it sends, and its address") from error
+    kind = "v4l2" if camera else None
+    with blaming(shown):
+        try:
+            with av.open(source, format=kind, options=options, timeout=PATIENCE) as container:
+                yield container
+        except (av.FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise VideoError(shown, f"{reason.lower()}; check that it sends, and its address") from error
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """The frames of a stream; what comes damaged costs its own frames."""
+    for packet in container.demux(stream):
+        with suppress(av.InvalidDataError):
+            yield from packet.decode()
 
 
 def _timed(frames: Iterator[av.VideoFrame]) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Frames with their times in seconds from the first; a clock that jumps back starts where it had come to."""
+    """Frames with their times in seconds from the first; a clock that jumps goes on where it had come to."""
     origin, last = None, -1e-3
     for frame in frames:
         at = float(frame.time) if frame.time is not None else last + 0.04
         if origin is None:
             origin = at
-        if at - origin <= last:
+        if not last < at - origin <= last + BROADCAST_PAUSE:
             origin = at - last - 0.04
         last = at - origin
         yield last, frame

@@ -10,7 +10,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kinema import __version__
-from kinema.errors import VideoError
+from kinema.clock import clock
+from kinema.errors import VideoError, blaming
 from kinema.files import write_text
 from kinema.report.pictures import PALETTE, animation, still
 from kinema.search.library import Library
@@ -40,7 +41,8 @@ def moving_picture(path: str | Path, start: float, end: float) -> Moving:
     count = max(2, round((min(end, start + LONGEST_SHOWN) - start) * FPS))
     with Video(path, View(short_side=SHORT_SIDE)) as video:
         frames = video.at_times((start + (np.arange(count) + 0.25) / FPS).tolist()).frames
-    return Moving(animation(frames, FPS, scale=1), still(frames[len(frames) // 2], scale=1))
+    with blaming(path):
+        return Moving(animation(frames, FPS, scale=1), still(frames[len(frames) // 2], scale=1))
 
 
 def write_sheet(library: Library, answers: list[Answer], out: str | Path) -> Path:
@@ -76,6 +78,7 @@ def write_sheet(library: Library, answers: list[Answer], out: str | Path) -> Pat
         answers=answers,
         pictures=pictures,
         palette=PALETTE,
+        clock=clock,
         version=__version__,
     )
     return write_text(out, page)

@@ -17,7 +17,7 @@ import numpy as np
 
 from kinema.config import ClipConfig
 from kinema.data.clips import center_cut, clip_view, span, step_seconds
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, blaming
 from kinema.flow import create_estimator
 from kinema.video import Video
 
@@ -146,37 +146,42 @@ class WindowReader:
         Of a part that is shorter than a window there is one, whose last frame is held.
 
         Returns:
-            When the windows have come to an end: what is wrong with the file; empty if nothing is.
+            When the windows have come to an end: what was wrong on the way; empty if nothing was.
 
         Raises:
             VideoError: the file cannot be read.
             ConfigError: its frames are smaller than the clip's size, or windows shorter than a clip.
         """
-        with Video(path, view=clip_view(self.clip)) as video:
+        with blaming(path), Video(path, view=clip_view(self.clip)) as video:
             grid = self.grid(video.info.fps)
             times = (start + grid.first + number * grid.step for number in count())
             shown = video.follow(takewhile(lambda time: time < end, times))
             yield from self.cut((pixels for _, pixels in shown), grid, start)
-            return video.damage and f"corrupt, nothing can be decoded after its last window ({video.damage})"
+            return video.damage
 
     def grid(self, fps: float) -> Grid:
         """The grid for a video of ``fps`` frames per second; 0 if that is not known."""
         return Grid.of(self.clip, self.windowing, fps if fps > 0 else 25.0)
 
     def cut(self, frames: Iterable[np.ndarray], grid: Grid, start: float = 0.0) -> Iterator[SeenWindow]:
-        """The windows of scaled frames (H, W, 3) that lie on a grid; ``start`` is the first one's time in seconds."""
+        """The windows of scaled frames (H, W, 3) that lie on a grid; ``start`` is the first one's time in seconds.
+
+        While one frame stays on screen (the same array) only the first window of nothing else is given.
+        """
         held: deque[_Frame] = deque(maxlen=grid.frames)
         since, first = 0, True  # frames since the latest window ended; whether there is none yet
-        number = 0
+        number, stays = 0, 0  # and for how many times of the grid the latest frame has been on screen
         for number, frame in enumerate(_in_grey(frames), 1):
+            stays = stays + 1 if held and frame.pixels is held[-1].pixels else 1
             held.append(frame)
             since += 1
             if number == grid.frames or (not first and since == grid.stride):
-                yield self._window(held, grid, start + (number - grid.frames) * grid.step)
+                if stays < grid.frames + since:
+                    yield self._window(held, grid, start + (number - grid.frames) * grid.step)
                 since, first = 0, False
         if first and held:
             yield self._window(held, grid, start)
-        elif since > grid.stride / 2 and held:  # the end belongs to a window too
+        elif since > grid.stride / 2 and stays < grid.frames + since:  # the end belongs to a window too
             yield self._window(held, grid, start + (number - grid.frames) * grid.step)
 
     def _strength(self, frames: Sequence[_Frame], step: float) -> float:

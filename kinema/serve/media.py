@@ -18,6 +18,7 @@ from PIL import Image
 
 from kinema.data.clips import timeline
 from kinema.data.synthetic.files import encode_video
+from kinema.errors import blaming
 from kinema.files import atomic_path, make_folder
 from kinema.flow import create_estimator
 from kinema.report.pictures import animated_webp, flow_overlay
@@ -31,6 +32,8 @@ LONGEST = 6.0
 """Seconds of a moving picture, at most."""
 SIDE = 192
 """Shorter side in pixels that moving pictures have about."""
+LONG_SIDE = 4 * SIDE
+"""Longer side up to which small ones are enlarged."""
 STRIP_FRAMES, STRIP_HEIGHT = 16, 72
 CUT_SECONDS, CUT_SIDE = 60.0, 1080
 """Length and shorter side in pixels that a cut clip has at most."""
@@ -66,18 +69,23 @@ def moving(path: str | Path, start: float, end: float, kind: Kind = "clip") -> b
     seconds = min(max(end - start, 2 / FPS), LONGEST)
     times = start + np.arange(round(seconds * FPS) + (kind == "flow")) / FPS
     with Video(path) as video:
-        side = min(video.info.width, video.info.height)
+        side, other = sorted((video.info.width, video.info.height))
     with Video(path, View(short_side=min(side, SIDE))) as video:
         frames = video.at_times((times + 0.5 / FPS).tolist()).frames
-    scale = max(1, SIDE // side)
-    if kind == "flow":
-        frames = flow_overlay(frames, create_estimator("dis").estimate(frames), scale)
-        scale = 1
-    return animated_webp(frames, FPS, scale, quality=60)
+    scale = max(1, min(SIDE // side, LONG_SIDE // other))
+    with blaming(path):
+        if kind == "flow":
+            frames = flow_overlay(frames, create_estimator("dis").estimate(frames), scale)
+            scale = 1
+        return animated_webp(frames, FPS, scale, quality=60)
 
 
 def strip(path: str | Path) -> bytes:
-    """Frames at equal distances from beginning to end, side by side in one WebP picture."""
+    """Frames at equal distances from beginning to end, side by side in one WebP picture.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
     with Video(path) as video:
         duration = timeline(video).duration
         shown = [video.at_times([(n + 0.5) * duration / STRIP_FRAMES]).frames[0] for n in range(STRIP_FRAMES)]
@@ -98,7 +106,7 @@ def cut(path: str | Path, start: float, end: float) -> bytes:
     with Video(path) as video:
         fps, side = timeline(video).fps, min(video.info.width, video.info.height)
     step, length = 1 / fps, min(end - start, CUT_SECONDS)
-    with Video(path, View(short_side=min(side, CUT_SIDE))) as video:
+    with blaming(path), Video(path, View(short_side=min(side, CUT_SIDE))) as video:
         times = (start + (n + 0.5) * step for n in range(max(1, round(length * fps))))
         even = (frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2] for _, frame in video.follow(times))
         return encode_video(even, fps)

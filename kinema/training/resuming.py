@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from kinema.config import TrainConfig
+from kinema.config import LENGTHS, TrainConfig
 from kinema.errors import CheckpointError
 from kinema.provenance import differing
 
-MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
+MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes", "max_bad_share")
 """Settings of the trainer that may change from one part of a run to the next."""
 
 READOUT = "readout."
@@ -34,6 +34,7 @@ def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical:
     """
     flat, usual = _flat(settings, kind), _flat({}, kind)
     idle = {name for name in flat if name.startswith("trainer.")} - {"trainer.batch_size"}
+    idle |= {name for name in LENGTHS if flat[name] is None}
     if all(flat[name] == usual[name] for name in usual if name.startswith(READOUT)):
         idle |= {name for name in flat if name.startswith(READOUT)}
     return {name: value for name, value in flat.items() if name not in idle and _plays(name, hierarchical)}
@@ -52,9 +53,9 @@ def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str
     except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
         raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
     for name, value in identity.items():
-        if made_as.get(name) != value:
+        if (made := made_as.get(name, "none")) != value:
             raise CheckpointError(
-                f"{path} was made with the {name} {made_as.get(name)}, not {value}; use the same, or another folder"
+                f"{path} was made with the {name} {made}, not {value}; use the same, or another folder"
             )
     if others := differing(found, _comparable(asdict(config), type(config), hierarchical)):
         raise CheckpointError(
@@ -68,7 +69,8 @@ def _comparable(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchic
     flat = _flat(settings, kind)
     free = {f"trainer.{name}" for name in MACHINE} | {name for name in flat if name.startswith(READOUT)}
     if not (hierarchical and flat["hcml.progressive"]):
-        free.add("epochs")  # where phases follow one another, a longer training would have begun with other phases
+        free |= set(LENGTHS)  # where phases follow one another, a longer training would have begun with other phases
+        flat["length"] = "in steps" if flat["epochs"] is None else "in epochs"  # which decides the order of clips
     return {name: value for name, value in flat.items() if name not in free and _plays(name, hierarchical)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,15 +12,23 @@ from av.container import InputContainer
 
 from kinema.errors import VideoError
 
-NAME = re.compile(r"(|img_|image_|frame_)(\d+)\.(jpg|jpeg|png)")
+NAME = re.compile(r"(|img_|image_|frame_)(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
 """Prefix, number and ending of a picture's name; flow_x_00001.jpg, say, is no frame."""
 RATE_FILE = "fps.txt"
 """Holds the frames a second of the pictures in its folder, in the folders of that, and in the folders of those."""
 
+NO_PICTURES = {RATE_FILE, "thumbs.db", "desktop.ini"}
+"""Files, in small letters, that may lie beside pictures: the rate, and what systems leave there."""
+
+
+def picture_names(names: Iterable[str]) -> list[str]:
+    """The names, sorted, of those files of a folder that count."""
+    return sorted(name for name in names if not name.startswith(".") and name.lower() not in NO_PICTURES)
+
 
 def are_frames(names: Iterable[str]) -> bool:
     """Whether the files of a folder are the frames of one video: two pictures or more, numbered in one way."""
-    found = [NAME.fullmatch(name) for name in names if name != RATE_FILE]
+    found = [NAME.fullmatch(name) for name in picture_names(names)]
     return len(found) > 1 and all(found) and len({match.group(1, 3) for match in found if match}) == 1
 
 
@@ -29,11 +38,15 @@ def open_pictures(folder: Path) -> InputContainer:
     Raises:
         VideoError: it holds no such pictures or not all of them, or nothing says how many make a second.
     """
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != RATE_FILE)
+    with os.scandir(folder) as found:
+        there = {entry.name: entry.is_file() for entry in found}
+    names = picture_names(there)
     if not are_frames(names):
         raise VideoError(folder, "it is a folder, but not one of numbered pictures such as 00001.jpg")
     matches = [match for name in names if (match := NAME.fullmatch(name))]
-    numbers = {int(match[2]) for match in matches}
+    numbers = {int(match[2]) for match in matches if there[match.string]}
+    if not numbers:
+        raise VideoError(folder, "its pictures are links to what is not there; mend them")
     gaps = sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)
     widths = {len(match[2]) for match in matches}
     if gaps or len(widths) > 1:

@@ -12,6 +12,7 @@ from types import TracebackType
 import numpy as np
 from av import VideoFrame
 
+from kinema.errors import KinemaError, VideoError, blaming
 from kinema.video.clip import Clip
 from kinema.video.source import Shown, Source
 from kinema.video.view import Converter, Pixels, View
@@ -59,7 +60,7 @@ class Video:
         view: how frames are cut and scaled.
 
     Raises:
-        VideoError: the file cannot be opened or no frame of it can be decoded.
+        VideoError: the file cannot be opened, no frame of it can be decoded, or its frames cannot be scaled so.
 
     Example:
         >>> with Video("jump.mp4", View(short_side=64)) as video:
@@ -68,7 +69,12 @@ class Video:
 
     def __init__(self, path: str | Path, view: View | None = None):
         self._source = Source(path)
-        self._convert = Converter(view or View(), self._source.first)
+        try:
+            with blaming(path):
+                self._convert = Converter(view or View(), self._source.first)
+        except KinemaError as error:
+            self.close()
+            raise error if isinstance(error, VideoError) else VideoError(path, str(error)) from error
 
     def __enter__(self) -> Video:
         return self
@@ -136,15 +142,20 @@ class Video:
         return self._pick(numbers, ((s, s.number or 0) for s in shown))
 
     def read(self) -> Clip:
-        """Return all frames that decode, held in memory at once; ``warning`` says so if the file promises more."""
-        times, frames = zip(*((s.time, self._convert(s.frame)) for s in self._source.frames_from(0)), strict=True)
-        return Clip(np.stack(frames), np.array(times), self._source.path, self._source.shortfall(len(frames)))
+        """Return all frames that decode, held in memory at once; ``warning`` says what is missing or was mended.
+
+        Raises:
+            VideoError: the file changed or vanished while it was open, or its frames need too much memory.
+        """
+        times, frames = zip(*((s.time, self._pixels(s.frame)) for s in self._source.frames_from(0)), strict=True)
+        with blaming(self._source.path):
+            return Clip(np.stack(frames), np.array(times), self._source.path, self._source.shortfall())
 
     def follow(self, times: Iterable[float]) -> Iterator[tuple[float, Pixels]]:
         """Yield the frame on screen at each of ascending times, until the video ends; the times may go on for ever.
 
         One pass over the file, in which no more than two frames are held: for what is too long for :meth:`at_times`.
-        Afterwards :attr:`damage` tells whether the file was cut short.
+        Afterwards :attr:`damage` tells what was wrong on the way.
 
         Yields:
             When the frame came on screen, in seconds, and the frame (H, W, 3) uint8; a frame that stays on screen is
@@ -159,13 +170,22 @@ class Video:
             return
         frames = self._source.frames(first)
         yield from on_screen(
-            ((shown.time, shown.frame) for shown in frames), chain((first,), waiting), self._convert, self._source.end
+            ((shown.time, shown.frame) for shown in frames), chain((first,), waiting), self._pixels, self._source.end
         )
 
     @property
     def damage(self) -> str:
-        """Why decoding stopped before the end of the file; empty if it did not, or has not come so far."""
-        return self._source.damage
+        """What was wrong with the part decoded latest, in a sentence: what is missing, what was mended; or nothing."""
+        return str(self._source.damage)
+
+    @property
+    def steady(self) -> bool:
+        """Whether the file's own clock never jumps; where it does, the header's duration says nothing."""
+        return self._source.steady
+
+    def _pixels(self, frame: VideoFrame) -> Pixels:
+        with blaming(self._source.path):
+            return self._convert(frame)
 
     def _pick(self, wanted: np.ndarray, frames: Iterator[tuple[Shown, float]]) -> Clip:
         """Choose for each of ``wanted`` the last frame whose place, its second item, is not beyond it."""
@@ -176,10 +196,12 @@ class Video:
         def give(shown: Shown) -> None:
             nonlocal latest
             if latest is None or latest[0] is not shown:
-                latest = shown, self._convert(shown.frame)
+                latest = shown, self._pixels(shown.frame)
             number = pending.popleft()
             times[number], pixels[number] = shown.time, latest[1]
 
+        begun = self._source.damage
+        earlier = begun.gaps
         before: Shown | None = None
         for shown, place in frames:
             while pending and before is not None and wanted[pending[0]] < place:
@@ -189,12 +211,10 @@ class Video:
             if not pending:
                 break
             before = shown
-        warning = ""
+        damage = self._source.damage
+        warning = str(damage) if damage.gaps > (earlier if damage is begun and not pending else 0) else ""
         if pending and before is not None:
-            if self._source.damage:
-                warning = (
-                    f"corrupt after {before.time:.3f} s ({self._source.damage}): the last frame stands for the rest"
-                )
+            warning += "; the last frame stands for the rest" if warning else ""
             while pending:
                 give(before)
         return Clip(np.stack(pixels), times, self._source.path, warning)

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from kinema.errors import DataError, VideoError
+from kinema.errors import DataError, VideoError, blaming
 from kinema.progress import track
+from kinema.video.identity import size_and_time
 from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
 from kinema.video.pictures import are_frames
 from kinema.video.source import Source
@@ -119,16 +120,19 @@ def _of_each(
 def scan_file(path: Path, root: Path) -> ManifestEntry:
     """Decode the file at ``path`` in full; a file that cannot be read gives an entry that says so."""
     name = path.relative_to(root).as_posix()
-    files = path.iterdir() if path.is_dir() else [path]
-    size = sum(file.stat().st_size for file in files if file.exists())
+    size = 0
     try:
-        source = Source(path)
+        size = size_and_time(path)[0]
+        return _decoded(path, name, size)
     except VideoError as error:
         return ManifestEntry(name, UNREADABLE, bytes=size, error=error.reason)
-    with closing(source):
+
+
+def _decoded(path: Path, name: str, size: int) -> ManifestEntry:
+    with closing(Source(path)) as source, blaming(path):
         times = np.array([shown.time for shown in source.frames_from(0)])
         steps, end = np.diff(times), source.end()
-        missing = source.shortfall(len(times))
+        missing = source.shortfall()
         header_rate = float(source.stream.average_rate or 0)
         return ManifestEntry(
             path=name,

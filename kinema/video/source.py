@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.packet import Packet
 from av.video.stream import VideoStream
 
-from kinema.errors import VideoError
+from kinema.errors import VideoError, blaming
+from kinema.video.clock import Clock, is_steady, longest_pause
+from kinema.video.container import open_stream
+from kinema.video.damage import Damage
 from kinema.video.heap import decoder_freed
-from kinema.video.pictures import open_pictures
 
 # Read from the start only: in gif and apng a frame is a change to the one before, in mpeg (program streams: .mpg, .vob)
 # few packets carry a time, and libav guesses wrong ones after a seek.
@@ -42,10 +44,10 @@ class Source:
 
     Attributes:
         container: libav's container.
-        stream: its first video stream that is no cover picture.
+        stream: its video stream (:func:`~kinema.video.container.open_stream`).
         first: the first frame.
         origin: the time of the first frame on the file's own clock, in seconds.
-        damage: empty, or why decoding stopped before the end of the file.
+        damage: what was wrong with the part that was decoded since the start or the latest seek.
 
     Raises:
         VideoError: the file cannot be opened, or no frame of it decodes.
@@ -58,8 +60,9 @@ class Source:
 
     def __init__(self, path: str | Path):
         self.path = str(path)
-        self.damage = ""
+        self.damage = Damage()
         self._origin: int | None = None  # in ticks of the stream's time base
+        self._steady: bool | None = None  # None as long as nobody has asked
         self._begin()
         self.first = self._current.frame
         self.origin = float((self._origin or 0) * self._base)
@@ -69,6 +72,13 @@ class Source:
         self._run.close()
         self.container.close()
         decoder_freed()
+
+    @property
+    def steady(self) -> bool:
+        """Whether the file's clock never jumps; if it does, the header's duration says nothing."""
+        if self._steady is None:
+            self._steady = is_steady(self.path, self.container, self.stream)
+        return self._steady
 
     def frames(self, start: float) -> Iterator[Shown]:
         """Yield frames in display order from the one on screen at ``start`` seconds, or an earlier one."""
@@ -84,7 +94,10 @@ class Source:
 
     def end(self) -> float:
         """Return when the latest decoded frame goes off screen, in seconds from the first frame."""
-        return self._current.time + float((self._current.frame.duration or self._step) * self._base)
+        ticks = self._current.frame.duration
+        if not 0 < ticks * self._base <= longest_pause(self.container):
+            ticks = self._step
+        return self._current.time + float(ticks * self._base)
 
     def duration(self) -> float:
         """Return the seconds that the header promises, 0 where it promises none."""
@@ -95,19 +108,19 @@ class Source:
             return float(stream.duration * self._base)
         return max(0.0, (container.duration or 0) / av.time_base - self.origin)  # here counted from the clock's zero
 
-    def shortfall(self, frames: int) -> str:
-        """Say what is missing when ``frames`` frames were all that decoded from the start; empty if nothing is.
+    def shortfall(self) -> str:
+        """Say what is missing or was mended when all was decoded from the start; empty if nothing is.
 
-        Short of damage only time is compared, since headers miscount frames. A few frames do not matter, nor sound that
-        outlasts the picture a little where the header times only the whole.
+        Of what is missing only time is compared, since headers miscount frames. A few frames do not matter, nor sound
+        that outlasts the picture a little where the header times only the whole.
         """
-        if self.damage:
-            declared = f" of {self.stream.frames}" if self.stream.frames else ""
-            return f"corrupt after {frames}{declared} frames ({self.damage})"
+        said = [str(self.damage)] if self.damage else []
         promised, end = self.duration(), self.end()
         exact = self.stream.duration or len(self.container.streams) == 1
         slack = max(5 / float(self.stream.average_rate or 25), promised / 50) if exact else max(1.0, promised / 10)
-        return f"ends early, after {end:.3f} of {promised:.3f} s" if promised - end > slack else ""
+        if promised - end > slack and not self.damage.jumps:
+            said.append(f"ends early, after {end:.3f} of {promised:.3f} s")
+        return "; ".join(said)
 
     def _onwards(self) -> Iterator[Shown]:
         yield self._current
@@ -117,11 +130,13 @@ class Source:
 
     def _move_to(self, start: float) -> None:
         """Go to the last key frame before ``start``, or to the first frame where seeking does not succeed."""
-        if self.container.format.name not in UNSEEKABLE:
+        if self.container.format.name not in UNSEEKABLE and self.steady:
             for target in (start, start - 1.0):  # some containers seek by decoding time, and land late
                 if target > SEEK_GAP and self._seek(target) and self._current.time <= start:
                     return
-        self._rewind()
+            self._rewind()
+        elif self._current.time > start:
+            self._rewind()
 
     def _seek(self, target: float) -> bool:
         """Go to a key frame near ``target`` seconds; tell whether there is one that decodes."""
@@ -144,25 +159,28 @@ class Source:
         self._begin()
 
     def _begin(self) -> None:
-        self.container, self.stream = _open(self.path)
+        self.container, self.stream = open_stream(self.path)
         self._base = self.stream.time_base or Fraction(1, av.time_base)
         self._run = self._decode(from_start=True)
         first = next(self._run, None)
         if first is None:
             self.close()
-            raise VideoError(self.path, f"no frame of it can be decoded{self.damage and f' ({self.damage})'}")
+            why = self.damage.reason and f" ({self.damage.reason})"
+            raise VideoError(self.path, f"no frame of it can be decoded{why}")
         self._current = first
 
     def _decode(self, from_start: bool) -> Generator[Shown, None, None]:
-        """Decode onwards from where the container stands, to the end or to the first damage."""
-        self.damage, number = "", 0
+        """Decode onwards from where the container stands to the end; what does not decode costs its own frames."""
+        self.damage, number = Damage(), 0
         by_dts = self.container.format.name in WITHOUT_PTS
         self._step = max(1, round(1 / (self._base * (self.stream.average_rate or 25))))
         last: int | None = None
-        try:
-            for packet in self.container.demux(self.stream):
-                for frame in packet.decode():
-                    ticks = frame.dts if by_dts else frame.pts
+        frame: av.VideoFrame | None = None
+        with blaming(self.path):
+            for packet in self._packets():
+                for shown in self._frames_of(packet, frame):
+                    ticks = packet.dts if shown is frame else shown.dts if by_dts else shown.pts
+                    frame = shown
                     if last is None:
                         if ticks is None and not from_start:
                             return  # nothing tells where the seek has led
@@ -174,73 +192,38 @@ class Source:
                     last = ticks
                     if self._origin is None:
                         self._origin = ticks
-                    yield Shown(self._seconds(ticks), frame, number if from_start else None)
+                    yield Shown(self._seconds(ticks), shown, number if from_start else None)
                     number += 1
+
+    def _packets(self) -> Iterator[Packet]:
+        """The packets from where the container stands, with mended times."""
+        clock = Clock(self.container, self.stream)
+        try:
+            for packet in self.container.demux(self.stream):
+                if clock.mend(packet):
+                    self._steady = False
+                    self.damage.jumped(self._place(packet), clock.first)
+                yield packet
         except av.FFmpegError as error:
-            self.damage = error.strerror or type(error).__name__
-        except IndexError:  # how PyAV ends, all packets decoded, when a stream has turned up that it did not know of
+            self.damage.broke_off(error)
+        except IndexError:  # how PyAV ends, all packets read, when a stream has turned up that it did not know of
             return
+
+    def _frames_of(self, packet: Packet, before: av.VideoFrame | None) -> list[av.VideoFrame]:
+        """What a packet gives; an empty one says that the frame before stays."""
+        if packet.size == 0 and packet.dts is not None:
+            return [before] if before is not None and not self.stream.codec_context.has_b_frames else []
+        try:
+            return packet.decode()
+        except av.FFmpegError as error:
+            self.damage.lost(self._place(packet), error)
+            return []
+
+    def _place(self, packet: Packet) -> float:
+        """When a packet's frame would come on screen, in seconds from the first frame."""
+        ticks = packet.dts if packet.pts is None else packet.pts
+        return 0.0 if ticks is None or self._origin is None else max(0.0, self._seconds(ticks))
 
     def _seconds(self, ticks: int) -> float:
         assert self._origin is not None
         return (ticks - self._origin) * self._base.numerator / self._base.denominator
-
-
-def _open(path: str) -> tuple[InputContainer, VideoStream]:
-    """Open ``path``, a file or a folder of pictures, for decoding by one thread."""
-    if Path(path).is_dir():
-        return _video_stream(open_pictures(Path(path)), path)
-    try:
-        # The prefix keeps libav from taking a name for an address, and the white list from following one in the file.
-        container = av.open(
-            f"file:{path}", mode="r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
-        )
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, _why_not(Path(path))) from error
-    return _video_stream(container, path)
-
-
-def _video_stream(container: InputContainer, path: str) -> tuple[InputContainer, VideoStream]:
-    """An open container with its first video stream that is no cover picture; closes it if there is none."""
-    try:
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            raise VideoError(path, "it holds no video stream")
-        if streams[0].codec_context is None:
-            raise VideoError(path, "its codec is unknown to this build of libav; convert it, for example to H.264")
-        streams[0].codec_context.thread_type = "NONE"
-        streams[0].codec_context.thread_count = 1
-    except VideoError:
-        container.close()
-        raise
-    return container, streams[0]
-
-
-def _why_not(file: Path) -> str:
-    """Say in human terms why libav does not open ``file``."""
-    try:
-        boxes = _top_level_boxes(file)
-        if file.stat().st_size == 0:
-            return "the file is empty"
-    except OSError as error:
-        return f"{error.strerror}".lower()
-    if b"ftyp" in boxes and b"moov" not in boxes:
-        return "the file is truncated: its index (the moov box) is missing"
-    return "it is not a video, or its header is damaged"
-
-
-def _top_level_boxes(file: Path) -> set[bytes]:
-    """Return the types of the outermost boxes of an MP4 or MOV file, up to where they stop making sense."""
-    kinds: set[bytes] = set()
-    end = file.stat().st_size
-    with file.open("rb") as stream:
-        while stream.tell() + 8 <= end:
-            start = stream.tell()
-            size, kind = int.from_bytes(stream.read(4), "big"), stream.read(4)
-            if size == 1:  # the size follows in 64 bits
-                size = int.from_bytes(stream.read(8), "big")
-            if size < 8:
-                break
-            kinds.add(kind)
-            stream.seek(start + size)
-    return kinds

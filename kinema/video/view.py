@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from av import VideoFrame
+from av.filter import Graph
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, DataError
 
 Pixels = NDArray[np.uint8]
 
 # Without the second flag libswscale gives every two columns one colour: a 720p frame scaled to 320 pixels then differs
 # by 2 levels on average from the true one and is darker, with it by 0.5; it costs nothing.
 SCALING = Interpolation.AREA | Interpolation.FULL_CHR_H_INT
+
+LONGEST_SIDE = 1 << 15
+"""Pixels that a side of a scaled frame may have: more cannot be encoded as a picture, and takes too much memory."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +96,50 @@ class Orientation:
         return pixels[::-1] if self.mirror_rows else pixels
 
 
+class WholeFrames:
+    """Takes frames that are flagged as interlaced for whole ones, as ffmpeg's own scaling does.
+
+    libswscale scales each field of such a frame by itself: of what moves, two halves then alternate from line to line
+    however small the result, and one line has no fields at all. Of a whole frame both fields are averaged where it is
+    scaled down by two or more; at its stored size the lines stay as they are.
+    """
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+        self._kind: tuple[int, int, str] | None = None
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        """Return ``frame``, or the same pixels without the flag."""
+        if not frame.interlaced_frame:
+            return frame
+        kind = frame.width, frame.height, frame.format.name
+        if self._graph is None or kind != self._kind:
+            self._graph, self._kind = Graph(), kind
+            source = self._graph.add_buffer(None, frame.width, frame.height, frame.format, time_base=Fraction(1, 1000))
+            whole, sink = self._graph.add("setfield", "prog"), self._graph.add("buffersink")
+            source.link_to(whole)
+            whole.link_to(sink)
+            self._graph.configure()
+        self._graph.push(frame)
+        pulled = self._graph.pull()
+        assert isinstance(pulled, VideoFrame)
+        return pulled
+
+
 class Converter:
     """Turns decoded frames into RGB arrays of one size, that of the first frame it is shown.
 
     Conversion and scaling are one step of libswscale wherever the crop keeps the whole frame. Scaling down averages
     areas, so it does not alias. Transparency is dropped, non-square pixels stay as stored, and no tone mapping is done.
+    Interlaced frames are taken as they are stored (:class:`WholeFrames`), not deinterlaced.
+
+    Raises:
+        DataError: a side of the scaled frames would be longer than :data:`LONGEST_SIDE`.
     """
 
     def __init__(self, view: View, first: VideoFrame):
+        self._whole = WholeFrames()
+        first = self._whole(first)
         self.orientation = Orientation.of(first)
         width, height = self.orientation.swap((first.width, first.height))
         crop_width, crop_height = view.crop or (width, height)
@@ -109,10 +150,15 @@ class Converter:
             left, top = (width - crop_width) // 2, (height - crop_height) // 2
             self._crop = slice(top, top + crop_height), slice(left, left + crop_width)
         self._size = view.scaled(crop_width, crop_height)
+        if max(self._size) > LONGEST_SIDE:
+            raise DataError(
+                f"its frames of {width}x{height} pixels would be scaled to {self._size[0]}x{self._size[1]}; crop them"
+            )
         self._convert, self._scale = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> Pixels:
         """Return ``frame`` as (H, W, 3) uint8."""
+        frame = self._whole(frame)
         if self._crop is None:
             return self.orientation.apply(_pixels(self._convert, frame, self.orientation.swap(self._size)))
         cut = self.orientation.apply(_pixels(self._convert, frame, self._stored))[self._crop]

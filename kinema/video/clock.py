@@ -1,0 +1,106 @@
+"""Clocks of files that jump: recordings that were joined, broadcasts whose clock was set, damaged times.
+
+What follows a jump is taken to follow at once, so that times stay those of frames on screen, as ffmpeg has it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing, suppress
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from kinema.video.container import open_stream
+
+BACK = 0.1
+"""Seconds that a clock may go back without being taken to begin anew: some files are untidy by a frame."""
+PAUSE = 600.0
+"""Seconds for which a picture may stay on screen; a longer time is a jump of the clock."""
+BROADCAST_PAUSE = 10.0
+"""And in containers whose clocks are allowed to jump (MPEG streams, Ogg); the limit that ffmpeg has for them."""
+MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT
+COUNTED = {"avi", "gif", "apng", "image2"}
+"""Containers that store no times, but how long frames last."""
+
+
+class Clock:
+    """Follows the times of a stream's packets, and mends those after a jump.
+
+    Attributes:
+        pause: seconds for which a picture may stay on screen.
+        jumps: how many there have been.
+        first: seconds by which the first of them went, ahead or back.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream):
+        base = stream.time_base or Fraction(1, av.time_base)
+        self.pause = longest_pause(container)
+        self.jumps, self.first = 0, 0.0
+        self._base = float(base)
+        self._ahead = self.pause / self._base
+        self._back = -BACK / self._base
+        self._step = max(1, round(1 / (base * (stream.average_rate or 25))))
+        self._offset = 0  # ticks that are added to the packets' own times
+        self._last: int | None = None
+
+    def mend(self, packet: Packet) -> bool:
+        """Put a packet's times where they belong; tell whether its clock has jumped."""
+        jumped = packet.dts is not None and self._follow(packet.dts + self._offset)
+        if self._offset:
+            packet.pts = None if packet.pts is None else packet.pts + self._offset
+            packet.dts = None if packet.dts is None else packet.dts + self._offset
+        return jumped
+
+    def _follow(self, ticks: int) -> bool:
+        """Go on to a packet's time; where that is a jump, make it the time that was due."""
+        step = self._step if self._last is None else ticks - self._last
+        jumped = not self._back <= step <= self._ahead
+        if jumped:
+            self.first = self.first or step * self._base
+            self.jumps += 1
+            self._offset += self._step - step
+            ticks += self._step - step
+        elif step > 0 and self._last is not None:
+            self._step = step
+        self._last = ticks
+        return jumped
+
+
+def longest_pause(container: InputContainer) -> float:
+    """Seconds for which a picture may stay on screen."""
+    if container.format.name == "image2":  # whose clock the user has set
+        return float("inf")
+    return BROADCAST_PAUSE if container.format.flags & MAY_JUMP else PAUSE
+
+
+def is_steady(path: str, container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the clock of an open file never jumps, so that one can seek by it and believe the header's duration.
+
+    Of a file without an index of all frames all packets are looked at, once in a process: a few hundredths of the time
+    that decoding them takes.
+    """
+    if container.format.name in COUNTED:
+        return True
+    if "mov" in container.format.name and 0 < stream.frames <= len(stream.index_entries):  # then times only grow
+        pause = longest_pause(container) / float(stream.time_base or 1)
+        if (stream.duration or 0) <= pause:
+            return True
+        times = [entry.timestamp for entry in stream.index_entries]
+        return all(later - time <= pause for time, later in pairwise(times))
+    state = os.stat(path)
+    return _never_jumps(path, (state.st_size, state.st_mtime_ns))
+
+
+@lru_cache(maxsize=1 << 16)
+def _never_jumps(path: str, _state: tuple[int, int]) -> bool:
+    container, stream = open_stream(path)
+    with closing(container), suppress(av.FFmpegError, IndexError):
+        clock = Clock(container, stream)
+        return not any(clock.mend(packet) for packet in container.demux(stream))
+    return True  # what is damaged further on is found by whoever decodes it

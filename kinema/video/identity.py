@@ -1,0 +1,62 @@
+"""Which video lies at a path: its size and time, and fingerprints of its bytes; of a file or a folder of pictures."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from kinema.errors import VideoError
+from kinema.provenance import file_sha256, ids_sha256, quick_sha256
+
+OTHER_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def size_and_time(path: str | Path) -> tuple[int, int]:
+    """Bytes and time of the latest change, in nanoseconds, of a file or of a folder with all files in it.
+
+    Raises:
+        VideoError: nothing is there, or neither a file nor a folder, which reading might wait for without end.
+    """
+    try:
+        state = os.stat(path)
+        if stat.S_ISREG(state.st_mode):
+            return state.st_size, state.st_mtime_ns
+        if stat.S_ISDIR(state.st_mode):
+            with os.scandir(path) as entries:
+                states = [entry.stat() for entry in entries if entry.is_file()]
+            return sum(s.st_size for s in states), max([state.st_mtime_ns, *(s.st_mtime_ns for s in states)])
+    except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
+        raise VideoError(path, (getattr(error, "strerror", None) or str(error)).lower()) from error
+    kind = OTHER_KINDS.get(stat.S_IFMT(state.st_mode), "something else")
+    raise VideoError(path, f"it is {kind}, not a file; move it away")
+
+
+def content_sha256(path: str | Path) -> str:
+    """SHA-256 of all bytes of a video, in hexadecimal; of a folder, of its files' names and bytes.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    return _fingerprint(path, file_sha256)
+
+
+def quick_content_sha256(path: str | Path) -> str:
+    """As :func:`content_sha256`, by the lengths of files and their ends (:func:`~kinema.provenance.quick_sha256`)."""
+    return _fingerprint(path, quick_sha256)
+
+
+def _fingerprint(path: str | Path, of_file: Callable[[str | Path], str]) -> str:
+    size_and_time(path)
+    try:
+        if os.path.isdir(path):
+            return ids_sha256(f"{file.name},{of_file(file)}" for file in Path(path).iterdir() if file.is_file())
+        return of_file(path)
+    except OSError as error:
+        raise VideoError(path, (error.strerror or str(error)).lower()) from error
