@@ -67,7 +67,7 @@ class Features:
     def spec(self) -> dict[str, Any]:
         """How the features were made, for a result file."""
         return {
-            "feature": "mean of the encoder's pooled output over clips at equal distances, central crop",
+            "feature": "mean of the encoder's output over clips at equal distances, central crop",
             "clips": self.clips,
             "clip": asdict(self.clip),
             "precision": self.precision,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from kinema.config import ClipConfig, ReadoutConfig, from_plain
+from kinema.config import ClipConfig, ReadoutConfig
 from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
@@ -18,13 +17,13 @@ from kinema.evaluation.few_label import FewLabelSpec, evaluate_few_label
 from kinema.evaluation.folds import Split
 from kinema.evaluation.gather import gather
 from kinema.evaluation.knn import evaluate_knn
+from kinema.evaluation.opening import open_asked
 from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.outcome import Evaluation, Protocol, Result, describe_data, notes_on
 from kinema.evaluation.pairs import Pair, checked_pairs, evaluate_pairs
 from kinema.evaluation.probe import evaluate_probe
 from kinema.evaluation.retrieval import evaluate_retrieval
 from kinema.files import make_folder, write_json
-from kinema.models import open_encoder
 from kinema.provenance import software_versions
 
 CACHE = "features"
@@ -46,7 +45,7 @@ def evaluate(
     pairs: Sequence[Pair] | None = None,
     jitter: int | None = None,
     shaken: float | None = None,
-    readout: ReadoutConfig | None = None,
+    readout: ReadoutConfig | Mapping[str, Any] | None = None,
     clip: ClipConfig | Mapping[str, Any] | None = None,
     clips: int = 10,
     batch_size: int = 64,
@@ -75,9 +74,8 @@ def evaluate(
         jitter: for ``retrieval`` and ``all``, how often videos are seen through shifted crops too; None for never.
         shaken: for ``retrieval`` and ``all``, by how many pixels (a standard deviation) the frames of the videos are
             shaken, with a texture, in a further comparison; None for none.
-        readout: what of the encoder's network is a clip's feature; None for what its card says.
-        clip: geometry of the clips, or the settings of it that are to differ from what the encoder was made for; None
-            for that.
+        readout: what of the encoder's network is a clip's feature, or settings by name in place of its own.
+        clip: geometry of the clips, or settings by name in place of what the encoder was made for.
         clips: clips per video, whose features are averaged.
         batch_size: clips per forward pass.
         workers: processes that decode video; None for one less than there are cores.
@@ -110,12 +108,12 @@ def evaluate(
     labelled = read_labels(data, labels, label_column, group_column, benchmark)
     appearance = _appearance(labelled, labels, appearance_column, group_column)
     checked_pairs(labelled, pairs or ())
-    encoder = open_encoder(run, like=like, seed=seed, readout=readout)
+    encoder, used = open_asked(run, readout, clip, like=like, seed=seed)
     fit_on, transductive = _fit_on(labelled, split)
     gathered = gather(
         encoder,
         labelled.paths,
-        clip_used(encoder.clip, clip),
+        used,
         fit_on=fit_on if protocol in ("retrieval", "all") else (),
         transductive=transductive,
         orders=ORDERS if protocol in ("diagnosis", "all") else (),
@@ -176,21 +174,6 @@ def _appearance(
     if labels is None:
         raise ConfigError("an appearance column needs a table of labels; name one with --labels")
     return LabelledSet.read(labelled.folder, labels, column, group_column)
-
-
-def clip_used(usual: ClipConfig, asked: ClipConfig | Mapping[str, Any] | None) -> ClipConfig:
-    """The geometry of clips that is asked for: all of it, or some settings in place of those of the ``usual`` one.
-
-    Raises:
-        ConfigError: a clip has no such setting.
-    """
-    if asked is None or isinstance(asked, ClipConfig):
-        return asked or usual
-    try:
-        return from_plain(ClipConfig, {**asdict(usual), **asked})
-    except TypeError as error:
-        known = ", ".join(field.name for field in fields(ClipConfig))
-        raise ConfigError(f"clip has no such setting ({error}): it knows {known}") from error
 
 
 def _fit_on(labelled: LabelledSet, split: Split) -> tuple[Sequence[int], bool]:
