@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -75,6 +75,12 @@ def step_seconds(config: ClipConfig, fps: float) -> float:
     if not step > 0:
         raise ConfigError(f"the step between a clip's frames must be positive, not {step}")
     return step
+
+
+def paced(config: ClipConfig, pace: int) -> ClipConfig:
+    """The same clips with their step multiplied."""
+    step, frames = config.step, config.step_frames
+    return replace(config, step=step and step * pace, step_frames=frames and frames * pace)
 
 
 def span(config: ClipConfig, fps: float, extra: float = 0) -> float:

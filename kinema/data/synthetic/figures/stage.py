@@ -92,7 +92,9 @@ def show_backdrop(stage: Stage, scenery: Scenery, views: Array, canvas: Array) -
     height, width = canvas.shape[1:3]
     x, y = stage.grid()
     grid = np.stack([(x + MARGIN) * stage.unit - 0.5, (y + MARGIN) * stage.unit - 0.5])
-    modes = np.stack([m.transpose(2, 0, 1) for m, _ in scenery.modes]) * np.float32(stage.unit) if scenery.modes else None
+    modes = (
+        np.stack([m.transpose(2, 0, 1) for m, _ in scenery.modes]) * np.float32(stage.unit) if scenery.modes else None
+    )
     shades = np.stack([s for s, _ in scenery.shades]) if scenery.shades else None
     for t, frame in enumerate(canvas):
         image = scenery.image
