@@ -134,6 +134,8 @@ def notes_on(results: Iterable[Result], labelled: LabelledSet, features: Feature
     for result in results:
         if isinstance(result, RetrievalResult) and result.unanswerable:
             notes.append(f"{result.unanswerable} queries have no video of their label to find and count as wrong.")
+        if isinstance(result, RetrievalResult) and result.whitening is not None:
+            notes += _on_whitening(result.whitening)
         if isinstance(result, ProbeResult) and result.not_converged:
             limit = result.spec.max_iterations
             notes.append(f"{result.not_converged} trainings of the probe had not converged after {limit} iterations.")
@@ -145,3 +147,14 @@ def notes_on(results: Iterable[Result], labelled: LabelledSet, features: Feature
         if isinstance(result, PairsResult):
             notes += [f"The pair {pair} is left out: {why}." for pair, why in result.left_out.items()]
     return tuple(notes)
+
+
+def _on_whitening(fitted: dict[str, Any]) -> list[str]:
+    if fitted["left_out"]:
+        return [f"Whitened figures are left out: {fitted['left_out']}."]
+    if not fitted["transductive"]:
+        return []
+    return [
+        f"The whitening was fitted on the videos that are compared, without their labels ({fitted['copies']} augmented "
+        f"copies of each of {fitted['windows']} windows): whitened figures are transductive."
+    ]
