@@ -41,6 +41,7 @@ class Evaluation:
         notes: sentences about what a reader of the figures should know.
         versions: of the software.
         timings: seconds, and how many videos were read now; all that may differ between two equal runs.
+        baselines: of ``all``, what other encoders retrieve on the same videos, by name.
     """
 
     protocol: Protocol
@@ -55,6 +56,7 @@ class Evaluation:
     notes: tuple[str, ...]
     versions: dict[str, str]
     timings: dict[str, float]
+    baselines: Mapping[str, RetrievalResult] = field(default_factory=dict)
 
     @property
     def result(self) -> Result:
@@ -65,7 +67,8 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; of all protocols, each has its figures below ``results``."""
         told = {name: self._told(result) for name, result in self.results.items()}
-        everything = {"results": told, "left_out": dict(self.left_out)}
+        others = {name: result.to_dict() for name, result in self.baselines.items()}
+        everything = {"results": told, "baselines": others, "left_out": dict(self.left_out)}
         return {
             "protocol": self.protocol,
             **(everything if self.protocol == "all" else told[self.protocol]),
