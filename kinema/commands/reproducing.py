@@ -12,8 +12,8 @@ def reproduce(name: str, out: str, recipes: str | None = None, record: bool = Fa
     """Make an encoder whose figures are recorded anew, judge it, and compare.
 
     Args:
-        name: of the result, such as mscl-0, or motion, the encoder that comes with kinema; kinema reproduce --list lists
-            them.
+        name: of the result, such as mscl-0, or motion, the encoder that comes with kinema; kinema reproduce --list
+            lists them.
         out: folder for videos and runs; what an earlier call left there is used.
         recipes: YAML file of recipes, with the figures in a CSV file beside it; those that come with kinema by default.
         record: write the figures into the CSV file instead of comparing them.
