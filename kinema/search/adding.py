@@ -69,6 +69,7 @@ def bring_up_to_date(
         windows=windows,
         seconds=time.perf_counter() - began,
         waiting=waiting.seconds,
+        whitened=comparison(db).whitening is not None,
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinema.data.clips import clip_view, timeline, uniform_starts
+from kinema.data.clips import clip_view, span, start_range, timeline, uniform_starts
 from kinema.data.nuisance import nuisance_views
 from kinema.errors import DataError, KinemaError
 from kinema.progress import track
@@ -89,13 +89,16 @@ def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
     def starts(path: Path) -> list[Place]:
         try:
             with Video(path, view=clip_view(embedder.clip)) as video:
-                return [(str(path), float(start)) for start in uniform_starts(embedder.clip, timeline(video), each)]
+                found = timeline(video)
+                earliest, latest = start_range(embedder.clip, found)
+                count = int(2 * (latest - earliest) / span(embedder.clip, found.fps)) + 1  # as an index cuts it
+                starts = uniform_starts(embedder.clip, found, min(each, count))
+                return [(str(path), float(start)) for start in starts]
         except KinemaError:  # the index will say what is wrong with it
             return []
 
     with ThreadPoolExecutor(usual_workers()) as team:
-        found = [place for places in team.map(starts, chosen) for place in places]
-    return list(dict.fromkeys(found))  # of a video that is no longer than a window all starts are one
+        return [place for places in team.map(starts, chosen) for place in places]
 
 
 def indexed_places(db: sqlite3.Connection) -> list[Place]:
