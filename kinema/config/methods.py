@@ -142,9 +142,8 @@ class MSCLConfig:
 
     def rgb_only(self) -> MSCLConfig:
         """The same method with all but the RGB loss switched off: MoCo."""
-        flow = {"flow": 0.0, "cross": 0.0, "lmcl": 0.0, "fra_clips": 0.0, "motion": 0.0, "dense_lmcl": 0.0}
-        off = {"fra_negatives": False, "motion_boundaries": False, "motion_stabilised": False}
-        return replace(self, rgb=1.0, **flow, **off)
+        clips = replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
+        return replace(clips, motion=0.0, motion_boundaries=False, motion_stabilised=False, dense_lmcl=0.0)
 
 
 @dataclass(frozen=True)
