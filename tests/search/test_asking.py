@@ -178,7 +178,7 @@ def test_a_part_of_an_indexed_video_is_its_kept_vectors_and_nothing_is_read(enco
     assert short.query.windows == 1, "a part shorter than a window is the window that most of it lies in"
     with pytest.raises(ConfigError, match="is empty"):
         library.embed(own[0], 0.5, 0.5)
-    with pytest.raises(ConfigError, match="ends before 0:07.0: start earlier"):
+    with pytest.raises(ConfigError, match=r"ends before 0:07.0: start earlier"):
         library.embed(own[0], 7.0)
 
 
