@@ -136,6 +136,15 @@ def test_help_without_docstrings():
         assert done[0].stdout == done[1].stdout
 
 
+def test_the_package_shows_what_there_is():
+    code = (
+        "import kinema, sys; assert not {'torch', 'av'} & sys.modules.keys(); "
+        "assert {'search', 'video', 'load_encoder'} <= set(dir(kinema)); "
+        "assert kinema.search.Library and 'Library' in dir(kinema.search); assert not hasattr(kinema, 'nothing')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "complaint"),
     [("flow --help", 0, ""), ("flow", 2, ""), ("flow paint", 2, "kinema: there is no command 'flow paint'\n")],
