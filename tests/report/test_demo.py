@@ -232,9 +232,13 @@ def test_browser_shows_and_stops_it_without_complaint(report: Path, tmp_path: Pa
         f'<iframe id="page" style="width: {width}px; height: 800px; border: 0" src="{report.as_uri()}"></iframe>'
         "<script>onload = () => { const shown = page.contentDocument;"
         "const moving = () => shown.querySelectorAll('source:not([media=all])').length;"
+        "const lines = dd => { const all = shown.createRange(); all.selectNodeContents(dd);"
+        "return all.getClientRects().length; };"
+        "const cut = [...shown.querySelectorAll('dl.facts dd')]"
+        ".filter(dd => !/\\s/.test(dd.textContent.trim()) && lines(dd) > 1).length;"
         "const before = moving(); shown.querySelector('.pause').click();"
         "document.title = `wide ${shown.documentElement.scrollWidth}, moving ${before} then ${moving()}, broken "
-        "${[...shown.images].filter(image => !image.naturalWidth).length}`; }</script>"
+        "${[...shown.images].filter(image => !image.naturalWidth).length}, cut ${cut}`; }</script>"
     )
     flags = (
         "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
@@ -248,11 +252,12 @@ def test_browser_shows_and_stops_it_without_complaint(report: Path, tmp_path: Pa
         timeout=120,
         check=True,
     )
-    title = re.search(r"<title>wide (\d+), moving (\d+) then (\d+), broken (\d+)</title>", run.stdout)
+    title = re.search(r"<title>wide (\d+), moving (\d+) then (\d+), broken (\d+), cut (\d+)</title>", run.stdout)
     assert title is not None, run.stderr[-2000:]
-    wide, before, after, broken = map(int, title.groups())
+    wide, before, after, broken, cut = map(int, title.groups())
     assert wide <= width, "the page is wider than the window"
     assert before > 0
     assert after == 0, "the button stops every moving picture"
     assert broken == 0
+    assert cut == 0, "no figure is broken into two lines"
     assert "CONSOLE" not in run.stderr
