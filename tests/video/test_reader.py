@@ -263,7 +263,9 @@ def test_a_file_that_is_damaged_in_the_middle(shared_data) -> None:
     assert whole.warning.startswith("corrupt at 3.000 s (")
     assert_same(beyond, whole, [5, 48])
     assert_same(numbered, whole, [48, 3])
-    assert beyond.warning.startswith("corrupt at 3.000 s (") and beyond.warning.endswith("the last frame stands for the rest")
+    assert beyond.warning.startswith("corrupt at 3.000 s (") and beyond.warning.endswith(
+        "the last frame stands for the rest"
+    )
     assert before.warning == ""
 
 
