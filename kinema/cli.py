@@ -9,10 +9,12 @@ import argparse
 import dataclasses
 import glob
 import inspect
+import json
 import re
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import docstring_parser
@@ -20,35 +22,60 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from kinema import __version__
 from kinema.commands import COMMANDS, Command
+from kinema.commands.help import arguments, help_text, restore_docstrings
+from kinema.config import LENGTHS
 from kinema.errors import ConfigError, KinemaError
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
+from kinema.streams import open_streams, silence
 
-SWITCHES = ("resume", "partial", "private", "dry_run", "record")
+SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own")
 """Parameters of commands that are given without a value."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 if all went well, 1 if it failed, 2 for a wrong call, 130 if stopped."""
+    """Run a command; return the exit status.
+
+    0 if all went well, 1 if it failed, 2 for a wrong call, 130 if stopped, 141 if nobody reads on.
+    """
+    open_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words == ["--version"]:
+    name = _command(words)
+    try:
+        status = _answer(name, words)
+        sys.stdout.flush()  # while an error can still be told
+        return status
+    except BrokenPipeError:  # as of `kinema ... | head`
+        for stream in (sys.stdout, sys.stderr):
+            silence(stream)
+        return 141
+    except OSError as error:
+        silence(sys.stdout)
+        where = f" {error.filename}" if error.filename else ", or what the output is sent to"
+        return _fail(name, f"cannot read or write a file{where}: {error.strerror or error}", 1)
+
+
+def _answer(name: str | None, words: list[str]) -> int:
+    """Do what is asked for, and return the exit status."""
+    if name is None and words == ["--version"]:
         print(f"kinema {__version__}")
         return 0
-    name = _command(words)
     if name is None:
         return _overview(words)
     try:
         _run(COMMANDS[name], name, words)
     except ArgumentError as error:
-        message = " ".join(str(error).split())
-        print(f"kinema {name}: {message}; see kinema {name} --help", file=sys.stderr)
-        return 2
+        return _fail(name, f"{' '.join(str(error).split())}; see kinema {name} --help", 2)
     except KinemaError as error:
-        print(f"kinema {name}: {error}", file=sys.stderr)
-        return error.status
+        return _fail(name, str(error), error.status)
     except KeyboardInterrupt:
-        print(f"kinema {name}: stopped", file=sys.stderr)
-        return 130
+        return _fail(name, "stopped", 130)
     return 0
+
+
+def _fail(name: str | None, sentence: str, status: int) -> int:
+    with suppress(OSError):
+        print(f"kinema {name or ''}".strip() + f": {sentence}", file=sys.stderr, flush=True)
+    return status
 
 
 def _command(words: list[str]) -> str | None:
@@ -80,15 +107,46 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     kind = _config(command)
     preset = _preset(words)
     job = JOBS.get(kind)
+    if asked := {"-h", "--help", "--help_all"}.intersection(words):
+        print(_help(parser, command, name, preset, job, full="--help_all" in asked))
+        return
     parsed = _parse(parser, words, preset, job)
     if job is not None and parsed.get("preset", preset) != preset:  # a file of settings names another
         parsed = _parse(parser, words, parsed.preset, job)
+    if job is not None and (beneath := _beneath(parsed, job)):
+        parsed = parser.parse_args(["--config", json.dumps(beneath), *words])
     settings = {key: _plain(value) for key, value in vars(parser.instantiate(parsed)).items()}
     settings.pop("config")
     if kind is not None:
         names = [field.name for field in dataclasses.fields(kind)]
         settings["config"] = kind(**{name: settings.pop(name) for name in names})
     command.function(**settings)
+
+
+def _beneath(parsed: Namespace, job: Job) -> dict[str, Any]:
+    """What lies between the preset and the user's words: no length if the user says one, and the weights' settings."""
+    settings: dict[str, Any] = {}
+    if all(parsed.get(name) is not None for name in LENGTHS):
+        settings |= dict.fromkeys(LENGTHS)
+    if job == "pretrain" and parsed.get("weights") is not None:
+        from kinema.methods.beginning import settings_of
+
+        settings |= settings_of(parsed.weights, "hcml" if "hcml" in parsed.method else "none")
+    return settings
+
+
+def _help(parser: ArgumentParser, command: Command, name: str, preset: str, job: Job | None, *, full: bool) -> str:
+    if job is not None:
+        parser.default_config_files = [glob.escape(str(preset_path(preset, job)))]
+    own = [option for option in inspect.signature(command.function).parameters if option != "config"]
+    return help_text(
+        name,
+        command.summary,
+        *arguments(parser),
+        command.common or [option for option in own if option not in command.positionals],
+        vars(parser.get_defaults().as_flat()),
+        full=full,
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -123,8 +181,8 @@ def _parse(parser: ArgumentParser, words: list[str], preset: str, job: Job | Non
 
 
 def _parser(command: Command, name: str) -> ArgumentParser:
-    usage = " ".join(["kinema", name, *map(str.upper, command.positionals), "[options]"])
-    parser = ArgumentParser(prog=f"kinema {name}", usage=usage, description=command.summary, exit_on_error=False)
+    parser = ArgumentParser(prog=f"kinema {name}", add_help=False, allow_abbrev=False, exit_on_error=False)
+    restore_docstrings(command.function, _config(command))
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings; options after it go on top")
     parameters = inspect.signature(command.function, eval_str=True).parameters
     help_texts = {

@@ -11,9 +11,8 @@ from kinema.data.benchmarks import BenchmarkChoice, get_benchmark, read_labels
 from kinema.errors import ConfigError
 from kinema.evaluation.few_label import check_few
 from kinema.evaluation.folds import Split, make_folds
-from kinema.methods import create_method, settings_for
-from kinema.methods.new_network import network_settings, new_network
-from kinema.training.checks import check_finetuning, check_pretraining
+from kinema.methods.beginning import begin_pretraining, network_settings, new_network
+from kinema.training.checks import check_finetuning, check_pretraining, too_short
 from kinema.training.cost import StepCost, measure
 from kinema.training.run import use_threads
 from kinema.video import find_videos, read_manifest
@@ -38,6 +37,7 @@ class DryRun:
         source: where their number comes from.
         rounds: how many trainings there are.
         cost: of a step.
+        warning: what the user should know of it; an empty word for nothing.
     """
 
     what: str
@@ -46,6 +46,7 @@ class DryRun:
     source: str
     rounds: int
     cost: StepCost
+    warning: str = ""
 
     @property
     def devices(self) -> int:
@@ -55,19 +56,17 @@ class DryRun:
     @property
     def steps(self) -> int:
         """Steps of all rounds, on each device."""
-        return self.cost.steps_per_epoch * self.config.epochs * self.rounds
+        return self.cost.plan.steps * self.rounds
 
     @property
     def flops(self) -> float:
         """Operations of all steps, rounds and devices."""
-        every = sum(phase.flops * phase.epochs for phase in self.cost.phases)
-        return every * self.cost.steps_per_epoch * self.rounds * self.devices
+        return sum(phase.flops * phase.steps for phase in self.cost.phases) * self.rounds * self.devices
 
     @property
     def hours_here(self) -> float:
         """Of computing all steps with one device of this machine."""
-        every = sum(phase.seconds * phase.epochs for phase in self.cost.phases)
-        return every * self.cost.steps_per_epoch * self.rounds * self.devices / 3600
+        return sum(phase.seconds * phase.steps for phase in self.cost.phases) * self.rounds * self.devices / 3600
 
     def hours_on(self, gpu: str, count: int = 1) -> float:
         """An estimate for one of :data:`GPUS`, at :data:`UTILISATION` of its peak."""
@@ -75,15 +74,17 @@ class DryRun:
 
     def summary(self) -> str:
         """All of it in a screen of text."""
-        config, cost = self.config, self.cost
+        config, cost, plan = self.config, self.cost, self.cost.plan
         clip = config.clip
+        epochs = "" if config.epochs is None else f", {config.epochs} epochs"
         each = f" each of {self.rounds} rounds" if self.rounds > 1 else ""
         lines = [
             f"dry run of {self.what}: two steps on generated clips; nothing is written",
             f"network: {config.model.backbone}, {cost.parameters / 1e6:.2f} million numbers are trained; "
             f"clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}",
-            f"steps: {self.videos} videos{each} ({self.source}), {cost.batch} clips a step on "
-            f"{_devices(self.devices)}; {cost.steps_per_epoch} an epoch, {config.epochs} epochs, {self.steps} in all",
+            f"steps: {self.videos} videos{each} ({self.source}), {plan.batch_size} clips a step on "
+            f"{_devices(self.devices)}; {plan.steps_per_epoch} an epoch{epochs}, {self.steps} in all",
+            *filter(None, [self.warning]),
             *self._phases(),
             *self._memory(),
             f"this machine ({self._machine()}): {_hours(self.hours_here)} for all steps, as measured",
@@ -99,7 +100,7 @@ class DryRun:
     def _phases(self) -> list[str]:
         lines = []
         for phase in self.cost.phases:
-            name = f"phase {phase.name!r}, {phase.epochs} epochs" if phase.name else "a step"
+            name = f"phase {phase.name!r}, {phase.steps} steps" if phase.name else "a step"
             terms = ", ".join(loss.removeprefix("loss_") for loss in phase.losses)
             lines.append(f"{name}: {phase.flops / 1e12:.3g} TFLOP, {phase.seconds:.3g} s here; losses: {terms}")
         return lines
@@ -110,10 +111,10 @@ class DryRun:
         lines = [
             f"memory {kind}: {_gib(cost.peak)} at the peak of a step, {_gib(cost.before)} of it before the first step"
         ]
-        if cost.measured < cost.batch:
+        if cost.measured < cost.plan.batch_size:
             lines.append(
-                f"measured with {cost.measured} of the {cost.batch} clips of a step, since more would take too long or "
-                "too much memory here; figures of whole steps are scaled up from there"
+                f"measured with {cost.measured} of the {cost.plan.batch_size} clips of a step, since more would take "
+                "too long or too much memory here; figures of whole steps are scaled up from there"
             )
         if cost.share < 0.7:
             lines.append(
@@ -135,6 +136,7 @@ def dry_pretrain(
     config: PretrainConfig,
     *,
     method: MethodName = "mscl",
+    weights: str | Path | None = None,
     manifest: str | Path | None = None,
     count: int | None = None,
 ) -> DryRun:
@@ -144,17 +146,19 @@ def dry_pretrain(
         videos: the folder, whose videos are counted and not opened; it need not be there if ``count`` is given.
         config: all settings.
         method: name of the method.
+        weights: what the encoder begins with; None for an untrained one.
         manifest: what ``kinema scan`` wrote of the folder.
         count: number of videos; None to count those of the manifest or the folder.
 
     Raises:
         KinemaError: the settings are at fault, or nothing says how many videos there are.
     """
-    config = settings_for(method, config)
+    config, make = begin_pretraining(method, config, weights)
     check_pretraining(config, method)
     number, source = _count(videos, manifest, count)
     use_threads(config.trainer)
-    return DryRun(method, config, number, source, 1, measure(lambda: create_method(method, config), config, number))
+    cost = measure(make, config, number)
+    return DryRun(method, config, number, source, 1, cost, too_short(cost.plan.steps) if weights is None else "")
 
 
 def dry_finetune(

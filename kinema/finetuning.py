@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,14 +18,14 @@ from kinema.evaluation.features import extract_features
 from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification
 from kinema.evaluation.folds import Fold, Folds, Split, make_folds
-from kinema.files import make_folder, write_json, write_text
+from kinema.files import write_csv, write_json
 from kinema.methods import Recognition
-from kinema.methods.new_network import network_settings, new_network
+from kinema.methods.beginning import network_settings, new_network
 from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
 from kinema.models.weights import weights_file
 from kinema.provenance import file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
-from kinema.training.run import fit
+from kinema.training.run import fit, run_folder
 from kinema.video import ManifestEntry, read_manifest, scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST, UNREADABLE
 
@@ -114,46 +112,46 @@ def finetune(
         draw_few(fold.gallery, labelled.labels, np.random.default_rng(config.seed), per_class, samples).tolist()
         for fold in folds
     ]
-    out = make_folder(out)
-    if manifest is None and resume and (out / MANIFEST).exists():
-        manifest = out / MANIFEST
-    entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
-    manifest = write_manifest(entries, out / MANIFEST)
-    _refuse_missing(entries, manifest, labelled, folds)
-    rounds = []
-    for number, (fold, videos_drawn) in enumerate(zip(folds, drawn, strict=True), start=1):
-        place = out if len(folds) == 1 else out / f"round-{number}"
-        if len(folds) > 1:
-            print(f"kinema finetune: round {number} of {len(folds)}", file=sys.stderr, flush=True)
-        chosen = {labelled.files[i]: int(labelled.labels[i]) for i in videos_drawn}
-        fitted = fit(
-            videos,
-            place,
-            config,
-            lambda: new_network(config, len(labelled.classes), motion, weights),
-            {
-                "method": f"recognition with motion {motion}",
-                "labels": ids_sha256([f"{file},{label}" for file, label in chosen.items()])[:12],
-                "weights": "none" if weights is None else file_sha256(weights_file(weights))[:12],
-            },
-            hierarchical=motion == "hcml",
-            labels=chosen,
-            manifest=manifest,
-            resume=resume,
-        )
-        if not fitted.module.trainer.is_global_zero:
-            continue  # one of several processes tests
-        method = fitted.module.method
-        assert isinstance(method, Recognition)
-        card = {**fitted.card("recognition", preset), "motion": motion, "classes": list(labelled.classes)}
-        fitted.save(card)
-        save_classifier(method, place / CLASSIFIER_FILE, labelled.classes)
-        rounds.append(_probabilities(method, labelled, fold, config))
-    results = _results(rounds, folds, labelled, config, motion, per_class, samples) if rounds else {}
-    if rounds:
-        write_json(out / RESULTS, results)
-        _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
-    return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
+    with run_folder(out) as out:
+        if manifest is None and resume and (out / MANIFEST).exists():
+            manifest = out / MANIFEST
+        entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
+        manifest = write_manifest(entries, out / MANIFEST)
+        _refuse_missing(entries, manifest, labelled, folds)
+        rounds = []
+        for number, (fold, videos_drawn) in enumerate(zip(folds, drawn, strict=True), start=1):
+            place = out if len(folds) == 1 else out / f"round-{number}"
+            if len(folds) > 1:
+                print(f"kinema finetune: round {number} of {len(folds)}", file=sys.stderr, flush=True)
+            chosen = {labelled.files[i]: int(labelled.labels[i]) for i in videos_drawn}
+            fitted = fit(
+                videos,
+                place,
+                config,
+                lambda: new_network(config, len(labelled.classes), motion, weights),
+                {
+                    "method": f"recognition with motion {motion}",
+                    "labels": ids_sha256([f"{file},{label}" for file, label in chosen.items()])[:12],
+                    "weights": "none" if weights is None else file_sha256(weights_file(weights))[:12],
+                },
+                hierarchical=motion == "hcml",
+                labels=chosen,
+                manifest=manifest,
+                resume=resume,
+            )
+            if not fitted.module.trainer.is_global_zero:
+                continue  # one of several processes tests
+            method = fitted.module.method
+            assert isinstance(method, Recognition)
+            card = {**fitted.card("recognition", preset), "motion": motion, "classes": list(labelled.classes)}
+            fitted.save(card)
+            save_classifier(method, place / CLASSIFIER_FILE, labelled.classes)
+            rounds.append(_probabilities(method, labelled, fold, config))
+        results = _results(rounds, folds, labelled, config, motion, per_class, samples) if rounds else {}
+        if rounds:
+            write_json(out / RESULTS, results)
+            _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
+        return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
 
 
 def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: LabelledSet, folds: Folds) -> None:
@@ -233,12 +231,10 @@ def _results(
 
 def _write_predictions(path: Path, rounds: list[np.ndarray], folds: Folds, labelled: LabelledSet) -> None:
     """A row for each test video: its file, its class, the likeliest class and that one's probability."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("file", "label", "predicted", "probability"))
+    table = [("file", "label", "predicted", "probability")]
     for scores, fold in zip(rounds, folds.folds, strict=True):
         for index, row in zip(fold.queries, scores, strict=True):
             best = int(row.argmax())
             names = labelled.classes[labelled.labels[index]], labelled.classes[best]
-            writer.writerow((labelled.files[index], *names, f"{row[best]:.4f}"))
-    write_text(path, table.getvalue())
+            table.append((labelled.files[index], *names, f"{row[best]:.4f}"))
+    write_csv(path, table)

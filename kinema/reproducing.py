@@ -211,7 +211,7 @@ def _finished(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[s
         raise CheckpointError(
             f"{run} was trained in another way than {recipe.name} ({'; '.join(others[:5])}); choose another folder"
         )
-    return None if stop is not None and stop < config.epochs else card
+    return None if stop is not None and stop < config.length else card
 
 
 def _figures(recipe: Recipe, run: Path, videos: Path, workers: int) -> dict[str, float | None]:

@@ -38,8 +38,8 @@ def kinema_main(*words: object) -> int:
 # help
 
 # the tiny preset's, not the class's
-EPOCHS = yaml.safe_load(preset_path("tiny").read_text())["epochs"]
-EPOCHS_HELP = f"follows a schedule over all of them. (type: int, default: {EPOCHS})"
+STEPS = yaml.safe_load(preset_path("tiny").read_text())["steps"]
+STEPS_HELP = f"are drawn at a time. (type: int | null, default: {STEPS})"
 
 
 def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
@@ -74,14 +74,14 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("command", "facts"),
     [
-        ("demo", ["number of synthetic videos", "default: 1500", EPOCHS_HELP]),
+        ("demo", ["number of synthetic videos", "default: 1500", STEPS_HELP]),
         ("synth", ["frames per second. (type: float, default: 16.0)", "in pixels", "default: 1000"]),
         ("scan", ["CSV file to write. (type: str, default: manifest.csv)"]),
         (
             "pretrain",
-            ["seconds between two frames", "default: 0.125", "{mscl,moco,hcml,mscl+hcml}", "from 0 to 1", EPOCHS_HELP],
+            ["seconds between two frames", "default: 0.125", "{mscl,moco,hcml,mscl+hcml}", "from 0 to 1", STEPS_HELP],
         ),
-        ("ablate mscl", ["one round of the ladder for each", "default: [0, 1, 2]", EPOCHS_HELP]),
+        ("ablate mscl", ["one round of the ladder for each", "default: [0, 1, 2]", STEPS_HELP]),
         (
             "evaluate",
             [

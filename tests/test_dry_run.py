@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from kinema.cli import main
-from kinema.config import PretrainConfig
+from kinema.config import PretrainConfig, TrainerConfig
+from kinema.data.plan import make_plan
 from kinema.dry_run import GPUS, UTILISATION, DryRun
 from kinema.presets import list_presets
 from kinema.training.cost import PhaseCost, StepCost
@@ -78,14 +79,13 @@ def test_what_cannot_be_reckoned_is_refused(refused, tmp_path: Path):
 
 
 def test_the_sums():
-    """Two phases of three and one epochs, 100 videos by steps of 2 x 5 clips: ten steps an epoch."""
-    phases = (PhaseCost("a", 3, 2.0, 1e12, 5.0, ()), PhaseCost("b", 1, 4.0, 5e12, 7.0, ()))
-    cost = StepCost(
-        phases, batch=5, steps_per_epoch=10, measured=5, before=1, device=torch.device("cpu"), parameters=1, share=1.0
-    )
-    config = PretrainConfig(epochs=4, trainer=PretrainConfig().trainer.__class__(devices=2))
+    """Two phases of 30 and 10 steps of 2 x 5 clips."""
+    phases = (PhaseCost("a", 30, 2.0, 1e12, 5.0, ()), PhaseCost("b", 10, 4.0, 5e12, 7.0, ()))
+    config = PretrainConfig(steps=40, trainer=TrainerConfig(devices=2, batch_size=5))
+    plan = make_plan(config, 100, 2)
+    cost = StepCost(phases, plan, measured=5, before=1, device=torch.device("cpu"), parameters=1, share=1.0)
     run = DryRun("x", config, videos=100, source="", rounds=3, cost=cost)
-    assert run.steps == 10 * 4 * 3
+    assert run.steps == 40 * 3
     assert run.flops == 10 * 3 * 2 * (3 * 1e12 + 5e12)  # both devices
     assert run.hours_here == pytest.approx(10 * 3 * 2 * (3 * 2.0 + 4.0) / 3600)  # one after the other
     assert run.hours_on("A100") == pytest.approx(run.flops / (312e12 * UTILISATION) / 3600)

@@ -136,4 +136,4 @@ def _without_labels(config: FinetuneConfig, epochs: int) -> PretrainConfig:
     """The same settings for a training without labels, with the preset's own of flow and losses."""
     shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
     preset = settings_on(PRESET, PretrainConfig, {})
-    return dataclasses.replace(preset, **{**shared, "epochs": epochs, "flow": preset.flow})
+    return dataclasses.replace(preset, **{**shared, "steps": None, "epochs": epochs, "flow": preset.flow})

@@ -26,29 +26,76 @@ class Command(NamedTuple):
     summary: str
     positionals: tuple[str, ...] = ()
     """Names of the parameters that are given without a name."""
+    common: tuple[str, ...] = ()
+    """Names of the options that its help begins with; all parameters of the function if there are none."""
 
 
 COMMANDS = {
-    "demo": Command(demo, "Make videos, train RGB MoCo and MSCL on them, compare, write a report."),
+    "demo": Command(
+        demo,
+        "Make videos, train RGB MoCo and MSCL on them, compare, write a report.",
+        (),
+        ("out", "videos", "steps", "seed"),
+    ),
     "synth": Command(synth, "Write synthetic videos whose motion and appearance are independent.", ("out",)),
     "scan": Command(scan, "Write down what each video of a folder holds, and what is wrong with it.", ("folder",)),
     "data check": Command(check, "Say what of a standard benchmark a folder holds, and what to do.", ("name", "root")),
-    "pretrain": Command(pretrain, "Train an encoder on a folder of videos, without labels.", ("videos",)),
-    "finetune": Command(finetune, "Train a network to recognise classes, and test it.", ("videos",)),
-    "ablate mscl": Command(ablate_mscl, "What does each part of MSCL bring? Its ladder on synthetic videos.", ("out",)),
-    "ablate hcml": Command(ablate_hcml, "What does each part of HCML bring to few labels? Its ladder.", ("out",)),
-    "evaluate": Command(evaluate, "Measure what an encoder has learned, on labelled videos.", ("protocol", "run")),
+    "pretrain": Command(
+        pretrain,
+        "Train an encoder on a folder of videos, without labels.",
+        ("videos",),
+        ("out", "method", "preset", "steps", "weights", "resume", "dry_run"),
+    ),
+    "finetune": Command(
+        finetune,
+        "Train a network to recognise classes, and test it.",
+        ("videos",),
+        ("out", "labels", "label_column", "weights", "preset", "steps", "resume", "dry_run"),
+    ),
+    "ablate mscl": Command(
+        ablate_mscl,
+        "What does each part of MSCL bring? Its ladder on synthetic videos.",
+        ("out",),
+        ("difficulty", "videos", "seeds", "only", "steps"),
+    ),
+    "ablate hcml": Command(
+        ablate_hcml,
+        "What does each part of HCML bring to few labels? Its ladder.",
+        ("out",),
+        ("difficulty", "videos", "per_class", "seeds", "only", "steps"),
+    ),
+    "evaluate": Command(
+        evaluate,
+        "Measure what an encoder has learned, on labelled videos.",
+        ("protocol", "run"),
+        ("data", "out", "labels", "label_column", "benchmark", "clips", "device"),
+    ),
     "reproduce": Command(reproduce, "Make an encoder of the results anew, judge it and compare.", ("name",)),
     "reproduce --list": Command(list_recipes, "List the results that can be reproduced."),
     "weights": Command(weights, "Say what a file of weights holds, and make an encoder of it.", ("file",)),
     "export": Command(export, "Write an encoder as ONNX, for torch.export, or for the Hub.", ("format", "run")),
     "embed": Command(embed, "Write the vectors of a folder's videos to a Parquet file.", ("folder",)),
     "index": Command(index, "Index a folder of videos, or bring its index up to date.", ("folder",)),
-    "search": Command(search, "Find the places in an index that move like a clip.", ("clip",)),
+    "search": Command(
+        search,
+        "Find the places in an index that move like a clip.",
+        ("clip",),
+        ("index", "start", "end", "own", "top", "by", "out", "path"),
+    ),
     "watch": Command(watch, "Label the windows of a video, camera or stream as they come.", ("source",)),
     "serve": Command(serve, "Search one's own videos on a page in the browser."),
-    "flow extract": Command(extract, "Write the flow of every video of a folder to a store.", ("videos",)),
-    "flow import": Command(import_flow, "Put flow that other tools extracted into a store.", ("folder", "videos")),
+    "flow extract": Command(
+        extract,
+        "Write the flow of every video of a folder to a store.",
+        ("videos",),
+        ("out", "estimator", "short_side", "workers", "device", "shard"),
+    ),
+    "flow import": Command(
+        import_flow,
+        "Put flow that other tools extracted into a store.",
+        ("folder", "videos"),
+        ("out", "bound", "step", "short_side"),
+    ),
     "flow export": Command(export_flow, "Write a store's flow as pictures or .flo files.", ("store",)),
     "flow evaluate": Command(evaluate_flow, "Compare estimators of optical flow with true flow.", ("truth",)),
     "flow show": Command(show_flow, "Draw a video beside its optical flow and how that changes.", ("video",)),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jsonargparse.typing import NonNegativeFloat, PositiveFloat, PositiveInt
+from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from kinema.clock import clock, seconds_of
+from kinema.errors import ConfigError
 from kinema.files import make_folder
+from kinema.progress import following
 
 if TYPE_CHECKING:
-    from kinema.search import Added, Answer, Library
+    from kinema.search import Added, Answer, Labelled, Library
 
 
 def embed(
@@ -69,6 +73,10 @@ def index(
         workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
+    from kinema.search.database import DATABASE
+
+    if encoder is None and not (Path(index) / DATABASE).is_file():
+        raise ConfigError(f"there is no index at {index} yet: name the encoder to make it with (--encoder RUN)")
     library = _library(index, encoder, length, stride, device)
     _report(library.add(folder, batch_size=batch_size, workers=workers))
     print(f"{index}: {library.count()} windows")
@@ -77,14 +85,15 @@ def index(
 def search(
     clip: str,
     index: str,
-    start: NonNegativeFloat | None = None,
-    end: PositiveFloat | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    own: bool = False,
     top: PositiveInt = 10,
     by: Literal["motion", "appearance"] = "motion",
     out: str = "search.html",
     path: str | None = None,
-    after: float | None = None,
-    before: float | None = None,
+    after: str | None = None,
+    before: str | None = None,
     min_strength: float | None = None,
     max_strength: float | None = None,
     exact: bool = False,
@@ -96,14 +105,15 @@ def search(
     Args:
         clip: video file; it, and copies of it, are not among what is found.
         index: folder of the index.
-        start: seconds; ask only for the part of the clip from here on.
-        end: seconds.
+        start: ask only for the part of the clip from here on, in seconds or as m:ss.s.
+        end: and up to here.
+        own: find other places in the clip's own video too; the part that is asked for says where it is.
         top: how many places.
         by: motion, or appearance (what the middle frames look like), for the table; the page has both.
         out: HTML page to write.
         path: only videos whose path matches this pattern, such as '*/2024/*.mp4'.
-        after: only windows that start at this second of their video or later.
-        before: only windows that end at this second of their video or earlier.
+        after: only windows that start at this time of their video or later, in seconds or as m:ss.s.
+        before: only windows that end at this time of their video or earlier.
         min_strength: only windows that move at least so much, in widths of the frame per second.
         max_strength: only windows that move at most so much.
         exact: compare with every window; slower, and next to never another answer.
@@ -113,10 +123,17 @@ def search(
     from kinema.search import Filters, Library
     from kinema.search.sheet import write_sheet
 
+    if own and start is None and end is None:
+        raise ConfigError(
+            "--own finds other places in the clip's own video: say by --start and --end which part you mean"
+        )
+    part = _seconds("start", start), _seconds("end", end)
+    filters = Filters(path, _seconds("after", after), _seconds("before", before), min_strength, max_strength)
     make_folder(Path(out).parent)
     library = Library(index, encoder, device=device)
-    filters = Filters(path, after, before, min_strength, max_strength)
-    answers = library.search_all(clip, start, end, top=top, filters=filters, exact=exact)
+    with following(f"Reading {Path(clip).name}") as told:
+        asked = library.embed(clip, *part, told)
+    answers = library.search_all(asked, top=top, filters=filters, within=own, exact=exact)
     for answer in answers:
         if answer.by == by:
             _print_answer(answer)
@@ -124,32 +141,56 @@ def search(
     print(out)
 
 
-def watch(source: str, index: str, classifier: str, encoder: str | None = None, device: str = "auto") -> None:
+def watch(
+    source: str, classifier: str, index: str | None = None, encoder: str | None = None, device: str = "auto"
+) -> None:
     """Label the windows of a video, camera or stream as they come, with the time that each label took.
 
     Args:
         source: video file, camera (/dev/video0) or address (rtsp://...).
-        index: folder of the index whose encoder and windows are used.
-        classifier: file of a classifier (see docs/search.md).
+        classifier: folder of what `kinema finetune` trained, or file of a classifier of an index's windows (see
+            docs/search.md).
+        index: folder of the index that a file of a classifier belongs to, whose encoder and windows are used.
         encoder: the index's encoder, where it lies elsewhere than when the index was made.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     import statistics
 
-    from kinema.search import Classifier, Library
-
-    library = Library(index, encoder, device=device)
     latencies = []
-    for seen in library.watch(source, Classifier.load(classifier)):
+    for seen in _labels(source, classifier, index, encoder, device):
         passed = f"  ({seen.dropped} windows passed over)" if seen.dropped else ""
         print(
-            f"{seen.start:8.2f} to {seen.end:8.2f} s  {seen.label}  {seen.probability:.2f}  "
+            f"{clock(seen.start):>9} to {clock(seen.end):>9}  {seen.label}  {seen.probability:.2f}  "
             f"latency {1e3 * seen.latency:.0f} ms{passed}",
             flush=True,
         )
         latencies.append(seen.latency)
     if latencies:
         print(f"{len(latencies)} windows; latency {1e3 * statistics.median(latencies):.0f} ms (median)")
+
+
+def _labels(source: str, classifier: str, index: str | None, encoder: str | None, device: str) -> Iterator[Labelled]:
+    from kinema.search import Classifier, Library
+    from kinema.search.watching import network_of, watch_with_network
+
+    trained = network_of(classifier)
+    if trained is not None:
+        if index is not None or encoder is not None:
+            raise ConfigError(f"{trained} is a network by itself: leave out --index and --encoder")
+        return watch_with_network(source, trained, device=device)
+    if index is None:
+        raise ConfigError(
+            f"{classifier} is no folder that `kinema finetune` wrote; for a classifier's file, name the index that it "
+            "belongs to (--index)"
+        )
+    return Library(index, encoder, device=device).watch(source, Classifier.load(classifier))
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else seconds_of(text)
+    except ValueError as error:
+        raise ConfigError(f"--{option}: {error}") from error
 
 
 def _library(index: str, encoder: str | None, length: float | None, stride: float | None, device: str) -> Library:
@@ -168,7 +209,8 @@ def _report(added: Added) -> None:
 def _print_answer(answer: Answer) -> None:
     for warning in answer.warnings:
         print(f"note: {warning}")
-    print(f"{'':>4}{'cosine':>7}{'from':>9}{'to':>9}{'strength':>10}  video")
+    print(f"{'':>4}{'cosine':>7}{'from':>10}{'to':>10}{'strength':>10}  video")
     for place, hit in enumerate(answer.hits, 1):
-        print(f"{place:>3}.{hit.score:>7.3f}{hit.start:>9.2f}{hit.end:>9.2f}{hit.window.strength:>10.3f}  {hit.path}")
+        at = f"{clock(hit.start):>10}{clock(hit.end):>10}"
+        print(f"{place:>3}.{hit.score:>7.3f}{at}{hit.window.strength:>10.3f}  {hit.path}")
     print(f"{answer.query.windows} windows asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")

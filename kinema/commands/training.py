@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Literal
 
 from jsonargparse.typing import PositiveInt
@@ -11,6 +10,7 @@ from kinema.commands.benchmarks import chosen
 from kinema.config import BenchmarkName, FinetuneConfig, MethodName, Motion, PretrainConfig
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
+from kinema.processes import is_first
 
 Difficulty = Literal["easy", "default", "hard"]
 
@@ -20,6 +20,7 @@ def pretrain(
     out: str,
     config: PretrainConfig,
     method: MethodName = "mscl",
+    weights: str | None = None,
     preset: str = DEFAULT_PRESET,
     manifest: str | None = None,
     resume: bool = False,
@@ -34,6 +35,9 @@ def pretrain(
         config: all settings.
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
             features from RGB alone, one level after another; mscl+hcml has the losses of both.
+        weights: what the encoder begins with: a run's folder, an encoder file, published weights, or the name of an
+            encoder that comes with kinema. The architecture is theirs, and so are the clips unless settings say
+            otherwise; none by default.
         preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and --config go
             on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
@@ -44,13 +48,13 @@ def pretrain(
     if dry_run:
         from kinema.dry_run import dry_pretrain
 
-        print(dry_pretrain(videos, config, method=method, manifest=manifest, count=count).summary())
+        print(dry_pretrain(videos, config, method=method, weights=weights, manifest=manifest, count=count).summary())
         return
     refuse_count(count)
     from kinema.training import pretrain
 
-    run = pretrain(videos, out, config, method=method, preset=preset, manifest=manifest, resume=resume)
-    if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes one speaks
+    run = pretrain(videos, out, config, method=method, weights=weights, preset=preset, manifest=manifest, resume=resume)
+    if is_first():  # of several processes one speaks
         print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
         for path in run.files:
             print(path)
@@ -97,8 +101,8 @@ def finetune(
         per_class: videos of each class to train on, drawn by the seed; all by default.
         samples: videos to train on in all, as even over the classes as they allow, drawn by the seed; all by default.
         motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.
-        weights: a run's folder, an encoder file or a file of published weights to begin with, whose architecture then
-            counts instead of the settings under model; none by default.
+        weights: what to begin with, as for pretrain: its architecture counts instead of the settings under model; none
+            by default.
         preset: named settings to begin with (tiny, r3d18, ucf101-finetune, hmdb51-finetune, ssv2-finetune,
             hcml-r3d18-ucf101); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
@@ -126,7 +130,7 @@ def finetune(
     from kinema.finetuning import finetune
 
     found = finetune(videos, out, config, preset=preset, manifest=manifest, resume=resume, **task)
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if is_first():
         print(found.summary())
         for path in found.files:
             print(path)

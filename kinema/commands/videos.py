@@ -15,7 +15,7 @@ def synth(
     out: str,
     videos: PositiveInt = 1000,
     seed: NonNegativeInt = 0,
-    difficulty: Literal["easy", "default", "hard"] = "default",
+    difficulty: Literal["easy", "default", "hard", "figures"] = "default",
     size: PositiveInt = 64,
     frames: PositiveInt = 32,
     fps: float = 16.0,
@@ -28,8 +28,9 @@ def synth(
         out: folder to write.
         videos: how many, train and test together.
         seed: of all random draws.
-        difficulty: easy has no camera drift and plain objects; the classes of hard differ only in the order of motions.
-        size: height and width in pixels, even.
+        difficulty: easy has no camera drift and plain objects; the classes of hard differ only in the order of motions;
+            figures are people, animals, hands, mouths and things in scenes of all kinds, without true flow.
+        size: height and width in pixels, even; of figures the shorter side, upright, square and wide ones mixed.
         frames: frames per video.
         fps: frames per second.
         test_share: share of the videos in the test split, from 0 to 1.

@@ -8,11 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from kinema.config.methods import EncoderInput, HCMLConfig, MethodName, ModelConfig, Motion, MSCLConfig
-from kinema.config.training import FinetuneConfig, OptimizerConfig, PretrainConfig, TrainConfig, TrainerConfig
+from kinema.config.methods import (
+    POOLED,
+    EncoderInput,
+    HCMLConfig,
+    MethodName,
+    ModelConfig,
+    Motion,
+    MSCLConfig,
+    ReadoutConfig,
+)
+from kinema.config.training import (
+    LENGTHS,
+    FinetuneConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 from kinema.config.videos import AugmentConfig, BenchmarkName, ClipConfig, ExtractConfig, FlowConfig, SamplingConfig
 
 __all__ = [
+    "LENGTHS",
+    "POOLED",
     "AugmentConfig",
     "BenchmarkName",
     "ClipConfig",
@@ -27,6 +45,7 @@ __all__ = [
     "Motion",
     "OptimizerConfig",
     "PretrainConfig",
+    "ReadoutConfig",
     "SamplingConfig",
     "TrainConfig",
     "TrainerConfig",

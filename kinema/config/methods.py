@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from kinema.config.videos import ClipConfig
+
 MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
 Motion = Literal["none", "hcml"]
 EncoderInput = Literal["rgb", "difference", "both"]
+POOLED = "pooled"
+"""The readout that every encoder has: its last stage averaged over time and place."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,35 @@ class ModelConfig:
     flow_patch: int | None = 4
     flow_input: Literal["vectors", "wheel"] = "vectors"
     embedding: int = 128
+
+
+@dataclass(frozen=True)
+class ReadoutConfig:
+    """What of a trained network is a clip's feature.
+
+    Attributes:
+        stage: ``pooled`` for the last stage averaged over time and place, whatever the settings up to ``moments`` are;
+            or the name of a stage of the network.
+        grid: cells over time, height and width whose averages of the stage are kept; any clip's map is cut into them.
+        root: the averages' square roots, with their signs.
+        unit: the averages of each ``time``, or the whole ``clip``, are scaled to length 1.
+        moments: mean, deviation and skewness over time in place of cells over time, which are blind to its order.
+        frames: frames of a clip that is read out, where they are not those of training.
+        step: seconds between two of them, where that is not that of training.
+    """
+
+    stage: str = POOLED
+    grid: tuple[int, int, int] = (1, 1, 1)
+    root: bool = False
+    unit: Literal["none", "time", "clip"] = "none"
+    moments: bool = False
+    frames: int | None = None
+    step: float | None = None
+
+    def clip(self, trained: ClipConfig) -> ClipConfig:
+        """The geometry of the clips that are read out, of an encoder that was trained on others."""
+        clip = trained if self.frames is None else replace(trained, frames=self.frames)
+        return clip if self.step is None else replace(clip, step=self.step, step_frames=None)
 
 
 @dataclass(frozen=True)
@@ -107,8 +140,8 @@ class HCMLConfig:
         smoothness: weight of the displacement's smoothness, within the photometric loss.
         contrast: weight of each level's contrast.
         progressive: levels learn one after another, and all of them in the end (paper); False for all at once.
-        shares: of the epochs for each phase: the prime motion if it is on, the levels in order, all together; None for
-            0.3, 0.3 among the levels, and 0.4 (half and half with the prime motion alone).
+        shares: of the training for each phase: the prime motion if it is on, the levels in order, all together; None
+            for 0.3, 0.3 among the levels, and 0.4 (half and half with the prime motion alone).
     """
 
     levels: int = 3

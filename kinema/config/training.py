@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kinema.config.methods import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.config.methods import HCMLConfig, ModelConfig, MSCLConfig, ReadoutConfig
 from kinema.config.videos import AugmentConfig, ClipConfig, FlowConfig, SamplingConfig
+
+LENGTHS = ("steps", "epochs")
+"""The settings that say how long a training is, of which one is given."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,9 @@ class OptimizerConfig:
         lr: largest learning rate, for a batch of ``lr_batch`` clips over all devices.
         lr_batch: the learning rate scales linearly with the batch from here; None to take ``lr`` as it is.
         weight_decay: weight decay; not applied to biases and normalisation.
-        warmup_epochs: epochs of linear warm-up before the cosine.
-        drops: epochs after which the rate falls to a tenth, in place of the cosine; none for the cosine.
+        warmup_epochs: epochs of linear warm-up before the cosine; at most a tenth of a training that is set in steps.
+        drops: epochs after which the rate falls to a tenth, in place of the cosine; none for the cosine. They need a
+            training that is set in epochs.
         clip_norm: largest norm of the gradient.
     """
 
@@ -37,7 +41,8 @@ class TrainerConfig:
     """The run.
 
     Attributes:
-        stop_after: stop after this many epochs of the schedule, to go on another time; None to run to its end.
+        stop_after: stop after this many steps of the schedule, or epochs where the training is set in epochs, to go on
+            another time; None to run to its end.
         batch_size: clip pairs per step on each device.
         workers: processes that decode video, on each device; 0 to decode in the training process.
         hold_mib: memory, in MiB, that each process that decodes video may fill with frames, so that short videos are
@@ -46,8 +51,9 @@ class TrainerConfig:
         precision: ``bf16`` for autocast, ``32`` for single precision, ``auto`` for what this machine is quick at.
         devices: devices to train on; None for every GPU, or one CPU process.
         accelerator: what to train on.
-        checkpoint_minutes: minutes between checkpoints inside an epoch; every epoch ends with one as well.
-        max_bad_share: stop when more than this share of the videos, from 0 to 1, cannot be read.
+        checkpoint_minutes: minutes between checkpoints; stopping and the end leave one as well.
+        max_bad_share: stop when more than this share of the videos, from 0 to 1, cannot be read, before the training or
+            while it runs; fewer are left out.
     """
 
     stop_after: int | None = None
@@ -58,7 +64,7 @@ class TrainerConfig:
     precision: Literal["auto", "bf16", "32"] = "auto"
     devices: int | None = None
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: float = 5.0
     max_bad_share: float = 0.1
 
 
@@ -66,29 +72,42 @@ class TrainerConfig:
 class TrainConfig:
     """What every training is decided by; saved with it.
 
+    How long it is, either ``steps`` or ``epochs`` says; learning rate, momentum and phases follow a schedule over all
+    of it.
+
     Attributes:
-        epochs: passes over the videos; the learning rate follows a schedule over all of them.
+        steps: batches that are trained on; a small folder is gone through more often, and more clips of each video are
+            drawn at a time.
+        epochs: passes over the videos, in place of steps.
         seed: of every random choice.
         clip: the geometry of clips.
         flow: how optical flow is made.
         sampling: which clips are drawn.
         augment: how they are augmented.
         model: the encoders.
+        readout: what the trained encoder gives of a clip; it plays no part in the training.
         hcml: the motion hierarchy and the losses of HCML, where they are asked for.
         optimizer: the optimisation.
         trainer: how the run is carried out.
     """
 
-    epochs: int = 20
+    steps: int | None = None
+    epochs: int | None = None
     seed: int = 0
     clip: ClipConfig = field(default_factory=ClipConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    readout: ReadoutConfig = field(default_factory=ReadoutConfig)
     hcml: HCMLConfig = field(default_factory=HCMLConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+    @property
+    def length(self) -> int:
+        """How long the training is: its epochs if it is set in epochs, otherwise its steps."""
+        return (self.steps if self.epochs is None else self.epochs) or 0
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ class SamplingConfig:
     """Which clips of a video are drawn.
 
     Attributes:
-        clips_per_video: clip pairs drawn from each video in an epoch.
+        clips_per_video: clip pairs drawn from each video in an epoch; a training that is set in steps draws a multiple
+            of them where its epochs would have but a few steps.
         key_shift: the key clip starts at most this many clip lengths before or after the query clip.
         mds: Motion Differential Sampling (MSCL, section 3.4): draw only clips whose motion changes more than the
             video's median, by this score; None for all clips.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.data.on_device import DevicePairs, flow_device, in_threads
 from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError, blaming
-from kinema.files import clear_leftovers, write_text
+from kinema.files import clear_leftovers, write_csv
 from kinema.flow import FlowStore
 from kinema.progress import track
 from kinema.video import ManifestEntry, read_manifest, write_manifest
@@ -165,9 +163,7 @@ def summarise(
         else:
             found += 1
     if failures:
-        table = io.StringIO()
-        csv.writer(table, lineterminator="\n").writerows([("path", "error"), *failures])
-        write_text(report, table.getvalue())
+        write_csv(report, [("path", "error"), *failures])
     else:
         report.unlink(missing_ok=True)
     return Extraction(made, found, failures, report if failures else None)

@@ -18,11 +18,12 @@ import numpy as np
 
 from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
-from kinema.errors import DataError
+from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
 from kinema.video import ManifestEntry, Shelf
 from kinema.video.held import AnyVideo
 from kinema.video.identity import quick_content_sha256, size_and_time
+from kinema.video.manifest import OK
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ class ClipReader:
         """The video of an entry, cut and scaled as clips are.
 
         Raises:
-            VideoError: it cannot be read (any more).
+            VideoError: it cannot be read (any more), or has changed since it was scanned.
         """
+        _refuse_changed(os.path.join(self.folder, entry.path), entry.bytes)
         return self.shelf.open(self.folder / entry.path, clip_view(self.clip), entry.frames)
 
     def fingerprint(self, entry: ManifestEntry) -> str:
@@ -139,7 +141,7 @@ class ClipReader:
 
     def frames(self, video: AnyVideo, entry: ManifestEntry, start: int) -> np.ndarray:
         """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``."""
-        return video.at_times(self.grid(entry).times(clip_positions(self.clip, start)).tolist()).frames
+        return _shown(video, entry, self.grid(entry).times(clip_positions(self.clip, start)))
 
     def frames_and_flow(self, video: AnyVideo, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
         """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s leads on from frame 2s."""
@@ -183,9 +185,28 @@ class ClipReader:
         end = begin + self.flow_seconds(grid)
         asked = np.round(np.concatenate((grid.times(shown), begin, end)), 6)
         times, place = np.unique(asked, return_inverse=True)
-        frames = video.at_times(times.tolist()).frames[place]
+        frames = _shown(video, entry, times)[place]
         first, second = frames[len(shown) : -len(end)], frames[-len(end) :]
         return frames[: len(shown)], self.estimator.pairs(first, second)
+
+
+def _shown(video: AnyVideo, entry: ManifestEntry, times: np.ndarray) -> np.ndarray:
+    """The frames (T, H, W, 3) uint8 at times within a video.
+
+    Raises:
+        VideoError: frames are missing that were there when the video was scanned.
+    """
+    clip = video.at_times(times.tolist())
+    if clip.warning and entry.status == OK:
+        raise VideoError(clip.path, f"{clip.warning}, and all was well when it was scanned")
+    return clip.frames
+
+
+def _refuse_changed(path: str, size: int) -> None:
+    """Refuse what is no file any more, or one of another size than when it was scanned (0: not known)."""
+    now, _ = size_and_time(path)
+    if size and now != size:
+        raise VideoError(path, f"it had {size} bytes when it was scanned, and has {now} now")
 
 
 @lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,8 +108,9 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
         return values
 
     files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
-    repeated = [file for file, count in Counter(files).items() if count > 1]
-    _refuse(table, "lists more than once", repeated, "keep one row each")
+    places = Counter(os.path.realpath(folder / file) for file in files)
+    repeated = [file for file in files if places[os.path.realpath(folder / file)] > 1]
+    _refuse(table, "lists more than once", repeated, "keep one row for each video")
     missing = [file for file in files if not (folder / file).exists()]
     _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
     splits = column_of("split") if "split" in columns else None
@@ -130,6 +132,8 @@ def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
+    twice = [name for name, count in Counter(columns).items() if count > 1]
+    _refuse(table, "has more than one column", [repr(name) for name in twice], "give each a name of its own")
     if not rows:
         raise DataError(f"{table} holds no rows; it needs a header with 'file' and a label column, and a row a video")
     if any(None in row for row in rows):

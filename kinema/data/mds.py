@@ -62,7 +62,7 @@ def start_scores(reader: ClipReader, entry: ManifestEntry, scores: Tensor) -> Te
 
 def score_videos(
     reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant, file: Path, workers: int = 0
-) -> list[Tensor]:
+) -> list[Tensor | KinemaError]:
     """The :func:`field_scores` of every video, kept in a file: only what it lacks is computed, and added to it.
 
     Args:
@@ -73,40 +73,52 @@ def score_videos(
             otherwise.
         workers: processes that share the work; 0 to work in this one.
 
+    Returns:
+        The scores of each video, or why there are none: it cannot be read, or the store's flow of it is missing or
+        damaged.
+
     Raises:
-        VideoError: a video cannot be read.
-        DataError: the store's flow of one is missing or damaged.
-        OutputError: the file cannot be written.
+        DataError: the file is damaged.
+        OutputError: it cannot be written.
     """
     made_by = config_sha256({"recipe": reader.recipe, "variant": variant})
     known = _read_scores(file, made_by)
     names = {entry.path: f"{entry.path}:{entry.bytes}:{entry.duration}" for entry in entries}
     lacking = [entry for entry in entries if names[entry.path] not in known]
+    failed: dict[str, KinemaError] = {}
     if lacking:
         loader = make_loader(_Scores(reader, lacking, variant), workers, batch_size=None)
         saved = time.monotonic()
         try:
             for entry, scores in zip(lacking, track(loader, "looking for motion", len(lacking)), strict=True):
                 if isinstance(scores, KinemaError):
-                    raise scores
-                known[names[entry.path]] = scores
+                    failed[entry.path] = scores
+                else:
+                    known[names[entry.path]] = scores
                 if time.monotonic() - saved > SAVED_EVERY:
                     write_tensors(file, known, {"made_by": made_by})
                     saved = time.monotonic()
         finally:  # what is done is kept, whatever stopped it
             write_tensors(file, known, {"made_by": made_by})
-    return [known[names[entry.path]] for entry in entries]
+    return [failed[entry.path] if entry.path in failed else known[names[entry.path]] for entry in entries]
 
 
-def sample_by_motion(reader: ClipReader, entries: Sequence[ManifestEntry], scores: Sequence[Tensor]) -> list[Tensor]:
+def sample_by_motion(
+    reader: ClipReader, entries: Sequence[ManifestEntry], scores: Sequence[Tensor | KinemaError]
+) -> list[Tensor | KinemaError]:
     """For each video the grid positions, ascending, of the starts whose score lies above the video's median.
+
+    Of a video without scores, the reason for that.
 
     Args:
         reader: whose clips start there.
         entries: the videos.
         scores: from :func:`score_videos`.
     """
-    return [kept_starts(start_scores(reader, entry, own)) for entry, own in zip(entries, scores, strict=True)]
+    return [
+        own if isinstance(own, KinemaError) else kept_starts(start_scores(reader, entry, own))
+        for entry, own in zip(entries, scores, strict=True)
+    ]
 
 
 class _Scores(Dataset[Tensor | KinemaError]):

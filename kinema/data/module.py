@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -14,19 +16,14 @@ from torch.utils.data import DataLoader
 from kinema.config import TrainConfig
 from kinema.data.extraction import extract_flow, missing_flow
 from kinema.data.fields import ClipReader
+from kinema.data.left_out import LeftOut, Mender
 from kinema.data.loader import make_loader
 from kinema.data.mds import sample_by_motion, score_videos
 from kinema.data.pairs import Batch, ClipPairs, collate
+from kinema.data.plan import Plan
 from kinema.data.sampler import EpochSampler
-from kinema.errors import DataError
+from kinema.errors import DataError, KinemaError
 from kinema.video import ManifestEntry
-
-logger = logging.getLogger(__name__)
-
-
-def clips_per_step(config: TrainConfig, videos: int, processes: int) -> int:
-    """Clip pairs per process and step: as configured, or fewer, but at least 2, where there are fewer videos."""
-    return max(2, min(config.trainer.batch_size, videos * config.sampling.clips_per_video // processes))
 
 
 class ClipPairsModule(L.LightningDataModule):
@@ -36,14 +33,14 @@ class ClipPairsModule(L.LightningDataModule):
         folder: what the paths of ``entries`` are relative to.
         entries: videos that are long enough for a clip.
         config: the run's settings.
+        plan: how it goes over the videos.
         out: folder of the run, for the scores of Motion Differential Sampling where there is no flow store.
         with_flow: whether clips come with flow.
-        pairs_from: the first epoch that looks at keys and flow; in earlier ones a batch is query clips alone.
+        pairs_from: the first step that looks at keys and flow; in earlier ones a batch is query clips alone.
         labels: (N,) the class of each video; None for none.
 
     Raises:
         ConfigError: the flow store was made with other settings.
-        DataError: fewer than two videos, which cannot be told apart.
     """
 
     def __init__(
@@ -51,6 +48,7 @@ class ClipPairsModule(L.LightningDataModule):
         folder: str | Path,
         entries: Sequence[ManifestEntry],
         config: TrainConfig,
+        plan: Plan,
         out: str | Path,
         *,
         with_flow: bool,
@@ -58,35 +56,32 @@ class ClipPairsModule(L.LightningDataModule):
         labels: Sequence[int] | None = None,
     ):
         super().__init__()
-        if len(entries) < 2:
-            raise DataError(f"{folder} holds {len(entries)} usable video; training needs at least 2: add videos")
         self.entries = entries
         self.config = config
+        self.plan = plan
         self.with_flow = with_flow
         self.pairs_from = pairs_from
         self.labels = labels
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
         self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
         self.prepare_data_per_node = False
-        self.kept: list[Tensor] | None = None
-        self.sampler: EpochSampler | None = None
+        self.kept: list[Tensor | KinemaError] | None = None
+        self.mender: Mender | None = None
+        self.left_out: list[LeftOut] = []
 
     def names(self, videos: Tensor) -> list[str]:
         """The files of a batch's ``video`` positions."""
         return [str(self.reader.folder / self.entries[index].path) for index in videos.tolist()]
-
-    def batch_size(self, processes: int) -> int:
-        """Clip pairs per process and step."""
-        return clips_per_step(self.config, len(self.entries), processes)
 
     def prepare_data(self) -> None:
         """Extract what the flow store lacks, and score the videos for Motion Differential Sampling; in one process.
 
         One of all nodes': they share the store and the run's folder.
 
+        Videos of which that fails are left out when it is their turn.
+
         Raises:
-            DataError: flow of some videos cannot be extracted.
-            VideoError: a video cannot be read.
+            DataError: flow of more videos cannot be extracted than may be left out.
             OutputError: the store or the scores cannot be written.
         """
         config, reader = self.config, self.reader
@@ -94,63 +89,50 @@ class ClipPairsModule(L.LightningDataModule):
         if reader.store is not None and wanted and missing_flow(reader, self.entries):
             device = "cpu" if config.trainer.accelerator == "cpu" else "auto"
             done = extract_flow(reader, self.entries, workers=config.trainer.workers, device=device)
-            if done.failures:
+            if len(done.failures) > config.trainer.max_bad_share * len(self.entries):
                 path, reason = done.failures[0]
                 raise DataError(
                     f"the flow of {len(done.failures)} videos cannot be extracted (first {path}: {reason}); "
-                    f"mend or remove what {done.report} lists"
+                    f"mend or remove what {done.report} lists, or allow a larger trainer.max_bad_share"
                 )
         self._scores()
 
-    def _scores(self) -> list[Tensor] | None:
+    def _scores(self) -> list[Tensor | KinemaError] | None:
         variant, workers = self.config.sampling.mds, self.config.trainer.workers
         if variant is None:
             return None
         return score_videos(self.reader, self.entries, variant, self.out / f"mds-{variant}.safetensors", workers)
 
     def setup(self, stage: str) -> None:
-        """Plan the epochs.
-
-        Raises:
-            DataError: there are too few videos for so many processes.
-        """
-        trainer, config = self.trainer, self.config
-        assert trainer is not None
-        batch_size = self.batch_size(trainer.world_size)
-        if batch_size < config.trainer.batch_size:
-            logger.warning("only %d videos: batches hold %d clips", len(self.entries), batch_size)
-        draws = config.sampling.clips_per_video
-        rank, processes = trainer.global_rank, trainer.world_size
-        self.sampler = EpochSampler(len(self.entries), draws, batch_size, config.seed, rank, processes)
+        """Read the scores of Motion Differential Sampling."""
         scores = self._scores()
         if scores is not None:
             self.kept = sample_by_motion(self.reader, self.entries, scores)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches of each process in an epoch."""
-        assert self.sampler is not None, "setup() plans the epochs"
-        return self.sampler.steps
-
     def clips_seen(self, steps: int) -> int:
         """Clips that the first so many steps of the run look at, over all processes."""
-        assert self.sampler is not None and self.trainer is not None
-        pairs = max(0, steps - self.pairs_from * self.steps_per_epoch)
-        return (steps + pairs) * self.sampler.batch_size * self.trainer.world_size
+        pairs = max(0, steps - self.pairs_from)
+        return (steps + pairs) * self.plan.batch_size * self.plan.processes
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The loader, beginning at the trainer's place in its epoch."""
-        trainer, settings, sampler = self.trainer, self.config.trainer, self.sampler
-        assert trainer is not None and sampler is not None
+        trainer, settings = self.trainer, self.config.trainer
+        assert trainer is not None
+        sampler = EpochSampler(self.plan, self.config.seed, trainer.global_rank)
         sampler.start_at(trainer.global_step)
         sampling, augment = self.config.sampling, self.config.augment
         pairs = ClipPairs(
             self.entries, self.reader, sampling, augment, self.with_flow, self.kept, self.pairs_from, self.labels
         )
+        places = {entry.path: place for place, entry in enumerate(self.entries)}
+        for left in self.left_out:  # by an earlier call of the same run
+            if left.path in places:
+                sampler.leave_out(places[left.path])
+        self.mender = Mender(pairs, sampler, settings.max_bad_share, self._agree, self._tell)
         return make_loader(
             pairs,
             settings.workers,
-            batch_size=sampler.batch_size,
+            batch_size=self.plan.batch_size,
             sampler=sampler,
             drop_last=True,
             collate_fn=collate,
@@ -158,3 +140,35 @@ class ClipPairsModule(L.LightningDataModule):
             prefetch_factor=4 if settings.workers else None,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """The batch of the trainer's step, without the videos that have broken.
+
+        Raises:
+            DataError: more videos have than may be left out.
+        """
+        assert self.mender is not None and self.trainer is not None
+        return self.mender.mend(batch, self.trainer.global_step)
+
+    def _agree(self, failed: Mapping[int, str]) -> Mapping[int, str]:
+        trainer = self.trainer
+        assert trainer is not None
+        if not trainer.strategy.reduce_boolean_decision(bool(failed), all=False) or trainer.world_size == 1:
+            return failed
+        everyone: list[Mapping[int, str]] = [{}] * trainer.world_size
+        torch.distributed.all_gather_object(everyone, failed)
+        return {video: reason for told in everyone for video, reason in told.items()}
+
+    def _tell(self, left: LeftOut) -> None:
+        self.left_out.append(left)
+        if self.trainer is None or self.trainer.is_global_zero:
+            count = f"{len(self.left_out)} of {len(self.entries)} videos so far"
+            print(f"left out ({count}): {left}", file=sys.stderr, flush=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is left out, for the checkpoint."""
+        return {"left_out": [asdict(left) for left in self.left_out]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Leave out what an earlier call of the same run did, when the loader is made."""
+        self.left_out = [LeftOut(**left) for left in state_dict["left_out"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -14,10 +14,19 @@ from torch.utils.data import Dataset, default_collate
 from kinema.config import AugmentConfig, SamplingConfig
 from kinema.data.fields import ClipReader, positions_per_step
 from kinema.data.sampler import Draw
-from kinema.errors import DataError, VideoError, blaming
+from kinema.errors import KinemaError, blaming
 from kinema.flow import crop_resize, crop_resize_flow, key_start
 from kinema.video import ManifestEntry
 from kinema.video.held import AnyVideo
+
+
+class Unread(NamedTuple):
+    """What there is in place of an example that could not be made."""
+
+    video: int
+    """Position of the video in the data set."""
+    reason: str
+    """Why it, or its flow, could not be read."""
 
 
 class Batch(TypedDict, total=False):
@@ -35,11 +44,11 @@ class Batch(TypedDict, total=False):
     """As ``query_flow``, for the key."""
     label: Tensor
     """(B,) int64: the class of each video; present if there are labels."""
-    error: str
-    """Instead of all the others: why a video or its flow could not be read."""
+    failed: dict[int, Unread]
+    """The places of the batch whose videos could not be read; B does not count them. Present if there are any."""
 
 
-class ClipPairs(Dataset[Batch]):
+class ClipPairs(Dataset[Batch | Unread]):
     """Draws a query and a key clip from a video and cuts, scales and flips each of them, RGB and flow alike.
 
     An example is a pure function of its :class:`~kinema.data.sampler.Draw`.
@@ -50,9 +59,9 @@ class ClipPairs(Dataset[Batch]):
         sampling: which clips are drawn.
         augment: the random crop and flip.
         with_flow: whether flow is wanted.
-        kept: for each video the grid positions at which clips may start, ascending; None for all (see
-            :mod:`kinema.data.mds`).
-        pairs_from: the first epoch that looks at keys and flow; examples of earlier ones are query clips alone.
+        kept: for each video the grid positions at which clips may start, ascending, or why they could not be found;
+            None for all (see :mod:`kinema.data.mds`).
+        pairs_from: the first step that looks at keys and flow; examples of earlier ones are query clips alone.
         labels: (N,) the class of each video; None for none.
     """
 
@@ -63,7 +72,7 @@ class ClipPairs(Dataset[Batch]):
         sampling: SamplingConfig,
         augment: AugmentConfig,
         with_flow: bool,
-        kept: Sequence[Tensor] | None = None,
+        kept: Sequence[Tensor | KinemaError] | None = None,
         pairs_from: int = 0,
         labels: Sequence[int] | None = None,
     ):
@@ -79,17 +88,20 @@ class ClipPairs(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, draw: Draw) -> Batch:
+    def __getitem__(self, draw: Draw) -> Batch | Unread:
+        try:
+            return self._example(draw)
+        except KinemaError as error:  # raised in a worker it would come out as a traceback in a string
+            return Unread(draw.video, str(error))
+
+    def _example(self, draw: Draw) -> Batch:
         entry = self.entries[draw.video]
         rng = np.random.default_rng(draw.seed)
         query, key = self._starts(draw.video, rng)
-        paired = draw.epoch >= self.pairs_from
-        try:
-            with blaming(entry.path), self.reader.open(entry) as video:
-                starts = (query,) if query == key or not paired else (query, key)
-                clips = [self._read(video, entry, start, self.with_flow and paired) for start in starts]
-        except (VideoError, DataError) as error:
-            return {"error": str(error)}  # an exception would reach the trainer as a traceback in a string
+        paired = draw.step >= self.pairs_from
+        with blaming(entry.path), self.reader.open(entry) as video:
+            starts = (query,) if query == key or not paired else (query, key)
+            clips = [self._read(video, entry, start, self.with_flow and paired) for start in starts]
         frames = torch.stack([clip for clip, _ in clips])
         size = self.reader.clip.size
         boxes = torch.stack([random_box(frames.shape[3:], size, self.augment, rng) for _ in range(1 + paired)])
@@ -121,6 +133,8 @@ class ClipPairs(Dataset[Batch]):
         """Grid positions of the query and the key (MSCL, section 3.4; design of the shift: the released code)."""
         if self.kept is not None:
             kept = self.kept[video]
+            if isinstance(kept, KinemaError):
+                raise kept
         else:
             kept = torch.arange(self.reader.grid(self.entries[video]).starts)
         query = int(kept[rng.integers(len(kept))])
@@ -148,9 +162,10 @@ def random_box(
     return torch.tensor([top, left, height, width])
 
 
-def collate(examples: list[Batch]) -> Batch:
-    """Stack examples to a batch; the first failed one makes the whole batch an error."""
-    for example in examples:
-        if "error" in example:
-            return example
-    return default_collate(examples)
+def collate(examples: list[Batch | Unread]) -> Batch:
+    """Stack examples to a batch; those that could not be made are named beside it, by their place."""
+    read = [example for example in examples if not isinstance(example, Unread)]
+    batch: Batch = default_collate(read) if read else {}
+    if len(read) < len(examples):
+        batch["failed"] = {slot: example for slot, example in enumerate(examples) if isinstance(example, Unread)}
+    return batch

@@ -1,4 +1,7 @@
-"""Which video comes when, as a pure function of seed and position, so that a run can stop and go on anywhere."""
+"""Which video comes when, as a pure function of seed and position, so that a run can stop and go on anywhere.
+
+So is which video takes the place of one that is left out.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
-from kinema.errors import DataError
+from kinema.data.plan import Plan
 
 
 class Draw(NamedTuple):
@@ -18,63 +21,73 @@ class Draw(NamedTuple):
     """Position of the video in the data set."""
     seed: tuple[int, int, int]
     """(run's seed, epoch, position in the epoch): seeds every random choice that the example needs."""
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that it belongs to, from 0."""
-        return self.seed[1]
+    step: int = 0
+    """The step of the run that it belongs to."""
 
 
 class EpochSampler(Sampler[Draw]):
     """Shuffles anew every epoch, deals the draws out over the processes, and can start in the middle of an epoch.
 
     Args:
-        videos: number of videos.
-        clips_per_video: draws of each video per epoch.
-        batch_size: draws per step and process; an incomplete last batch is left out.
+        plan: of the training; an epoch's incomplete last batch is left out.
         seed: the run's seed.
         rank: this process, from 0.
-        processes: number of processes.
 
-    Raises:
-        DataError: an epoch has not even one batch for each process.
+    Attributes:
+        out: positions of the videos that are left out.
     """
 
-    def __init__(
-        self, videos: int, clips_per_video: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1
-    ):
-        self.videos = videos
-        self.clips_per_video = clips_per_video
-        self.batch_size = batch_size
+    def __init__(self, plan: Plan, seed: int, rank: int = 0):
+        self.plan = plan
         self.seed = seed
         self.rank = rank
-        self.processes = processes
         self.step = 0
-        if self.steps < 1:
-            raise DataError(
-                f"an epoch of {videos * clips_per_video} clips is too short for {processes} processes with batches of "
-                f"{batch_size}; add videos, raise sampling.clips_per_video or lower trainer.devices"
-            )
-
-    @property
-    def steps(self) -> int:
-        """Batches per epoch on each process."""
-        return self.videos * self.clips_per_video // (self.batch_size * self.processes)
+        self.out: set[int] = set()
+        self._dealt: tuple[int, np.ndarray] | None = None
 
     def start_at(self, step: int) -> None:
         """Let the next iteration begin at this step of the run; each iteration ends with its epoch."""
         self.step = step
 
     def __len__(self) -> int:
-        return self.steps * self.batch_size
+        return self.plan.steps_per_epoch * self.plan.batch_size
 
     def __iter__(self) -> Iterator[Draw]:
-        epoch, first = divmod(self.step, self.steps)
-        self.step = (epoch + 1) * self.steps
-        rng = np.random.default_rng((self.seed, epoch))
-        # Rounds over all videos one after the other: a video meets itself as a negative as seldom as possible.
-        order = np.concatenate([rng.permutation(self.videos) for _ in range(self.clips_per_video)])
-        for step in range(first, self.steps):
-            begin = (step * self.processes + self.rank) * self.batch_size
-            for position in range(begin, begin + self.batch_size):
-                yield Draw(int(order[position]), (self.seed, epoch, position))
+        first, steps = self.step, self.plan.steps_per_epoch
+        self.step = (first // steps + 1) * steps
+        for step in range(first, self.step):
+            yield from self.draws(step)
+
+    def leave_out(self, video: int) -> None:
+        """Draw a video no more; others, which are not in the same step if possible, take its places."""
+        self.out.add(video)
+
+    def draws(self, step: int) -> list[Draw]:
+        """What this process draws in a step of the run: a function of the step and of what is left out."""
+        batch, together = self.plan.batch_size, self.plan.batch_size * self.plan.processes
+        epoch, number = divmod(step, self.plan.steps_per_epoch)
+        first = number * together
+        videos = self._order(epoch)[first : first + together].copy()
+        gone = np.isin(videos, list(self.out))
+        videos[gone] = -1
+        for place in np.flatnonzero(gone):
+            videos[place] = self._stand_in((self.seed, epoch, first + int(place)), videos)
+        mine = range(self.rank * batch, (self.rank + 1) * batch)
+        return [Draw(int(videos[place]), (self.seed, epoch, first + place), step) for place in mine]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if self._dealt is None or self._dealt[0] != epoch:
+            rng = np.random.default_rng((self.seed, epoch))
+            # Rounds over all videos one after the other: a video meets itself as a negative as seldom as possible.
+            order = [rng.permutation(self.plan.videos) for _ in range(self.plan.clips_per_video)]
+            self._dealt = epoch, np.concatenate(order)
+        return self._dealt[1]
+
+    def _stand_in(self, seed: tuple[int, int, int], taken: np.ndarray) -> int:
+        """One of the videos that are left, and not ``taken`` if there is such a one."""
+        left = np.ones(self.plan.videos, bool)
+        left[list(self.out)] = False
+        free = left.copy()
+        free[taken[taken >= 0]] = False
+        choices = np.flatnonzero(free if free.any() else left)
+        return int(np.random.default_rng((*seed, 1)).choice(choices))

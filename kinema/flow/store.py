@@ -8,7 +8,6 @@ into one folder, or into folders that are copied together afterwards, and a kill
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from kinema.errors import ConfigError, DataError, OutputError
+from kinema.errors import ConfigError, DataError
 from kinema.files import clear_leftovers, make_folder, write_json
 from kinema.flow.container import VideoFlow, open_video_flow, write_video_flow
+from kinema.locking import locked
 
 DESCRIPTION = "store.json"
 FORMAT = 2
@@ -122,28 +122,12 @@ class FlowStore:
 
     @contextlib.contextmanager
     def _locked(self, name: str, shared: bool = False, wait: bool = False) -> Iterator[None]:
-        """Hold a lock, which belongs to this process and ends with it, however it ends.
-
-        Not one of ``flock``'s: workers that outlive a killed process by some seconds would keep that.
-        """
-        import fcntl
-
-        kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-        try:
-            file = (self.folder / name).open("a+")
-        except OSError as error:
-            raise self._blocked(f"{error.strerror}; give write permission, or use another folder") from error
-        with file:
-            try:
-                fcntl.lockf(file, kind)
-            except OSError as error:
-                taken = error.errno in (errno.EACCES, errno.EAGAIN)
-                reason = "another process is writing to it; wait for it" if taken else error.strerror
-                raise self._blocked(f"{reason}, or use another folder") from error
+        busy = (
+            f"cannot write to the flow store {self.folder}: another process is writing to it; wait for it, or use "
+            "another folder"
+        )
+        with locked(self.folder / name, busy, shared=shared, wait=wait):
             yield
-
-    def _blocked(self, reason: str) -> OutputError:
-        return OutputError(f"cannot write to the flow store {self.folder}: {reason}")
 
 
 def stored_names(folder: str | Path) -> list[str]:

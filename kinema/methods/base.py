@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kinema.data.plan import Plan
 from kinema.flow import FRA_ANGLES
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
@@ -80,12 +81,12 @@ class Method(nn.Module):
         """
         raise NotImplementedError
 
-    def pairs_from(self, epochs: int) -> int:
-        """The first of so many epochs that looks at more than query clips: at keys, and at flow if it does at all."""
+    def pairs_from(self, plan: Plan) -> int:
+        """The first step of a training that looks at more than query clips: at keys, and at flow if it does at all."""
         return 0
 
-    def schedule(self, epochs: int) -> ProgressiveSchedule | None:
-        """The phases of a training of so many epochs; None if there is nothing but one."""
+    def schedule(self, plan: Plan) -> ProgressiveSchedule | None:
+        """The phases of a training; None if there is nothing but one."""
         return None
 
     def enter(self, phase: Phase) -> None:

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import HCMLConfig, ModelConfig
+from kinema.data.plan import Plan
 from kinema.errors import ConfigError
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder, build_encoder
-from kinema.models.hierarchy import MotionFeatures, WithMotion, to_grid
+from kinema.models.hierarchy import MotionFeatures, WithMotion
+from kinema.models.pooling import average_to
 from kinema.models.prime_motion import DisplacementHead
 
 
@@ -121,7 +123,7 @@ class MotionObjective(nn.Module):
         """Loss and accuracy of one level, the means over the deltas, on the coarser of both grids."""
         c = self.config
         coarser = z if z.shape[2:].numel() <= below.shape[2:].numel() else below
-        predictions, target = to_grid(predictor(z), coarser), to_grid(below.detach(), coarser)
+        predictions, target = (average_to(features, coarser.shape[2:]) for features in (predictor(z), below.detach()))
         clips, _, steps, height, width = target.shape
         losses, accuracies = [], []
         for delta, prediction in zip(c.deltas, predictions.chunk(len(c.deltas), dim=1), strict=True):
@@ -147,15 +149,16 @@ class HCML(Method):
     Args:
         model: the encoder; its flow settings play no part.
         config: the hierarchy and the losses.
+        encoder: to begin with, of this architecture; None for an untrained one.
 
     Raises:
         ConfigError: a setting is out of range.
     """
 
-    def __init__(self, model: ModelConfig, config: HCMLConfig):
+    def __init__(self, model: ModelConfig, config: HCMLConfig, encoder: VideoEncoder | None = None):
         super().__init__()
         self.config = config
-        self.encoder = build_encoder(model, config)
+        self.encoder = encoder or build_encoder(model, config)
         self.objective = MotionObjective(self.motion.motion_widths, config)
 
     @property
@@ -179,13 +182,13 @@ class HCML(Method):
         terms, facts = self.objective(views.query, motion, draws.generator, phase)
         return Losses(terms, facts, {})
 
-    def pairs_from(self, epochs: int) -> int:
+    def pairs_from(self, plan: Plan) -> int:
         """None: there are no keys."""
-        return epochs
+        return plan.steps
 
-    def schedule(self, epochs: int) -> ProgressiveSchedule:
+    def schedule(self, plan: Plan) -> ProgressiveSchedule:
         """One level after another, and then all."""
-        return ProgressiveSchedule(self.config, epochs)
+        return ProgressiveSchedule(self.config, plan.length, plan.unit)
 
     def enter(self, phase: Phase) -> None:
         """Freeze what the phase does not train."""

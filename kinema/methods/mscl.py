@@ -30,7 +30,7 @@ class RGBBranch(nn.Module):
     def __init__(self, encoder: VideoEncoder, embedding: int):
         super().__init__()
         self.encoder = encoder
-        self.projector = projector(encoder.features, embedding)
+        self.projector = projector(encoder.backbone.features, embedding)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> embeddings (B, D) of unit length."""
@@ -66,15 +66,22 @@ class MSCL(Method):
         model: the encoders.
         config: the losses.
         hcml: the motion hierarchy inside the RGB encoder; None for none, as in the paper.
+        encoder: the RGB encoder to begin with, of this architecture; None for an untrained one.
     """
 
-    def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig | None = None):
+    def __init__(
+        self,
+        model: ModelConfig,
+        config: MSCLConfig,
+        hcml: HCMLConfig | None = None,
+        encoder: VideoEncoder | None = None,
+    ):
         super().__init__()
         self.config = config
         self.with_flow = config.uses_flow
         self.momentum = config.momentum
         size = config.queue
-        self.rgb = RGBBranch(build_encoder(model, hcml), model.embedding)
+        self.rgb = RGBBranch(encoder or build_encoder(model, hcml), model.embedding)
         self.rgb_key = MomentumEncoder(self.rgb)
         self.rgb_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.uses_flow:

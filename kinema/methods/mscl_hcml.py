@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.data.plan import Plan
 from kinema.methods.base import Draws, Losses, Views
 from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
 from kinema.methods.mscl import MSCL
 from kinema.methods.progressive import Phase, ProgressiveSchedule
+from kinema.models.encoder import VideoEncoder
 from kinema.models.hierarchy import WithMotion
 
 
@@ -19,13 +21,14 @@ class MSCLWithHCML(MSCL):
         model: the encoders.
         config: MSCL's losses.
         hcml: the hierarchy and its losses.
+        encoder: to begin with, of this architecture; None for an untrained one.
 
     Raises:
         ConfigError: a setting of the hierarchy is out of range.
     """
 
-    def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig):
-        super().__init__(model, config, hcml)
+    def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig, encoder: VideoEncoder | None = None):
+        super().__init__(model, config, hcml, encoder)
         self.hcml = hcml
         self.objective = MotionObjective(self.motion.motion_widths, hcml)
 
@@ -50,13 +53,13 @@ class MSCLWithHCML(MSCL):
         motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)
         return Losses(terms | motion_terms, facts | motion_facts, keys)
 
-    def pairs_from(self, epochs: int) -> int:
+    def pairs_from(self, plan: Plan) -> int:
         """That in which MSCL's losses begin."""
-        return next(phase.epochs.start for phase in self.schedule(epochs).phases if not phase.frozen)
+        return next(phase.steps.start for phase in self.schedule(plan).phases if not phase.frozen)
 
-    def schedule(self, epochs: int) -> ProgressiveSchedule:
+    def schedule(self, plan: Plan) -> ProgressiveSchedule:
         """One level after another, and then all together with MSCL's losses."""
-        return ProgressiveSchedule(self.hcml, epochs)
+        return ProgressiveSchedule(self.hcml, plan.length, plan.unit)
 
     def enter(self, phase: Phase) -> None:
         """Freeze what the phase does not train of the encoder; what is beside it gets no gradient in that phase."""

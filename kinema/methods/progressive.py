@@ -17,28 +17,29 @@ class Phase:
         name: for logs: ``prime``, ``level 1``, ..., ``all``.
         levels: the levels whose losses count; 0 is the prime motion.
         frozen: whether all that does not belong to these levels rests, and other losses with it.
-        epochs: the epochs that it takes.
+        steps: the steps that it takes.
     """
 
     name: str
     levels: tuple[int, ...]
     frozen: bool
-    epochs: range
+    steps: range
 
 
 class ProgressiveSchedule:
-    """The phases of a training; a function of the epoch alone, so that a run goes on in the middle of any of them.
+    """The phases of a training; a function of the step alone, so that a run goes on in the middle of any of them.
 
     Args:
-        config: says which levels there are and how the epochs are shared.
-        epochs: of the training.
+        config: says which levels there are and how the training is shared.
+        length: of the training, in units.
+        unit: steps of a unit, of which a phase has whole ones.
 
     Raises:
-        ConfigError: the shares do not fit the phases, do not add up to 1, or leave a phase without an epoch; a phase
+        ConfigError: the shares do not fit the phases, do not add up to 1, or leave a phase without a unit; a phase
             has no loss.
     """
 
-    def __init__(self, config: HCMLConfig, epochs: int):
+    def __init__(self, config: HCMLConfig, length: int, unit: int = 1):
         if config.progressive and not (config.prime and config.photometric and (config.contrast or not config.levels)):
             raise ConfigError(
                 "hcml.progressive needs hcml.prime, and hcml.photometric and hcml.contrast above 0, since a level that "
@@ -54,19 +55,19 @@ class ProgressiveSchedule:
                 f"hcml.shares must have a positive number for each phase ({names}) and add up to 1, not be "
                 f"{', '.join(f'{share:g}' for share in shares) or 'empty'}"
             )
-        ends = [round(sum(shares[: n + 1]) * epochs) for n in range(len(shares))]
+        ends = [round(sum(shares[: n + 1]) * length) for n in range(len(shares))]
         self.phases: list[Phase] = []
         for (name, levels), start, end in zip(planned, [0, *ends[:-1]], ends, strict=True):
             if start >= end:
                 raise ConfigError(
-                    f"the phase {name!r} gets none of the {epochs} epochs: train longer, raise its part in "
+                    f"the phase {name!r} gets nothing of a training of {length}: train longer, raise its part in "
                     "hcml.shares, or switch hcml.progressive off"
                 )
-            self.phases.append(Phase(name, levels, name != "all", range(start, end)))
+            self.phases.append(Phase(name, levels, name != "all", range(start * unit, end * unit)))
 
-    def number(self, epoch: int) -> int:
-        """Which phase an epoch belongs to, both counted from 0; epochs after the end belong to the last."""
-        return next((n for n, phase in enumerate(self.phases) if epoch in phase.epochs), len(self.phases) - 1)
+    def number(self, step: int) -> int:
+        """Which phase a step belongs to, both counted from 0; steps after the end belong to the last."""
+        return next((n for n, phase in enumerate(self.phases) if step in phase.steps), len(self.phases) - 1)
 
 
 def _default_shares(alone: int) -> tuple[float, ...]:

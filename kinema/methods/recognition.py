@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
+from kinema.data.plan import Plan
 from kinema.errors import CheckpointError
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
@@ -49,14 +50,14 @@ class Recognition(Method):
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(encoder.features, classes)
+        self.classifier = nn.Linear(encoder.backbone.features, classes)
         self.label_smoothing = label_smoothing
         self.hcml = hcml
         self.objective = None if hcml is None else MotionObjective(motion_of(encoder).motion_widths, hcml)
 
     def forward(self, clips: Tensor) -> Tensor:
         """RGB (B, 3, T, H, W) from 0 to 1 -> probabilities (B, classes)."""
-        return self.scores(self.encoder(clips)).softmax(dim=1)
+        return self.scores(self.encoder.pooled(clips)).softmax(dim=1)
 
     def scores(self, features: Tensor) -> Tensor:
         """Features (B, D) -> unnormalised log-probabilities (B, classes) in single precision."""
@@ -74,10 +75,10 @@ class Recognition(Method):
             ConfigError: the clips are too short or too small for the hierarchy.
         """
         if self.objective is None:
-            return self._recognise(self.encoder(views.query), views)
+            return self._recognise(self.encoder.pooled(views.query), views)
         assert draws.generator is not None
         with motion_of(self.encoder).recording() as motion:
-            features = self.encoder(views.query)
+            features = self.encoder.pooled(views.query)
         alone = phase is not None and phase.frozen
         terms, facts, _ = Losses({}, {}, {}) if alone else self._recognise(features, views)
         motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)
@@ -90,13 +91,13 @@ class Recognition(Method):
         accuracy = (scores.argmax(dim=1) == views.label).float().mean()
         return Losses({"cross_entropy": loss}, {"top1_accuracy": accuracy}, {})
 
-    def pairs_from(self, epochs: int) -> int:
+    def pairs_from(self, plan: Plan) -> int:
         """None: there are no keys."""
-        return epochs
+        return plan.steps
 
-    def schedule(self, epochs: int) -> ProgressiveSchedule | None:
+    def schedule(self, plan: Plan) -> ProgressiveSchedule | None:
         """With HCML one level after another, and then all together with the classifier."""
-        return None if self.hcml is None else ProgressiveSchedule(self.hcml, epochs)
+        return None if self.hcml is None else ProgressiveSchedule(self.hcml, plan.length, plan.unit)
 
     def enter(self, phase: Phase) -> None:
         """Freeze what the phase does not train of the encoder; the classifier gets no gradient while it rests."""

@@ -11,6 +11,7 @@ from kinema.methods.base import Method
 from kinema.methods.hcml import HCML
 from kinema.methods.mscl import MSCL
 from kinema.methods.mscl_hcml import MSCLWithHCML
+from kinema.models.encoder import VideoEncoder
 
 
 def settings_for(name: MethodName, config: PretrainConfig) -> PretrainConfig:
@@ -24,18 +25,20 @@ def settings_for(name: MethodName, config: PretrainConfig) -> PretrainConfig:
     return dataclasses.replace(config, mscl=config.mscl.rgb_only()) if name == "moco" else config
 
 
-def create_method(name: MethodName, config: PretrainConfig) -> Method:
-    """An untrained method.
+def create_method(name: MethodName, config: PretrainConfig, encoder: VideoEncoder | None = None) -> Method:
+    """A method whose training is to begin.
 
     Args:
         name: of the method.
         config: what :func:`settings_for` gave; each method takes its own part.
+        encoder: to begin with, of the architecture in ``config``; None for an untrained one. Momentum encoders begin as
+            its copies.
 
     Raises:
         ConfigError: a setting of the hierarchy is out of range.
     """
     if name == "hcml":
-        return HCML(config.model, config.hcml)
+        return HCML(config.model, config.hcml, encoder)
     if name == "mscl+hcml":
-        return MSCLWithHCML(config.model, config.mscl, config.hcml)
-    return MSCL(config.model, config.mscl)
+        return MSCLWithHCML(config.model, config.mscl, config.hcml, encoder)
+    return MSCL(config.model, config.mscl, encoder=encoder)

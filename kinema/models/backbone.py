@@ -30,14 +30,19 @@ class Backbone(nn.Module):
         """Length of the pooled features: channels of the last stage."""
         return list(self.stage_widths.values())[-1]
 
-    def stages(self, x: Tensor) -> dict[str, Tensor]:
-        """The output of every stage by name, each (B, C, T', H', W'), from a normalised clip (B, channels, T, H, W)."""
+    def stages(self, x: Tensor, upto: str | None = None) -> dict[str, Tensor]:
+        """The output of every stage by name, each (B, C, T', H', W'), from a normalised clip (B, channels, T, H, W).
+
+        Nothing above the stage ``upto`` is computed, unless that is None.
+        """
         names = {module: name for name, module in self.stage_modules.items()}
         outputs = {}
         for path in self.chain:
             x = self.get_submodule(path)(x)
             if path in names:
                 outputs[names[path]] = x
+                if names[path] == upto:
+                    break
         return outputs
 
     def head(self, last: Tensor) -> Tensor:

@@ -8,14 +8,18 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from kinema.config import EncoderInput, HCMLConfig, ModelConfig
+from kinema.config import POOLED, EncoderInput, HCMLConfig, ModelConfig, ReadoutConfig
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.backbone import Backbone
 from kinema.models.hierarchy import WithMotion, add_motion_hierarchy
 from kinema.models.normalise import KINETICS, Colours
 from kinema.models.published import WeightsReport
+from kinema.models.readout import Readout, check_readout
 from kinema.models.registry import create_model
 from kinema.models.resnet3d import VideoResNet, flow_resnet18
+
+USUAL = ReadoutConfig()
+"""Pooled features of the clips of training."""
 
 
 class VideoEncoder(nn.Module):
@@ -26,28 +30,38 @@ class VideoEncoder(nn.Module):
         input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or
             ``both`` as six channels.
         colours: mean and deviation of the frames that the backbone was trained with.
+        readout: what of the backbone is a clip's feature.
 
     Attributes:
+        features: length of what it gives.
+        reader: the module that makes features of a stage; None where they are pooled.
         card: facts about a loaded encoder: the settings, data and versions it was made with.
         report: what became of the file's weights where they were published ones; None otherwise.
 
     Raises:
         ValueError: unknown ``input``.
+        ConfigError: the backbone has not got what the readout wants.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: Backbone | WithMotion, input: EncoderInput = "rgb", colours: Colours = KINETICS):
+    def __init__(
+        self,
+        backbone: Backbone | WithMotion,
+        input: EncoderInput = "rgb",
+        colours: Colours = KINETICS,
+        readout: ReadoutConfig = USUAL,
+    ):
         super().__init__()
         if input not in get_args(EncoderInput):
             raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(EncoderInput))}")
         self.backbone = backbone
         self.input = input
         self.colours = colours
-        self.features = backbone.features
         self.card: dict[str, Any] = {}
         self.report: WeightsReport | None = None
+        self._read(readout)
         self.register_buffer("mean", torch.tensor(colours.mean).view(1, 3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(colours.std).view(1, 3, 1, 1, 1), persistent=False)
 
@@ -55,6 +69,27 @@ class VideoEncoder(nn.Module):
     def hierarchical(self) -> bool:
         """Whether there is a motion hierarchy in the backbone."""
         return isinstance(self.backbone, WithMotion)
+
+    @property
+    def stage_widths(self) -> dict[str, int]:
+        """Channels of what :meth:`stages` gives, by name."""
+        return self.backbone.stage_widths
+
+    def read_by(self, readout: ReadoutConfig) -> VideoEncoder:
+        """Give another readout's features from now on, and say so in the card.
+
+        Raises:
+            ConfigError: the backbone has not got what the readout wants.
+        """
+        self._read(readout)
+        self.card = {**self.card, "readout": asdict(readout)}
+        return self
+
+    def _read(self, readout: ReadoutConfig) -> None:
+        check_readout(readout, self.stage_widths)
+        self.readout = readout
+        self.reader = None if readout.stage == POOLED else Readout(readout, self.stage_widths)
+        self.features = self.backbone.features if self.reader is None else self.reader.features
 
     def normalise(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape but for the channels."""
@@ -82,13 +117,40 @@ class VideoEncoder(nn.Module):
         spread = torch.linalg.vector_norm(out.detach(), dim=(1, 2, 3, 4)) / out[0].numel() ** 0.5
         out.div_((spread + 0.01).view(-1, 1, 1, 1, 1))
 
-    def stages(self, clips: Tensor) -> dict[str, Tensor]:
-        """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name."""
-        return self.backbone.stages(self.normalise(clips))
+    def stages(self, clips: Tensor, upto: str | None = None) -> dict[str, Tensor]:
+        """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name, each (B, C, T', H', W').
+
+        Nothing above the stage ``upto`` is computed, unless that is None.
+        """
+        return self.backbone.stages(self.normalise(clips), upto)
+
+    def pooled(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) from 0 to 1 -> the pooled last stage (B, ``backbone.features``), whatever the readout is."""
+        features: Tensor = self.backbone(self.normalise(clips))
+        return features
 
     def forward(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, H, W) from 0 to 1 -> pooled features (B, features)."""
-        return self.backbone(self.normalise(clips))
+        """(B, 3, T, H, W) from 0 to 1 -> features (B, ``features``): the readout's.
+
+        Raises:
+            ConfigError: the readout's grid has more cells than its stage has places in such clips.
+        """
+        if self.reader is None:
+            return self.pooled(clips)
+        features: Tensor = self.reader(self.stages(clips, self.readout.stage))
+        return features
+
+    def both(self, clips: Tensor) -> dict[str, Tensor]:
+        """``readout``, as of :meth:`forward`, and ``pooled``, as of :meth:`pooled`, from one pass.
+
+        Raises:
+            ConfigError: as of :meth:`forward`.
+        """
+        if self.reader is None:
+            return dict.fromkeys(("readout", POOLED), self.pooled(clips))
+        stages = self.stages(clips)
+        last = list(self.backbone.stage_widths)[-1]
+        return {"readout": self.reader(stages), POOLED: self.backbone.head(stages[last])}
 
 
 class FlowEncoder(nn.Module):
@@ -112,21 +174,29 @@ class FlowEncoder(nn.Module):
         return self.backbone.stages(shown)["layer4"].mean(dim=(3, 4)).transpose(1, 2)
 
 
-def build_encoder(config: ModelConfig, hcml: HCMLConfig | None = None, colours: Colours = KINETICS) -> VideoEncoder:
+def build_encoder(
+    config: ModelConfig,
+    hcml: HCMLConfig | None = None,
+    colours: Colours = KINETICS,
+    readout: ReadoutConfig = USUAL,
+) -> VideoEncoder:
     """An untrained RGB encoder.
 
     Args:
         config: its settings; those of flow play no part.
         hcml: the motion hierarchy inside it; None for none.
         colours: mean and deviation of its frames.
+        readout: what of the network is a clip's feature.
 
     Raises:
-        ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy is out of range.
+        ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy or of the readout is out
+            of range.
     """
     asked = {"width": config.width, "patch": config.patch}
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     backbone = create_model(config.backbone, channels=6 if config.input == "both" else 3, **settings)
-    return VideoEncoder(backbone if hcml is None else add_motion_hierarchy(backbone, hcml), config.input, colours)
+    network = backbone if hcml is None else add_motion_hierarchy(backbone, hcml)
+    return VideoEncoder(network, config.input, colours, readout)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:
@@ -135,13 +205,18 @@ def build_flow_encoder(config: ModelConfig) -> FlowEncoder:
     return FlowEncoder(flow_resnet18(config.flow_width, channels, config.flow_patch), config.flow_input)
 
 
-def random_encoder(config: ModelConfig | None = None, seed: int = 0, hcml: HCMLConfig | None = None) -> VideoEncoder:
+def random_encoder(
+    config: ModelConfig | None = None,
+    seed: int = 0,
+    hcml: HCMLConfig | None = None,
+    readout: ReadoutConfig = USUAL,
+) -> VideoEncoder:
     """An untrained encoder in evaluation mode, the same for the same seed; arguments as of :func:`build_encoder`."""
     config = config or ModelConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = build_encoder(config, hcml).eval()
-    encoder.card = {"name": "random", "model": asdict(config), "seed": seed}
+        encoder = build_encoder(config, hcml, readout=readout).eval()
+    encoder.card = {"name": "random", "model": asdict(config), "seed": seed, "readout": asdict(readout)}
     if hcml is not None:
         encoder.card["hcml"] = asdict(hcml)
     return encoder

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
 from kinema.errors import ConfigError
+from kinema.models.pooling import average_to
 from kinema.models.prime_motion import PrimeMotion
 
 
@@ -61,27 +62,8 @@ class MotionLevel(nn.Module):
         x = self.reduce(x)
         parts = [x, torch.cat((torch.zeros_like(x[:, :, :1]), x.diff(dim=2)), dim=2)]
         if below is not None:
-            parts.append(to_grid(below, x))
+            parts.append(average_to(below, x.shape[2:]))
         return self.encode(torch.cat(parts, dim=1))
-
-
-def to_grid(x: Tensor, like: Tensor) -> Tensor:
-    """``x`` (B, C, T, H, W) averaged to the grid of ``like``, or repeated where that is finer."""
-    _, _, steps, height, width = like.shape
-    if x.shape[2:] == like.shape[2:]:
-        return x
-    if not torch.compiler.is_exporting():
-        return F.adaptive_avg_pool3d(x, (steps, height, width))
-    for axis, size in enumerate((steps, height, width), start=2):  # the same axis by axis: ONNX has no such pooling
-        x = (x.movedim(axis, -1) @ _averages(x.shape[axis], size)).movedim(-1, axis)
-    return x
-
-
-def _averages(inputs: int, outputs: int) -> Tensor:
-    """The matrix (inputs, outputs) by which a line of so many values is averaged to so many."""
-    ends = [(place * inputs // outputs, -(-(place + 1) * inputs // outputs)) for place in range(outputs)]
-    columns = [[(begin <= place < end) / (end - begin) for begin, end in ends] for place in range(inputs)]
-    return torch.tensor(columns)
 
 
 class WithMotion(nn.Module):
@@ -139,10 +121,17 @@ class WithMotion(nn.Module):
         with self._attached(clips):
             return self.backbone(clips)
 
-    def stages(self, clips: Tensor) -> dict[str, Tensor]:
-        """The outputs of the backbone's stages by name, with motion in them; otherwise as :meth:`forward`."""
-        with self._attached(clips):
-            return self.backbone.stages(clips)  # type: ignore[operator]
+    def stages(self, clips: Tensor, upto: str | None = None) -> dict[str, Tensor]:
+        """The outputs of the backbone's stages by name, with motion in them; otherwise as :meth:`forward`.
+
+        Nothing above the stage ``upto`` is computed, unless that is None.
+        """
+        with self._attached(clips, whole=upto is None):
+            return self.backbone.stages(clips, upto)  # type: ignore[operator]
+
+    def head(self, last: Tensor) -> Tensor:
+        """The backbone's own, of its last stage."""
+        return self.backbone.head(last)  # type: ignore[operator]
 
     @contextmanager
     def recording(self) -> Iterator[MotionFeatures]:
@@ -154,7 +143,7 @@ class WithMotion(nn.Module):
             self._wanted = None
 
     @contextmanager
-    def _attached(self, clips: Tensor) -> Iterator[None]:
+    def _attached(self, clips: Tensor, whole: bool = True) -> Iterator[None]:
         if not (self.config.fusion or self._wanted is not None):
             yield  # nobody asks for motion
             return
@@ -166,7 +155,7 @@ class WithMotion(nn.Module):
                 hooks.callback(self.backbone.get_submodule(path).register_forward_hook(hook).remove)
             yield
         missing = [self.paths[max(level, 1) - 1] for level in self.motion_widths if level not in found]
-        if missing:
+        if missing and whole:
             raise ConfigError(f"the network did not run its stage {missing[0]!r}: choose stages that every clip passes")
 
     def _after_stage(

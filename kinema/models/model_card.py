@@ -55,6 +55,7 @@ def model_card(card: Mapping[str, Any], name: str, features: int, sha256: str) -
     rows = {
         "method": card.get("method"),
         "weights from": card.get("source"),
+        "began with": _words(card.get("began_with") or {}, ("name", "sha256")),
         "preset": card.get("preset"),
         "seed": card.get("seed"),
         "backbone": _words(model, ("backbone", "width", "patch", "input")),
@@ -96,7 +97,9 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
     seen = "Its card does not say on which videos it was trained"
     if data:
         seen = f"It has seen {data['videos']} videos ({_rounded(data['hours'])} h), and may know little of others"
+    short = card.get("training", {}).get("too_short")
     return [
+        *([f"Its training was short: {short}."] if short else []),
         f"{seen}; measure before you rely on it.",
         "Clips of another length, pace or size than above are clips that it was not made for.",
         "No figure of quality is part of its card: `kinema evaluate` makes them, on labelled videos of yours.",

@@ -91,11 +91,15 @@ class FrameResNet(Backbone):
         self.fc = nn.Linear(inputs, classes) if classes is not None else None
         initialise(self, self.fc)
 
-    def stages(self, x: Tensor) -> dict[str, Tensor]:
-        """The output of every stage by name, each (B, C, T, H', W'), from a normalised clip (B, channels, T, H, W)."""
+    def stages(self, x: Tensor, upto: str | None = None) -> dict[str, Tensor]:
+        """The output of every stage by name, each (B, C, T, H', W'), from a normalised clip (B, channels, T, H, W).
+
+        Nothing above the stage ``upto`` is computed, unless that is None.
+        """
         shape = (x.shape[0], x.shape[2])
         frames = x.transpose(1, 2).flatten(0, 1)
-        return {name: out.unflatten(0, shape).transpose(1, 2) for name, out in super().stages(frames).items()}
+        outputs = super().stages(frames, upto)
+        return {name: out.unflatten(0, shape).transpose(1, 2) for name, out in outputs.items()}
 
 
 def resnet18(width: int = 64, channels: int = 3, classes: int | None = None) -> FrameResNet:

@@ -123,8 +123,10 @@ class S3D(Backbone):
         self.register_state_dict_post_hook(_to_torchvision)
         self.register_load_state_dict_pre_hook(_from_torchvision)
 
-    def stages(self, x: Tensor) -> dict[str, Tensor]:
+    def stages(self, x: Tensor, upto: str | None = None) -> dict[str, Tensor]:
         """The output of every stage by name, each (B, C, T', H', W'), from a normalised clip (B, channels, T, H, W).
+
+        Nothing above the stage ``upto`` is computed, unless that is None.
 
         Raises:
             ConfigError: a clip below 5 frames or 17 pixels a side, of which the last pooling would leave nothing.
@@ -135,7 +137,7 @@ class S3D(Backbone):
                 f"s3d needs clips of at least {LEAST[0]} frames of {LEAST[1]}x{LEAST[2]} pixels, not {frames} of "
                 f"{width}x{height}: give it larger clips or choose another model"
             )
-        return super().stages(x)
+        return super().stages(x, upto)
 
     def head(self, last: Tensor) -> Tensor:
         """The last stage (B, features, T', H', W') -> pooled features or class scores, as torchvision pools them."""

@@ -1,7 +1,8 @@
-"""Any encoder by one word: a run or file, a random one, torchvision's, Hugging Face's, or what a function makes."""
+"""Any encoder by one word: a run or file, kinema's own, a random one, torchvision's, Hugging Face's, or a function."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import re
@@ -13,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kinema.config import ClipConfig, ModelConfig, Settings, from_plain
+from kinema.config import POOLED, ClipConfig, ModelConfig, ReadoutConfig, Settings, from_plain
 from kinema.errors import CheckpointError, ConfigError
-from kinema.models.encoder import VideoEncoder
+from kinema.models.encoder import VideoEncoder, random_encoder
+from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, name_of, weights_file
 from kinema.provenance import file_sha256
 
 RANDOM = "random"
@@ -32,7 +34,8 @@ class OpenedEncoder:
         name: what tables call it.
         sha256: of its file, or of its weights where it comes from elsewhere; None for a random one.
         card: how it was made, as far as that is known; plain values.
-        clip: geometry of the clips it was made for.
+        clip: geometry of the clips it reads out: those it was made for, but for what its readout says of frames and
+            step.
     """
 
     module: nn.Module
@@ -47,78 +50,91 @@ class OpenedEncoder:
         return {"name": self.name, "sha256": self.sha256, "card": self.card}
 
 
-def open_encoder(spec: str | Path, *, like: str | Path | None = None, seed: int = 0) -> OpenedEncoder:
+def open_encoder(
+    spec: str | Path, *, like: str | Path | None = None, seed: int = 0, readout: ReadoutConfig | None = None
+) -> OpenedEncoder:
     """An encoder by one word.
 
     Args:
-        spec: a run's folder, an encoder's file or published weights (:func:`kinema.load_encoder`); ``random``;
+        spec: a run's folder, an encoder's file, one that comes with kinema or published weights
+            (:func:`kinema.load_encoder`); ``random``;
             ``torchvision:MODEL`` or ``torchvision:MODEL@WEIGHTS``, one of torchvision's video models;
             ``hf:FOLDER`` or ``hf:OWNER/NAME``, an encoder of kinema or a video transformer of the Hugging Face Hub; or
             ``module:function``, a function on the path or in the current folder that takes nothing and gives a module
             from clips to features. The module's attributes ``clip`` (a :class:`~kinema.config.ClipConfig`, or its
             settings by name) and ``card`` (plain values by name), if it has them, say what it was made for.
-        like: with ``random``, a run whose architecture and clips to take; None for the settings' own defaults.
+        like: with ``random``, a run whose architecture, clips and readout to take; None for the settings' own defaults.
         seed: with ``random``, of the weights.
+        readout: what of the network is a clip's feature; None for what its card says. Networks that are not of kinema
+            have no readout but the pooled one.
 
     Raises:
-        ConfigError: the model is unknown, what it needs is not installed, or it gives no (B, D).
+        ConfigError: the model is unknown, what it needs is not installed, or it gives no (B, D); or it has not got what
+            ``readout`` wants.
         CheckpointError: the file is missing, damaged or no encoder.
     """
     word = str(spec)
     if word == RANDOM:
-        return _random(like, seed)
+        return _random(like, seed, readout)
     if word.startswith(TORCHVISION):
         from kinema.models.from_torchvision import open_torchvision
 
-        return _foreign(word, *open_torchvision(word.removeprefix(TORCHVISION)))
+        return _foreign(word, *open_torchvision(word.removeprefix(TORCHVISION)), readout)
     if word.startswith(HUGGING_FACE):
-        return _hugging_face(word)
+        return _hugging_face(word, readout)
     if FUNCTION.fullmatch(word) and not Path(word).exists():
         from kinema.models.from_function import open_function
 
         module, card, clip = open_function(word)
         _try_out(word, module, clip)
-        return _foreign(word, module, card, clip)
-    if not Path(word).exists() and difflib.get_close_matches(word, [RANDOM]):
-        raise ConfigError(f"there is no encoder {word!r}: did you mean {RANDOM}?")
-    return _trained(spec)
+        return _foreign(word, module, card, clip, readout)
+    names = [RANDOM, *WITH_KINEMA]
+    if word not in names and not Path(word).exists() and (near := difflib.get_close_matches(word, names)):
+        raise ConfigError(f"there is no encoder {word!r}: did you mean {near[0]}?")
+    return _trained(spec, readout)
 
 
-def _trained(path: str | Path) -> OpenedEncoder:
+def _trained(path: str | Path, readout: ReadoutConfig | None) -> OpenedEncoder:
     from kinema.models import load_encoder
-    from kinema.models.weights import ENCODER_FILE, weights_file
 
-    encoder, file = load_encoder(path), weights_file(path).resolve()
-    name = file.parent.name if file.name == ENCODER_FILE else file.stem
-    return OpenedEncoder(encoder, name, file_sha256(file), encoder.card, clip_of(encoder))
+    encoder = load_encoder(path, readout=readout)
+    return OpenedEncoder(encoder, name_of(path), file_sha256(weights_file(path)), encoder.card, clip_of(encoder))
 
 
-def _random(like: str | Path | None, seed: int) -> OpenedEncoder:
-    from kinema.models import load_encoder, random_encoder
-    from kinema.models.weights import hierarchy_of
+def _random(like: str | Path | None, seed: int, readout: ReadoutConfig | None) -> OpenedEncoder:
+    from kinema.models import load_encoder
 
     card = {} if like is None else load_encoder(like).card
-    encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed, hierarchy_of(card))
+    readout = readout or _from_card(ReadoutConfig, card, "readout")
+    encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed, hierarchy_of(card), readout)
     encoder.card = {**encoder.card, "clip": card.get("clip")}
     return OpenedEncoder(encoder, RANDOM, None, encoder.card, clip_of(encoder))
 
 
-def _hugging_face(word: str) -> OpenedEncoder:
+def _hugging_face(word: str, readout: ReadoutConfig | None) -> OpenedEncoder:
     from kinema.models.from_transformers import open_transformer
     from kinema.models.hub import folder_of
-    from kinema.models.weights import ENCODER_FILE
 
     name = word.removeprefix(HUGGING_FACE)
     folder = folder_of(name)
     if (folder / ENCODER_FILE).is_file():
-        opened = _trained(folder)
-        return OpenedEncoder(opened.module, name, opened.sha256, opened.card, opened.clip)
-    return _foreign(word, *open_transformer(folder))
+        return dataclasses.replace(_trained(folder, readout), name=name)
+    return _foreign(word, *open_transformer(folder), readout)
 
 
-def _foreign(name: str, module: nn.Module, card: dict[str, Any], clip: ClipConfig) -> OpenedEncoder:
+def _foreign(
+    name: str, module: nn.Module, card: dict[str, Any], clip: ClipConfig, readout: ReadoutConfig | None
+) -> OpenedEncoder:
     """An encoder that is not of kinema."""
-    return OpenedEncoder(module.eval(), name, weights_sha256(module), {**card, "clip": asdict(clip)}, clip)
+    readout = readout or ReadoutConfig()
+    if readout.stage != POOLED:
+        raise ConfigError(
+            f"{name} gives one feature a clip and shows no stages, so it has no readout of {readout.stage!r}: leave "
+            f"readout.stage at {POOLED}"
+        )
+    return OpenedEncoder(
+        module.eval(), name, weights_sha256(module), {**card, "clip": asdict(clip)}, readout.clip(clip)
+    )
 
 
 def _try_out(name: str, module: nn.Module, clip: ClipConfig) -> None:
@@ -149,8 +165,9 @@ def weights_sha256(module: nn.Module) -> str:
 
 
 def clip_of(encoder: VideoEncoder) -> ClipConfig:
-    """The geometry of the clips that an encoder was trained on, as its card says; the default if it says nothing."""
-    return _from_card(ClipConfig, encoder.card, "clip")
+    """The geometry of the clips that an encoder reads out: as its card says, the default if it says nothing, but for
+    what its readout says of frames and step."""
+    return encoder.readout.clip(_from_card(ClipConfig, encoder.card, "clip"))
 
 
 def _from_card(kind: Callable[..., Settings], card: Mapping[str, Any], key: str) -> Settings:

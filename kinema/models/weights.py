@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from torch import Tensor
 
-from kinema.config import HCMLConfig, ModelConfig, from_plain
+from kinema.config import HCMLConfig, ModelConfig, ReadoutConfig, from_plain
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.normalise import KINETICS, Colours
@@ -27,6 +28,10 @@ from kinema.tensors import read_about, read_tensors, write_tensors
 
 ENCODER_FILE = "encoder.safetensors"
 
+WITH_KINEMA = ("motion",)
+"""Names of the encoders that come with kinema, each in a folder of that name beside this file. A name means its encoder
+wherever one is asked for, whatever the current folder holds."""
+
 
 def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) -> Path:
     """Write an encoder and its card.
@@ -35,7 +40,8 @@ def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) 
         encoder: the encoder.
         path: the file.
         card: facts about it; ``card["model"]`` must hold its :class:`~kinema.config.ModelConfig` as a dict, and
-            ``card["hcml"]`` its :class:`~kinema.config.HCMLConfig` if it has a motion hierarchy.
+            ``card["hcml"]`` its :class:`~kinema.config.HCMLConfig` if it has a motion hierarchy. Its features are
+            pooled unless ``card["readout"]`` holds a :class:`~kinema.config.ReadoutConfig`.
 
     Raises:
         OutputError: the file cannot be written.
@@ -46,13 +52,15 @@ def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) 
     return Path(path)
 
 
-def load_encoder(path: str | Path, partial: bool = False) -> VideoEncoder:
+def load_encoder(path: str | Path, partial: bool = False, readout: ReadoutConfig | None = None) -> VideoEncoder:
     """Load a trained encoder, in evaluation mode.
 
     Args:
-        path: a run's folder, an encoder's safetensors file, or a file of published weights (``docs/weights.md`` lists
-            whose), by which the architecture is recognised.
+        path: a run's folder, an encoder's safetensors file, the name of an encoder that comes with kinema
+            (:data:`WITH_KINEMA`), or a file of published weights (``docs/weights.md`` lists whose), by which the
+            architecture is recognised.
         partial: load what matches of published weights where not everything does.
+        readout: what of the network is a clip's feature; None for what its card says.
 
     Returns:
         A module from clips (B, 3, T, H, W) with values from 0 to 1 to features (B, D), on the CPU, with the attributes
@@ -60,17 +68,41 @@ def load_encoder(path: str | Path, partial: bool = False) -> VideoEncoder:
 
     Raises:
         CheckpointError: the file is missing, damaged or no encoder that kinema knows, or does not fit its card.
+        ConfigError: the network has not got what ``readout`` wants.
     """
     path = weights_file(path)
     if not path.is_file():
-        raise CheckpointError(f"there is no encoder at {path}; train one with `kinema pretrain`")
-    return _own(path) if has_card(path) else _published(path, partial)
+        rounds = sorted(other.parent for other in path.parent.glob(f"round-*/{ENCODER_FILE}"))
+        way = (
+            f"it has one of each round: name {rounds[0]}, or another" if rounds else "train one with `kinema pretrain`"
+        )
+        raise CheckpointError(f"there is no encoder at {path}; {way}")
+    encoder = _own(path) if has_card(path) else _published(path, partial)
+    return encoder if readout is None else encoder.read_by(readout)
 
 
 def weights_file(path: str | Path) -> Path:
-    """The file of weights that is meant by a run's folder or a file."""
+    """The file of weights that is meant by a run's folder, a file, or the name of an encoder that comes with kinema.
+
+    Raises:
+        CheckpointError: the encoder of that name is not part of this installation.
+    """
+    if str(path) in WITH_KINEMA:
+        file = Path(str(resources.files("kinema.models"))) / str(path) / ENCODER_FILE
+        if not file.is_file():
+            raise CheckpointError(
+                f"this installation of kinema lacks the encoder {str(path)!r}; install a release of kinema, or name a "
+                f"run or file (a folder of that name: ./{path})"
+            )
+        return file
     path = Path(path)
     return path / ENCODER_FILE if path.is_dir() else path
+
+
+def name_of(path: str | Path) -> str:
+    """What tables and cards call the encoder of a run's folder, a file, or a name: the folder's or the file's name."""
+    file = weights_file(path).resolve()
+    return file.parent.name if file.name == ENCODER_FILE else file.stem
 
 
 def has_card(path: str | Path) -> bool:
@@ -91,7 +123,8 @@ def _own(path: Path) -> VideoEncoder:
         card = json.loads(about["card"])
         colours = from_plain(Colours, card["colours"]) if "colours" in card else KINETICS
         # torch: RuntimeError for odd numbers
-        encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card), colours)
+        readout = from_plain(ReadoutConfig, card.get("readout") or {})
+        encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card), colours, readout)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError(
             f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from kinema.config import FinetuneConfig, PretrainConfig
+from kinema.config import LENGTHS, FinetuneConfig, PretrainConfig
 from kinema.errors import ConfigError
 
 FOLDER = Path(str(resources.files("kinema"))) / "presets"
@@ -45,6 +45,8 @@ def preset_path(name: str, job: Job = "pretrain") -> Path:
 def settings_on(preset: str, kind: type[Kind], settings: Mapping[str, Any]) -> Kind:
     """The settings of a preset with others on top, as a command takes them from a file of settings.
 
+    Steps or epochs on top take the place of the preset's epochs or steps.
+
     Args:
         preset: its name.
         kind: of the settings.
@@ -53,6 +55,8 @@ def settings_on(preset: str, kind: type[Kind], settings: Mapping[str, Any]) -> K
     Raises:
         ConfigError: there is no such preset, or no such setting.
     """
+    if any(settings.get(name) is not None for name in LENGTHS):
+        settings = {**dict.fromkeys(LENGTHS), **settings}
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)

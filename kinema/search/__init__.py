@@ -11,6 +11,7 @@ from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.search.classifier import Classifier
+    from kinema.search.labels import Labels
     from kinema.search.library import Library
     from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
     from kinema.search.watching import Labelled
@@ -26,6 +27,7 @@ __all__ = [
     "Hit",
     "IndexedVideo",
     "Labelled",
+    "Labels",
     "Library",
     "Query",
     "Window",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "classifier": ("Classifier",),
+        "labels": ("Labels",),
         "library": ("Library",),
         "results": ("Added", "Answer", "By", "EmbeddedQuery", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
         "watching": ("Labelled",),

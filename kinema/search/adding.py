@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kinema.progress import track
+from kinema.clock import clock
+from kinema.progress import make_bar
 from kinema.search import database
 from kinema.search.approximate import refresh
 from kinema.search.changes import Changes, find_changes
@@ -84,17 +85,21 @@ def _store(
     """Put videos into the database, each when its last window has come; return how many windows they have."""
     held: dict[int, list[EmbeddedWindow]] = {}
     count = 0
-    for number, item in track(items, "Embedding"):
-        windows = held.setdefault(number, [])
-        if isinstance(item, Finished):
-            with transaction(db):
-                database.put_video(db, number, todo[number], windows, item.error)
-            del held[number]
-            continue
-        windows.append(item)
-        count += 1
-        if len(windows) >= database.STAGE:
-            with transaction(db):
-                database.stage(db, number, windows)
-            windows.clear()
+    with make_bar("at") as progress:
+        task = progress.add_task("Embedding", total=len(todo), at="")
+        for number, item in items:
+            windows = held.setdefault(number, [])
+            if isinstance(item, Finished):
+                with transaction(db):
+                    database.put_video(db, number, todo[number], windows, item.error)
+                del held[number]
+                progress.advance(task)
+                continue
+            windows.append(item)
+            count += 1
+            progress.update(task, at=f"{Path(todo[number].path).name} at {clock(item.end)}")  # one may take hours
+            if len(windows) >= database.STAGE:
+                with transaction(db):
+                    database.stage(db, number, windows)
+                windows.clear()
     return count

@@ -9,9 +9,10 @@ from typing import get_args
 
 import numpy as np
 
+from kinema.clock import clock
 from kinema.errors import ConfigError
 from kinema.search.embedding import Embedder
-from kinema.search.results import By, EmbeddedQuery, Hit, Query
+from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
 from kinema.search.windows import WindowReader
 from kinema.vectors import unit
 
@@ -44,11 +45,10 @@ def embed_clip(
         ConfigError: the part is empty.
         VideoError: the clip cannot be read.
     """
-    if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
-        raise ConfigError(f"the part from {start or 0:g} to {end:g} s is empty: let the end come after the start")
+    start, end = bounds(start, end)
     sums: dict[By, np.ndarray] = {}
     strength, number, last = 0.0, 0, 0.0
-    seen = reader.read(clip, start or 0.0, float("inf") if end is None else end)
+    seen = reader.read(clip, start, end)
     while batch := embedder(list(islice(seen, BATCH))):
         for way in WAYS:
             sums[way] = sums.get(way, 0) + np.stack([getattr(window, way) for window in batch]).sum(0)
@@ -57,13 +57,46 @@ def embed_clip(
         if progress is not None:
             progress(last)
     if not number:
-        raise ConfigError(f"{clip} ends before {start:g} s: start earlier")
-    query = Query(str(Path(clip).resolve()), start or 0.0, last, strength / number, number)
+        raise ConfigError(f"{clip} ends before {clock(start)}: start earlier")
+    query = Query(str(Path(clip).resolve()), start, last, strength / number, number)
     return EmbeddedQuery(query, {way: unit(total) for way, total in sums.items()})
 
 
-def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int) -> tuple[str, ...]:
-    """What should be known beside the hits: a query without motion, files that are gone, fewer hits than asked for."""
+def bounds(start: float | None, end: float | None) -> tuple[float, float]:
+    """Start and end of a part in seconds, where None leaves a side open.
+
+    Raises:
+        ConfigError: the part is empty.
+    """
+    first, last = start or 0.0, float("inf") if end is None else end
+    if not 0 <= first < last:
+        raise ConfigError(f"the part from {clock(first)} to {clock(last)} is empty: let the end come after the start")
+    return first, last
+
+
+def part_of(windows: Sequence[Window], start: float, end: float) -> list[Window]:
+    """Those of a video's windows of which more than half lies in a part of it; else the one of which most does.
+
+    Raises:
+        ConfigError: the part begins after the last window.
+    """
+    shared = [min(window.end, end) - max(window.start, start) for window in windows]
+    if max(shared) <= 0:
+        raise ConfigError(f"{windows[0].path} ends before {clock(start)}: start earlier")
+    chosen = [w for w, common in zip(windows, shared, strict=True) if common > 0.5 * (w.end - w.start) + 1e-6]
+    return chosen or [windows[int(np.argmax(shared))]]
+
+
+def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int, own: bool) -> tuple[str, ...]:
+    """What should be known beside the hits: a query without motion, files that are gone, fewer hits than asked for.
+
+    Args:
+        query: what was asked for.
+        by: what was compared.
+        hits: what was found.
+        top: how many hits were asked for.
+        own: whether there are windows of the query's own video that were left out.
+    """
     said = []
     if by == "motion" and query.strength < STILL:
         said.append(
@@ -76,6 +109,11 @@ def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int) -> tuple
             f"{gone[0]} {f'and {len(gone) - 1} other hits are' if gone[1:] else 'is'} no longer there; run "
             "`kinema index` again"
         )
-    if len(hits) < top:
+    if own and not hits:
+        said.append(
+            f"{query.path} itself, and copies of it, are all that the search allows; ask for a part of it, and for "
+            "other places in it (--own)"
+        )
+    elif len(hits) < top:
         said.append(f"the library has only {len(hits)} places that the search allows")
     return tuple(said)

@@ -8,6 +8,7 @@ log), and a process that is killed leaves the last complete state.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from kinema.errors import DataError, OutputError
+from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.results import By, Filters, IndexedVideo, Window
 
@@ -68,6 +70,11 @@ class FileState:
     sha256: str
 
 
+def writable(folder: Path) -> bool:
+    """Whether this process may write an index."""
+    return all(os.access(path, os.W_OK) for path in (folder, folder / DATABASE))
+
+
 @contextmanager
 def connected(folder: Path) -> Iterator[sqlite3.Connection]:
     """A connection to the database of an index; an empty file is made where there is none.
@@ -77,16 +84,42 @@ def connected(folder: Path) -> Iterator[sqlite3.Connection]:
         DataError: it is damaged or no database.
     """
     path = folder / DATABASE
+    with _explained(path), closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as db:
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        yield db
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to an index that this process may not write."""
+    path = folder / DATABASE
+    # Without a log nobody writes, and SQLite need not look for one, which it could not make here.
+    how = "mode=ro" if path.with_name(f"{DATABASE}-wal").exists() else "mode=ro&immutable=1"
+    address = f"{path.absolute().as_uri()}?{how}"
+    with _explained(path), closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=60)) as db:
+        yield db
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as db:
-            db.execute("PRAGMA foreign_keys = ON")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            yield db
+        yield
     except sqlite3.OperationalError as error:
         raise OutputError(f"cannot use the index {path}: {error}; give write permission and free space") from error
     except sqlite3.DatabaseError as error:
         raise DataError(f"{path} is damaged or no index ({error}); delete it and run `kinema index` again") from error
+
+
+def no_index(folder: Path) -> DataError:
+    """What is to be said where an index was expected."""
+    if any((folder / name).is_file() for name in (ENCODER_FILE, "results.json")):
+        return DataError(
+            f"{folder} is the folder of a training and no index; make one with `kinema index VIDEOS --encoder {folder} "
+            "--index INDEX`"
+        )
+    return DataError(f"there is no index at {folder}; make one with `kinema index`")
 
 
 @contextmanager
@@ -97,8 +130,8 @@ def snapshot(folder: Path) -> Iterator[sqlite3.Connection]:
         DataError: there is no index.
     """
     if not (folder / DATABASE).is_file():
-        raise DataError(f"there is no index at {folder}; make one with `kinema index`")
-    with connected(folder) as db:
+        raise no_index(folder)
+    with (connected if writable(folder) else _reading)(folder) as db:
         db.execute("BEGIN")
         yield db
 
@@ -120,7 +153,7 @@ def has_tables(folder: Path) -> bool:
     """Whether there is an index, and not the beginning of one that was killed."""
     if not (folder / DATABASE).is_file():
         return False
-    with connected(folder) as db:
+    with snapshot(folder) as db:
         return db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
 
 
@@ -200,9 +233,20 @@ def indexed_videos(db: sqlite3.Connection) -> list[IndexedVideo]:
     return [IndexedVideo(*row) for row in db.execute(query)]
 
 
-def condition(filters: Filters, without: Sequence[str] = ()) -> tuple[str, list[Any]]:
-    """The filters as SQL on ``windows`` and ``videos``, and its values; ``without`` are contents to leave out."""
+def condition(
+    filters: Filters, without: Sequence[str] = (), apart: tuple[str, float, float] | None = None
+) -> tuple[str, list[Any]]:
+    """The filters as SQL on ``windows`` and ``videos``, and its values.
+
+    Args:
+        filters: which windows may be found.
+        without: contents to leave out.
+        apart: a content of which what overlaps the seconds from start to end is left out.
+    """
     parts, values = [f"videos.sha256 NOT IN ({', '.join('?' * len(without))})"], list[Any](without)
+    if apart is not None:
+        parts.append("NOT (videos.sha256 = ? AND windows.end > ? AND windows.start < ?)")
+        values.extend(apart)
     for sql, value in (
         ("videos.path GLOB ?", filters.path),
         ("windows.start >= ?", filters.after),
@@ -214,6 +258,19 @@ def condition(filters: Filters, without: Sequence[str] = ()) -> tuple[str, list[
             parts.append(sql)
             values.append(value)
     return " AND ".join(parts), values
+
+
+def windows_at(db: sqlite3.Connection, places: Iterable[tuple[str, float, float]]) -> list[tuple[Window, ...]]:
+    """The windows at each of ``places`` (content, start and end in seconds): several where a video has copies."""
+    query = """SELECT windows.id, path, start, end, strength FROM windows JOIN videos ON windows.video = videos.id
+               WHERE sha256 = ? AND abs(start - ?) < 1e-6 AND abs(end - ?) < 1e-6 ORDER BY windows.id"""
+    return [tuple(Window(*row) for row in db.execute(query, place)) for place in places]
+
+
+def place_of(db: sqlite3.Connection, number: int) -> tuple[str, float, float] | None:
+    """The content, start and end of a window, which stay when the index is made anew; None if there is no such one."""
+    query = "SELECT sha256, start, end FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id = ?"
+    return db.execute(query, (number,)).fetchone()
 
 
 def windows_where(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterator[Window]:

@@ -8,23 +8,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from kinema import __version__
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
+from kinema.locking import locked
 from kinema.search import database
 from kinema.search.adding import bring_up_to_date
-from kinema.search.asking import WAYS, embed_clip, warnings_about
+from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
 from kinema.search.classifier import Classifier, fit_classifier
 from kinema.search.contents import Contents
 from kinema.search.database import FORMAT, connected, get_about, snapshot
 from kinema.search.embedding import Embedder, open_embedder
 from kinema.search.export import write_parquet
-from kinema.search.locking import locked
 from kinema.search.ranking import Ranker
 from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.watching import Labelled, watch
-from kinema.search.windows import Windowing, WindowReader
+from kinema.search.windows import SeenWindow, Windowing, WindowReader
+from kinema.vectors import unit
 from kinema.video.identity import content_sha256
+
+LOCK = "lock"
+"""File by which one process at a time adds to an index."""
 
 
 class Library(Contents):
@@ -59,7 +65,7 @@ class Library(Contents):
         if database.has_tables(self.path):
             self._read_about()
         elif encoder is None:
-            raise DataError(f"there is no index at {self.path}; make one with `kinema index`")
+            raise database.no_index(self.path)
 
     @property
     def embedder(self) -> Embedder:
@@ -97,13 +103,14 @@ class Library(Contents):
             workers: threads that decode; None for as many as there are cores, at most 16.
 
         Raises:
-            DataError: there is no such folder or no video in it, or another process is adding.
-            OutputError: the index cannot be written.
+            DataError: there is no such folder or no video in it.
+            OutputError: another process is adding, or the index cannot be written.
         """
         embedder = self.embedder
         reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
-        with locked(self.path), connected(self.path) as db:
+        busy = f"another process is adding to {self.path}; wait until it has ended"
+        with locked(self.path / LOCK, busy), connected(self.path) as db:
             self._claim(db, embedder)
             root = Path(folder).resolve()
             return bring_up_to_date(db, self.path, root, embedder, reader, batch_size=batch_size, workers=workers)
@@ -119,6 +126,7 @@ class Library(Contents):
         filters: Filters | None = None,
         exclude: Sequence[str | Path] = (),
         exclude_own: bool = True,
+        within: bool = False,
         exact: bool = False,
     ) -> Answer:
         """Find the places that are most like a clip.
@@ -132,6 +140,7 @@ class Library(Contents):
             filters: which windows may be found.
             exclude: video files that are not to be found, nor copies of them.
             exclude_own: nor the clip's own video, or copies of it.
+            within: but other places of it are, those that do not overlap the clip.
             exact: compare with every window instead of those that the approximate index names.
 
         Raises:
@@ -140,7 +149,16 @@ class Library(Contents):
             DataError: there is no index, or it was made with another encoder.
         """
         return self.search_all(
-            clip, start, end, top=top, by=(by,), filters=filters, exclude=exclude, exclude_own=exclude_own, exact=exact
+            clip,
+            start,
+            end,
+            top=top,
+            by=(by,),
+            filters=filters,
+            exclude=exclude,
+            exclude_own=exclude_own,
+            within=within,
+            exact=exact,
         )[0]
 
     def search_all(
@@ -154,6 +172,7 @@ class Library(Contents):
         filters: Filters | None = None,
         exclude: Sequence[str | Path] = (),
         exclude_own: bool = True,
+        within: bool = False,
         exact: bool = False,
     ) -> list[Answer]:
         """As :meth:`search`, for several ways to compare; the clip is read once."""
@@ -161,15 +180,22 @@ class Library(Contents):
             raise ConfigError(f"a search gives at least one hit, not {top}")
         asked = clip if isinstance(clip, EmbeddedQuery) else self.embed(clip, start, end)
         query, vectors = asked.query, asked.vectors
-        without = [content_sha256(path) for path in exclude]
-        if exclude_own:
-            without.append(self._content(query.path))
+        without, apart, own = [content_sha256(path) for path in exclude], None, False
+        if exclude_own and within:
+            apart = self._content(query.path), query.start, query.end
+        elif exclude_own:
+            content = self._content(query.path)
+            without.append(content)
+            with snapshot(self.path) as db:
+                own = bool(database.ids_where(db, "videos.sha256 = ?", [content]).size)
+        allowed = database.condition(filters or Filters(), without, apart)
         answers = []
         for way in by:
             began = time.perf_counter()
-            hits = self._ranker.nearest(vectors[way], way, top, filters or Filters(), without, exact)
+            hits = self._ranker.nearest(vectors[way], way, top, allowed, exact)
             seconds = time.perf_counter() - began
-            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top), seconds))
+            typical = self._ranker.typical(vectors[way], way)
+            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top, own), seconds, *typical))
         return answers
 
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
@@ -185,8 +211,23 @@ class Library(Contents):
         return fit_classifier(self.vectors(list(labels)), list(labels.values()), self._fingerprint)
 
     def watch(self, source: str, classifier: Classifier) -> Iterator[Labelled]:
-        """Label the windows of a video file, camera or network stream as they come; see :func:`~.watching.watch`."""
-        return watch(source, self.embedder, self.windowing, classifier)
+        """Label the windows of a video file, camera or network stream as they come; see :func:`~.watching.watch`.
+
+        Raises:
+            DataError: the classifier was trained with another encoder.
+            VideoError: the source cannot be opened, or breaks off.
+        """
+        embedder = self.embedder
+        if classifier.fingerprint != embedder.fingerprint:
+            raise DataError(
+                f"the classifier was trained with another encoder than {embedder.source}; train it on this index"
+            )
+
+        def label(seen: SeenWindow) -> np.ndarray:
+            (embedded,) = embedder([seen])
+            return classifier.predict(embedded.motion[None])[0]
+
+        return watch(source, WindowReader(embedder.clip, self.windowing), classifier.classes, label)
 
     def export(self, out: str | Path, thumbnails: bool = False) -> int:
         """Write all windows with their vectors to a Parquet file; return how many there are.
@@ -208,7 +249,8 @@ class Library(Contents):
 
         Args:
             clip: a video file, in the library or not, or a window of the library.
-            start: seconds; only this part of the file is read.
+            start: seconds; only this part of the file is read. Of a window's video nothing is read: with a start or an
+                end it stands for that part of its video, whose vectors are known.
             end: seconds.
             progress: told now and then up to which second the file has been read.
 
@@ -218,12 +260,25 @@ class Library(Contents):
             DataError: the index was made with another encoder.
         """
         if isinstance(clip, Window):
-            kept = {way: self.vectors([clip.id], way)[0] for way in WAYS}
-            return EmbeddedQuery(Query(clip.path, clip.start, clip.end, clip.strength, 1), kept)
+            return self._kept(clip, start, end)
         with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
             pass
         reader = WindowReader(self.embedder.clip, self.windowing)
         return embed_clip(clip, start, end, self.embedder, reader, progress)
+
+    def _kept(self, window: Window, start: float | None, end: float | None) -> EmbeddedQuery:
+        """A window, or a part of its video, with the vectors that the index keeps."""
+        windows, span = [window], (window.start, window.end)
+        if (start, end) != (None, None):
+            with snapshot(self.path) as db:
+                windows = list(database.windows_where(db, "path = ?", [window.path]))
+            span = bounds(start, end)
+            windows = part_of(windows, *span)
+            span = span[0], min(span[1], max(window.end for window in windows))
+        ids = [window.id for window in windows]
+        strength = sum(window.strength for window in windows) / len(windows)
+        vectors = {way: unit(self.vectors(ids, way).sum(0)) for way in WAYS}
+        return EmbeddedQuery(Query(window.path, *span, strength, len(windows)), vectors)
 
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:

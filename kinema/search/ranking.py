@@ -14,7 +14,6 @@ from kinema.errors import DataError
 from kinema.search.approximate import Generation, candidates, centred, generation, open_index
 from kinema.search.database import (
     as_matrix,
-    condition,
     get_about,
     ids_where,
     snapshot,
@@ -22,11 +21,14 @@ from kinema.search.database import (
     vectors_of,
     windows_where,
 )
-from kinema.search.results import By, Filters, Hit, Window
+from kinema.search.results import By, Hit, Window
 
 FEW = 2_000
 """Candidates beyond which comparing all windows that the filters allow is the better way."""
 CHUNK = 20_000
+BACKGROUND = 2_000
+"""Windows that say what score is typical of the library, at most about."""
+LEAST_SPREAD = 1e-3
 
 
 class Ranker:
@@ -44,9 +46,10 @@ class Ranker:
         self._lock = threading.Lock()
         self._recent: dict[By, tuple[tuple[int, int], np.ndarray, np.ndarray]] = {}
         self._indexes: dict[By, tuple[int, Any]] = {}
+        self._background: dict[By, tuple[int, np.ndarray]] = {}
 
     def nearest(
-        self, vector: np.ndarray, by: By, top: int, filters: Filters, without: Sequence[str], exact: bool
+        self, vector: np.ndarray, by: By, top: int, allowed: tuple[str, list[Any]], exact: bool
     ) -> tuple[Hit, ...]:
         """The ``top`` places that are most like ``vector`` (D,), best first; the answer is of one state of the index.
 
@@ -54,17 +57,36 @@ class Ranker:
             vector: of length 1, as stored.
             by: what is compared.
             top: how many.
-            filters: which windows may be found.
-            without: contents (SHA-256) of videos to leave out.
-            exact: compare with every window that the filters allow.
+            allowed: which windows may be found, as of :func:`~kinema.search.database.condition`.
+            exact: compare with every window that is allowed.
         """
         for _ in range(10):
             try:
                 with snapshot(self._folder) as db:
-                    return self._nearest(db, vector, by, top, condition(filters, without), exact)
+                    return self._nearest(db, vector, by, top, allowed, exact)
             except FileNotFoundError:  # a new generation came between the database and its file
                 continue
         raise DataError(f"{self._folder} has lost a file of its approximate index; run `kinema index` again")
+
+    def typical(self, vector: np.ndarray, by: By) -> tuple[float, float]:
+        """The median score of the library's windows, drawn evenly, with ``vector`` (D,), and their spread around it.
+
+        Both are of the median kind, so that the few that are like the query do not count as typical.
+        """
+        with snapshot(self._folder) as db:
+            state = get_about(db, "state")
+            with self._lock:
+                held = self._background.get(by)
+                if held is None or held[0] != state:
+                    ids = ids_where(db, "1", [])
+                    _, vectors = vectors_of(db, by, ids[:: -(-len(ids) // BACKGROUND) or 1])
+                    held = state, centred(db, by, vectors) if len(vectors) else vectors
+                    self._background[by] = held
+            if not len(held[1]):
+                return 0.0, 1.0
+            scores = held[1] @ centred(db, by, vector)
+        middle = float(np.median(scores))
+        return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
     def _nearest(
         self,

@@ -96,6 +96,8 @@ class Answer:
         hits: best first.
         warnings: sentences for the user, such as that nothing moves in the query.
         seconds: from the query's vector to the hits; reading and embedding the query is not in it.
+        typical: score of the middle window of the library, by score.
+        spread: 1.4826 times their median distance from it, which of a normal distribution is the standard deviation.
     """
 
     query: Query
@@ -103,6 +105,12 @@ class Answer:
     hits: tuple[Hit, ...]
     warnings: tuple[str, ...]
     seconds: float
+    typical: float
+    spread: float
+
+    def outstanding(self, hit: Hit) -> float:
+        """By how many times the spread a hit is above what is typical of the library."""
+        return (hit.score - self.typical) / self.spread
 
 
 @dataclass(frozen=True)

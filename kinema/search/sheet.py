@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kinema import __version__
+from kinema.clock import clock
 from kinema.errors import VideoError, blaming
 from kinema.files import write_text
 from kinema.report.pictures import PALETTE, animation, still
@@ -77,6 +78,7 @@ def write_sheet(library: Library, answers: list[Answer], out: str | Path) -> Pat
         answers=answers,
         pictures=pictures,
         palette=PALETTE,
+        clock=clock,
         version=__version__,
     )
     return write_text(out, page)

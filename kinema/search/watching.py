@@ -5,15 +5,19 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from kinema.errors import DataError
-from kinema.search.classifier import Classifier
+import numpy as np
+
+from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
+from kinema.models.sources import clip_of
+from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedding import Embedder
 from kinema.search.live import LiveWindow, is_live, live_windows
-from kinema.search.windows import Windowing, WindowReader
+from kinema.search.windows import SeenWindow, Windowing, WindowReader
 
 
 @dataclass(frozen=True)
@@ -39,26 +43,23 @@ class Labelled:
     dropped: int
 
 
-def watch(source: str, embedder: Embedder, windowing: Windowing, classifier: Classifier) -> Iterator[Labelled]:
+def watch(
+    source: str, reader: WindowReader, classes: Sequence[str], label: Callable[[SeenWindow], np.ndarray]
+) -> Iterator[Labelled]:
     """Label the windows of a source one by one until it ends.
 
-    Of a live source the latest window is labelled, and those that the encoder has no time for are passed over; of a
-    file none is.
+    Of a live source the latest window is labelled, and those that there is no time for are passed over; of a file none
+    is.
 
     Args:
         source: see :func:`~kinema.search.live.live_windows`.
-        embedder: the encoder that the classifier was trained with.
-        windowing: length and stride of windows.
-        classifier: gives the labels.
+        reader: cuts it into windows.
+        classes: what is told apart.
+        label: gives a window the probability of each of them, (classes,).
 
     Raises:
-        DataError: the classifier was trained with another encoder.
         VideoError: the source cannot be opened, or breaks off.
     """
-    if classifier.fingerprint != embedder.fingerprint:
-        raise DataError(
-            f"the classifier was trained with another encoder than {embedder.source}; train it on this index"
-        )
     live = is_live(source)
     windows: queue.Queue[LiveWindow | BaseException | None] = queue.Queue(1 if live else 8)
     stopped, dropped = threading.Event(), 0
@@ -75,7 +76,7 @@ def watch(source: str, embedder: Embedder, windowing: Windowing, classifier: Cla
 
     def read() -> None:
         try:
-            for window in live_windows(source, WindowReader(embedder.clip, windowing)):
+            for window in live_windows(source, reader):
                 if stopped.is_set():
                     return
                 put(window)
@@ -90,19 +91,38 @@ def watch(source: str, embedder: Embedder, windowing: Windowing, classifier: Cla
         while (item := windows.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
-            (embedded,) = embedder([item.seen])
-            shares = classifier.predict(embedded.motion[None])[0]
+            seen, shares = item.seen, label(item.seen)
             best = int(shares.argmax())
             passed, told = dropped - told, dropped
             latency = time.perf_counter() - item.complete
-            yield Labelled(
-                embedded.start,
-                embedded.end,
-                classifier.classes[best],
-                float(shares[best]),
-                embedded.strength,
-                latency,
-                passed,
-            )
+            yield Labelled(seen.start, seen.end, classes[best], float(shares[best]), seen.strength, latency, passed)
     finally:
         stopped.set()
+
+
+def watch_with_network(
+    source: str, run: str | Path, windowing: Windowing | None = None, device: str = "auto"
+) -> Iterator[Labelled]:
+    """Label the windows of a source, as of :func:`watch`, by a network that `kinema finetune` trained.
+
+    Args:
+        source: a video file, a camera or an address.
+        run: the training's folder.
+        windowing: length and stride of windows; those of the encoder's clips by default.
+        device: "auto", "cpu", "cuda:1", ...
+
+    Raises:
+        CheckpointError: there is no such network.
+        VideoError: the source cannot be opened, or breaks off.
+    """
+    network, classes = load_classifier(run)
+    embedder = Embedder(network, clip_of(network.encoder), str(run), device)
+    reader = WindowReader(embedder.clip, windowing or Windowing())
+    return watch(source, reader, classes, lambda seen: embedder.features(seen.clips).mean(0))
+
+
+def network_of(path: str | Path) -> Path | None:
+    """The folder of `kinema finetune` that a path names, or that of the classifier it names; None if it is none."""
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    named = Path(path).is_dir() or Path(path).name == CLASSIFIER_FILE
+    return folder if named and all((folder / name).is_file() for name in (CLASSIFIER_FILE, ENCODER_FILE)) else None

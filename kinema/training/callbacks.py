@@ -1,4 +1,4 @@
-"""What happens around the training steps: checkpoints, stopping on request, and words for the user."""
+"""What happens around the training steps: checkpoints, stopping on request, and what is measured."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from kinema.errors import TrainingError
 from kinema.files import atomic_path
+from kinema.training.module import TrainingModule
 
 CHECKPOINT = "last.ckpt"
 METRICS = "metrics.csv"
@@ -43,18 +44,20 @@ def signals_given_back() -> Iterator[None]:
 
 
 class Checkpoints(L.Callback):
-    """Writes ``last.ckpt`` after every epoch, every few minutes, and when the user or the system asks to stop.
+    """Writes ``last.ckpt`` every few minutes, at the end, and when the user or the system asks to stop.
 
     The first Ctrl-C (or SIGTERM) lets the step finish, saves and stops; the second stops at once.
 
     Args:
         path: the checkpoint.
-        minutes: between two checkpoints inside an epoch.
+        minutes: between two checkpoints.
+        end: the step after which this call ends.
     """
 
-    def __init__(self, path: Path, minutes: float):
+    def __init__(self, path: Path, minutes: float, end: int):
         self.path = path
         self.minutes = minutes
+        self.end = end
         self._last = time.monotonic()
         self._asked = self._stopping = False
 
@@ -75,7 +78,7 @@ class Checkpoints(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save if it is time to, or if asked to stop."""
-        due = time.monotonic() - self._last > 60 * self.minutes
+        due = time.monotonic() - self._last > 60 * self.minutes or trainer.global_step >= self.end
         self._stopping = trainer.strategy.reduce_boolean_decision(self._asked, all=False)
         if self._stopping or trainer.strategy.reduce_boolean_decision(due, all=False):
             self._save(trainer)
@@ -83,17 +86,13 @@ class Checkpoints(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Stop if asked to: only now are the last step's metrics logged.
+        """Stop if asked to.
 
         Raises:
             Stopped: asked to stop.
         """
         if self._stopping:
             raise Stopped(f"stopped at step {trainer.global_step}; {self.path} is kept: go on with --resume")
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save."""
-        self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero:
@@ -105,22 +104,14 @@ class Checkpoints(L.Callback):
 
 
 class Loading(L.Callback):
-    """Measures how long training waits for data, and says a line after each epoch where no progress bar can.
+    """Measures how long training waits for data.
 
-    The first batch of each run is left out: it waits for the loader's processes to start.
-
-    Args:
-        lines: whether to say lines.
-        phases: names of the training's phases, whose number the module logs as ``phase``.
+    The first batch of each epoch is left out: it waits for the loader to begin.
     """
 
-    def __init__(self, lines: bool, phases: Sequence[str] = ()) -> None:
-        self.lines = lines
-        self.phases = phases
+    def __init__(self) -> None:
         self.waited = self.worked = self.earlier = 0.0
         self._mark: float | None = None
-        self._began = time.monotonic()
-        self._first_step = 0
 
     @property
     def seconds(self) -> float:
@@ -141,13 +132,9 @@ class Loading(L.Callback):
         self.waited, self.worked = state_dict["waited"], state_dict["worked"]
         self.earlier = self.seconds
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock."""
-        self._began, self._first_step, self._mark = time.monotonic(), trainer.global_step, None
-
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget the last epoch's figures: a phase need not have the terms of the one before."""
-        trainer.callback_metrics.clear()
+        """Forget when the last step ended."""
+        self._mark = None
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -161,27 +148,13 @@ class Loading(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The step is done."""
+        """The step is done; log the share when an epoch is."""
         now = time.monotonic()
-        assert self._mark is not None
+        assert self._mark is not None and isinstance(pl_module, TrainingModule)
         self.worked += now - self._mark
         self._mark = now
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log the share, and say where the training is."""
-        pl_module.log("data_wait", self.share)
-        self._mark = None
-        if not (self.lines and trainer.is_global_zero):
-            return
-        done = trainer.current_epoch + 1
-        total = int(trainer.max_epochs or done)
-        steps_left = (total - done) * trainer.num_training_batches
-        pace = (time.monotonic() - self._began) / max(1, trainer.global_step - self._first_step)
-        facts = {name: value.item() for name, value in trainer.callback_metrics.items() if name != "momentum"}
-        phase = f" (phase {self.phases[int(facts.pop('phase'))]!r})" if "phase" in facts else ""
-        words = ", ".join(f"{name} {value:.3f}" for name, value in sorted(facts.items()))
-        left = steps_left * pace / 60
-        print(f"epoch {done}/{total}{phase}: {words}; {left:.1f} min left", file=sys.stderr, flush=True)
+        if trainer.global_step % pl_module.plan.steps_per_epoch == 0:
+            pl_module.write({"data_wait": self.share}, trainer.global_step - 1)
 
 
 class MetricsLogger(CSVLogger):

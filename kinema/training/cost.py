@@ -19,9 +19,8 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from kinema.config import TrainConfig
-from kinema.data.module import clips_per_step
 from kinema.data.pairs import Batch
-from kinema.data.sampler import EpochSampler
+from kinema.data.plan import Plan, make_plan
 from kinema.methods.base import Method
 from kinema.training.memory import forget_peak, free_memory, peak_memory
 from kinema.training.module import TrainingModule
@@ -41,7 +40,7 @@ class PhaseCost:
 
     Attributes:
         name: of the phase; empty where there is but one.
-        epochs: that it takes.
+        steps: that it takes.
         seconds: of a step on this machine, without reading its clips.
         flops: floating point operations of its convolutions and matrix products, forwards and backwards and of the
             augmentation of colours; a multiplication and an addition count as two.
@@ -50,7 +49,7 @@ class PhaseCost:
     """
 
     name: str
-    epochs: int
+    steps: int
     seconds: float
     flops: float
     peak: float
@@ -63,9 +62,8 @@ class StepCost:
 
     Attributes:
         phases: in their order.
-        batch: clips of a step on each device.
-        steps_per_epoch: of each device.
-        measured: clips of the steps that were measured; the costs of fewer than ``batch`` are scaled up.
+        plan: of the training.
+        measured: clips of the steps that were measured; the costs of fewer than a batch are scaled up.
         before: bytes of memory before the first step.
         device: what was measured on.
         parameters: how many numbers are trained.
@@ -73,8 +71,7 @@ class StepCost:
     """
 
     phases: tuple[PhaseCost, ...]
-    batch: int
-    steps_per_epoch: int
+    plan: Plan
     measured: int
     before: int
     device: torch.device
@@ -92,25 +89,19 @@ class GeneratedClips(L.LightningDataModule):
 
     Args:
         config: the run's settings.
-        method: what is trained.
-        videos: how many the training has.
         clips: in a batch.
-        epoch: whose shapes.
+        paired: whether there are keys.
+        with_flow: whether they come with flow.
         classes: how many, if the method looks at labels.
     """
 
-    def __init__(self, config: TrainConfig, method: Method, videos: int, clips: int, epoch: int, classes: int | None):
+    def __init__(self, config: TrainConfig, clips: int, paired: bool, with_flow: bool, classes: int | None):
         super().__init__()
         self.config = config
         self.clips = clips
-        self.steps_per_epoch = max(1, videos * config.sampling.clips_per_video // clips)
-        self.paired = epoch >= method.pairs_from(config.epochs)
-        self.with_flow = method.with_flow
+        self.paired = paired
+        self.with_flow = with_flow
         self.classes = classes
-
-    def batch_size(self, processes: int) -> int:
-        """Clips of a step on each device."""
-        return self.clips
 
     def names(self, videos: Tensor) -> list[str]:
         """What stands for the files of a batch."""
@@ -141,15 +132,15 @@ class GeneratedClips(L.LightningDataModule):
         return batch
 
 
-class _AtEpoch(TrainingModule):
-    """A training that is in one epoch whatever its step."""
+class _AtStep(TrainingModule):
+    """A training that is in the phase of one step whatever its step."""
 
-    def __init__(self, method: Method, config: TrainConfig, out: Path, epoch: int):
-        super().__init__(method, config, {}, out)
-        self.at = epoch
+    def __init__(self, method: Method, config: TrainConfig, plan: Plan, out: Path, step: int):
+        super().__init__(method, config, plan, {}, out)
+        self.at = step
 
     @property
-    def _epoch(self) -> int:
+    def _step(self) -> int:
         return self.at
 
 
@@ -158,6 +149,7 @@ class _Gauge(L.Callback):
 
     def __init__(self) -> None:
         self.counter = FlopCounterMode(display=False)
+        self.losses: tuple[str, ...] = ()
         self.seconds = self.processor = 0.0
         self._mark = self._busy = 0.0
 
@@ -172,6 +164,7 @@ class _Gauge(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.seconds, self.processor = _now(pl_module.device) - self._mark, time.process_time() - self._busy
+        self.losses = tuple(sorted(name for name in outputs["facts"] if name.startswith("loss_")))
         if batch_idx == 0:
             self.counter.__exit__(None, None, None)
 
@@ -198,30 +191,29 @@ def measure(
     Raises:
         KinemaError: the settings are at fault, there are too few videos, or the loss is not finite.
     """
-    devices = config.trainer.devices or 1
-    batch = clips_per_step(config, videos, devices)
-    steps_per_epoch = EpochSampler(videos, config.sampling.clips_per_video, batch, config.seed, 0, devices).steps
+    plan = make_plan(config, videos, config.trainer.devices or 1)
+    batch = plan.batch_size
     method = make()
     parameters = sum(parameter.numel() for parameter in method.parameters() if parameter.requires_grad)
-    schedule = method.schedule(config.epochs)
-    parts = [(p.name, p.epochs) for p in schedule.phases] if schedule is not None else [("", range(config.epochs))]
+    schedule = method.schedule(plan)
+    parts = [(p.name, p.steps) for p in schedule.phases] if schedule is not None else [("", range(plan.steps))]
     del method
 
     @cache
-    def step(clips: int, epochs: range) -> _Measured:
-        return _measure(make, config, videos, clips, epochs[-1], classes)
+    def step(clips: int, steps: range) -> _Measured:
+        return _measure(make, config, plan, clips, steps[-1], classes)
 
     least = step(FEWEST, parts[-1][1])
     clips = min(batch, *_affordable(least, step_seconds))
-    phases, steps = [], []
-    for name, epochs in parts:
-        many = step(clips, epochs)
-        few = step(FEWEST, epochs) if clips < batch else many
-        steps.append(many)
+    phases, measured = [], []
+    for name, steps in parts:
+        many = step(clips, steps)
+        few = step(FEWEST, steps) if clips < batch else many
+        measured.append(many)
         growth = max(0.0, many.peak - few.peak) / max(1, clips - FEWEST)
         scale, peak = batch / clips, many.peak + growth * (batch - clips)
-        phases.append(PhaseCost(name, len(epochs), many.seconds * scale, many.flops * scale, peak, many.losses))
-    return StepCost(tuple(phases), batch, steps_per_epoch, clips, least.before, least.device, parameters, _share(steps))
+        phases.append(PhaseCost(name, len(steps), many.seconds * scale, many.flops * scale, peak, many.losses))
+    return StepCost(tuple(phases), plan, clips, least.before, least.device, parameters, _share(measured))
 
 
 @dataclass(frozen=True)
@@ -261,9 +253,9 @@ def _affordable(least: _Measured, step_seconds: float) -> Sequence[int]:
 
 
 def _measure(
-    make: Callable[[], Method], config: TrainConfig, videos: int, clips: int, epoch: int, classes: int | None
+    make: Callable[[], Method], config: TrainConfig, plan: Plan, clips: int, step: int, classes: int | None
 ) -> _Measured:
-    settings = dataclasses.replace(config.trainer, stop_after=1, devices=1, batch_size=clips, accelerator="auto")
+    settings = dataclasses.replace(config.trainer, devices=1, batch_size=clips, accelerator="auto")
     config = dataclasses.replace(config, trainer=settings)
     L.seed_everything(config.seed, verbose=False)
     method = make()
@@ -271,17 +263,16 @@ def _measure(
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), signals_given_back():
         for message in NOISE:
             warnings.filterwarnings("ignore", message=message)
-        module = _AtEpoch(method, config, Path(folder), epoch)
-        data = GeneratedClips(config, method, videos, clips, epoch, classes)
-        trainer = make_trainer(config, Path(folder), [gauge], [], lines=True)
+        module = _AtStep(method, config, plan, Path(folder), step)
+        data = GeneratedClips(config, clips, step >= method.pairs_from(plan), method.with_flow, classes)
+        trainer = make_trainer(config, Path(folder), [gauge], [], end=2)
         device = trainer.strategy.root_device
         forget_peak(device)
         before = peak_memory(device)
         trainer.fit(module, data)
         peak = peak_memory(device)
-    losses = tuple(sorted(name for name in trainer.callback_metrics if name.startswith("loss_")))
     operations = gauge.counter.get_total_flops()
-    return _Measured(clips, gauge.seconds, gauge.processor, operations, before, peak, losses, device)
+    return _Measured(clips, gauge.seconds, gauge.processor, operations, before, peak, gauge.losses, device)
 
 
 def _now(device: torch.device) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from kinema.config import OptimizerConfig, TrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.module import ClipPairsModule
 from kinema.data.pairs import Batch
-from kinema.errors import DataError, TrainingError
+from kinema.data.plan import Plan
+from kinema.errors import TrainingError
 from kinema.files import write_json
 from kinema.methods.base import Method, Views, draw
 from kinema.methods.momentum import cosine_momentum
@@ -26,6 +27,12 @@ from kinema.methods.progressive import Phase
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
     """The largest learning rate for ``batch`` clips over all devices."""
     return config.lr if config.lr_batch is None else config.lr * batch / config.lr_batch
+
+
+def warmup_steps(config: TrainConfig, plan: Plan) -> int:
+    """Steps of linear warm-up; at most a tenth of a training that is set in steps, however long its epochs are."""
+    steps = math.ceil(config.optimizer.warmup_epochs * plan.steps_per_epoch)
+    return steps if config.epochs is not None else min(steps, plan.steps // 10)
 
 
 def warmup_cosine(step: int, warmup: int, steps: int) -> float:
@@ -50,27 +57,24 @@ class TrainingModule(L.LightningModule):
     Args:
         method: what is trained.
         config: the run's settings.
+        plan: how the training goes over its videos.
         identity: what, beside the settings, must be the same when the run goes on: plain values by name.
         out: where to leave word of a batch that broke the training.
     """
 
-    def __init__(self, method: Method, config: TrainConfig, identity: dict[str, str], out: Path):
+    def __init__(self, method: Method, config: TrainConfig, plan: Plan, identity: dict[str, str], out: Path):
         super().__init__()
         self.method = method
         self.config = config
+        self.plan = plan
         self.identity = identity
         self.out = out
         for module in self.method.modules():
             if isinstance(module, nn.Conv3d):
                 module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.schedule = self.method.schedule(config.epochs)
+        self.schedule = self.method.schedule(plan)
         self.phase: Phase | None = None
         self._keys: dict[str, Tensor] = {}
-
-    @property
-    def steps(self) -> int:
-        """Steps of the whole schedule."""
-        return self._data.steps_per_epoch * self.config.epochs
 
     @property
     def _data(self) -> ClipPairsModule:
@@ -84,19 +88,19 @@ class TrainingModule(L.LightningModule):
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        batch = self._data.batch_size(self.trainer.world_size) * self.trainer.world_size
-        rate = learning_rate(config, batch)
+        plan = self.plan
+        rate = learning_rate(config, plan.batch_size * plan.processes)
         optimizer: torch.optim.Optimizer
         if config.name == "sgd":
             fused = self.schedule is None  # fused, it cannot take up weights later than others
             optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=fused)
         else:
             optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
-        warmup = math.ceil(config.warmup_epochs * self._data.steps_per_epoch)
-        drops = [epoch * self._data.steps_per_epoch for epoch in config.drops]
+        warmup = warmup_steps(self.config, plan)
+        drops = [epoch * plan.steps_per_epoch for epoch in config.drops]
 
         def share(step: int) -> float:
-            return warmup_drops(step, warmup, drops) if drops else warmup_cosine(step, warmup, self.steps)
+            return warmup_drops(step, warmup, drops) if drops else warmup_cosine(step, warmup, plan.steps)
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -112,51 +116,55 @@ class TrainingModule(L.LightningModule):
             torch.nn.utils.clip_grad_norm_(self.method.parameters(), gradient_clip_val)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Enter the phase of the step's epoch, if the method has phases; a run may go on in the middle of any."""
+        """Enter the phase of the step, if the method has phases; a run may go on in the middle of any."""
         if self.schedule is None:
             return
-        phase = self.schedule.phases[self.schedule.number(self._epoch)]
+        phase = self.schedule.phases[self.schedule.number(self._step)]
         if phase != self.phase:
             self.method.enter(phase)
             self.phase = phase
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch; logs every term of it.
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """The ``loss`` of one batch, and all ``facts`` about the step by name, which are logged.
 
         Raises:
-            DataError: a video of the batch could not be read.
             TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
         """
-        if "error" in batch:
-            raise DataError(f"{batch['error']}; mend or remove the file and go on with --resume")
         generator = torch.Generator().manual_seed(self._seed())
-        self._follow(len(batch["video"]))
+        facts = self._follow()
         draws = draw(len(batch["video"]), generator, self.device)
-        terms, facts, keys = self.method.losses(self._views(batch, generator), draws, self.phase)
+        terms, found, keys = self.method.losses(self._views(batch, generator), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             self._explain(batch, terms)
         self._keys = {name: self._gather(value) for name, value in keys.items()}
-        values = {f"loss_{name}": value.detach() for name, value in terms.items()}
-        self.log_dict({"loss": loss.detach(), **values, **facts}, batch_size=len(batch["video"]))
-        return loss
+        values = {f"loss_{name}": value for name, value in terms.items()}
+        facts |= {name: value.item() for name, value in {"loss": loss, **values, **found}.items()}
+        self.write(facts, self.global_step)
+        return {"loss": loss, "facts": facts}
 
-    def _follow(self, clips: int) -> None:
-        """Let the key encoders, if there are any, follow those that are trained, and log how and in which phase."""
+    def _follow(self) -> dict[str, float]:
+        """Let the key encoders, if there are any, follow those that are trained, and say how and in which phase."""
+        facts = {}
         if self.method.momentum is not None:
-            momentum = cosine_momentum(self.global_step, self.steps, self.method.momentum)
-            self.method.update_keys(momentum)
-            self.log("momentum", momentum, batch_size=clips)
+            facts["momentum"] = cosine_momentum(self.global_step, self.plan.steps, self.method.momentum)
+            self.method.update_keys(facts["momentum"])
         if self.schedule is not None:
-            self.log("phase", float(self.schedule.number(self._epoch)), batch_size=clips)
+            facts["phase"] = float(self.schedule.number(self._step))
+        return facts
+
+    def write(self, facts: Mapping[str, float], step: int) -> None:
+        """Log facts about a step. Lightning's own way remembers the terms of a phase until the end of an epoch."""
+        for logger in self.loggers:
+            logger.log_metrics({"epoch": step // self.plan.steps_per_epoch, **facts}, step)
 
     def on_after_backward(self) -> None:
         """Enqueue the step's keys: the gradient no longer needs the queue as it was, and no checkpoint comes before."""
         self.method.enqueue(self._keys)
 
     @property
-    def _epoch(self) -> int:
-        return self.global_step // self._data.steps_per_epoch
+    def _step(self) -> int:
+        return self.global_step
 
     def _seed(self) -> int:
         state = torch.tensor([self.config.seed, self.global_step, self.global_rank], dtype=torch.int64)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kinema.config import MethodName, PretrainConfig
-from kinema.methods import create_method, settings_for
-from kinema.models.weights import ENCODER_FILE
+from kinema.data.plan import Plan
+from kinema.methods.beginning import begin_pretraining
+from kinema.models.weights import ENCODER_FILE, name_of, weights_file
+from kinema.provenance import file_sha256
 from kinema.training.callbacks import CHECKPOINT, METRICS
-from kinema.training.checks import check_pretraining
-from kinema.training.run import fit
+from kinema.training.checks import check_pretraining, too_short
+from kinema.training.run import fit, run_folder
 from kinema.video.manifest import MANIFEST
 
 
@@ -48,6 +50,7 @@ def pretrain(
     config: PretrainConfig,
     *,
     method: MethodName = "mscl",
+    weights: str | Path | None = None,
     preset: str = "",
     manifest: str | Path | None = None,
     resume: bool = False,
@@ -60,28 +63,41 @@ def pretrain(
             and TensorBoard's logs.
         config: all settings.
         method: ``mscl``, ``moco`` for its RGB loss alone, ``hcml``, or ``mscl+hcml`` for the losses of both.
+        weights: what the encoder begins with, as :func:`kinema.load_encoder` takes it; all else, the optimiser among
+            it, is new. Its architecture must be the one that ``config.model`` asks for
+            (:func:`kinema.methods.beginning.settings_of` says it). None to begin from scratch.
         preset: name of the preset that the settings began as, for the card.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
 
     Raises:
-        KinemaError: the videos, the settings, a checkpoint or the output folder are at fault; or the loss is not
-            finite.
+        KinemaError: the videos, the settings, the weights, a checkpoint or the output folder are at fault; or the loss
+            is not finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
-    config = settings_for(method, config)
+    config, make = begin_pretraining(method, config, weights)
     check_pretraining(config, method)
-    out = Path(out)
-    fitted = fit(
-        videos,
-        out,
-        config,
-        lambda: create_method(method, config),
-        {"method": method},
-        hierarchical="hcml" in method,
-        manifest=manifest,
-        resume=resume,
-    )
-    card = fitted.card(method, preset)
-    fitted.save(card)
+    began = None if weights is None else {"name": name_of(weights), "sha256": file_sha256(weights_file(weights))}
+
+    def warn(plan: Plan) -> str:
+        return too_short(plan.steps) if weights is None else ""
+
+    with run_folder(out) as out:
+        fitted = fit(
+            videos,
+            out,
+            config,
+            make,
+            {"method": method, "weights": "none" if began is None else began["sha256"][:12]},
+            hierarchical="hcml" in method,
+            warn=warn,
+            manifest=manifest,
+            resume=resume,
+        )
+        card = fitted.card(method, preset)
+        if began is not None:
+            card["began_with"] = began
+        if words := warn(fitted.module.plan):
+            card["training"]["too_short"] = words
+        fitted.save(card)
     return Run(out, card, fitted.loading.seconds - fitted.loading.earlier, fitted.loading.earlier)

@@ -9,31 +9,35 @@ from typing import Any
 
 import torch
 
-from kinema.config import TrainConfig
+from kinema.config import LENGTHS, TrainConfig
 from kinema.errors import CheckpointError
 from kinema.provenance import differing
 
-MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes")
+MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes", "max_bad_share")
 """Settings of the trainer that may change from one part of a run to the next."""
+
+READOUT = "readout."
+"""How the settings begin that play a part when training is done."""
 
 UNTRAINED = ("seed", "clip", "model")
 """What of the settings of a training decides an encoder that is not trained."""
 
 
 def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
-    """What of a run's settings decides what comes out of it, by dotted name: of the trainer, the batch size alone.
+    """What of a run's settings decides what comes out of it, by dotted name: of the trainer, the batch size alone, and
+    of the readout nothing unless it is another than the usual.
 
     Args:
         settings: of a ``kind``, as plain values; those that an older version did not know have their defaults.
         kind: of the settings.
         hierarchical: whether the settings of HCML play a part.
     """
-    flat = _flat(settings, kind)
-    return {
-        name: value
-        for name, value in flat.items()
-        if (name == "trainer.batch_size" or not name.startswith("trainer.")) and _plays(name, hierarchical)
-    }
+    flat, usual = _flat(settings, kind), _flat({}, kind)
+    idle = {name for name in flat if name.startswith("trainer.")} - {"trainer.batch_size"}
+    idle |= {name for name in LENGTHS if flat[name] is None}
+    if all(flat[name] == usual[name] for name in usual if name.startswith(READOUT)):
+        idle |= {name for name in flat if name.startswith(READOUT)}
+    return {name: value for name, value in flat.items() if name not in idle and _plays(name, hierarchical)}
 
 
 def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool) -> int:
@@ -49,9 +53,9 @@ def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str
     except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
         raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
     for name, value in identity.items():
-        if made_as.get(name) != value:
+        if (made := made_as.get(name, "none")) != value:
             raise CheckpointError(
-                f"{path} was made with the {name} {made_as.get(name)}, not {value}; use the same, or another folder"
+                f"{path} was made with the {name} {made}, not {value}; use the same, or another folder"
             )
     if others := differing(found, _comparable(asdict(config), type(config), hierarchical)):
         raise CheckpointError(
@@ -63,9 +67,10 @@ def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str
 def _comparable(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
     """Settings by dotted name, but for those that may differ between two parts of one run, or play no part in it."""
     flat = _flat(settings, kind)
-    free = {f"trainer.{name}" for name in MACHINE}
+    free = {f"trainer.{name}" for name in MACHINE} | {name for name in flat if name.startswith(READOUT)}
     if not (hierarchical and flat["hcml.progressive"]):
-        free.add("epochs")  # where phases follow one another, a longer training would have begun with other phases
+        free |= set(LENGTHS)  # where phases follow one another, a longer training would have begun with other phases
+        flat["length"] = "in steps" if flat["epochs"] is None else "in epochs"  # which decides the order of clips
     return {name: value for name, value in flat.items() if name not in free and _plays(name, hierarchical)}
 
 

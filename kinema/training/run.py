@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from kinema.config import TrainConfig, TrainerConfig
 from kinema.data.clips import span
 from kinema.data.module import ClipPairsModule
-from kinema.errors import ConfigError, OutputError
+from kinema.data.plan import Plan, make_plan
+from kinema.errors import ConfigError, DataError, OutputError
 from kinema.files import make_folder, write_json
+from kinema.locking import locked
 from kinema.methods.base import Method
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.precision import quick_bfloat16, trains_in_bfloat16
+from kinema.processes import is_first
 from kinema.provenance import ids_sha256, software_versions
 from kinema.training.callbacks import (
     CHECKPOINT,
@@ -35,6 +39,7 @@ from kinema.training.callbacks import (
 )
 from kinema.training.module import TrainingModule
 from kinema.training.resuming import check_checkpoint
+from kinema.training.telling import Telling
 from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
 from kinema.video.manifest import MANIFEST
 
@@ -46,7 +51,6 @@ NOISE = (
     "find_unused_parameters=True was specified",
     "Grad strides do not match bucket view strides",
     r"torch\.distributed\.nn\.functional\.all_gather is deprecated",
-    r"It is recommended to use `self\.log\('data_wait'",  # the first process's own share is meant
 )
 """Beginnings of Lightning's and PyTorch's warnings that are of no use to the user of a run."""
 
@@ -73,24 +77,29 @@ class Fitted:
             preset: name of the preset that the settings began as.
         """
         config, entries, trainer = self.module.config, self.data.entries, self.module.trainer
+        plan = self.module.plan
         rows = read_metrics(self.module.out / METRICS) if trainer.is_global_zero else []
-        last = [row for row in rows if "loss" in row][-self.data.steps_per_epoch :]
+        last = [row for row in rows if "loss" in row][-plan.steps_per_epoch :]
         names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
         means = {name: [row[name] for row in last if name in row] for name in names}
         settings = asdict(config)
         settings["flow"].pop("cache")
-        encoder = self.module.method.trained_encoder()
+        encoder = self.module.method.trained_encoder().read_by(config.readout)
         return {
             "method": method,
             "preset": preset,
             "seed": config.seed,
             "clip": settings["clip"],
             "model": settings["model"],
+            "readout": settings["readout"],
             **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
             "config": settings,
             "features": encoder.features,
             "training": {
                 "steps": trainer.global_step,
+                "steps_planned": plan.steps,
+                "steps_per_epoch": plan.steps_per_epoch,
+                "clips_per_video": plan.clips_per_video,
                 "clips_seen": self.data.clips_seen(trainer.global_step),
                 "seconds": self.loading.seconds,
                 "data_wait": self.loading.share,
@@ -100,6 +109,7 @@ class Fitted:
                 "videos": len(entries),
                 "hours": sum(entry.duration for entry in entries) / 3600,
                 "sha256": ids_sha256([f"{entry.path},{entry.bytes}" for entry in entries]),
+                "left_out": [asdict(left) for left in self.data.left_out],
             },
             "versions": software_versions(),
         }
@@ -111,6 +121,22 @@ class Fitted:
             write_json(self.module.out / "card.json", card)
 
 
+@contextmanager
+def run_folder(path: str | Path) -> Iterator[Path]:
+    """Be the one training that writes to a folder, which is made if it is missing.
+
+    Raises:
+        OutputError: another process trains there, or the folder cannot be written.
+    """
+    out = make_folder(path)
+    if not is_first():
+        yield out
+        return
+    busy = f"another process is training in {out}; wait until it has ended, or choose another folder"
+    with locked(out / ".lock", busy):
+        yield out
+
+
 def fit(
     videos: str | Path,
     out: str | Path,
@@ -119,6 +145,7 @@ def fit(
     identity: dict[str, str],
     *,
     hierarchical: bool,
+    warn: Callable[[Plan], str] = lambda plan: "",
     labels: Mapping[str, int] | None = None,
     manifest: str | Path | None = None,
     resume: bool = False,
@@ -132,6 +159,7 @@ def fit(
         make: makes the untrained method.
         identity: what, beside the settings, must be the same on resuming: plain values by name.
         hierarchical: whether the settings of HCML play a part.
+        warn: what the user should know of a plan before the training begins; an empty word for nothing.
         labels: the class of each video to train on by its path in the manifest; None for all videos, without labels.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
@@ -149,25 +177,28 @@ def fit(
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
     entries = _entries(Path(videos), out, config, manifest, labels)
+    plan = make_plan(config, len(entries), count_devices(config.trainer))
+    _announce(plan, config, warn(plan))
     use_threads(config.trainer)
     L.seed_everything(config.seed, verbose=False)
     method = make()
-    module = TrainingModule(method, config, identity, out)
+    module = TrainingModule(method, config, plan, identity, out)
     data = ClipPairsModule(
         videos,
         entries,
         config,
+        plan,
         out,
         with_flow=method.with_flow,
-        pairs_from=method.pairs_from(config.epochs),
+        pairs_from=method.pairs_from(plan),
         labels=None if labels is None else [labels[entry.path] for entry in entries],
     )
-    lines = not sys.stderr.isatty()
+    end = min(plan.steps, (config.trainer.stop_after or plan.length) * plan.unit)
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
-    loading = Loading(lines, phases)
-    callbacks = [loading, Checkpoints(checkpoint, config.trainer.checkpoint_minutes)]
+    loading, telling = Loading(), Telling(end, module.schedule)
+    callbacks = [loading, telling, Checkpoints(checkpoint, config.trainer.checkpoint_minutes, end)]
     loggers = [MetricsLogger(out, step, phases), TensorBoardLogger(out, name="tensorboard", version="")]
-    trainer = make_trainer(config, out, callbacks, loggers, lines)
+    trainer = make_trainer(config, out, callbacks, loggers, end)
     try:
         with warnings.catch_warnings(), signals_given_back():
             for message in NOISE:
@@ -175,10 +206,15 @@ def fit(
             trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)
     except SystemExit as error:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from error
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise OutputError(
             f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
         ) from error
+    if data.left_out and trainer.is_global_zero:
+        print(f"{len(data.left_out)} of {len(entries)} videos broke and were left out:", file=sys.stderr)
+        print(*(f"  {left}" for left in data.left_out), sep="\n", file=sys.stderr, flush=True)
     return Fitted(module, data, loading)
 
 
@@ -193,7 +229,7 @@ def _entries(
 ) -> list[ManifestEntry]:
     """The videos to train on; says what is left out and why."""
     entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if is_first():
         write_manifest(entries, out / MANIFEST)
     if labels is not None:
         entries = [entry for entry in entries if entry.path in labels]
@@ -202,13 +238,38 @@ def _entries(
         return span(config.clip, entry.fps, extra=config.flow.step_ratio)
 
     chosen, summary = usable(entries, config.trainer.max_bad_share, shortest)
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if is_first():
         print(summary, file=sys.stderr)
+    if len(chosen) < 2:  # which cannot be told apart
+        raise DataError(f"{videos} holds {len(chosen)} usable video; training needs at least 2: add videos")
     return chosen
 
 
+def _announce(plan: Plan, config: TrainConfig, warning: str) -> None:
+    """Say how the training will go, in one of several processes."""
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        small = f", since there are only {plan.videos} videos" if plan.batch_size < config.trainer.batch_size else ""
+        passes = plan.steps * plan.batch_size * plan.processes / plan.videos
+        print(
+            f"training for {plan.steps} steps of {plan.batch_size * plan.processes} clips{small}; about {passes:.3g} "
+            "clips of each video",
+            *filter(None, [warning]),
+            sep="\n",
+            file=sys.stderr,
+        )
+
+
+def count_devices(settings: TrainerConfig) -> int:
+    """How many devices, each with a process, a training on this machine has."""
+    return settings.devices or (torch.cuda.device_count() if _on_gpu(settings) else 1)
+
+
+def _on_gpu(settings: TrainerConfig) -> bool:
+    return settings.accelerator != "cpu" and torch.cuda.is_available()
+
+
 def make_trainer(
-    config: TrainConfig, out: Path, callbacks: list[L.Callback], loggers: list[Logger], lines: bool
+    config: TrainConfig, out: Path, callbacks: list[L.Callback], loggers: list[Logger], end: int
 ) -> L.Trainer:
     """Lightning's trainer for a run.
 
@@ -217,17 +278,16 @@ def make_trainer(
         out: the run's folder.
         callbacks: what happens around the steps.
         loggers: what takes the metrics.
-        lines: show no progress bar.
+        end: the step after which it ends.
 
     Raises:
         ConfigError: a GPU is asked for and there is none, or bfloat16 where its gradients are wrong.
     """
     settings = config.trainer
-    accelerator = settings.accelerator
-    gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
-    if accelerator == "gpu" and not torch.cuda.is_available():
+    gpu = _on_gpu(settings)
+    if settings.accelerator == "gpu" and not gpu:
         raise ConfigError("trainer.accelerator is gpu, but PyTorch sees none here; use auto or cpu")
-    devices = settings.devices or (torch.cuda.device_count() if gpu else 1)
+    devices = count_devices(settings)
     on = torch.device("cuda" if gpu else "cpu")
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick_bfloat16(on))
     bf16 = bf16 and trains_in_bfloat16(on)
@@ -244,13 +304,14 @@ def make_trainer(
         # LMCL alone uses no projector, and a phase its own level alone
         strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
         precision="bf16-mixed" if bf16 else "32-true",
-        max_epochs=min(config.epochs, settings.stop_after or config.epochs),
+        max_epochs=-1,
+        max_steps=end,
         gradient_clip_val=config.optimizer.clip_norm,
         callbacks=callbacks,
         logger=loggers,
         log_every_n_steps=1,
         enable_checkpointing=False,
-        enable_progress_bar=not lines,
+        enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
         default_root_dir=out,

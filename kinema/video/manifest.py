@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from kinema.errors import DataError
-from kinema.files import atomic_path
+from kinema.files import write_csv
 
 MANIFEST = "manifest.csv"
 """What a manifest is called in the folder of a run or a store."""
@@ -67,14 +67,7 @@ def write_manifest(entries: Iterable[ManifestEntry], path: str | Path) -> Path:
     Raises:
         OutputError: the folder is unwritable or the disk is full.
     """
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(entry) for entry in entries)
-    return Path(path)
+    return write_csv(path, [COLUMNS, *(astuple(entry) for entry in entries)])
 
 
 def read_manifest(path: str | Path) -> list[ManifestEntry]:

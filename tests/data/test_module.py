@@ -7,6 +7,7 @@ import torch
 
 from kinema.config import ClipConfig, FlowConfig, MSCLConfig, PretrainConfig, SamplingConfig, TrainerConfig
 from kinema.data.module import ClipPairsModule
+from kinema.data.plan import make_plan
 from kinema.errors import DataError
 from kinema.flow.store import stored_names
 from kinema.video import read_manifest
@@ -16,10 +17,11 @@ MSCL = MSCLConfig()
 
 @pytest.fixture
 def module(folder, entries, tmp_path):
-    """Make a module of the known videos that is told of a trainer of so many processes."""
+    """Make a module of the known videos that is told of a trainer at so many steps."""
 
-    def make(batch=2, clips=1, processes=1, step=0, videos=3, mds=None, mscl=MSCL, **flow) -> ClipPairsModule:
+    def make(batch=2, clips=1, step=0, videos=3, mds=None, mscl=MSCL, **flow) -> ClipPairsModule:
         config = PretrainConfig(
+            epochs=1,
             clip=ClipConfig(frames=4, step=0.125, short_side=32, size=(32, 32)),
             flow=FlowConfig(**flow),
             sampling=SamplingConfig(clips_per_video=clips, mds=mds),
@@ -27,38 +29,17 @@ def module(folder, entries, tmp_path):
             trainer=TrainerConfig(batch_size=batch, workers=0),
         )
         out = tmp_path / "run"
-        module = ClipPairsModule(folder, list(entries.values())[:videos], config, out, with_flow=mscl.uses_flow)
-        module.trainer = SimpleNamespace(world_size=processes, global_rank=0, global_step=step)
+        chosen, plan = list(entries.values())[:videos], make_plan(config, videos)
+        module = ClipPairsModule(folder, chosen, config, plan, out, with_flow=mscl.uses_flow)
+        module.trainer = SimpleNamespace(global_rank=0, global_step=step)
         return module
 
     return make
 
 
-@pytest.mark.parametrize(
-    ("batch", "clips", "processes", "expected", "steps"),
-    [(2, 1, 1, 2, 1), (2, 4, 1, 2, 6), (64, 4, 1, 12, 1), (5, 4, 2, 5, 1), (64, 4, 2, 6, 1), (64, 4, 6, 2, 1)],
-)
-def test_batches_are_as_configured_or_as_large_as_the_folder_allows(module, batch, clips, processes, expected, steps):
-    data = module(batch, clips, processes)
-    data.setup("fit")
-    assert data.batch_size(processes) == expected
-    assert data.steps_per_epoch == steps
-
-
-def test_too_few_videos():
-    with pytest.raises(DataError, match="holds 1 usable video; training needs at least 2: add videos"):
-        ClipPairsModule("somewhere", [None], PretrainConfig(), "run", with_flow=False)
-
-
-@pytest.mark.parametrize("processes", [2, 3, 4])  # a batch of one clip has no statistics
-def test_too_few_videos_for_so_many_processes(module, processes):
-    with pytest.raises(DataError, match=f"too short for {processes} processes"):
-        module(processes=processes).setup("fit")
-
-
 def test_the_loader_goes_on_in_the_middle_of_an_epoch(module):
     def batches(step: int) -> list[list[int]]:
-        data = module(2, 2, step=step)
+        data = module(2, 2, step)
         data.setup("fit")
         return [batch["video"].tolist() for batch in data.train_dataloader()]
 

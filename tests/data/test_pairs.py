@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pickle
 import shutil
 
@@ -18,6 +19,7 @@ from kinema.data.extraction import extract_flow
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.data.pairs import Batch, ClipPairs, collate, random_box
+from kinema.data.plan import Plan
 from kinema.data.sampler import Draw, EpochSampler
 from kinema.flow import create_estimator, flip_flow
 from kinema.flow.quantise import LARGEST_STEP
@@ -85,7 +87,7 @@ def test_an_example_is_a_pure_function_of_its_draw(pairs):
 def test_workers_change_nothing(pairs, tmp_path, stored):
     def batches(workers: int) -> list[Batch]:
         data = pairs(CROPPED, cache=str(tmp_path / "store") if stored else None)
-        sampler = EpochSampler(3, 2, 2, 0)
+        sampler = EpochSampler(Plan(3, 2, 2, 1, 1, 3), 0)
         return list(make_loader(data, workers, batch_size=2, sampler=sampler, collate_fn=collate))
 
     alone, shared = batches(0), batches(2)
@@ -243,22 +245,35 @@ def test_boxes_go_everywhere():
 # what cannot be read
 
 
-def test_a_deleted_video_makes_its_batch_an_error_that_names_it(folder, entries, tmp_path):
+BREAKS = {
+    "no such file": lambda path: path.unlink(),
+    "bytes when it was scanned, and has": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "it is not a file": lambda path: (path.unlink(), os.mkfifo(path)),
+    "it is not a video": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+}
+
+
+@pytest.mark.parametrize("words", BREAKS)
+def test_a_video_that_breaks_is_named_beside_the_rest_of_its_batch(folder, entries, tmp_path, words):
     for name in ("slide", "back"):
         shutil.copy(folder / f"{name}.mp4", tmp_path)
     reader = ClipReader(tmp_path, CLIP, FlowConfig())
     data = ClipPairs([entries["slide"], entries["back"]], reader, SamplingConfig(), CROPPED, with_flow=True)
-    loader = DataLoader(data, 2, sampler=EpochSampler(2, 1, 2, 0), collate_fn=collate)
-    assert "error" not in next(iter(loader))
-    (tmp_path / "back.mp4").unlink()
+    sampler = EpochSampler(Plan(2, 1, 2, 1, 1, 1), 0)
+    loader = DataLoader(data, 2, sampler=sampler, collate_fn=collate)
+    whole = next(iter(loader))
+    assert "failed" not in whole
+    BREAKS[words](tmp_path / "back.mp4")
+    sampler.start_at(0)
     (batch,) = loader
-    assert set(batch) == {"error"}
-    assert str(tmp_path / "back.mp4") in batch["error"]
-    assert len(data) == 2
+    ((slot, unread),) = batch["failed"].items()
+    assert whole["video"][slot] == unread.video == 1
+    assert words in unread.reason and str(tmp_path / "back.mp4") in unread.reason
+    assert batch["video"].tolist() == [0] and torch.equal(batch["query"][0], whole["query"][1 - slot])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_flow_that_is_damaged_or_missing_makes_its_batch_an_error_that_names_it(pairs, tmp_path, workers):
+def test_flow_that_is_damaged_or_missing_is_named(pairs, tmp_path, workers):
     data = pairs(CROPPED, cache=str(tmp_path / "store"))
     path = tmp_path / "store" / "back.mp4.flow"
     flow = bytearray(path.read_bytes())
@@ -269,6 +284,6 @@ def test_flow_that_is_damaged_or_missing_makes_its_batch_an_error_that_names_it(
         if content is not None:
             path.write_bytes(content)
         batches = list(make_loader(data, workers, batch_size=1, sampler=draws(1, 6), collate_fn=collate))
-        found = [batch["error"] for batch in batches if "error" in batch]
+        found = [unread.reason for batch in batches for unread in batch.get("failed", {}).values()]
         assert found
         assert all(words in error and str(path) in error for error in found)

@@ -3,7 +3,10 @@ from __future__ import annotations
 import torch
 
 from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.data.plan import Plan
 from kinema.methods import HCML, MSCL, MSCLWithHCML, Views, draw
+
+PLAN = Plan(videos=8, clips_per_video=1, batch_size=8, processes=1, length=4, unit=1)
 
 MODEL = ModelConfig(width=4, flow_width=4, embedding=8)
 MSCL_CONFIG = MSCLConfig(queue=6)
@@ -43,10 +46,10 @@ def test_while_a_level_learns_alone_mscl_rests():
     both = joint()
     views, generator = batch()
     draws = draw(3, generator)
-    phases = both.schedule(4).phases
+    phases = both.schedule(PLAN).phases
     assert [set(both.losses(Views(views.query), draws, phase).terms) for phase in phases[:2]] == [{"prime"}, {"level1"}]
     assert both.losses(Views(views.query), draws, phases[0]).keys == {}
-    assert both.pairs_from(4) == phases[2].epochs.start == 2
+    assert both.pairs_from(PLAN) == phases[2].steps.start == 2
 
 
 def test_the_key_encoder_holds_the_hierarchy_and_never_learns_by_itself():
@@ -54,7 +57,7 @@ def test_the_key_encoder_holds_the_hierarchy_and_never_learns_by_itself():
     names = {name for name, _ in both.rgb.named_parameters()}
     assert {name for name, _ in both.rgb_key.module.named_parameters()} == names
     assert any("prime" in name for name in names)
-    for phase in both.schedule(4).phases:
+    for phase in both.schedule(PLAN).phases:
         both.enter(phase)
         assert not any(parameter.requires_grad for parameter in both.rgb_key.parameters())
     with torch.no_grad():

@@ -41,13 +41,19 @@ def test_shares_are_of_the_epochs():
     assert names(schedule, 10) == ["prime"] * 5 + ["level 1"] * 2 + ["all"] * 3
 
 
+def test_phases_have_whole_epochs_where_the_training_has():
+    schedule = ProgressiveSchedule(HCMLConfig(levels=1), 10, unit=7)
+    assert [phase.steps for phase in schedule.phases] == [range(21), range(21, 42), range(42, 70)]
+    assert [schedule.number(step) for step in (20, 21, 41, 42, 999)] == [0, 1, 1, 2, 2]
+
+
 @few
 @given(st.integers(0, 4), st.integers(20, 300))
 def test_phases_follow_one_another_without_a_gap(levels, epochs):
     phases = ProgressiveSchedule(HCMLConfig(levels=levels), epochs).phases
-    assert [epoch for phase in phases for epoch in phase.epochs] == list(range(epochs))
+    assert [epoch for phase in phases for epoch in phase.steps] == list(range(epochs))
     assert len(phases) == levels + 2
-    lengths = [len(phase.epochs) for phase in phases]
+    lengths = [len(phase.steps) for phase in phases]
     assert abs(lengths[0] - (0.3 if levels else 0.5) * epochs) <= 1
     assert abs(lengths[-1] - (0.4 if levels else 0.5) * epochs) <= 1
     assert max(lengths[1:-1], default=1) - min(lengths[1:-1], default=1) <= 1
@@ -61,7 +67,7 @@ def test_phases_follow_one_another_without_a_gap(levels, epochs):
         ({"levels": 1, "shares": (1.0, 0.5, -0.5)}, 9, "for each phase (prime, level 1, all)"),
         ({"levels": 1, "shares": ()}, 9, "add up to 1, not be empty"),
         ({"progressive": False, "shares": (0.5, 0.5)}, 9, "for each phase (all)"),
-        ({}, 3, "the phase 'level 1' gets none of the 3 epochs: train longer"),
+        ({}, 3, "the phase 'level 1' gets nothing of a training of 3: train longer"),
         ({"prime": False}, 9, "hcml.progressive needs hcml.prime"),
         ({"photometric": 0.0}, 9, "hcml.progressive needs hcml.prime, and hcml.photometric"),
         ({"contrast": 0.0}, 9, "and hcml.contrast above 0"),

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from kinema.config import HCMLConfig, ModelConfig
+from kinema.data.plan import Plan
 from kinema.methods import Recognition, Views, draw
 from kinema.models import random_encoder
+
+PLAN = Plan(videos=8, clips_per_video=1, batch_size=8, processes=1, length=4, unit=1)
 
 MODEL = ModelConfig(width=4, patch=4, input="rgb")
 HIERARCHY = HCMLConfig(levels=1, radius=1, progressive=True)
@@ -55,7 +58,7 @@ def test_probabilities_and_dropout():
 def test_while_a_level_learns_alone_the_classifier_rests():
     net, views = network(HIERARCHY), batch()
     seen = []
-    for phase in net.schedule(4).phases:
+    for phase in net.schedule(PLAN).phases:
         net.enter(phase)
         net.zero_grad()
         terms, _, _ = net.losses(views, draws(), phase)
@@ -71,7 +74,7 @@ def test_while_a_level_learns_alone_the_classifier_rests():
 
 def test_without_hcml_there_are_no_phases_and_every_weight_learns():
     net, views = network(), batch()
-    assert net.schedule(4) is None and net.pairs_from(4) == 4
+    assert net.schedule(PLAN) is None and net.pairs_from(PLAN) == 4
     torch.stack(list(net.losses(views, draws()).terms.values())).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
 

@@ -15,7 +15,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from kinema.config import HCMLConfig
 from kinema.errors import ConfigError
 from kinema.models import VideoEncoder, VideoResNet, WithMotion, add_motion_hierarchy
-from kinema.models.hierarchy import to_grid
 from kinema.models.resnet3d import r3d_18
 
 SMALL = HCMLConfig(radius=1)
@@ -281,12 +280,3 @@ def test_the_example_in_the_documentation_runs():
     exec(example, names)
     assert set(names["terms"]) == {"prime", "level1", "level2"}
     assert names["model"].prime.encode[0][0].weight.grad.any()
-
-
-@pytest.mark.parametrize("grid", [(4, 3, 2), (8, 6, 6), (3, 5, 7), (8, 12, 12)])
-def test_what_is_exported_comes_to_the_same_grid(monkeypatch, grid):
-    x = torch.randn(2, 3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
-    like = torch.zeros(2, 1, *grid)
-    found = to_grid(x, like)
-    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
-    torch.testing.assert_close(to_grid(x, like), found)

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from kinema.data.synthetic.files import write_video
-from kinema.errors import DataError
+from kinema.errors import DataError, OutputError
+from kinema.locking import locked
 from kinema.search import Filters, Library
 from kinema.search.database import connected
+from kinema.search.library import LOCK
 
 
 def contents(library: Library) -> dict[tuple[str, float], bytes]:
@@ -113,9 +115,7 @@ def test_a_folder_that_is_gone_or_empty_takes_nothing_from_the_index(library, fo
 
 
 def test_one_adds_at_a_time(library, folder):
-    from kinema.search.locking import locked
-
-    with locked(library.path), pytest.raises(DataError, match=r"another process is adding to .*; wait until"):
+    with locked(library.path / LOCK, ""), pytest.raises(OutputError, match=r"another process is adding to .*; wait"):
         library.add(folder)
 
 

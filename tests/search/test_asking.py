@@ -162,3 +162,45 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
     (library.path / "windows.sqlite").write_bytes(b"something else entirely" * 100)
     with pytest.raises(DataError, match="is damaged or no index"):
         Library(library.path)
+
+
+def test_a_part_of_an_indexed_video_is_its_kept_vectors_and_nothing_is_read(encoder, moving_texture, tmp_path):
+    moving_texture(tmp_path / "v" / "long.mp4", 0.2, seconds=4.0)
+    library = Library(tmp_path / "index", encoder)
+    library.add(tmp_path / "v")
+    own = library.windows()
+    Path(own[0].path).unlink()
+    asked = library.embed(own[0], own[3].start, own[4].end)
+    expected = library.vectors([own[3].id, own[4].id]).sum(0)
+    np.testing.assert_allclose(asked.vectors["motion"], expected / np.linalg.norm(expected), rtol=1e-5)
+    assert (asked.query.start, asked.query.end, asked.query.windows) == (own[3].start, own[4].end, 2)
+    short = library.embed(own[0], own[3].start + 0.3, own[3].start + 0.32)
+    assert short.query.windows == 1, "a part shorter than a window is the window that most of it lies in"
+    with pytest.raises(ConfigError, match="is empty"):
+        library.embed(own[0], 0.5, 0.5)
+    with pytest.raises(ConfigError, match="ends before 7 s: start earlier"):
+        library.embed(own[0], 7.0)
+
+
+def test_other_places_of_the_clips_own_video_are_found_when_asked_for(encoder, moving_texture, tmp_path):
+    for name, speed in (("long", 0.2), ("other", 0.4)):
+        moving_texture(tmp_path / "v" / f"{name}.mp4", speed, seconds=4.0)
+    library = Library(tmp_path / "index", encoder)
+    library.add(tmp_path / "v")
+    window = next(w for w in library.windows() if w.start > 1)
+    assert {Path(hit.path).name for hit in library.search(window, top=50).hits} == {"other.mp4"}
+    own = [hit for hit in library.search(window, top=50, within=True).hits if hit.path == window.path]
+    assert own and all(hit.end <= window.start or hit.start >= window.end for hit in own)
+
+
+def test_what_is_typical_of_the_library_is_its_median(indexed):
+    windows = indexed.windows()
+    vectors = indexed.vectors([window.id for window in windows])
+    vectors = vectors - vectors.mean(0)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    scores = vectors @ vectors[8]
+    answer = indexed.search(windows[8], top=3)
+    assert answer.typical == pytest.approx(np.median(scores), abs=1e-5)
+    assert answer.spread == pytest.approx(1.4826 * np.median(np.abs(scores - np.median(scores))), abs=1e-5)
+    best = answer.hits[0]
+    assert answer.outstanding(best) == pytest.approx((best.score - answer.typical) / answer.spread)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import FinetuneConfig, HCMLConfig
+from kinema.data.plan import Plan
 from kinema.errors import ConfigError
 from kinema.methods import HCML, MSCL, Losses, Method, create_method
 from kinema.training.cost import measure
@@ -33,8 +34,8 @@ class OneProduct(Method):
         clips: Tensor = views.query.flatten(1)
         return Losses({"square": self.layer(clips).square().mean()}, {}, {})
 
-    def pairs_from(self, epochs: int) -> int:
-        return epochs
+    def pairs_from(self, plan: Plan) -> int:
+        return plan.steps
 
 
 def test_operations_are_those_of_forward_and_backward(tiny):
@@ -44,8 +45,8 @@ def test_operations_are_those_of_forward_and_backward(tiny):
     (phase,) = cost.phases
     # a product forwards, and one for the gradient of the weights; the input wants none
     assert phase.flops == 2 * (2 * 6 * pixels * 16)
-    assert (cost.batch, cost.measured, cost.parameters) == (6, 6, pixels * 16)
-    assert (phase.epochs, phase.losses, phase.name) == (4, ("loss_square",), "")
+    assert (cost.plan.batch_size, cost.measured, cost.parameters) == (6, 6, pixels * 16)
+    assert (phase.steps, phase.losses, phase.name) == (4 * (100 // 6), ("loss_square",), "")
     assert phase.seconds > 0 and phase.peak >= cost.before > 0 and 0 < cost.share <= 1
 
 
@@ -58,7 +59,7 @@ def test_fewer_clips_are_measured_where_time_is_short_and_scaled_up(tiny):
         return made[-1]
 
     whole, part = (measure(make, config, 100, step_seconds=seconds) for seconds in (1e9, 0.0))
-    assert (whole.measured, part.measured, part.batch) == (6, 4, 6)
+    assert (whole.measured, part.measured, part.plan.batch_size) == (6, 4, 6)
     assert part.phases[0].flops == whole.phases[0].flops
     assert {clips for method in made for clips in method.seen} == {2, 4, 6}
     assert all(len(method.seen) in (0, 2) for method in made)
@@ -67,7 +68,7 @@ def test_fewer_clips_are_measured_where_time_is_short_and_scaled_up(tiny):
 @pytest.mark.parametrize("devices", [1, 4])
 def test_few_videos_make_small_batches(tiny, devices):
     config = tiny({"trainer.batch_size": 6, "trainer.devices": devices})
-    assert measure(lambda: OneProduct(3 * 4 * 32 * 32, 2), config, videos=12).batch == {1: 6, 4: 3}[devices]
+    assert measure(lambda: OneProduct(3 * 4 * 32 * 32, 2), config, videos=12).plan.batch_size == {1: 6, 4: 3}[devices]
 
 
 def test_mscl_is_measured_with_keys_and_flow_and_all_its_losses(tiny):
@@ -80,7 +81,7 @@ def test_each_phase_of_hcml_is_measured(tiny):
     config = dataclasses.replace(tiny({"hcml.levels": 2}), epochs=8)
     cost = measure(lambda: create_method("hcml", config), config, videos=100)
     assert [phase.name for phase in cost.phases] == ["prime", "level 1", "level 2", "all"]
-    assert sum(phase.epochs for phase in cost.phases) == 8
+    assert sum(phase.steps for phase in cost.phases) == 8 * (100 // 4)
     assert [phase.losses for phase in cost.phases[:2]] == [("loss_prime",), ("loss_level1",)]
     last = cost.phases[-1]
     assert set(last.losses) == {"loss_prime", "loss_level1", "loss_level2"}

@@ -100,5 +100,6 @@ def test_one_run_is_reported_and_not_two(run):
     assert [row["step"] for row in read_metrics(out / METRICS) if "loss" in row] == [0, 1]
     assert done.stdout.count("encoder.safetensors") == 1
     assert done.stderr.count("videos are used") == 1
-    assert done.stderr.count("epoch 1/1") == 1
-    assert len(done.stderr.splitlines()) == 2, done.stderr
+    assert done.stderr.count("step 2/2") == 1
+    assert done.stderr.count("training for 2 steps of 6 clips") == 1
+    assert len(done.stderr.splitlines()) == 4, done.stderr

@@ -88,9 +88,9 @@ def test_each_phase_logs_its_number_its_name_and_its_own_terms(whole, joint):
 
 def test_the_lines_of_progress_name_the_phase_and_forget_the_terms_of_the_last(videos, settings, tmp_path, capsys):
     pretrain(videos, tmp_path, settings({"trainer.stop_after": 2}), method="hcml")
-    first, second = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")]
-    assert first.startswith("epoch 1/2 (phase 'prime'): data_wait ") and "loss_prime" in first
-    assert second.startswith("epoch 2/2 (phase 'level 1'): data_wait ") and "loss_prime" not in second
+    first, second = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step")]
+    assert first.startswith("step 3/6 (phase 'prime'): loss ") and "loss_prime" in first
+    assert second.startswith("step 6/6 (phase 'level 1'): level1_accuracy ") and "loss_prime" not in second
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
@@ -296,7 +296,7 @@ def test_both_together_read_pairs_and_flow_once_mscl_learns(joint, videos, setti
         ),
         ({"hcml.shares": (0.5, 0.5)}, "hcml.shares must have a positive number for each phase (prime, level 1, all)"),
         ({"hcml.shares": (0.5, 0.2, 0.2)}, "and add up to 1, not be 0.5, 0.2, 0.2"),
-        ({"hcml.levels": 3}, "the phase 'level 2' gets none of the 4 epochs: train longer"),
+        ({"hcml.levels": 3}, "the phase 'level 2' gets nothing of a training of 4: train longer"),
         ({"hcml.levels": 5, "hcml.progressive": False}, "hcml.levels is 5, but VideoResNet has 4 stages"),
         ({"hcml.temperature": 0.0}, "settings: hcml.temperature must be positive"),
         ({"hcml.contrast": 0.0}, "hcml.progressive needs hcml.prime, and hcml.photometric and hcml.contrast above 0"),

@@ -128,7 +128,7 @@ def test_a_second_ctrl_c_stops_at_once(videos, tiny, tmp_path, monkeypatch, whol
         with pytest.raises(KeyboardInterrupt):
             pretrain(videos, tmp_path, tiny())
     assert signal.getsignal(signal.SIGINT) is handler  # Lightning by itself leaves it ignored
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
+    assert not (tmp_path / "last.ckpt").exists()
     pretrain(videos, tmp_path, tiny(), resume=True)
     assert not differences(tmp_path, whole)
 

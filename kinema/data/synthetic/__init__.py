@@ -1,19 +1,23 @@
 """Synthetic motion videos: what moves how is known, and its appearance tells nothing of it."""
 
 from kinema.data.synthetic.appearance import SCENES, SHAPES
-from kinema.data.synthetic.dataset import LABEL_COLUMNS, SynthConfig, SynthSummary, plan, synthesise
+from kinema.data.synthetic.dataset import SynthSummary, synthesise
+from kinema.data.synthetic.figures import FIGURE_MOTIONS, FigureSpec, render_figures
 from kinema.data.synthetic.files import load_true_flow
 from kinema.data.synthetic.motions import DIFFICULTIES, ORDERED_MOTIONS, SINGLE_MOTIONS, Difficulty
+from kinema.data.synthetic.plans import SETS, SynthConfig, plan
 from kinema.data.synthetic.render import Rendered, VideoSpec, render
 
 __all__ = [
     "DIFFICULTIES",
-    "LABEL_COLUMNS",
+    "FIGURE_MOTIONS",
     "ORDERED_MOTIONS",
     "SCENES",
+    "SETS",
     "SHAPES",
     "SINGLE_MOTIONS",
     "Difficulty",
+    "FigureSpec",
     "Rendered",
     "SynthConfig",
     "SynthSummary",
@@ -21,5 +25,6 @@ __all__ = [
     "load_true_flow",
     "plan",
     "render",
+    "render_figures",
     "synthesise",
 ]

@@ -20,7 +20,7 @@ def _colour(hue: float, saturation: float, value: float) -> Array:
     return np.array(colorsys.hsv_to_rgb(hue % 1, np.clip(saturation, 0, 1), np.clip(value, 0, 1)), np.float32)
 
 
-def _noise(shape: tuple[int, int], cell: tuple[float, float], rng: Rng) -> Array:
+def smooth_noise(shape: tuple[int, int], cell: tuple[float, float], rng: Rng) -> Array:
     """Smooth noise in [0, 1] of the given shape, whose grains are about ``cell`` (height, width) pixels."""
     height, width = (max(4, math.ceil(n / c) + 3) for n, c in zip(shape, cell, strict=True))
     grid = rng.uniform(0, 1, (height, width)).astype(np.float32)
@@ -69,18 +69,18 @@ def _bricks(u: Array, v: Array, rng: Rng) -> Array:
 def _clouds(u: Array, v: Array, rng: Rng) -> Array:
     cell = u.shape[0] * rng.uniform(0.14, 0.2)
     return np.clip(
-        1.7 * (0.65 * _noise(u.shape, (cell, cell), rng) + 0.35 * _noise(u.shape, (cell / 3,) * 2, rng)) - 0.35, 0, 1
+        1.7 * (0.65 * smooth_noise(u.shape, (cell, cell), rng) + 0.35 * smooth_noise(u.shape, (cell / 3,) * 2, rng)) - 0.35, 0, 1
     )
 
 
 def _lagoon(u: Array, v: Array, rng: Rng) -> Array:
     cell = u.shape[0] * rng.uniform(0.07, 0.1)
-    return _edge(2 * _noise(u.shape, (cell, cell), rng) - 1)
+    return _edge(2 * smooth_noise(u.shape, (cell, cell), rng) - 1)
 
 
 def _meadow(u: Array, v: Array, rng: Rng) -> Array:
     cell = u.shape[0] * rng.uniform(0.014, 0.02)
-    return np.clip(1.6 * _noise(u.shape, (rng.uniform(2, 4) * cell, cell), rng) - 0.3, 0, 1)
+    return np.clip(1.6 * smooth_noise(u.shape, (rng.uniform(2, 4) * cell, cell), rng) - 0.3, 0, 1)
 
 
 SCENES: Mapping[str, tuple[Callable[[Array, Array, Rng], Array], float, float]] = {
@@ -196,7 +196,7 @@ def draw_object(shape: str, side: int, textured: bool, rng: Rng) -> Array:
     bright = _colour(hue, rng.uniform(0.7, 1), rng.uniform(0.9, 1))
     dark = _colour(hue + rng.uniform(0.3, 0.7), rng.uniform(0.6, 1), rng.uniform(0.15, 0.35))
     pale = _colour(rng.uniform(), rng.uniform(0, 0.25), 1.0)
-    field = _noise(cover.shape, (side / 6, side / 6), rng)[..., None]
+    field = smooth_noise(cover.shape, (side / 6, side / 6), rng)[..., None]
     if textured:
         paint = np.where(field < 0.42, dark, np.where(field < 0.58, pale, bright))
     else:

@@ -44,6 +44,11 @@ class VideoSpec:
         """Path below the set's folder, without suffix."""
         return f"{self.split}/{self.index:05d}"
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Column to value."""
+        return {"motion": self.motion, "scene": self.scene, "shape": self.shape}
+
     def rng(self, purpose: int) -> np.random.Generator:
         """A generator of its own for each purpose, so that motion, textures and noise are drawn independently.
 

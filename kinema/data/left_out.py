@@ -1,0 +1,119 @@
+"""Videos that break while they are trained on: tried twice, then left out for the rest of the run, never in silence.
+
+What a step sees is a function of the run's seed, the step and what has been left out up to it (:mod:`.sampler`), and
+what was left out is part of the checkpoint, so that a run that goes on does so as if it had never been stopped. Several
+processes agree about every step before they take it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from kinema.data.pairs import Batch, ClipPairs, Unread, collate
+from kinema.data.sampler import Draw, EpochSampler
+from kinema.errors import DataError
+
+PAUSE = 1.0
+"""Seconds before a video is tried once more: some errors pass."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A video that is left out.
+
+    Attributes:
+        path: as in the manifest.
+        step: of the run, from which on.
+        reason: why it could not be read.
+    """
+
+    path: str
+    step: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}, from step {self.step} on: {self.reason}"
+
+
+class Mender:
+    """Makes batches whole: other videos take the places of those that are left out.
+
+    Args:
+        pairs: makes examples.
+        sampler: says which; it learns here what is left out.
+        share: of the videos, from 0 to 1, that may be left out.
+        agree: from what has failed in this process to what has in any, the same in all: reasons by position of the
+            video; asked once in each attempt at a step.
+        tell: given each video that is left out.
+    """
+
+    def __init__(
+        self,
+        pairs: ClipPairs,
+        sampler: EpochSampler,
+        share: float,
+        agree: Callable[[Mapping[int, str]], Mapping[int, str]],
+        tell: Callable[[LeftOut], None],
+    ):
+        self.pairs, self.sampler, self.share = pairs, sampler, share
+        self.agree, self.tell = agree, tell
+
+    def mend(self, batch: Batch, step: int) -> Batch:
+        """The batch of a step, whole.
+
+        Raises:
+            DataError: more videos than may be are left out.
+        """
+        while True:
+            plan = self.sampler.draws(step)
+            broken: dict[int, str] = {}
+            if "failed" in batch or batch["video"].tolist() != [draw.video for draw in plan]:
+                batch, broken = self._remade(batch, plan)
+            failed = self.agree(broken)
+            if not failed:
+                return batch
+            for video, reason in sorted(failed.items()):
+                self._leave_out(video, step, reason)
+
+    def _remade(self, batch: Batch, plan: list[Draw]) -> tuple[Batch, dict[int, str]]:
+        """The batch as planned, and why what is still missing of it cannot be read, by position of the video."""
+        examples, broken = _examples(batch, len(plan)), dict[int, str]()
+        for slot, draw in enumerate(plan):
+            example = examples[slot]
+            if (example.video if isinstance(example, Unread) else int(example["video"])) != draw.video:
+                example = self.pairs[draw]
+            if isinstance(example, Unread) and draw.video not in broken:
+                time.sleep(PAUSE)
+                example = self.pairs[draw]
+            if isinstance(example, Unread):
+                broken[draw.video] = example.reason
+            examples[slot] = example
+        return collate(examples), broken
+
+    def _leave_out(self, video: int, step: int, reason: str) -> None:
+        left = LeftOut(self.pairs.entries[video].path, step, reason)
+        self.sampler.leave_out(video)
+        self.tell(left)
+        out, videos = len(self.sampler.out), self.sampler.plan.videos
+        if out > self.share * videos or videos - out < 2:
+            raise DataError(
+                f"{out} of {videos} videos can no longer be read, more than the share of {self.share:g} that may be "
+                f"left out (the last is {left.path}: {reason}); mend them, or allow a larger trainer.max_bad_share, "
+                "and go on with --resume"
+            )
+
+
+def _examples(batch: Batch, count: int) -> list[Batch | Unread]:
+    """A batch of ``count`` places as its examples."""
+    failed = batch.get("failed", {})
+    read = iter(range(count - len(failed)))
+    tensors = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+
+    def example(row: int) -> Batch:
+        return {name: value[row] for name, value in tensors.items()}  # type: ignore[return-value]
+
+    return [failed[slot] if slot in failed else example(next(read)) for slot in range(count)]

@@ -1,0 +1,79 @@
+"""One writer at a time: locks on files, which belong to a process and end with it, however it ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from kinema.errors import OutputError
+
+UNKNOWN = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
+"""What file systems say that know no locks; there, nothing is kept out."""
+
+_held: set[int] = set()
+
+
+def _forget() -> None:
+    """Let a process that was forked not keep the locks of the one that it came from."""
+    for number in _held:
+        with suppress(OSError):
+            os.close(number)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+@contextmanager
+def locked(path: Path, complaint: str, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+    """Hold a lock, which keeps out other processes and other threads of this one.
+
+    Args:
+        path: the lock's file; made here, and removed at the end unless the lock is shared.
+        complaint: the sentence for whoever comes second.
+        shared: keep out only those who do not share it.
+        wait: until the others have ended, instead of complaining.
+
+    Raises:
+        OutputError: another holds it; or the file cannot be made.
+    """
+    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    number = _locked_file(path, kind, complaint)
+    try:
+        yield
+    finally:
+        if number in _held and not shared:  # and this is not a process that was forked meanwhile
+            with suppress(OSError):
+                path.unlink()
+        _close(number)
+
+
+def _locked_file(path: Path, kind: int, complaint: str) -> int:
+    """The open file with the lock on it."""
+    while True:
+        try:
+            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OutputError(f"cannot write {path}: {reason}; choose a folder with write permission") from error
+        _held.add(number)
+        try:
+            fcntl.flock(number, kind)
+        except OSError as error:
+            if error.errno not in UNKNOWN:
+                _close(number)
+                raise OutputError(complaint) from error
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(number), os.stat(path)):
+                return number
+        _close(number)  # whoever had the lock has removed its file meanwhile
+
+
+def _close(number: int) -> None:
+    if number in _held:
+        _held.remove(number)
+        os.close(number)

@@ -1,0 +1,141 @@
+"""What a training begins with: an untrained encoder, or a trained one, which then decides the architecture."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kinema.config import FinetuneConfig, HCMLConfig, MethodName, ModelConfig, Motion, PretrainConfig, TrainConfig
+from kinema.errors import CheckpointError
+from kinema.methods.base import Method
+from kinema.methods.recognition import Recognition
+from kinema.methods.registry import create_method, settings_for
+from kinema.models import WithMotion, add_motion_hierarchy, load_encoder
+from kinema.models.encoder import VideoEncoder, build_encoder
+from kinema.provenance import differing
+
+Config = TypeVar("Config", FinetuneConfig, PretrainConfig)
+
+HIERARCHY = ("levels", "prime", "fusion", "chain", "reduction", "radius", "dilation", "pool")
+"""Settings of HCML that decide which weights there are and what they mean."""
+
+BESIDE = ("flow_width", "flow_patch", "flow_input", "embedding")
+"""Settings of the model that say nothing about the encoder, but about what is trained beside it."""
+
+
+def settings_of(weights: str | Path, motion: Motion) -> dict[str, Any]:
+    """What of the settings of a pretraining the weights say, unless one says otherwise: the architecture and the clips.
+
+    Args:
+        weights: as :func:`kinema.load_encoder` takes them.
+        motion: ``hcml`` if the method trains a motion hierarchy.
+
+    Returns:
+        Settings, nested as in a file of settings.
+
+    Raises:
+        CheckpointError: the weights are damaged, or no encoder.
+    """
+    card = load_encoder(weights).card
+    taken = {"model": _architecture(ModelConfig(**card["model"])), "clip": card.get("clip") or {}}
+    if motion == "hcml" and card.get("hcml"):
+        taken["hcml"] = {name: card["hcml"][name] for name in HIERARCHY if name in card["hcml"]}
+    return taken
+
+
+def begin_pretraining(
+    method: MethodName, config: PretrainConfig, weights: str | Path | None
+) -> tuple[PretrainConfig, Callable[[], Method]]:
+    """The settings of a pretraining as its method takes them, and a function that makes the method to train.
+
+    Args:
+        method: its name.
+        config: all settings.
+        weights: what the encoder begins with, as :func:`kinema.load_encoder` takes it; None for an untrained one.
+
+    Raises:
+        ConfigError: there is no method of that name.
+        CheckpointError: the weights are damaged, or those of another architecture than the settings ask for.
+    """
+    motion: Motion = "hcml" if "hcml" in method else "none"
+    settings = settings_for(method, config)
+    if weights is None:
+        return settings, lambda: create_method(method, settings)
+    begun = _pretraining_settings(settings, motion, weights)
+    return begun, lambda: create_method(method, begun, starting_encoder(begun, motion, weights))
+
+
+def _pretraining_settings(config: PretrainConfig, motion: Motion, weights: str | Path) -> PretrainConfig:
+    """The settings, with the motion hierarchy of an encoder whose hierarchy the method does not train as one."""
+    encoder = starting_encoder(config, motion, weights)
+    found, wanted = _architecture(ModelConfig(**encoder.card["model"])), _architecture(config.model)
+    if others := differing(found, wanted):
+        raise CheckpointError(
+            f"{weights} holds another network than the settings under model ask for ({'; '.join(others)}); ask for "
+            "the same, or begin without weights"
+        )
+    return _with_hierarchy_of(encoder, config, motion)
+
+
+def network_settings(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> FinetuneConfig:
+    """The settings of a training with labels, with the architecture of the encoder that it begins with, if any.
+
+    Raises:
+        CheckpointError: the weights are damaged, or another network's.
+    """
+    if weights is None:
+        return config
+    encoder = starting_encoder(config, motion, weights)
+    config = dataclasses.replace(config, model=ModelConfig(**encoder.card["model"]))
+    return _with_hierarchy_of(encoder, config, motion)
+
+
+def new_network(config: FinetuneConfig, classes: int, motion: Motion, weights: str | Path | None) -> Recognition:
+    """The network to train with labels, for so many classes.
+
+    Raises:
+        CheckpointError: the weights are damaged, or another network's.
+    """
+    hcml = config.hcml if motion == "hcml" else None
+    encoder = starting_encoder(config, motion, weights)
+    return Recognition(encoder, classes, config.dropout, config.label_smoothing, hcml)
+
+
+def starting_encoder(config: TrainConfig, motion: Motion, weights: str | Path | None) -> VideoEncoder:
+    """An encoder to begin with, with a motion hierarchy if ``motion`` asks for one, in training mode.
+
+    Raises:
+        CheckpointError: the weights are damaged, or hold another motion hierarchy.
+    """
+    encoder = build_encoder(config.model) if weights is None else load_encoder(weights).train()
+    if motion == "none":
+        return encoder
+    if isinstance(encoder.backbone, WithMotion):
+        _refuse_another(encoder.backbone.config, config.hcml, weights)
+        return encoder
+    moving = VideoEncoder(add_motion_hierarchy(encoder.backbone, config.hcml), encoder.input, encoder.colours)
+    moving.card = encoder.card
+    return moving
+
+
+def _architecture(model: ModelConfig) -> dict[str, Any]:
+    """The settings of a model that decide which weights its encoder has and what they mean."""
+    return {name: value for name, value in dataclasses.asdict(model).items() if name not in BESIDE}
+
+
+def _refuse_another(found: HCMLConfig, wanted: HCMLConfig, weights: str | Path | None) -> None:
+    parts = [{name: getattr(config, name) for name in HIERARCHY} for config in (found, wanted)]
+    if others := differing(*parts):
+        raise CheckpointError(
+            f"{weights} holds another motion hierarchy ({'; '.join(others)}); set hcml to the same, or begin with "
+            "an encoder without one"
+        )
+
+
+def _with_hierarchy_of(encoder: VideoEncoder, config: Config, motion: Motion) -> Config:
+    """The settings with the hierarchy of an encoder whose hierarchy is not trained as one."""
+    if motion == "none" and isinstance(encoder.backbone, WithMotion):
+        return dataclasses.replace(config, hcml=encoder.backbone.config)
+    return config

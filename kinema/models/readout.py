@@ -1,0 +1,120 @@
+"""Readouts: from the stages of a network to one feature a clip (ours).
+
+Averaging the last stage over time and place, which most encoders are read out by, forgets when and where things moved.
+A readout keeps the averages over the cells of a grid, of whichever stage knows most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args, get_type_hints
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kinema.config import POOLED, ReadoutConfig
+from kinema.errors import ConfigError
+from kinema.models.pooling import average_to
+
+SMALLEST = 1e-12
+"""What is nearer to zero has no root to speak of; its gradient would have no bound."""
+
+MOMENTS = 3
+"""Mean, deviation and skewness."""
+
+
+class Readout(nn.Module):
+    """The averages of a stage over the cells of a grid, one after another in time; or, there, its moments over time.
+
+    Args:
+        config: which stage and grid, and what becomes of the averages; the stage is not ``pooled``.
+        widths: channels of the network's stages by name.
+
+    Attributes:
+        features: length of a clip's feature.
+
+    Raises:
+        ConfigError: the network has no such stage, or a setting is out of range.
+    """
+
+    def __init__(self, config: ReadoutConfig, widths: Mapping[str, int]):
+        super().__init__()
+        check_readout(config, widths)
+        self.config = config
+        time, height, width = config.grid
+        self.steps = MOMENTS if config.moments else time
+        self.features = self.steps * height * width * widths[config.stage]
+
+    def forward(self, stages: Mapping[str, Tensor]) -> Tensor:
+        """Stages by name, each (B, C, T', H', W') -> features (B, ``features``) in single precision.
+
+        Raises:
+            ConfigError: the grid has more cells than the stage has places.
+        """
+        config, x = self.config, stages[self.config.stage]
+        time, height, width = config.grid
+        if any(cells > side for cells, side in zip(config.grid, x.shape[2:], strict=True)):
+            sides = "x".join(str(side) for side in x.shape[2:])
+            raise ConfigError(
+                f"readout.grid is {time}x{height}x{width} (time x height x width), but of these clips {config.stage} "
+                f"is a map of {sides}: choose a smaller grid, a lower stage, or longer or larger clips"
+            )
+        x = average_to(x, (x.shape[2] if config.moments else time, height, width)).float()
+        if config.moments:
+            x = temporal_moments(x)
+        if config.root:
+            x = x.sign() * x.abs().clamp(min=SMALLEST).sqrt()
+        x = x.transpose(1, 2).flatten(2)
+        if config.unit == "time":
+            x = F.normalize(x, dim=2)
+        x = x.flatten(1)
+        return F.normalize(x, dim=1) if config.unit == "clip" else x
+
+    def extra_repr(self) -> str:
+        """The settings, by which encoders of the same weights are told apart."""
+        return str(self.config)
+
+
+def temporal_moments(x: Tensor) -> Tensor:
+    """(B, C, T, H, W) -> (B, C, 3, H, W): mean, deviation and skewness over time, blind to its order.
+
+    SemanticMoments (CVPR 2026 Findings) compares motion by them. What does not change has the skewness 0.
+    """
+    mean = x.mean(dim=2)
+    apart = x - mean.unsqueeze(2)
+    variance = apart.square().mean(dim=2)
+    deviation = variance.clamp(min=SMALLEST).sqrt()
+    skewness = apart.pow(3).mean(dim=2) / deviation.pow(3)
+    return torch.stack((mean, deviation, skewness), dim=2)
+
+
+def check_readout(config: ReadoutConfig, widths: Mapping[str, int]) -> None:
+    """Refuse a readout that a network has not got.
+
+    Args:
+        config: the readout.
+        widths: channels of the network's stages by name.
+
+    Raises:
+        ConfigError: says which setting, and what it may be.
+    """
+    known = [*widths, POOLED]
+    units = get_args(get_type_hints(ReadoutConfig)["unit"])
+    checks = {
+        f"readout.stage is {config.stage!r}, which the network has not got: choose one of {', '.join(known)}": (
+            config.stage in known
+        ),
+        f"readout.grid must be three numbers of cells (time, height, width), each at least 1, not {config.grid}": (
+            len(config.grid) == 3 and min(config.grid) >= 1
+        ),
+        f"readout.unit is {config.unit!r}: choose one of {', '.join(units)}": config.unit in units,
+        "readout.moments take the place of time: set the first number of readout.grid to 1": (
+            not config.moments or config.grid[0] == 1
+        ),
+        "readout.frames must be at least 1": config.frames is None or config.frames >= 1,
+        "readout.step must be positive": config.step is None or config.step > 0,
+    }
+    for problem, fine in checks.items():
+        if not fine:
+            raise ConfigError(problem)

@@ -1,0 +1,76 @@
+"""Where a training is, told while it runs: a bar over the whole of it, or a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+
+from kinema.methods.progressive import ProgressiveSchedule
+from kinema.progress import make_bar
+
+SECONDS = 30.0
+"""Between two lines."""
+
+
+class Telling(L.Callback):
+    """Shows the step, the loss and the time left for the whole training.
+
+    On a terminal it is a bar; elsewhere a line every :data:`SECONDS`, and when a phase or the training ends.
+
+    Args:
+        end: the step after which this call ends.
+        schedule: the training's phases; None for one that has none.
+    """
+
+    def __init__(self, end: int, schedule: ProgressiveSchedule | None = None) -> None:
+        self.end = end
+        self.schedule = schedule
+        self.bar = make_bar("loss")
+        self._began = self._said = time.monotonic()
+        self._first = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._began = self._said = time.monotonic()
+        self._first = trainer.global_step
+        if trainer.is_global_zero and not self.bar.disable:
+            self.bar.start()
+            self.bar.add_task("training", total=self.end, completed=self._first, loss="")
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar, or say a line if it is time to."""
+        if not trainer.is_global_zero:
+            return
+        step, facts = trainer.global_step, outputs["facts"]
+        phase = "" if self.schedule is None else self.schedule.phases[self.schedule.number(step - 1)].name
+        if not self.bar.disable:
+            doing, loss = f"training {phase}".strip(), f"loss {facts['loss']:.3f}"
+            self.bar.update(self.bar.task_ids[0], completed=step, description=doing, loss=loss)
+            return
+        now = time.monotonic()
+        ended = self.schedule is not None and self.schedule.number(step) != self.schedule.number(step - 1)
+        if step >= self.end or ended or now - self._said >= SECONDS:
+            minutes = (self.end - step) * (now - self._began) / (step - self._first) / 60
+            self._said = now
+            print(_line(f"{step}/{self.end}", phase, facts, minutes), file=sys.stderr, flush=True)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Let the bar stand as it is."""
+        self.bar.stop()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """As at the end."""
+        self.bar.stop()
+
+
+def _line(step: str, phase: str, facts: Mapping[str, float], minutes: float) -> str:
+    within = f" (phase {phase!r})" if phase else ""
+    told = sorted((name, value) for name, value in facts.items() if name not in ("momentum", "phase"))
+    words = ", ".join(f"{name} {value:.3f}" for name, value in told)
+    return f"step {step}{within}: {words}; {minutes:.1f} min left"
