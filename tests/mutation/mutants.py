@@ -1,4 +1,4 @@
-"""Bytes that are nearly those of a good file: flipped, cut, spliced, doubled, wiped, with other numbers in the header."""
+"""Bytes that are nearly those of a good file: flipped, cut, spliced, doubled, wiped, with other numbers in headers."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import resource
 import time
@@ -16,7 +17,9 @@ import psutil
 from kinema.errors import KinemaError
 
 PATIENCE = 10.0
-"""Seconds of computing, or six times as many of waiting, after which a task hangs."""
+"""Seconds of computing after which a task hangs: the same on a machine that other work keeps busy."""
+ASLEEP = 60.0
+"""Seconds in which a task that hangs does not compute at all."""
 MEMORY = 1 << 30
 """Bytes."""
 
@@ -65,19 +68,21 @@ class Watched:
         pipe.send((task, arguments))
         assert self._process is not None and self._process.pid is not None
         watched = psutil.Process(self._process.pid)
-        began, used = time.monotonic(), sum(watched.cpu_times()[:2])
+        used, computed = sum(watched.cpu_times()[:2]), 0.0
+        awake = time.monotonic()
         while not pipe.poll(0.2):
-            try:
+            before = computed
+            with contextlib.suppress(psutil.Error):
                 computed = sum(watched.cpu_times()[:2]) - used
-            except psutil.Error:
-                computed = 0.0
+            if computed > before:
+                awake = time.monotonic()
             if not self._process.is_alive() and not pipe.poll(0):
                 code = self._process.exitcode
                 self._end()
                 return Outcome("crash", f"ended with {code}")
-            if computed > PATIENCE or time.monotonic() - began > 6 * PATIENCE:
+            if computed > PATIENCE or time.monotonic() - awake > ASLEEP:
                 self._end()
-                return Outcome("hang", f"{computed:.0f} s of computing, {time.monotonic() - began:.0f} s in all")
+                return Outcome("hang", f"{computed:.0f} s of computing")
         try:
             kind, value, peak = pipe.recv()
         except (EOFError, ConnectionError):
