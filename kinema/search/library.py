@@ -270,10 +270,8 @@ class Library(Contents):
         """A window, or a part of its video, with the vectors that the index keeps."""
         windows, span = [window], (window.start, window.end)
         if (start, end) != (None, None):
-            with snapshot(self.path) as db:
-                windows = list(database.windows_where(db, "path = ?", [window.path]))
             span = bounds(start, end)
-            windows = part_of(windows, *span)
+            windows = part_of(self.windows_of(window.path), *span)
             span = span[0], min(span[1], max(window.end for window in windows))
         ids = [window.id for window in windows]
         strength = sum(window.strength for window in windows) / len(windows)

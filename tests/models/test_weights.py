@@ -73,6 +73,24 @@ def test_a_motion_hierarchy_comes_back(tmp_path):
     assert "first prime.encode.0.0.weight" in hierarchy_refused(encoder, tmp_path, HCMLConfig(levels=2, reduction=2))
 
 
+@pytest.mark.parametrize("hcml", [None, HCMLConfig(levels=1, reduction=2, radius=1)])
+def test_a_pyramid_comes_back_with_its_encoder(tmp_path, hcml):
+    model = ModelConfig(width=4, keep_time=True, pyramid=8)
+    card = {"model": asdict(model), **({"hcml": asdict(hcml)} if hcml else {})}
+    torch.manual_seed(0)
+    encoder = build_encoder(model, hcml).eval()
+    file = save_encoder(encoder, tmp_path / "pyramid.safetensors", card)
+    assert {name.split(".")[0] for name in load_file(file)} == {"backbone", "pyramid"}
+    clips = torch.rand(2, 3, 8, 32, 32)
+    loaded, expected = load_encoder(file).stages(clips), encoder.stages(clips)
+    assert list(loaded)[-1] == "pyramid"
+    assert loaded["pyramid"].shape == (2, 8, 4, 4, 4)
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+    card["model"]["pyramid"] = None
+    save_encoder(encoder, file, card)
+    assert "another architecture" in message(file)
+
+
 def hierarchy_refused(encoder: VideoEncoder, folder: Path, claimed: HCMLConfig) -> str:
     """What is said of an encoder whose card claims another hierarchy."""
     save_encoder(encoder, folder / "other.safetensors", {"model": asdict(MODEL), "hcml": asdict(claimed)})

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kinema import __version__
 from kinema.errors import OutputError, VideoError
 from kinema.report.demo import MEASURES, DemoContent, LabelledVideo, standard_error, verdict, write_demo_report
 
@@ -118,6 +119,21 @@ def test_headline_and_facts_are_there(page: Page) -> None:
     assert "432 seconds" in words
     assert "kinema demo --out demo --seed 0" in words
     assert "kinema pretrain MY_VIDEOS" in words
+
+
+def test_the_next_step_is_to_search(page: Page) -> None:
+    words = page.words()
+    assert "kinema index demo/videos --encoder demo/mscl --index demo/index kinema serve --index demo/index" in words
+    assert words.index("kinema index MY_VIDEOS") < words.index("kinema serve --index runs/index")
+
+
+def test_versions_are_said_once(content: DemoContent, tmp_path: Path) -> None:
+    versions = {"kinema": __version__, "python": "3.11.2", "torch": "2.13.0"}
+    words = Page(
+        write_demo_report(tmp_path / "report.html", replace(content, environment=versions)).read_text(encoding="utf-8")
+    ).words()
+    for version in versions.values():
+        assert words.count(version) == 1, version
 
 
 def test_labels_are_spelled_out(page: Page) -> None:
