@@ -58,7 +58,7 @@ class Reading:
         worker = Worker(_Nothing())
         found = worker.probe(_quiet, path)
         assert found.duration > 0 and found.fps > 0 and found.width > 0
-        assert worker.strip(_quiet, path) and worker.moving(_quiet, path, 0.0, 1.0, "clip")
+        assert worker.strip(_quiet, path, 0.0, found.duration) and worker.moving(_quiet, path, 0.0, 1.0, "clip")
         assert worker.moving(_quiet, path, found.duration / 2, found.duration, "flow")
         assert media.cut(path, 0.0, 1.0)
         return str(found)
