@@ -90,9 +90,7 @@ def test_other_places_in_the_clips_own_video(encoder, moving_texture, tmp_path, 
     assert all(end <= 1.0 + 0.06 or start >= 1.5 - 0.06 for start, end in spans)
 
 
-def test_no_answer_of_index_is_to_call_index(refused, videos, encoder, tmp_path):
-    sentence = refused("index", videos, "--index", tmp_path / "index")
-    assert "name the encoder to make it with (--encoder RUN)" in sentence and "kinema index`" not in sentence
+def test_the_folder_of_a_training_is_no_index(refused, videos, encoder, tmp_path):
     shutil.copy(encoder, tmp_path / "encoder.safetensors")
     sentence = refused("search", videos / "00000.mp4", "--index", tmp_path, "--out", tmp_path / "o.html")
     assert f"make one with `kinema index VIDEOS --encoder {tmp_path} --index INDEX`" in sentence
