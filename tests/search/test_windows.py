@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import count, islice
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
