@@ -22,10 +22,20 @@ READOUT = "readout."
 UNTRAINED = ("seed", "clip", "model")
 """What of the settings of a training decides an encoder that is not trained."""
 
+LATER = {
+    "augment": ("still_texture", "fading", "flicker", "rolling_light", "shake", "sensor_noise"),
+    "clip": ("squeeze",),
+    "flow": ("step_frames",),
+    "model": ("keep_time", "pyramid"),
+    "mscl": ("motion", "motion_boundaries", "motion_stabilised", "dense_lmcl", "dense_cells"),
+    "sampling": ("paces",),
+}
+"""Settings that are newer than recorded results, whose fingerprints their defaults leave as they were."""
+
 
 def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
     """What of a run's settings decides what comes out of it, by dotted name: of the trainer, the batch size alone, and
-    of the readout nothing unless it is another than the usual.
+    of the readout and of what is newer than recorded results nothing unless it is another than the usual.
 
     Args:
         settings: of a ``kind``, as plain values; those that an older version did not know have their defaults.
@@ -35,9 +45,27 @@ def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical:
     flat, usual = _flat(settings, kind), _flat({}, kind)
     idle = {name for name in flat if name.startswith("trainer.")} - {"trainer.batch_size"}
     idle |= {name for name in LENGTHS if flat[name] is None}
+    later = {f"{part}.{name}" for part, names in LATER.items() for name in names}
+    idle |= {name for name in later & flat.keys() if flat[name] == usual[name]}
     if all(flat[name] == usual[name] for name in usual if name.startswith(READOUT)):
         idle |= {name for name in flat if name.startswith(READOUT)}
     return {name: value for name, value in flat.items() if name not in idle and _plays(name, hierarchical)}
+
+
+def deciding_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a training's settings decides an encoder that is not trained, by name."""
+    usual = asdict(TrainConfig())
+
+    def plays(part: str, name: str, value: Any) -> bool:
+        return name not in LATER.get(part, ()) or value != usual[part][name]
+
+    decided = {part: settings[part] for part in UNTRAINED}
+    return {
+        part: {name: value for name, value in inner.items() if plays(part, name, value)}
+        if isinstance(inner, Mapping)
+        else inner
+        for part, inner in decided.items()
+    }
 
 
 def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool) -> int:

@@ -102,7 +102,7 @@ def test_a_clip_is_sent_looked_at_searched_with_and_deleted(page: TestClient, li
     *told, again = searched(page, {"upload": token}, top=3)
     assert again == answer and not any("Reading" in line["doing"] for line in told), "what was embedded is remembered"
     *_, late = searched(page, {"upload": token, "start": 5, "end": 6})
-    assert late["error"] == "my clip.mp4 ends before 5 s: start earlier"
+    assert late["error"] == "my clip.mp4 ends before 0:05.0: start earlier"
     assert page.delete(f"/api/uploads/{token}").status_code == 204
     assert page.get(f"/media/upload/{token}/clip").status_code == 404
     (gone,) = searched(page, {"upload": token})
