@@ -34,7 +34,7 @@ from kinema.recipes import (
     write_rows,
 )
 from kinema.training import pretrain
-from kinema.training.resuming import UNTRAINED, deciding
+from kinema.training.resuming import deciding, deciding_untrained
 
 Config = PretrainConfig | FinetuneConfig
 
@@ -153,7 +153,7 @@ def _settings(recipe: Recipe) -> Config:
 def _deciding(recipe: Recipe, settings: dict[str, Any]) -> dict[str, Any]:
     """What of the settings decides which encoder comes out."""
     if recipe.method == RANDOM:
-        return {name: settings[name] for name in UNTRAINED}
+        return deciding_untrained(settings)
     kind = FinetuneConfig if recipe.method == SUPERVISED else PretrainConfig
     return deciding(settings, kind, "hcml" in recipe.method)
 
@@ -176,8 +176,8 @@ def _train(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[str,
 
 
 def _untrained(config: Config, run: Path) -> dict[str, Any]:
-    encoder, settings = random_encoder(config.model, config.seed), asdict(config)
-    kept = {name: settings[name] for name in UNTRAINED}
+    encoder, settings = random_encoder(config.model, config.seed, readout=config.readout), asdict(config)
+    kept = {name: settings[name] for name in ("seed", "clip", "model", "readout")}
     card = {"method": RANDOM, **kept, "features": encoder.features, "versions": software_versions()}
     save_encoder(encoder, run / ENCODER_FILE, card)
     write_json(run / "card.json", card)

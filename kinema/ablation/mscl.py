@@ -14,7 +14,7 @@ from kinema.models import load_encoder, random_encoder
 from kinema.report.ladder import Bar
 from kinema.synthetic_comparison import CLIPS, compare, read_labels
 from kinema.training import pretrain
-from kinema.training.resuming import UNTRAINED, deciding
+from kinema.training.resuming import deciding, deciding_untrained
 
 RANDOM = "random"
 FIGURES = {
@@ -91,8 +91,8 @@ def ablate_mscl(
         settings = dataclasses.replace(trained.get(rung, config), seed=seed)
         plain, facts = dataclasses.asdict(settings), dict[str, Any]()
         if rung == RANDOM:
-            encoder = random_encoder(settings.model, seed)
-            decided = {name: plain[name] for name in UNTRAINED}
+            encoder = random_encoder(settings.model, seed, readout=settings.readout)
+            decided = deciding_untrained(plain)
         else:
             run = out / f"{difficulty}-{seed}-{as_name(rung)}"
             card = pretrain(folder / "train", run, settings, preset="tiny", manifest=manifest, resume=True).card
@@ -100,7 +100,8 @@ def ablate_mscl(
             encoder = load_encoder(run)
             decided = deciding(plain, PretrainConfig, hierarchical=False)
         labelled = read_labels(folder)
-        features = extract_features({rung: encoder}, labelled["motion"].paths, settings.clip, clips=CLIPS, workers=0)
+        clip = settings.readout.clip(settings.clip)
+        features = extract_features({rung: encoder}, labelled["motion"].paths, clip, clips=CLIPS, workers=0)
         return {**compare(features, labelled)[0][rung], **facts, **came_from(decided, folder)}
 
     ladder = Ladder((RANDOM, *trained), "difficulty", "{} set", FIGURES, FACTS, BARS)

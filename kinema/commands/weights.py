@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from kinema.config import ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.files import make_folder
 
@@ -31,7 +32,12 @@ def weights(file: str, out: str | None = None, partial: bool = False) -> None:
 
 
 def export(
-    format: Literal["onnx", "torch", "hub"], run: str, out: str, repo: str | None = None, private: bool = False
+    format: Literal["onnx", "torch", "hub"],
+    run: str,
+    out: str,
+    readout: ReadoutConfig | None = None,
+    repo: str | None = None,
+    private: bool = False,
 ) -> None:
     """Write an encoder in a format of others.
 
@@ -39,6 +45,7 @@ def export(
         format: onnx; torch, a program of torch.export; or hub, a folder as the Hugging Face Hub wants it.
         run: a run's folder, an encoder file or published weights; for onnx and torch whatever `kinema evaluate` takes.
         out: file to write, for hub a folder.
+        readout: what of the network is a clip's feature; what the encoder's card says by default.
         repo: with hub, OWNER/NAME to push it to as well.
         private: with hub, whether a new repository is private.
     """
@@ -50,7 +57,7 @@ def export(
     if format == "hub":
         from kinema.models.hub import push_to_hub, save_pretrained
 
-        encoder = load_encoder(run)
+        encoder = load_encoder(run, readout=readout)
         for path in save_pretrained(encoder, out, repo):
             print(path)
         if repo is not None:
@@ -58,5 +65,5 @@ def export(
         return
     from kinema.models.export import export_onnx, export_torch
 
-    opened = open_encoder(run)
+    opened = open_encoder(run, readout=readout)
     print((export_onnx if format == "onnx" else export_torch)(opened.module, opened.clip, out))

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from kinema.config import LENGTHS, TrainConfig
+from kinema.config import LENGTHS, ReadoutConfig, TrainConfig
 from kinema.errors import CheckpointError
 from kinema.provenance import differing
 
@@ -18,9 +18,6 @@ MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes",
 
 READOUT = "readout."
 """How the settings begin that play a part when training is done."""
-
-UNTRAINED = ("seed", "clip", "model")
-"""What of the settings of a training decides an encoder that is not trained."""
 
 
 def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
@@ -38,6 +35,12 @@ def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical:
     if all(flat[name] == usual[name] for name in usual if name.startswith(READOUT)):
         idle |= {name for name in flat if name.startswith(READOUT)}
     return {name: value for name, value in flat.items() if name not in idle and _plays(name, hierarchical)}
+
+
+def deciding_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's settings, as of ``asdict``, decides an encoder that is not trained; of the readout as above."""
+    names = ("seed", "clip", "model", *(("readout",) if settings["readout"] != asdict(ReadoutConfig()) else ()))
+    return {name: settings[name] for name in names}
 
 
 def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool) -> int:
