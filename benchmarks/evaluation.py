@@ -23,7 +23,9 @@ from torch import Tensor
 from kinema.data.loader import make_loader
 from kinema.data.synthetic import synthesise
 from kinema.evaluation import evaluate
-from kinema.evaluation.features import ClipsOfVideos, Read, to_input
+from kinema.evaluation.features import to_input
+from kinema.evaluation.looks import Uniform
+from kinema.evaluation.reading import ClipsOfVideos, Read
 from kinema.models import random_encoder
 from kinema.models.sources import clip_of
 from kinema.precision import autocast_for
@@ -46,13 +48,15 @@ def main() -> None:
         synthesise(videos, options.videos, workers=2)
         paths = sorted(videos.glob("t*/*.mp4"))
 
+        look = Uniform(CLIPS)
+
         def loader():
-            data = ClipsOfVideos(paths, clip_of(encoder), CLIPS)
+            data = ClipsOfVideos(paths, clip_of(encoder), [(look,)] * len(paths))
             return make_loader(data, options.workers, batch_size=BATCH, collate_fn=list)
 
         held: list[Tensor] = []
         for batch in loader():
-            held.append(torch.stack([read.clips for read in batch if isinstance(read, Read)]))
+            held.append(torch.cat([read.shown[look].clips.flatten(0, 1) for read in batch if isinstance(read, Read)]))
             if len(held) == HELD:
                 break
         attempts = iter(range(1 << 30))

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from kinema.models.registry import create_model, list_models
     from kinema.models.sources import open_encoder
     from kinema.models.weights import load_encoder
+    from kinema.search.one_video import embed_video
 
 __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
     "create_model",
+    "embed_video",
     "from_pretrained",
     "list_models",
     "load_encoder",
@@ -34,5 +36,7 @@ __getattr__, __dir__ = load_on_use(
         "models.registry": ("create_model", "list_models"),
         "models.sources": ("open_encoder",),
         "models.weights": ("load_encoder",),
+        "search.one_video": ("embed_video",),
     },
+    ["config", "data", "errors", "evaluation", "flow", "methods", "models", "report", "search", "training", "video"],
 )

@@ -30,6 +30,8 @@ from kinema.streams import open_streams, silence
 
 SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own")
 """Parameters of commands that are given without a value."""
+USUAL = {"jitter": 8, "shaken": 0.3}
+"""What parameters are that may be given without a value, if they are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -189,11 +191,17 @@ def _parser(command: Command, name: str) -> ArgumentParser:
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
     switches = [name for name in SWITCHES if name in parameters]
-    by_hand = {*command.positionals, *switches, "config"} & parameters.keys()
-    for positional in command.positionals:
-        parser.add_argument(positional, type=parameters[positional].annotation, help=help_texts[positional])
+    bare = [name for name in USUAL if name in parameters]
+    by_hand = {*command.positionals, *switches, *bare, "config"} & parameters.keys()
+    for name in command.positionals:
+        parameter = parameters[name]
+        optional = {} if parameter.default is parameter.empty else {"nargs": "?", "default": parameter.default}
+        parser.add_argument(name, type=parameter.annotation, help=help_texts[name], **optional)
     for name in switches:
         parser.add_argument(f"--{name}", action="store_true", help=help_texts[name])
+    for name in bare:
+        kind, usual = parameters[name].annotation, USUAL[name]
+        parser.add_argument(f"--{name}", type=kind, nargs="?", const=usual, default=None, help=help_texts[name])
     parser.add_function_arguments(command.function, skip=set(by_hand))
     kind = _config(command)
     if kind is not None:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kinema.evaluation import Evaluation, evaluate
+from kinema.evaluation import Evaluation, RetrievalResult, evaluate
+from kinema.evaluation.figures import Figure
 from kinema.evaluation.outcome import Protocol
 from kinema.evaluation.run import CACHE
 from kinema.files import make_folder, write_json, write_text
+from kinema.models.sources import HISTOGRAM, RANDOM
 
 RESULTS, TABLE, PAGE = "results.json", "results.csv", "report.html"
+
+CHEAP = 200
+"""Videos up to which baselines are retrieved with, too."""
+SHARED = ("labels", "label_column", "group_column", "split", "clips", "batch_size", "workers", "device", "precision")
+"""Settings of an evaluation that hold for a baseline, whatever it is."""
+OF_THE_VIDEOS = ("center_crop", "center_seconds")
+"""Settings of clips that say what of the videos is looked at, by whatever encoder."""
 
 
 def evaluate_and_write(
@@ -22,7 +33,8 @@ def evaluate_and_write(
 
     Args:
         protocol: one of them, for a JSON file; or ``all``, for a folder with ``results.json``, ``results.csv`` (a row
-            for each figure) and ``report.html``.
+            for each figure) and ``report.html``. With these stand the figures of baselines on up to :data:`CHEAP`
+            videos.
         run: a run's folder, an encoder file, or ``random``.
         data: the folder of videos.
         out: the file or the folder.
@@ -41,6 +53,8 @@ def evaluate_and_write(
     folder = make_folder(out)
     settings["cache"] = settings.get("cache") or folder / CACHE
     evaluation = evaluate("all", run, data, **settings)
+    if "retrieval" in evaluation.results and len(evaluation.labelled) <= CHEAP:
+        evaluation = replace(evaluation, baselines=retrieve_with_baselines(evaluation, run, data, settings))
     files = [
         write_json(folder / RESULTS, evaluation.to_dict()),
         write_text(folder / TABLE, figures_csv(evaluation)),
@@ -49,14 +63,46 @@ def evaluate_and_write(
     return evaluation, files
 
 
+def retrieve_with_baselines(
+    evaluation: Evaluation, run: str | Path, data: str | Path, settings: Mapping[str, Any]
+) -> dict[str, RetrievalResult]:
+    """Retrieval by what a learned encoder has to beat, on the same videos: by name, without what was evaluated itself.
+
+    That is a histogram of optical flow, and an untrained network that is read out in the same way, where the encoder is
+    one of kinema.
+
+    Args:
+        evaluation: of the encoder.
+        run: what it was opened from.
+        data: the folder of videos.
+        settings: of the evaluation.
+    """
+    same = {name: settings[name] for name in (*SHARED, "cache", "benchmark", "jitter", "shaken") if name in settings}
+    clip = {name: value for name, value in evaluation.features["clip"].items() if name in OF_THE_VIDEOS}
+    asked: dict[str, dict[str, Any]] = {HISTOGRAM: {"clip": clip}}
+    if "model" in evaluation.encoder["card"]:
+        asked[RANDOM] = {"like": run, "clip": settings.get("clip"), "readout": settings.get("readout")}
+    found = {}
+    for name, own in asked.items():
+        if name != str(run):
+            (found[name],) = evaluate("retrieval", name, data, **same, **own).results.values()
+    return {name: result for name, result in found.items() if isinstance(result, RetrievalResult)}
+
+
 def figures_csv(evaluation: Evaluation) -> str:
-    """The figures of all protocols as a table with the columns protocol, figure, value and chance."""
+    """The figures of all protocols and baselines as a table with the columns protocol, figure, value and chance."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("protocol", "figure", "value", "chance"))
+
+    def write(protocol: str, figure: Figure) -> None:
+        numbers = ("" if number is None else f"{number:.6f}" for number in figure[1:])
+        writer.writerow((protocol, figure.name, *numbers))
+
     for protocol, result in evaluation.results.items():
-        for figure, value, chance in result.figures():
-            writer.writerow(
-                (protocol, figure, *("" if number is None else f"{number:.6f}" for number in (value, chance)))
-            )
+        for figure in result.figures():
+            write(protocol, figure)
+    for name, found in evaluation.baselines.items():
+        for figure in found.figures():
+            write(f"retrieval by {name}", figure)
     return table.getvalue()

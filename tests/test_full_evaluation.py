@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import re
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ from PIL import Image
 from kinema.cli import main
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
-from kinema.evaluation import evaluate_probe
-from kinema.report.evaluation import MATRIX_CLASSES, confusion
+from kinema.evaluation import evaluate, evaluate_probe
+from kinema.report.evaluation import MATRIX_CLASSES, confusion, write_evaluation_page
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +52,11 @@ def test_the_table_holds_every_figure(out):
     with (out / "results.csv").open(newline="") as file:
         rows = {(row["protocol"], row["figure"]): row for row in csv.DictReader(file)}
     results = {protocol: part["result"] for protocol, part in told["results"].items()}
-    assert {protocol for protocol, _ in rows} == set(results)
+    assert {protocol for protocol, _ in rows} == {*results, "retrieval by histogram"}
     for key, value in {
         ("retrieval", "R@5 centred"): results["retrieval"]["centred"]["r5"],
+        ("retrieval", "R@1 whitened, pooled features"): results["retrieval"]["pooled"]["whitened"]["r1"],
+        ("retrieval by histogram", "R@1 plain"): told["baselines"]["histogram"]["plain"]["r1"],
         ("knn", "top-1, k 20"): results["knn"]["k20"]["top1"],
         ("probe", "mean over classes"): results["probe"]["mean_class"],
         ("few-label", "top-1, 30 in all"): results["few-label"]["sizes"][2]["top1"],
@@ -118,3 +122,37 @@ def test_the_confusion_matrix_is_of_the_probe_and_keeps_what_is_mistaken(tmp_pat
             own = [p for q, p in zip(probe.queries, probe.predicted, strict=True) if names[labels[q]] == name]
             expected = [own.count(names.index(other)) / len(own) for other in shown]
             assert shares[row].tolist() == pytest.approx(expected)
+
+
+@pytest.fixture
+def few_videos(tmp_path, videos):
+    """Class folders run and jump of four clips each."""
+    for number, path in enumerate(sorted(videos.rglob("*.mp4"))[:8]):
+        place = tmp_path / "v" / ("run", "jump")[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    return tmp_path / "v"
+
+
+def test_classes_without_opposites_have_a_page_without_that_part(few_videos, evaluated, tmp_path):
+    words = ["all", "random", "--data", few_videos, "--out", tmp_path / "o", "--clips", 1, "--workers", 0]
+    small = ["--clip.frames", 4, "--clip.short-side", 32, "--clip.size", "[32,32]"]
+    assert main([str(word) for word in ["evaluate", *words, *small]]) == 0
+    page = (tmp_path / "o" / "report.html").read_text()
+    assert "no two classes have opposite names" in page and "Opposites told apart" not in page
+    assert "With few labels" in page and ">histogram<" in page and ">random, pooled<" in page
+
+
+@pytest.fixture(scope="module")
+def whole(videos):
+    settings = {"clip": {"frames": 4, "short_side": 32, "size": (32, 32)}, "clips": 1, "workers": 0}
+    return evaluate("all", "random", videos, videos / "labels.csv", "motion", **settings)
+
+
+@pytest.mark.parametrize("missing", ["retrieval", "knn", "probe", "few-label", "pairs", "diagnosis", "all but knn"])
+def test_a_page_needs_no_part_of_what_there_may_be(whole, tmp_path, missing):
+    gone = {*whole.results} - {"knn"} if missing == "all but knn" else {missing}
+    left = {name: result for name, result in whole.results.items() if name not in gone}
+    found = replace(whole, results=left, left_out=dict.fromkeys(gone, "it is not there"))
+    page = write_evaluation_page(tmp_path / "page.html", found).read_text()
+    assert "it is not there" in page and "<h2" in page

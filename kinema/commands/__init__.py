@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kinema.commands.benchmarks import check
-from kinema.commands.evaluation import evaluate
+from kinema.commands.evaluation import evaluate, evaluate_triplets
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
 from kinema.commands.reproducing import list_recipes, reproduce
 from kinema.commands.search import embed, index, search, watch
@@ -68,7 +68,13 @@ COMMANDS = {
         evaluate,
         "Measure what an encoder has learned, on labelled videos.",
         ("protocol", "run"),
-        ("data", "out", "labels", "label_column", "benchmark", "clips", "device"),
+        ("data", "out", "labels", "label_column", "group_column", "benchmark", "jitter", "shaken", "device"),
+    ),
+    "evaluate triplets": Command(
+        evaluate_triplets,
+        "Ask whether a clip of the same motion is nearer than one of another.",
+        ("folder",),
+        ("encoder", "out", "clips", "device"),
     ),
     "reproduce": Command(reproduce, "Make an encoder of the results anew, judge it and compare.", ("name",)),
     "reproduce --list": Command(list_recipes, "List the results that can be reproduced."),

@@ -204,6 +204,8 @@ def _report(added: Added) -> None:
     for video in added.problems:
         print(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}")
     print(added)
+    if not added.whitened:
+        print("there are too few windows to learn from them what does not count; add videos for better hits")
 
 
 def _print_answer(answer: Answer) -> None:

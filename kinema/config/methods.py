@@ -9,7 +9,7 @@ from kinema.config.videos import ClipConfig
 
 MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
 Motion = Literal["none", "hcml"]
-EncoderInput = Literal["rgb", "difference", "both"]
+EncoderInput = Literal["rgb", "difference", "stabilised", "both"]
 POOLED = "pooled"
 """The readout that every encoder has: its last stage averaged over time and place."""
 
@@ -23,11 +23,16 @@ class ModelConfig:
         width: channels of its first stage, 64 as published; None for what was published, whatever the network.
         patch: side of the space-to-depth patches of a quick stem, which r3d_18 and mc3_18 have; None for the published
             stem.
-        input: what the RGB encoder looks at: frames, or their differences.
+        input: what the RGB encoder looks at: frames, their differences, or both; or differences ``stabilised`` against
+            a moving camera.
         flow_width: channels of the flow encoder's first stage.
         flow_patch: as ``patch``, for the flow encoder.
         flow_input: flow as two channels of ``vectors``, or drawn on a colour ``wheel``.
         embedding: dimensions of the contrastive embeddings.
+        keep_time: stages 3 and 4 keep the time steps of stage 2, where a published network halves them twice; of
+            r3d_18 and r2plus1d_18. Ours.
+        pyramid: channels of a temporal pyramid, kept in space, that is part of the encoder and gives it one more stage;
+            None for none. Ours.
     """
 
     backbone: str = "r3d_18"
@@ -38,6 +43,8 @@ class ModelConfig:
     flow_patch: int | None = 4
     flow_input: Literal["vectors", "wheel"] = "vectors"
     embedding: int = 128
+    keep_time: bool = False
+    pyramid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,9 @@ class ReadoutConfig:
 class MSCLConfig:
     """Losses of MSCL; every part is a switch, and a weight of zero also saves its cost.
 
+    Without the clip-level losses (rgb, flow, cross, fra_clips) there are no keys: no key clips are read, and there are
+    neither key encoders nor queues.
+
     Attributes:
         rgb: weight of the clip-level loss between RGB clips (MoCo).
         flow: weight of the clip-level loss between flow clips.
@@ -85,6 +95,12 @@ class MSCLConfig:
         batch_negatives: the other keys of a batch are negatives too.
         age_decay: the logit of a negative is damped by this number to the power of its age in steps.
         momentum: momentum of the key encoders at the start; it rises to 1 on a cosine.
+        motion: weight of dense motion prediction: at each place and moment of the encoder's pyramid
+            (``model.pyramid``), how much moves in which direction. Ours, as is all that follows.
+        motion_boundaries: how flow changes from place to place is predicted too, by motion boundary histograms.
+        motion_stabilised: the flow's median is taken from the flow before, so that a panning camera is no motion.
+        dense_lmcl: weight of dense LMCL: which place and moment's flow belongs to this cell of the encoder's pyramid?
+        dense_cells: moving cells of each clip that take part in dense LMCL.
     """
 
     rgb: float = 0.5
@@ -98,15 +114,36 @@ class MSCLConfig:
     batch_negatives: bool = True
     age_decay: float = 0.99999
     momentum: float = 0.97
+    motion: float = 0.0
+    motion_boundaries: bool = False
+    motion_stabilised: bool = False
+    dense_lmcl: float = 0.0
+    dense_cells: int = 48
+
+    @property
+    def contrasts_clips(self) -> bool:
+        """Whether any loss compares clips with keys."""
+        return any((self.rgb, self.flow, self.cross, self.fra_clips))
+
+    @property
+    def encodes_flow(self) -> bool:
+        """Whether any loss looks at features of optical flow."""
+        return any((self.flow, self.cross, self.lmcl, self.fra_clips, self.dense_lmcl))
 
     @property
     def uses_flow(self) -> bool:
         """Whether any loss looks at optical flow."""
-        return any((self.flow, self.cross, self.lmcl, self.fra_clips))
+        return self.encodes_flow or self.motion > 0
+
+    @property
+    def dense(self) -> bool:
+        """Whether any loss looks at the encoder's pyramid."""
+        return self.motion > 0 or self.dense_lmcl > 0
 
     def rgb_only(self) -> MSCLConfig:
         """The same method with all but the RGB loss switched off: MoCo."""
-        return replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
+        clips = replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
+        return replace(clips, motion=0.0, motion_boundaries=False, motion_stabilised=False, dense_lmcl=0.0)
 
 
 @dataclass(frozen=True)

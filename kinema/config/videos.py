@@ -20,6 +20,8 @@ class ClipConfig:
         short_side: frames are scaled so that their shorter side has this many pixels, after ``center_crop``; None
             leaves them as they are.
         size: height and width in pixels of what the encoder sees, cut from the scaled frame.
+        squeeze: the whole frame is scaled to ``size``, whatever its proportions, so that nothing is cut off;
+            ``short_side`` then plays no part.
         center_crop: width and height in pixels of a central crop at the file's own scale, before anything else.
         center_seconds: use only the central part of a video of this length.
     """
@@ -29,6 +31,7 @@ class ClipConfig:
     step_frames: int | None = None
     short_side: int | None = 64
     size: tuple[int, int] = (48, 48)
+    squeeze: bool = False
     center_crop: tuple[int, int] | None = None
     center_seconds: float | None = None
 
@@ -41,6 +44,8 @@ class FlowConfig:
         estimator: name of the estimator.
         parameters: settings of the estimator by name; None for its defaults.
         step_ratio: time between the two frames of a flow field, as a share of the clip's step.
+        step_frames: frames of the file between the two frames of a flow field, in place of ``step_ratio``; not where
+            flow comes from a store. Ours.
         cache: folder of a flow store (`kinema flow extract`), which several runs may share and which is
             completed before training; None to estimate flow anew for every clip.
     """
@@ -48,6 +53,7 @@ class FlowConfig:
     estimator: str = "dis"
     parameters: dict[str, int | float | str] | None = None
     step_ratio: float = 1.0
+    step_frames: int | None = None
     cache: str | None = None
 
 
@@ -86,11 +92,14 @@ class SamplingConfig:
         key_shift: the key clip starts at most this many clip lengths before or after the query clip.
         mds: Motion Differential Sampling (MSCL, section 3.4): draw only clips whose motion changes more than the
             video's median, by this score; None for all clips.
+        paces: the step between a clip's frames is multiplied by one of these, drawn for each clip among those that fit
+            into the video; its flow stays what it is at a pace of 1. Not together with ``mds``. Ours.
     """
 
     clips_per_video: int = 1
     key_shift: float = 0.0
     mds: Literal["vectors", "wheel", "sobel"] | None = None
+    paces: tuple[int, ...] = (1,)
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,14 @@ class AugmentConfig:
         hue: largest turn of hue, as a share of the full circle.
         grey: probability of dropping colour.
         blur: probability of a Gaussian blur with a sigma of 0.1 to 2 pixels at a side of 112 pixels.
+        still_texture: what cameras do to the query's frames alone, while flow and key stay clean, each of it to half of
+            the clips (ours, as is all that follows): a texture that stays where it is, behind what moves; its largest
+            deviation as a share of the full range.
+        fading: largest share of contrast, and of brightness, that is lost.
+        flicker: largest relative swing of the brightness from frame to frame.
+        rolling_light: largest relative swing of the brightness from row to row, in bands that travel.
+        shake: largest deviation of shifts from frame to frame, in pixels at a side of 64 pixels.
+        sensor_noise: largest deviation of the noise of a pixel, as a share of the full range.
     """
 
     min_area: float = 0.6
@@ -120,3 +137,9 @@ class AugmentConfig:
     hue: float = 0.1
     grey: float = 0.2
     blur: float = 0.5
+    still_texture: float = 0.0
+    fading: float = 0.0
+    flicker: float = 0.0
+    rolling_light: float = 0.0
+    shake: float = 0.0
+    sensor_noise: float = 0.0

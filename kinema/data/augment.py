@@ -15,7 +15,8 @@ from kinema.config import AugmentConfig
 LUMA = (0.299, 0.587, 0.114)
 
 
-def _draw(count: int, low: float, high: float, generator: torch.Generator, like: Tensor) -> Tensor:
+def draw_uniform(count: int, low: float, high: float, generator: torch.Generator, like: Tensor) -> Tensor:
+    """Numbers (count, 1, 1, 1, 1) on the device of ``like``, drawn on the CPU so that every device gets the same."""
     values = torch.rand(count, generator=generator) * (high - low) + low
     return values.to(like.device).view(-1, 1, 1, 1, 1)
 
@@ -46,9 +47,9 @@ def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generato
     """
     count = len(clips)
     strengths = (config.brightness, config.contrast, config.saturation)
-    brightness, contrast, saturation = (_draw(count, 1 - s, 1 + s, generator, clips) for s in strengths)
-    turn = _draw(count, -config.hue, config.hue, generator, clips).flatten()
-    chosen = _draw(count, 0, 1, generator, clips) < config.jitter
+    brightness, contrast, saturation = (draw_uniform(count, 1 - s, 1 + s, generator, clips) for s in strengths)
+    turn = draw_uniform(count, -config.hue, config.hue, generator, clips).flatten()
+    chosen = draw_uniform(count, 0, 1, generator, clips) < config.jitter
 
     # The four changes are affine in the colour, so they are one affine map per clip; only the means need the pixels.
     luma = clips.new_tensor(LUMA)
@@ -65,10 +66,18 @@ def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generato
 
 def random_grey_(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     """Drop, in place, the colour of a share ``probability`` of the clips (B, 3, T, H, W)."""
-    chosen = _draw(len(clips), 0, 1, generator, clips).flatten() < probability
+    chosen = draw_uniform(len(clips), 0, 1, generator, clips).flatten() < probability
     if chosen.any():
         clips[chosen] = _grey(clips[chosen]).expand(-1, 3, -1, -1, -1)
     return clips
+
+
+def blurring(sigma: Tensor, side: int) -> Tensor:
+    """Matrices (B, side, side) that blur columns of pixels with Gaussians of deviations (B,)."""
+    positions = torch.arange(side, device=sigma.device, dtype=sigma.dtype)
+    exponents = -0.5 * ((positions[:, None] - positions) / sigma.view(-1, 1, 1)) ** 2
+    weights = torch.exp(exponents.clamp(min=-30))  # denormal numbers would make the product slow
+    return weights / weights.sum(dim=2, keepdim=True)
 
 
 def random_blur_(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
@@ -77,19 +86,13 @@ def random_blur_(clips: Tensor, probability: float, generator: torch.Generator) 
     Sigma is 0.1 to 2 pixels at a side of 112 pixels, and in proportion at other sides. At a border the kernel is
     normalised over what lies inside. Small frames make two products with a dense matrix quicker than a convolution.
     """
-    sigma = _draw(len(clips), 0.1, 2.0, generator, clips).flatten() * min(clips.shape[3:]) / 112
-    chosen = _draw(len(clips), 0, 1, generator, clips).flatten() < probability
+    sigma = draw_uniform(len(clips), 0.1, 2.0, generator, clips).flatten() * min(clips.shape[3:]) / 112
+    chosen = draw_uniform(len(clips), 0, 1, generator, clips).flatten() < probability
     if not chosen.any():
         return clips
 
-    def kernel(side: int) -> Tensor:
-        """Matrices (B', 1, 1, side, side) that blur columns of pixels."""
-        positions = torch.arange(side, device=clips.device, dtype=clips.dtype)
-        exponents = -0.5 * ((positions[:, None] - positions) / sigma[chosen].view(-1, 1, 1)) ** 2
-        weights = torch.exp(exponents.clamp(min=-30))  # denormal numbers would make the product slow
-        return (weights / weights.sum(dim=2, keepdim=True))[:, None, None]
-
-    blurred = kernel(clips.shape[3]) @ clips[chosen] @ kernel(clips.shape[4]).transpose(3, 4)
+    columns, rows = (blurring(sigma[chosen], side)[:, None, None] for side in clips.shape[3:])
+    blurred = columns @ clips[chosen] @ rows.transpose(3, 4)
     clips[chosen] = blurred.clamp_(max=1)  # weights may sum up to a little more than 1
     return clips
 

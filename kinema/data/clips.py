@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -54,9 +54,12 @@ def timeline(video: Video, shown: float | None = None) -> Timeline:
 
 
 def clip_view(config: ClipConfig) -> View:
-    """How frames are cut and scaled while they are read: the central crop first, then the shorter side."""
+    """How frames are cut and scaled while they are read: the central crop first, then the shorter side, or all of it
+    squeezed to the clip's size."""
     from kinema.video import View
 
+    if config.squeeze:
+        return View(crop=config.center_crop, size=config.size)
     return View(crop=config.center_crop, short_side=config.short_side)
 
 
@@ -72,6 +75,12 @@ def step_seconds(config: ClipConfig, fps: float) -> float:
     if not step > 0:
         raise ConfigError(f"the step between a clip's frames must be positive, not {step}")
     return step
+
+
+def paced(config: ClipConfig, pace: int) -> ClipConfig:
+    """The same clips with their step multiplied."""
+    step, frames = config.step, config.step_frames
+    return replace(config, step=step and step * pace, step_frames=frames and frames * pace)
 
 
 def span(config: ClipConfig, fps: float, extra: float = 0) -> float:
@@ -125,7 +134,7 @@ def clip_times(config: ClipConfig, start: float, info: Timed, extra: float = 0) 
 
 
 def center_cut(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The central ``size`` (height, width) of frames (..., H, W, C).
+    """The central ``size`` (height, width) of frames (..., H, W, C); all of them where they were squeezed to it.
 
     Raises:
         ConfigError: the frames are smaller than that.

@@ -252,7 +252,7 @@ def video_fields(
     frames: dict[float, np.ndarray] = {}
     for first in range(0, count, batch):
         begins = grid.times(np.arange(first, min(first + batch, count)))
-        asked = np.round(np.stack((begins, begins + reader.flow_seconds(grid))), 6)
+        asked = np.round(np.stack((begins, begins + reader.flow_seconds(entry))), 6)
         frames = {time: frames[time] for time in np.unique(asked).tolist() if time in frames}
         new = [time for time in np.unique(asked).tolist() if time not in frames]
         frames.update(zip(new, reader.estimator.prepare(video.at_times(new).frames), strict=True))

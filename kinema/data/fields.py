@@ -55,17 +55,23 @@ def positions_per_step(clip: ClipConfig) -> int:
     return 2 if clip.step_frames is None else clip.step_frames
 
 
-def clip_positions(clip: ClipConfig, start: int) -> np.ndarray:
-    """Grid positions (T,) of the frames of the clip that starts at grid position ``start``."""
-    return start + positions_per_step(clip) * np.arange(clip.frames)
+def flow_steps(clip: ClipConfig, flow: FlowConfig, fps: float) -> float:
+    """Time between the two frames of a flow field, in steps of a clip, in a video of ``fps`` frames per second."""
+    return flow.step_ratio if flow.step_frames is None else flow.step_frames / fps / step_seconds(clip, fps)
 
 
-def flow_positions(clip: ClipConfig, start: int) -> np.ndarray:
+def clip_positions(clip: ClipConfig, start: int, pace: int = 1) -> np.ndarray:
+    """Grid positions (T,) of the frames of the clip that starts at grid position ``start``, of ``pace`` times its
+    step."""
+    return start + pace * positions_per_step(clip) * np.arange(clip.frames)
+
+
+def flow_positions(clip: ClipConfig, start: int, pace: int = 1) -> np.ndarray:
     """Grid positions (T/2,) of a clip's flow fields: at every second frame.
 
     The flow encoder of the released code has a stem of temporal kernel 1 and stride 2, so it never looks at the others.
     """
-    return clip_positions(clip, start)[::2]
+    return clip_positions(clip, start, pace)[::2]
 
 
 class ClipReader:
@@ -95,10 +101,11 @@ class ClipReader:
             **{f"parameters.{name}": value for name, value in self.estimator.parameters.items()},
             "center_crop": clip.center_crop,
             "center_seconds": clip.center_seconds,
-            "short_side": clip.short_side,
+            **({"squeezed": clip.size} if clip.squeeze else {"short_side": clip.short_side}),
             "step": clip.step,
             "step_frames": clip.step_frames,
             "step_ratio": self.flow.step_ratio,
+            **({} if self.flow.step_frames is None else {"flow_step_frames": self.flow.step_frames}),
         }
 
     def open(self, entry: ManifestEntry) -> AnyVideo:
@@ -121,11 +128,16 @@ class ClipReader:
 
     def grid(self, entry: ManifestEntry) -> Grid:
         """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
-        first, last = start_range(self.clip, entry, extra=self.flow.step_ratio)
+        first, last = start_range(self.clip, entry, extra=flow_steps(self.clip, self.flow, entry.fps))
         per_step = positions_per_step(self.clip)
         spacing = step_seconds(self.clip, entry.fps) / per_step
         fps = entry.fps if self.clip.step_frames is not None else None
         return Grid(first, spacing, per_step, int((last - first) / spacing + 1e-6) + 1, fps)
+
+    def starts(self, entry: ManifestEntry, pace: int = 1) -> int:
+        """How many clips of ``pace`` times the step start on the grid of this video; 0 or less where none fits."""
+        grid = self.grid(entry)
+        return grid.starts - (pace - 1) * (self.clip.frames - 1) * grid.per_step
 
     def field_count(self, entry: ManifestEntry) -> int:
         """Grid positions from the first at which a flow field lies within the video; 0 where none does.
@@ -136,18 +148,22 @@ class ClipReader:
         """
         begin, end = usable_part(self.clip, entry)
         grid = self.grid(entry)
-        room = end - begin - self.flow_seconds(grid) + 0.5 / entry.fps
+        room = end - begin - self.flow_seconds(entry) + 0.5 / entry.fps
         return int(room / grid.spacing + 1e-6) + 1 if room >= 0 else 0
 
-    def frames(self, video: AnyVideo, entry: ManifestEntry, start: int) -> np.ndarray:
-        """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``."""
-        return _shown(video, entry, self.grid(entry).times(clip_positions(self.clip, start)))
+    def frames(self, video: AnyVideo, entry: ManifestEntry, start: int, pace: int = 1) -> np.ndarray:
+        """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``, of ``pace`` times the
+        step."""
+        return _shown(video, entry, self.grid(entry).times(clip_positions(self.clip, start, pace)))
 
-    def frames_and_flow(self, video: AnyVideo, entry: ManifestEntry, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s leads on from frame 2s."""
+    def frames_and_flow(
+        self, video: AnyVideo, entry: ManifestEntry, start: int, pace: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s begins at frame 2s."""
+        fields = flow_positions(self.clip, start, pace)
         if self.store is None:
-            return self._estimate(video, entry, clip_positions(self.clip, start), flow_positions(self.clip, start))
-        frames, flow = self.frames(video, entry, start), self.fields(entry, flow_positions(self.clip, start))
+            return self._estimate(video, entry, clip_positions(self.clip, start, pace), fields)
+        frames, flow = self.frames(video, entry, start, pace), self.fields(entry, fields)
         if frames.shape[1:3] != flow.shape[2:]:
             raise DataError(
                 f"flow of {entry.path} in the store {self.flow.cache} is {flow.shape[3]} x {flow.shape[2]} pixels, its "
@@ -172,9 +188,9 @@ class ClipReader:
         """Flow (N, 2, H, W) float32 at grid positions of an open video, estimated now."""
         return self._estimate(video, entry, positions, positions)[1]
 
-    def flow_seconds(self, grid: Grid) -> float:
-        """Seconds between the two frames of a flow field."""
-        return grid.spacing * grid.per_step * self.flow.step_ratio
+    def flow_seconds(self, entry: ManifestEntry) -> float:
+        """Seconds between the two frames of a flow field of this video."""
+        return step_seconds(self.clip, entry.fps) * flow_steps(self.clip, self.flow, entry.fps)
 
     def _estimate(
         self, video: AnyVideo, entry: ManifestEntry, shown: np.ndarray, positions: np.ndarray
@@ -182,7 +198,7 @@ class ClipReader:
         """Frames at grid positions ``shown``, and flow from ``positions`` to where things are a flow step later."""
         grid = self.grid(entry)
         begin = grid.times(positions)
-        end = begin + self.flow_seconds(grid)
+        end = begin + self.flow_seconds(entry)
         asked = np.round(np.concatenate((grid.times(shown), begin, end)), 6)
         times, place = np.unique(asked, return_inverse=True)
         frames = _shown(video, entry, times)[place]

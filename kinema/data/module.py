@@ -36,6 +36,7 @@ class ClipPairsModule(L.LightningDataModule):
         plan: how it goes over the videos.
         out: folder of the run, for the scores of Motion Differential Sampling where there is no flow store.
         with_flow: whether clips come with flow.
+        with_key: whether they come with a key clip.
         pairs_from: the first step that looks at keys and flow; in earlier ones a batch is query clips alone.
         labels: (N,) the class of each video; None for none.
 
@@ -52,6 +53,7 @@ class ClipPairsModule(L.LightningDataModule):
         out: str | Path,
         *,
         with_flow: bool,
+        with_key: bool = True,
         pairs_from: int = 0,
         labels: Sequence[int] | None = None,
     ):
@@ -60,6 +62,7 @@ class ClipPairsModule(L.LightningDataModule):
         self.config = config
         self.plan = plan
         self.with_flow = with_flow
+        self.with_key = with_key
         self.pairs_from = pairs_from
         self.labels = labels
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
@@ -111,7 +114,7 @@ class ClipPairsModule(L.LightningDataModule):
 
     def clips_seen(self, steps: int) -> int:
         """Clips that the first so many steps of the run look at, over all processes."""
-        pairs = max(0, steps - self.pairs_from)
+        pairs = max(0, steps - self.pairs_from) if self.with_key else 0
         return (steps + pairs) * self.plan.batch_size * self.plan.processes
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -122,7 +125,15 @@ class ClipPairsModule(L.LightningDataModule):
         sampler.start_at(trainer.global_step)
         sampling, augment = self.config.sampling, self.config.augment
         pairs = ClipPairs(
-            self.entries, self.reader, sampling, augment, self.with_flow, self.kept, self.pairs_from, self.labels
+            self.entries,
+            self.reader,
+            sampling,
+            augment,
+            self.with_flow,
+            self.kept,
+            self.pairs_from,
+            self.labels,
+            self.with_key,
         )
         places = {entry.path: place for place, entry in enumerate(self.entries)}
         for left in self.left_out:  # by an earlier call of the same run
@@ -145,7 +156,7 @@ class ClipPairsModule(L.LightningDataModule):
         """The batch of the trainer's step, without the videos that have broken.
 
         Raises:
-            DataError: more videos have than may be left out.
+            Broken: more videos have than may be left out.
         """
         assert self.mender is not None and self.trainer is not None
         return self.mender.mend(batch, self.trainer.global_step)

@@ -42,6 +42,8 @@ class Batch(TypedDict, total=False):
     """(B, 2, T/2, H, W) float16, pixels per flow step, of every second frame; present if asked for."""
     key_flow: Tensor
     """As ``query_flow``, for the key."""
+    flow_seconds: Tensor
+    """(B,) float32: the time that each video's flow fields span; present with them."""
     label: Tensor
     """(B,) int64: the class of each video; present if there are labels."""
     failed: dict[int, Unread]
@@ -59,6 +61,7 @@ class ClipPairs(Dataset[Batch | Unread]):
         sampling: which clips are drawn.
         augment: the random crop and flip.
         with_flow: whether flow is wanted.
+        with_key: whether a key clip is wanted.
         kept: for each video the grid positions at which clips may start, ascending, or why they could not be found;
             None for all (see :mod:`kinema.data.mds`).
         pairs_from: the first step that looks at keys and flow; examples of earlier ones are query clips alone.
@@ -75,12 +78,14 @@ class ClipPairs(Dataset[Batch | Unread]):
         kept: Sequence[Tensor | KinemaError] | None = None,
         pairs_from: int = 0,
         labels: Sequence[int] | None = None,
+        with_key: bool = True,
     ):
         self.entries = entries
         self.reader = reader
         self.sampling = sampling
         self.augment = augment
         self.with_flow = with_flow
+        self.with_key = with_key
         self.kept = kept
         self.pairs_from = pairs_from
         self.labels = labels
@@ -97,11 +102,12 @@ class ClipPairs(Dataset[Batch | Unread]):
     def _example(self, draw: Draw) -> Batch:
         entry = self.entries[draw.video]
         rng = np.random.default_rng(draw.seed)
-        query, key = self._starts(draw.video, rng)
-        paired = draw.step >= self.pairs_from
+        query, key = self._places(draw.video, rng)
+        whole = draw.step >= self.pairs_from
+        paired, with_flow = whole and self.with_key, whole and self.with_flow
         with blaming(entry.path), self.reader.open(entry) as video:
-            starts = (query,) if query == key or not paired else (query, key)
-            clips = [self._read(video, entry, start, self.with_flow and paired) for start in starts]
+            places = (query,) if query == key or not paired else (query, key)
+            clips = [self._read(video, entry, place, with_flow) for place in places]
         frames = torch.stack([clip for clip, _ in clips])
         size = self.reader.clip.size
         boxes = torch.stack([random_box(frames.shape[3:], size, self.augment, rng) for _ in range(1 + paired)])
@@ -114,32 +120,44 @@ class ClipPairs(Dataset[Batch | Unread]):
             example["key"] = views[1]
         fields = [flow for _, flow in clips if flow is not None]
         if fields:
-            example["query_flow"], example["key_flow"] = crop_resize_flow(
-                torch.stack(fields), boxes, size, flips
-            ).half()
+            cut = crop_resize_flow(torch.stack(fields), boxes, size, flips).half()
+            example["query_flow"] = cut[0]
+            if paired:
+                example["key_flow"] = cut[1]
+            example["flow_seconds"] = torch.tensor(self.reader.flow_seconds(entry))
         return example
 
-    def _read(self, video: AnyVideo, entry: ManifestEntry, start: int, with_flow: bool) -> tuple[Tensor, Tensor | None]:
+    def _read(
+        self, video: AnyVideo, entry: ManifestEntry, place: tuple[int, int], with_flow: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """Frames (3, T, H, W) uint8 of a clip, and its flow (2, S, H, W) if wanted."""
         flow = None
         if with_flow:
-            frames, fields = self.reader.frames_and_flow(video, entry, start)
+            frames, fields = self.reader.frames_and_flow(video, entry, *place)
             flow = torch.from_numpy(fields).transpose(0, 1)
         else:
-            frames = self.reader.frames(video, entry, start)
+            frames = self.reader.frames(video, entry, *place)
         return torch.from_numpy(frames).permute(3, 0, 1, 2), flow
 
-    def _starts(self, video: int, rng: np.random.Generator) -> tuple[int, int]:
-        """Grid positions of the query and the key (MSCL, section 3.4; design of the shift: the released code)."""
-        if self.kept is not None:
-            kept = self.kept[video]
-            if isinstance(kept, KinemaError):
-                raise kept
-        else:
-            kept = torch.arange(self.reader.grid(self.entries[video]).starts)
+    def _places(self, video: int, rng: np.random.Generator) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Grid position and pace of the query and the key (MSCL, section 3.4; design of the shift: the released code;
+        paces are ours)."""
+        (pace, kept), (key_pace, key_kept) = self._paced(video, rng), self._paced(video, rng)
         query = int(kept[rng.integers(len(kept))])
         reach = self.sampling.key_shift * self.reader.clip.frames * positions_per_step(self.reader.clip)
-        return query, key_start(query, kept, rng.uniform(-reach, reach))
+        return (query, pace), (key_start(query, key_kept, rng.uniform(-reach, reach)), key_pace)
+
+    def _paced(self, video: int, rng: np.random.Generator) -> tuple[int, Tensor]:
+        """A pace at which a clip fits into a video, and the grid positions where it may start."""
+        starts = {pace: self.reader.starts(self.entries[video], pace) for pace in self.sampling.paces}
+        fitting = [pace for pace, count in starts.items() if count > 0] or [min(starts)]
+        pace = fitting[0] if len(fitting) == 1 else fitting[rng.integers(len(fitting))]
+        if self.kept is None:
+            return pace, torch.arange(max(1, starts[pace]))
+        kept = self.kept[video]
+        if isinstance(kept, KinemaError):
+            raise kept
+        return pace, kept
 
 
 def random_box(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from kinema.evaluation.outcome import Evaluation
     from kinema.evaluation.pairs import PairsResult, PairsSpec, evaluate_pairs
     from kinema.evaluation.probe import ProbeResult, ProbeSpec, evaluate_probe
-    from kinema.evaluation.retrieval import RetrievalFigures, RetrievalResult, RetrievalSpec, evaluate_retrieval
+    from kinema.evaluation.representation import Representation, RetrievalFigures
+    from kinema.evaluation.retrieval import RetrievalResult, RetrievalSpec, evaluate_retrieval
     from kinema.evaluation.run import evaluate
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "ProbeResult",
     "ProbeSpec",
     "Reordered",
+    "Representation",
     "RetrievalFigures",
     "RetrievalResult",
     "RetrievalSpec",
@@ -77,7 +79,8 @@ __getattr__, __dir__ = load_on_use(
         "outcome": ("Evaluation",),
         "pairs": ("PairsResult", "PairsSpec", "evaluate_pairs"),
         "probe": ("ProbeResult", "ProbeSpec", "evaluate_probe"),
-        "retrieval": ("RetrievalFigures", "RetrievalResult", "RetrievalSpec", "evaluate_retrieval"),
+        "representation": ("Representation", "RetrievalFigures"),
+        "retrieval": ("RetrievalResult", "RetrievalSpec", "evaluate_retrieval"),
         "run": ("evaluate",),
     },
 )

@@ -1,8 +1,9 @@
 """Motion or appearance: by what does an encoder go?
 
-Three questions to any encoder, of videos whose motion and appearance are independent: does it find the same motion or
-the same appearance; how much worse is it when the frames of a clip are shuffled, reversed or frozen; which videos are
-closer to it, those that move alike or those that look alike?
+Questions to any encoder, of videos whose motion and appearance are independent: does it find the same motion or the
+same appearance; how much worse is it when the frames of a clip are shuffled, reversed or frozen; which videos are
+closer to it, those that move alike or those that look alike; does it take a video played backwards, or the same actor
+doing something else, for the same?
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from kinema.evaluation.folds import Folds, Split, make_folds
 from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
 from kinema.evaluation.retrieval import RetrievalSpec, evaluate_retrieval
+from kinema.evaluation.shortcuts import Backwards, Leak, backwards, leak
 from kinema.vectors import unit
 
 
@@ -36,10 +38,12 @@ class DiagnosisSpec:
         pair_videos: similarities are of all pairs of so many queries at most, drawn by ``seed``; never of two videos
             of one group.
         similarity: between two videos' features.
+        backwards: how videos played backwards are compared.
+        leak: how often identity is taken for motion.
         seed: of the draw.
     """
 
-    version: int = 1
+    version: int = 2
     share: str = (
         "lift of motion / (lift of motion + lift of appearance), where a lift is the plain R@1 less that of chance, "
         "and 0 if it is less than chance; nothing if both are 0"
@@ -48,6 +52,8 @@ class DiagnosisSpec:
     probe: ProbeSpec = field(default_factory=ProbeSpec)
     pair_videos: int = 2000
     similarity: str = "cosine, after the mean over all queries is subtracted"
+    backwards: str = "plain cosine: each query against its gallery and itself with frames reversed"
+    leak: str = "plain cosine, leave one video out: the nearest moves otherwise but has the same group or appearance"
     seed: int = 0
 
 
@@ -100,6 +106,9 @@ class DiagnosisResult:
         appearance: how well it sees appearance.
         motion_share: from 0 (appearance alone) to 1 (motion alone); None too if it sees neither better than chance.
         similarity: of pairs; None too if there are no pairs of one of the kinds.
+        backwards: what becomes of videos that are played backwards.
+        leaks: how often identity is taken for motion, by ``group`` and by ``appearance``, as far as they are known and
+            several videos have them in common.
     """
 
     spec: DiagnosisSpec
@@ -109,6 +118,8 @@ class DiagnosisResult:
     appearance: Sight | None
     motion_share: float | None
     similarity: PairSimilarity | None
+    backwards: Backwards
+    leaks: dict[str, Leak]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -125,6 +136,10 @@ class DiagnosisResult:
                     yield Figure(f"probe of {aspect}, frames {order}", top1)
         if self.similarity is not None:
             yield Figure("same motion before same appearance", self.similarity.motion_first, 0.5)
+        yield Figure("nearest is itself backwards", self.backwards.itself)
+        yield Figure("R@1 by motion, played backwards", self.backwards.r1, self.backwards.chance)
+        for identity, found in self.leaks.items():
+            yield Figure(f"nearest is another motion of the same {identity}", found.share, found.chance)
 
     def summary(self) -> str:
         """The main figures in one line."""
@@ -137,6 +152,11 @@ class DiagnosisResult:
         parts += [f"the probe loses with frames {drops}"]
         if self.similarity is not None:
             parts += [f"same motion is nearer than same appearance in {self.similarity.motion_first:.3f} of cases"]
+        parts += [f"nearest to itself played backwards {self.backwards.itself:.3f}"]
+        parts += [
+            f"another motion of the same {identity} nearest {found.share:.3f} (by chance {found.chance:.3f})"
+            for identity, found in self.leaks.items()
+        ]
         return f"{'; '.join(parts)} ({self.queries} queries, {self.scheme})"
 
 
@@ -167,6 +187,11 @@ def evaluate_diagnosis(
     seen = _sight(values, motion, split, spec)
     scenery = None if appearance is None else _sight(values, appearance, split, spec)
     folds = make_folds(motion, split, "retrieval")
+    identities = {
+        "group": None if motion.groups is None else np.array(motion.groups),
+        "appearance": None if appearance is None else appearance.labels,
+    }
+    leaks = {name: leak(values[NORMAL], motion, kinds) for name, kinds in identities.items() if kinds is not None}
     return DiagnosisResult(
         spec=spec,
         scheme=folds.scheme,
@@ -175,6 +200,8 @@ def evaluate_diagnosis(
         appearance=scenery,
         motion_share=None if scenery is None else motion_share(seen.lift, scenery.lift),
         similarity=None if appearance is None else _similarity(values[NORMAL], motion, appearance, folds, spec),
+        backwards=backwards(values[NORMAL], values["reversed"], motion, folds),
+        leaks={name: found for name, found in leaks.items() if found is not None},
     )
 
 

@@ -12,32 +12,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from kinema.config import ClipConfig
-from kinema.data.clips import Timeline, center_cut, clip_times, clip_view, is_short, timeline, uniform_starts
 from kinema.data.labels import first_few
 from kinema.data.loader import make_loader
 from kinema.device import find_device
-from kinema.errors import ConfigError, DataError, KinemaError, VideoError, blaming
-from kinema.evaluation.store import Facts
-from kinema.evaluation.table import FeatureTable
+from kinema.errors import DataError
+from kinema.evaluation.looks import Uniform
+from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
+from kinema.evaluation.table import FeatureTable, Seen
 from kinema.precision import autocast_for, quick_bfloat16
 from kinema.progress import track
 
-if TYPE_CHECKING:
-    from kinema.video import Video
-
 Precision = Literal["auto", "32"]
 """``auto``: bfloat16 autocast where it helps on the device; ``32``: single precision."""
-
-EARLY = 3.0
-"""Frames that may be missing at the end before a video counts as shorter than its header says; many miss one or two."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,8 @@ class Features:
     """The features of some videos under one or several encoders, and what happened on the way.
 
     Attributes:
-        values: (N, D) float32 on the CPU, by the encoder's name; the mean over the video's clips.
+        values: (N, D) float32 on the CPU, by the encoder's name; the mean over the video's clips. (n, variants, D) of
+            one whose look gives several features of each of n videos.
         clip: the geometry of the clips.
         clips: clips per video.
         precision: as asked for.
@@ -74,77 +67,15 @@ class Features:
     def spec(self) -> dict[str, Any]:
         """How the features were made, for a result file."""
         return {
-            "feature": "mean of the encoder's pooled output over clips at equal distances, central crop",
+            "feature": "mean of the encoder's output over clips at equal distances, central crop",
             "clips": self.clips,
             "clip": asdict(self.clip),
             "precision": self.precision,
         }
 
 
-@dataclass(frozen=True)
-class Read:
-    """One video as it leaves a worker: its clips (clips, T, H, W, 3) uint8, and what else reading told."""
-
-    position: int
-    clips: Tensor
-    facts: Facts
-
-
-@dataclass(frozen=True)
-class Unread:
-    """A video that cannot be used, and why."""
-
-    position: int
-    error: str
-
-
-class ClipsOfVideos(Dataset[Read | Unread]):
-    """The uniformly spaced clips of each video, read in one go from a file opened once.
-
-    Args:
-        paths: the video files.
-        config: the clips' geometry.
-        clips: how many of each video.
-    """
-
-    def __init__(self, paths: Sequence[str | Path], config: ClipConfig, clips: int):
-        self.paths = [str(path) for path in paths]
-        self.config = config
-        self.clips = clips
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, position: int) -> Read | Unread:
-        from kinema.video import Video
-
-        try:
-            path = self.paths[position]
-            with blaming(path), Video(path, view=clip_view(self.config)) as video:
-                found = timeline(video)
-                clips, missing, shown = self._clips(video, found)
-                early = missing > EARLY / found.fps
-                if early:
-                    found = timeline(video, shown)
-                    clips, _, _ = self._clips(video, found)
-        except VideoError as error:
-            return Unread(position, str(error))
-        except KinemaError as error:
-            return Unread(position, f"{self.paths[position]}: {error}")
-        return Read(position, torch.from_numpy(clips), Facts(found.duration, is_short(self.config, found), early))
-
-    def _clips(self, video: Video, found: Timeline) -> tuple[np.ndarray, float, float]:
-        """Clips (clips, T, H, W, 3), how long before the last time asked for the last frame came, and when that was."""
-        starts = uniform_starts(self.config, found, self.clips)
-        times = np.stack([clip_times(self.config, start, found) for start in starts])
-        distinct, order = np.unique(times, return_inverse=True)
-        clip = video.at_times(distinct.tolist())
-        frames = center_cut(clip.frames, self.config.size)
-        return frames[order.reshape(times.shape)], float(distinct[-1] - clip.timestamps[-1]), float(clip.timestamps[-1])
-
-
 def extract_features(
-    encoders: Mapping[str, nn.Module],
+    encoders: Mapping[str, nn.Module | Seen],
     paths: Sequence[str | Path],
     clip: ClipConfig,
     *,
@@ -155,14 +86,16 @@ def extract_features(
     precision: Precision = "auto",
     cache: str | Path | None = None,
 ) -> Features:
-    """The features of ``paths`` under each of ``encoders``, which all see the same clips.
+    """The features of ``paths`` under each of ``encoders``, from one decoding.
 
     Args:
         encoders: by name; each maps (B, 3, T, H, W) in [0, 1] to (B, D). They are put into evaluation mode meanwhile.
+            One that is to look at videos in a way of its own comes as a :class:`~kinema.evaluation.table.Seen`.
         paths: the video files.
         clip: the clips' geometry.
-        clips: clips per video, at equal distances from the first possible to the last.
-        batch_size: clips per forward pass (at least those of one video).
+        clips: clips per video, at equal distances from the first possible to the last; those that show the same frames
+            are computed once.
+        batch_size: clips per forward pass.
         workers: processes that decode; None for one less than there are cores (at most 8), 0 to decode in this process.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
         precision: whether autocast is allowed.
@@ -176,62 +109,81 @@ def extract_features(
     """
     if not encoders or not paths:
         raise ValueError("extract_features needs at least one encoder and one video")
-    if clips < 1:
-        raise ConfigError(f"features need at least one clip a video, not {clips}; ten are usual")
     began, on = time.perf_counter(), find_device(device)
     coarse = precision == "auto" and quick_bfloat16(on)
-    recipe = {"clip": asdict(clip), "clips": clips, "precision": "bfloat16" if coarse else "32", "device": on.type}
-    table = FeatureTable(encoders, paths, cache, recipe)
-    todo, running = table.missing()
+    usual = Uniform(clips)
+    asked = {name: given if isinstance(given, Seen) else Seen(given, usual) for name, given in encoders.items()}
+    recipe = {"clip": asdict(clip), "precision": "bfloat16" if coarse else "32", "device": on.type}
+    table = FeatureTable(asked, paths, cache, recipe)
+    missing = table.missing()
+    todo = list(missing)
+    looks = [tuple(dict.fromkeys(asked[name].look for name in names)) for names in missing.values()]
     loader = make_loader(
-        ClipsOfVideos([paths[position] for position in todo], clip, clips),
+        ClipsOfVideos([paths[position] for position in todo], clip, looks),
         workers=min((os.cpu_count() or 1) - 1, 8, len(todo)) if workers is None else workers,
         batch_size=max(1, batch_size // clips),
         collate_fn=list,
         generator=torch.Generator(),  # the loader seeds its workers from it, and so leaves the global state alone
     )
     failed: list[tuple[int, str]] = []
-    waiting, asked = 0.0, time.perf_counter()
+    waiting, begun = 0.0, time.perf_counter()
     autocast = autocast_for(on) if coarse else nullcontext()
-    with table, _evaluating(encoders, on), torch.inference_mode(), autocast:
+    with table, _evaluating([seen.encoder for seen in asked.values()], on), torch.inference_mode(), autocast:
         for batch in track(loader, "Reading videos", total=len(loader)) if todo else ():
-            waiting += time.perf_counter() - asked
+            waiting += time.perf_counter() - begun
             failed += [(todo[read.position], read.error) for read in batch if isinstance(read, Unread)]
-            good = [read for read in batch if isinstance(read, Read)]
-            if good:
-                inputs = to_input(torch.stack([read.clips for read in good]), on)
-                facts = {todo[read.position]: read.facts for read in good}
-                for name in running:
-                    outputs = encoders[name](inputs).float().cpu()
-                    table.add(name, facts, outputs.unflatten(0, (len(good), clips)).mean(1))
-            asked = time.perf_counter()
+            good = {todo[read.position]: read for read in batch if isinstance(read, Read)}
+            for name, seen in asked.items():
+                reads = {position: read for position, read in good.items() if name in missing[position]}
+                if reads:
+                    made = _features(seen, list(reads.values()), on, batch_size)
+                    table.add(name, {position: read.facts for position, read in reads.items()}, made)
+            begun = time.perf_counter()
     _refuse_unreadable(failed, paths)
-    values, seen = table.finished()
+    values, facts = table.finished()
     return Features(
         values=values,
         clip=clip,
         clips=clips,
         precision=precision,
-        duration=sum(facts.duration for facts in seen),
-        short=tuple(position for position, facts in enumerate(seen) if facts.short),
-        early=tuple(position for position, facts in enumerate(seen) if facts.early),
+        duration=sum(each.duration for each in facts.values()),
+        short=tuple(position for position, each in facts.items() if each.short),
+        early=tuple(position for position, each in facts.items() if each.early),
         seconds=time.perf_counter() - began,
         waiting=waiting,
         read=len(todo),
     )
 
 
+def _features(seen: Seen, reads: Sequence[Read], device: torch.device, batch_size: int) -> list[Tensor]:
+    """Of each video (D,), or (variants, D) where a look has several.
+
+    Those with several are computed a video at a time, so that no other video has a part in how they are rounded.
+    """
+    shown = [read.shown[seen.look] for read in reads]
+    several = seen.look.variants > 1
+    groups = [part.clips.flatten(0, 1) for part in shown]
+    inputs = groups if several else [torch.cat(groups)]
+    outputs = [
+        torch.cat([seen.encoder(to_input(part, device)).float().cpu() for part in group.split(batch_size)])
+        for group in inputs
+    ]
+    each = torch.cat(outputs).split([len(group) for group in groups])
+    values = [part.features(output) for part, output in zip(shown, each, strict=True)]
+    return values if several else [value[0] for value in values]
+
+
 def to_input(clips: Tensor, device: torch.device) -> Tensor:
-    """(V, clips, T, H, W, 3) uint8 -> (V * clips, 3, T, H, W) float in [0, 1]."""
-    return clips.to(device).flatten(0, 1).permute(0, 4, 1, 2, 3).float().div_(255)
+    """(B, T, H, W, 3) uint8 -> (B, 3, T, H, W) float in [0, 1]."""
+    return clips.to(device).permute(0, 4, 1, 2, 3).float().div_(255)
 
 
 @contextmanager
-def _evaluating(encoders: Mapping[str, nn.Module], device: torch.device) -> Iterator[None]:
+def _evaluating(encoders: Sequence[nn.Module], device: torch.device) -> Iterator[None]:
     """Encoders on ``device`` and in evaluation mode; their former mode comes back at the end."""
-    modes = {module: module.training for encoder in encoders.values() for module in encoder.modules()}
+    modes = {module: module.training for encoder in encoders for module in encoder.modules()}
     try:
-        for encoder in encoders.values():
+        for encoder in encoders:
             encoder.to(device).eval()
         yield
     finally:

@@ -11,7 +11,9 @@ CHUNK = 1024
 """Queries whose similarities are held in memory at once."""
 
 
-def find_neighbours(values: np.ndarray, folds: Folds, depth: int, centred: bool) -> tuple[np.ndarray, np.ndarray]:
+def find_neighbours(
+    values: np.ndarray, folds: Folds, depth: int, centred: bool, asked: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Indices (Q, depth) of each query's nearest videos in its gallery, nearest first, and their similarities.
 
     A query never finds itself; of equally similar videos the earlier row comes first.
@@ -22,8 +24,10 @@ def find_neighbours(values: np.ndarray, folds: Folds, depth: int, centred: bool)
         depth: how many, at most as many as the smallest gallery holds.
         centred: subtract a mean before the cosine: with one round gallery and queries each lose their own, with
             several both lose that of the round's gallery, since the mean of a few queries is mostly what they show.
+        asked: (N, D) features of the videos as queries, where they are not those as neighbours.
     """
-    found = [_of_fold(values, fold, depth, centred, own_mean=len(folds) == 1) for fold in folds]
+    asked = values if asked is None else asked
+    found = [_of_fold(values, asked, fold, depth, centred, own_mean=len(folds) == 1) for fold in folds]
     return np.concatenate([places for places, _ in found]), np.concatenate([similar for _, similar in found])
 
 
@@ -38,9 +42,9 @@ def nearest(similarity: np.ndarray, k: int) -> np.ndarray:
 
 
 def _of_fold(
-    values: np.ndarray, fold: Fold, depth: int, centred: bool, own_mean: bool
+    values: np.ndarray, asked: np.ndarray, fold: Fold, depth: int, centred: bool, own_mean: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    gallery, queries = values[fold.gallery], values[fold.queries]
+    gallery, queries = values[fold.gallery], asked[fold.queries]
     if centred:
         mean = gallery.mean(0)
         gallery, queries = gallery - mean, queries - (queries.mean(0) if own_mean else mean)

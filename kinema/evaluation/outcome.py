@@ -41,6 +41,7 @@ class Evaluation:
         notes: sentences about what a reader of the figures should know.
         versions: of the software.
         timings: seconds, and how many videos were read now; all that may differ between two equal runs.
+        baselines: of ``all``, what other encoders retrieve on the same videos, by name.
     """
 
     protocol: Protocol
@@ -55,6 +56,7 @@ class Evaluation:
     notes: tuple[str, ...]
     versions: dict[str, str]
     timings: dict[str, float]
+    baselines: Mapping[str, RetrievalResult] = field(default_factory=dict)
 
     @property
     def result(self) -> Result:
@@ -65,7 +67,8 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; of all protocols, each has its figures below ``results``."""
         told = {name: self._told(result) for name, result in self.results.items()}
-        everything = {"results": told, "left_out": dict(self.left_out)}
+        others = {name: result.to_dict() for name, result in self.baselines.items()}
+        everything = {"results": told, "baselines": others, "left_out": dict(self.left_out)}
         return {
             "protocol": self.protocol,
             **(everything if self.protocol == "all" else told[self.protocol]),
@@ -134,6 +137,8 @@ def notes_on(results: Iterable[Result], labelled: LabelledSet, features: Feature
     for result in results:
         if isinstance(result, RetrievalResult) and result.unanswerable:
             notes.append(f"{result.unanswerable} queries have no video of their label to find and count as wrong.")
+        if isinstance(result, RetrievalResult) and result.whitening is not None:
+            notes += _on_whitening(result.whitening)
         if isinstance(result, ProbeResult) and result.not_converged:
             limit = result.spec.max_iterations
             notes.append(f"{result.not_converged} trainings of the probe had not converged after {limit} iterations.")
@@ -145,3 +150,14 @@ def notes_on(results: Iterable[Result], labelled: LabelledSet, features: Feature
         if isinstance(result, PairsResult):
             notes += [f"The pair {pair} is left out: {why}." for pair, why in result.left_out.items()]
     return tuple(notes)
+
+
+def _on_whitening(fitted: dict[str, Any]) -> list[str]:
+    if fitted["left_out"]:
+        return [f"Whitened figures are left out: {fitted['left_out']}."]
+    if not fitted["transductive"]:
+        return []
+    return [
+        f"The whitening was fitted on the videos that are compared, without their labels ({fitted['copies']} augmented "
+        f"copies of each of {fitted['windows']} windows): whitened figures are transductive."
+    ]

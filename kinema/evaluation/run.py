@@ -5,25 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from torch import nn
-
-from kinema.config import ClipConfig
+from kinema.config import ClipConfig, ReadoutConfig
 from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation.diagnosis import evaluate_diagnosis
-from kinema.evaluation.features import Precision, extract_features
+from kinema.evaluation.features import Precision
 from kinema.evaluation.few_label import FewLabelSpec, evaluate_few_label
 from kinema.evaluation.folds import Split
+from kinema.evaluation.gather import gather
 from kinema.evaluation.knn import evaluate_knn
-from kinema.evaluation.orders import NORMAL, ORDERS, Reordered
+from kinema.evaluation.opening import open_asked
+from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.outcome import Evaluation, Protocol, Result, describe_data, notes_on
 from kinema.evaluation.pairs import Pair, checked_pairs, evaluate_pairs
 from kinema.evaluation.probe import evaluate_probe
 from kinema.evaluation.retrieval import evaluate_retrieval
 from kinema.files import make_folder, write_json
-from kinema.models import open_encoder
 from kinema.provenance import software_versions
 
 CACHE = "features"
@@ -43,7 +43,10 @@ def evaluate(
     split: Split = "auto",
     few_label: FewLabelSpec | None = None,
     pairs: Sequence[Pair] | None = None,
-    clip: ClipConfig | None = None,
+    jitter: int | None = None,
+    shaken: float | None = None,
+    readout: ReadoutConfig | Mapping[str, Any] | None = None,
+    clip: ClipConfig | Mapping[str, Any] | None = None,
     clips: int = 10,
     batch_size: int = 64,
     workers: int | None = None,
@@ -68,7 +71,11 @@ def evaluate(
         split: how videos are held out.
         few_label: for ``few-label`` and ``all``, how many labels; None for the default.
         pairs: for ``pairs`` and ``all``, names of classes, two by two; None for those of opposite names.
-        clip: geometry of the clips; None for what the encoder was made for.
+        jitter: for ``retrieval`` and ``all``, how often videos are seen through shifted crops too; None for never.
+        shaken: for ``retrieval`` and ``all``, by how many pixels (a standard deviation) the frames of the videos are
+            shaken, with a texture, in a further comparison; None for none.
+        readout: what of the encoder's network is a clip's feature, or settings by name in place of its own.
+        clip: geometry of the clips, or settings by name in place of what the encoder was made for.
         clips: clips per video, whose features are averaged.
         batch_size: clips per forward pass.
         workers: processes that decode video; None for one less than there are cores.
@@ -87,6 +94,8 @@ def evaluate(
     for name, value, users in (
         ("appearance_column", appearance_column, ("diagnosis", "all")),
         ("few_label", few_label, ("few-label", "all")),
+        ("jitter", jitter, ("retrieval", "all")),
+        ("shaken", shaken, ("retrieval", "all")),
         ("pairs", pairs, ("pairs", "all")),
     ):
         if value is not None and protocol not in users:
@@ -99,12 +108,17 @@ def evaluate(
     labelled = read_labels(data, labels, label_column, group_column, benchmark)
     appearance = _appearance(labelled, labels, appearance_column, group_column)
     checked_pairs(labelled, pairs or ())
-    encoder = open_encoder(run, like=like, seed=seed)
-    encoders = _encoders(encoder.module, encoder.name, protocol, clips)
-    features = extract_features(
-        dict(encoders.values()),
+    encoder, used = open_asked(run, readout, clip, like=like, seed=seed)
+    fit_on, transductive = _fit_on(labelled, split)
+    gathered = gather(
+        encoder,
         labelled.paths,
-        clip or encoder.clip,
+        used,
+        fit_on=fit_on if protocol in ("retrieval", "all") else (),
+        transductive=transductive,
+        orders=ORDERS if protocol in ("diagnosis", "all") else (),
+        jitter=jitter,
+        shaken=shaken,
         clips=clips,
         batch_size=batch_size,
         workers=workers,
@@ -112,14 +126,17 @@ def evaluate(
         precision=precision,
         cache=cache,
     )
-    values = {order: features[name] for order, (name, _) in encoders.items()}
+    features, values = gathered.features, gathered.readout.values
+    by_order = {NORMAL: values, **gathered.reordered}
     measures: dict[Protocol, Callable[[], Result]] = {
-        "retrieval": lambda: evaluate_retrieval(values[NORMAL], labelled, split),
-        "knn": lambda: evaluate_knn(values[NORMAL], labelled, split),
-        "probe": lambda: evaluate_probe(values[NORMAL], labelled, split),
-        "few-label": lambda: evaluate_few_label(values[NORMAL], labelled, split, few_label),
-        "pairs": lambda: evaluate_pairs(values[NORMAL], labelled, split, pairs=pairs),
-        "diagnosis": lambda: evaluate_diagnosis(values, labelled, appearance, split),
+        "retrieval": lambda: evaluate_retrieval(
+            gathered.readout, labelled, split, pooled=gathered.pooled, whitening=gathered.whitening
+        ),
+        "knn": lambda: evaluate_knn(values, labelled, split),
+        "probe": lambda: evaluate_probe(values, labelled, split),
+        "few-label": lambda: evaluate_few_label(values, labelled, split, few_label),
+        "pairs": lambda: evaluate_pairs(values, labelled, split, pairs=pairs),
+        "diagnosis": lambda: evaluate_diagnosis(by_order, labelled, appearance, split),
     }
     if protocol == "all":
         results, left_out = _whatever_is_possible(measures)
@@ -134,7 +151,7 @@ def evaluate(
         features=features.spec(),
         labelled=labelled,
         appearance=appearance,
-        values=values[NORMAL],
+        values=values,
         notes=notes_on(results.values(), labelled, features),
         versions=software_versions(),
         timings={
@@ -159,13 +176,13 @@ def _appearance(
     return LabelledSet.read(labelled.folder, labels, column, group_column)
 
 
-def _encoders(encoder: nn.Module, name: str, protocol: Protocol, clips: int) -> dict[str, tuple[str, nn.Module]]:
-    """By the order of frames, what the encoder is called and what stands for it."""
-    orders = ORDERS if protocol in ("diagnosis", "all") else ()
-    altered: dict[str, tuple[str, nn.Module]] = {
-        order: (f"{name} with frames {order}", Reordered(encoder, order, clips)) for order in orders
-    }
-    return {NORMAL: (name, encoder), **altered}
+def _fit_on(labelled: LabelledSet, split: Split) -> tuple[Sequence[int], bool]:
+    """The videos whose windows a whitening is fitted on, and whether those that are asked are among them."""
+    if split in ("auto", "split") and labelled.splits is not None:
+        train = [position for position, side in enumerate(labelled.splits) if side == "train"]
+        if train:
+            return train, False
+    return range(len(labelled)), True
 
 
 def _whatever_is_possible(

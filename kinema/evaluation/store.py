@@ -21,9 +21,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from kinema.errors import VideoError
 from kinema.files import make_folder, write_json
 from kinema.provenance import config_sha256, ids_sha256
 from kinema.tensors import read_tensors, write_tensors
+from kinema.video.identity import quick_content_sha256
 
 SECONDS = 10.0
 """Between two parts: what a kill costs at most, beside the batch at hand."""
@@ -46,10 +48,18 @@ class Facts:
 
 @dataclass(frozen=True)
 class Row:
-    """A video under one encoder: its feature, (D,) float32 on the CPU, and the facts."""
+    """A video under one encoder: its features, float32 of any shape on the CPU, and the facts."""
 
     feature: Tensor
     facts: Facts
+
+
+def fingerprint(path: str | Path) -> str | None:
+    """Of what a file holds; None if it cannot be read, which whoever decodes it will say better."""
+    try:
+        return quick_content_sha256(path)
+    except VideoError:
+        return None
 
 
 class FeatureStore:

@@ -9,6 +9,7 @@ from kinema.flow.color_wheel import flow_to_wheel, wheel_legend
 from kinema.flow.differential import clip_scores, grid_scores, kept_starts, key_start, motion_differential, motion_edges
 from kinema.flow.estimators import create_estimator, list_estimators, parse_estimator, set_opencv_threads
 from kinema.flow.files import read_flow, write_flow
+from kinema.flow.histogram import direction_histogram, flow_gradients, stabilise
 from kinema.flow.ops import (
     FRA_ANGLES,
     crop_resize,
@@ -33,7 +34,9 @@ __all__ = [
     "create_estimator",
     "crop_resize",
     "crop_resize_flow",
+    "direction_histogram",
     "flip_flow",
+    "flow_gradients",
     "flow_to_wheel",
     "grid_scores",
     "kept_starts",
@@ -48,6 +51,7 @@ __all__ = [
     "rotate_flow",
     "scale_flow",
     "set_opencv_threads",
+    "stabilise",
     "stays_inside",
     "warp",
     "wheel_legend",

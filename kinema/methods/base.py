@@ -24,6 +24,8 @@ class Views(NamedTuple):
     """(B, 2, T/2, H, W) in pixels, of every second frame."""
     key_flow: Tensor | None = None
     """(B, 2, T/2, H, W) in pixels, of every second frame."""
+    flow_seconds: Tensor | None = None
+    """(B,) the time that each video's flow fields span."""
     label: Tensor | None = None
     """(B,) int64: the class of each video."""
 
@@ -61,10 +63,12 @@ class Method(nn.Module):
 
     Attributes:
         with_flow: whether it looks at optical flow.
+        with_key: whether it looks at a second clip of each video.
         momentum: of its momentum encoders at the start; None if it has none.
     """
 
     with_flow: bool = False
+    with_key: bool = True
     momentum: float | None = None
 
     def trained_encoder(self) -> VideoEncoder:

@@ -115,7 +115,8 @@ def starting_encoder(config: TrainConfig, motion: Motion, weights: str | Path | 
     if isinstance(encoder.backbone, WithMotion):
         _refuse_another(encoder.backbone.config, config.hcml, weights)
         return encoder
-    moving = VideoEncoder(add_motion_hierarchy(encoder.backbone, config.hcml), encoder.input, encoder.colours)
+    with_levels = add_motion_hierarchy(encoder.backbone, config.hcml)
+    moving = VideoEncoder(with_levels, encoder.input, encoder.colours, encoder.readout, encoder.pyramid)
     moving.card = encoder.card
     return moving
 

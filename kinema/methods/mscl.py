@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.errors import ConfigError
 from kinema.flow import rotate_flow
 from kinema.methods.base import Draws, Losses, Method, Views
+from kinema.methods.dense_motion import DenseLMCL, MotionPrediction
 from kinema.methods.losses import clip_info_nce, lmcl
 from kinema.methods.momentum import MomentumEncoder
 from kinema.methods.progressive import Phase
 from kinema.methods.queue import KeyQueue
-from kinema.models.encoder import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder
+from kinema.models.encoder import PYRAMID, FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder
 from kinema.models.pyramid import TemporalPyramid
 
 
@@ -30,6 +32,7 @@ class RGBBranch(nn.Module):
     def __init__(self, encoder: VideoEncoder, embedding: int):
         super().__init__()
         self.encoder = encoder
+        self.last = list(encoder.backbone.stage_widths)[-1]
         self.projector = projector(encoder.backbone.features, embedding)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -38,7 +41,7 @@ class RGBBranch(nn.Module):
 
     def embed(self, stages: dict[str, Tensor]) -> Tensor:
         """Stage outputs -> embeddings (B, D) of unit length."""
-        *_, last = stages.values()
+        last = stages[self.last]
         return F.normalize(self.projector(last.mean(dim=(2, 3, 4))).float(), dim=1)
 
 
@@ -67,6 +70,9 @@ class MSCL(Method):
         config: the losses.
         hcml: the motion hierarchy inside the RGB encoder; None for none, as in the paper.
         encoder: the RGB encoder to begin with, of this architecture; None for an untrained one.
+
+    Raises:
+        ConfigError: a dense loss is wanted, and the encoder has no pyramid.
     """
 
     def __init__(
@@ -77,21 +83,30 @@ class MSCL(Method):
         encoder: VideoEncoder | None = None,
     ):
         super().__init__()
+        if config.dense and model.pyramid is None:
+            raise ConfigError("mscl.motion and mscl.dense_lmcl look at the encoder's pyramid: set model.pyramid")
         self.config = config
         self.with_flow = config.uses_flow
-        self.momentum = config.momentum
+        self.with_key = config.contrasts_clips
+        self.momentum = config.momentum if config.contrasts_clips else None
         size = config.queue
         self.rgb = RGBBranch(encoder or build_encoder(model, hcml), model.embedding)
-        self.rgb_key = MomentumEncoder(self.rgb)
-        self.rgb_queue = KeyQueue(size, model.embedding, config.age_decay)
-        if config.uses_flow:
+        if config.contrasts_clips:
+            self.rgb_key = MomentumEncoder(self.rgb)
+            self.rgb_queue = KeyQueue(size, model.embedding, config.age_decay)
+        if config.encodes_flow:
             self.flow = FlowBranch(build_flow_encoder(model), model.embedding)
+        if config.encodes_flow and config.contrasts_clips:
             self.flow_key = MomentumEncoder(self.flow)
             self.flow_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.lmcl:
-            widths = self.rgb.encoder.backbone.stage_widths
-            later = dict(list(widths.items())[-3:])
-            self.pyramid = TemporalPyramid(later, self.flow.encoder.features)
+            self.pyramid = TemporalPyramid(self.rgb.encoder.backbone.stage_widths, self.flow.encoder.features)
+        channels = model.pyramid or 0
+        if config.motion:
+            self.prediction = MotionPrediction(channels, config.motion_boundaries, config.motion_stabilised)
+        if config.dense_lmcl:
+            widths = self.flow.encoder.backbone.stage_widths
+            self.dense = DenseLMCL(channels, widths, config.dense_cells, config.temperature)
 
     def trained_encoder(self) -> VideoEncoder:
         """The RGB encoder."""
@@ -99,35 +114,75 @@ class MSCL(Method):
 
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """Every loss of one batch; MSCL has no phases."""
-        assert views.key is not None
         c = self.config
         terms: dict[str, Tensor] = {}
         facts: dict[str, Tensor] = {}
-
-        # Section 3.1: clip-level contrast within RGB.
+        keys: dict[str, Tensor] = {}
         stages = self.rgb.encoder.stages(views.query)
+        local_flow = local_rotated = None
+        if c.encodes_flow:
+            assert views.query_flow is not None
+            flow_stages = self.flow.encoder.stages(views.query_flow)
+            local_flow = self.flow.encoder.pool(flow_stages)
+
+        # Section 3.3: the same motion in another direction.
+        if c.fra_negatives or c.fra_clips:
+            assert views.query_flow is not None
+            local_rotated = self.flow.encoder(rotate_flow(views.query_flow, draws.angles))
+
+        # Section 3.1: which clip is of the same video?
+        if c.contrasts_clips:
+            terms, keys = self._clip_losses(stages, local_flow, local_rotated, views, draws)
+
+        # Section 3.2: which moment's flow belongs to this moment's RGB?
+        if c.lmcl:
+            assert local_flow is not None
+            negatives = local_rotated if c.fra_negatives else None
+            local = lmcl(self.pyramid(stages), local_flow, negatives, temperature=c.temperature)
+            terms["lmcl"] = c.lmcl * local.loss
+            facts["lmcl_accuracy"] = local.accuracy
+
+        # Ours: the same questions of each place.
+        if c.motion:
+            assert views.query_flow is not None and views.flow_seconds is not None
+            terms["motion"] = c.motion * self.prediction(stages[PYRAMID], views.query_flow, views.flow_seconds)
+        if c.dense_lmcl:
+            assert views.query_flow is not None and draws.generator is not None
+            dense = self.dense(stages[PYRAMID], flow_stages, views.query_flow, draws.generator)
+            terms["dense_lmcl"] = c.dense_lmcl * dense.loss
+            facts["dense_lmcl_accuracy"] = dense.accuracy
+        return Losses(terms, facts, keys)
+
+    def _clip_losses(
+        self,
+        stages: dict[str, Tensor],
+        local_flow: Tensor | None,
+        local_rotated: Tensor | None,
+        views: Views,
+        draws: Draws,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The clip-level losses, and the keys of the batch by the name of their queue."""
+        c = self.config
+        terms: dict[str, Tensor] = {}
+
+        # Contrast within RGB,
+        assert views.key is not None
         q_rgb, k_rgb = self.rgb.embed(stages), self.rgb_key(views.key, draws.order)
-        keys = {"rgb_queue": k_rgb}
         if c.rgb:
             terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue)
-        if not c.uses_flow:
-            return Losses(terms, facts, keys)
+        if local_flow is None:
+            return terms, {"rgb_queue": k_rgb}
 
-        # ... within flow, and across the modalities.
-        assert views.query_flow is not None and views.key_flow is not None
-        local_flow = self.flow.encoder(views.query_flow)
+        # ... within flow, and across the modalities;
+        assert views.key_flow is not None
         q_flow, k_flow = self.flow.embed(local_flow), self.flow_key(views.key_flow, draws.order)
-        keys["flow_queue"] = k_flow
         if c.flow:
             terms["flow"] = c.flow * self._contrast(q_flow, k_flow, self.flow_queue)
         if c.cross:
             terms["rgb2flow"] = c.cross * self._contrast(q_rgb, k_flow, self.flow_queue)
             terms["flow2rgb"] = c.cross * self._contrast(q_flow, k_rgb, self.rgb_queue)
 
-        # Section 3.3: the same motion in another direction.
-        local_rotated = None
-        if c.fra_negatives or c.fra_clips:
-            local_rotated = self.flow.encoder(rotate_flow(views.query_flow, draws.angles))
+        # rotated flow as another view of its video.
         if c.fra_clips:
             assert local_rotated is not None
             q_rotated = self.flow.embed(local_rotated)
@@ -135,14 +190,7 @@ class MSCL(Method):
             terms["fra_flow"] = c.fra_clips * self._contrast(q_rotated, k_rotated, self.flow_queue)
             terms["fra_rgb2flow"] = c.fra_clips * self._contrast(q_rgb, k_rotated, self.flow_queue)
             terms["fra_flow2rgb"] = c.fra_clips * self._contrast(q_rotated, k_rgb, self.rgb_queue)
-
-        # Section 3.2: which moment's flow belongs to this moment's RGB?
-        if c.lmcl:
-            negatives = local_rotated if c.fra_negatives else None
-            local = lmcl(self.pyramid(stages), local_flow, negatives, temperature=c.temperature)
-            terms["lmcl"] = c.lmcl * local.loss
-            facts["lmcl_accuracy"] = local.accuracy
-        return Losses(terms, facts, keys)
+        return terms, {"rgb_queue": k_rgb, "flow_queue": k_flow}
 
     def _contrast(self, query: Tensor, key: Tensor, queue: KeyQueue) -> Tensor:
         return clip_info_nce(
@@ -157,7 +205,7 @@ class MSCL(Method):
     def update_keys(self, momentum: float) -> None:
         """Move the momentum encoders towards the query encoders."""
         self.rgb_key.update(self.rgb, momentum)
-        if self.config.uses_flow:
+        if self.config.encodes_flow:
             self.flow_key.update(self.flow, momentum)
 
     def enqueue(self, keys: dict[str, Tensor]) -> None:

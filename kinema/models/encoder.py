@@ -14,12 +14,17 @@ from kinema.models.backbone import Backbone
 from kinema.models.hierarchy import WithMotion, add_motion_hierarchy
 from kinema.models.normalise import KINETICS, Colours
 from kinema.models.published import WeightsReport
+from kinema.models.pyramid import TemporalPyramid
 from kinema.models.readout import Readout, check_readout
 from kinema.models.registry import create_model
 from kinema.models.resnet3d import VideoResNet, flow_resnet18
+from kinema.models.stabilise import stabilised_difference
 
 USUAL = ReadoutConfig()
 """Pooled features of the clips of training."""
+
+PYRAMID = "pyramid"
+"""The name of the pyramid among an encoder's stages."""
 
 
 class VideoEncoder(nn.Module):
@@ -27,10 +32,11 @@ class VideoEncoder(nn.Module):
 
     Args:
         backbone: a network over normalised clips, with a motion hierarchy or without.
-        input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or
-            ``both`` as six channels.
+        input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next,
+            the same ``stabilised`` against a moving camera, or ``both`` frames and differences as six channels.
         colours: mean and deviation of the frames that the backbone was trained with.
         readout: what of the backbone is a clip's feature.
+        pyramid: a temporal pyramid over the backbone's stages, which adds the stage ``pyramid``; None for none.
 
     Attributes:
         features: length of what it gives.
@@ -52,11 +58,13 @@ class VideoEncoder(nn.Module):
         input: EncoderInput = "rgb",
         colours: Colours = KINETICS,
         readout: ReadoutConfig = USUAL,
+        pyramid: TemporalPyramid | None = None,
     ):
         super().__init__()
         if input not in get_args(EncoderInput):
             raise ValueError(f"unknown input {input!r}: choose one of {', '.join(get_args(EncoderInput))}")
         self.backbone = backbone
+        self.pyramid = pyramid
         self.input = input
         self.colours = colours
         self.card: dict[str, Any] = {}
@@ -73,7 +81,8 @@ class VideoEncoder(nn.Module):
     @property
     def stage_widths(self) -> dict[str, int]:
         """Channels of what :meth:`stages` gives, by name."""
-        return self.backbone.stage_widths
+        widths = dict(self.backbone.stage_widths)
+        return widths if self.pyramid is None else widths | {PYRAMID: self.pyramid.channels}
 
     def read_by(self, readout: ReadoutConfig) -> VideoEncoder:
         """Give another readout's features from now on, and say so in the card.
@@ -93,10 +102,10 @@ class VideoEncoder(nn.Module):
 
     def normalise(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape but for the channels."""
-        parts = {"rgb": 1, "difference": 1, "both": 2}[self.input]
+        parts = 2 if self.input == "both" else 1
         batch, channels, *size = clips.shape
         seen = clips.new_empty((batch, parts * channels, *size))  # written in place: copies would cost half of the time
-        if self.input != "difference":
+        if self.input in ("rgb", "both"):
             self._appearance(clips, seen[:, :channels])
         if self.input != "rgb":
             self._motion(clips, seen[:, -channels:])
@@ -111,18 +120,26 @@ class VideoEncoder(nn.Module):
         A clip's contrast says nothing of its motion; the constant keeps the compression noise of a still clip small.
         The gradient takes the unit for a constant.
         """
-        out[:, :, :-1] = clips[:, :, 1:]
-        out[:, :, :-1] -= clips[:, :, :-1]
+        if self.input == "stabilised":
+            out[:, :, :-1] = stabilised_difference(clips)
+        else:
+            out[:, :, :-1] = clips[:, :, 1:]
+            out[:, :, :-1] -= clips[:, :, :-1]
         out[:, :, -1] = out[:, :, -2]
         spread = torch.linalg.vector_norm(out.detach(), dim=(1, 2, 3, 4)) / out[0].numel() ** 0.5
         out.div_((spread + 0.01).view(-1, 1, 1, 1, 1))
 
     def stages(self, clips: Tensor, upto: str | None = None) -> dict[str, Tensor]:
-        """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name, each (B, C, T', H', W').
+        """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name, each (B, C, T', H', W'), and the
+        ``pyramid``, if there is one, on the grid of its finest stage.
 
         Nothing above the stage ``upto`` is computed, unless that is None.
         """
-        return self.backbone.stages(self.normalise(clips), upto)
+        seen = self.normalise(clips)
+        if self.pyramid is None or upto not in (None, PYRAMID):
+            return self.backbone.stages(seen, upto)
+        stages = self.backbone.stages(seen)
+        return stages | {PYRAMID: self.pyramid.map(stages)}
 
     def pooled(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> the pooled last stage (B, ``backbone.features``), whatever the readout is."""
@@ -168,10 +185,17 @@ class FlowEncoder(nn.Module):
         self.input = input
         self.features = backbone.features
 
+    def stages(self, flow: Tensor) -> dict[str, Tensor]:
+        """(B, 2, S, H, W) in pixels -> the outputs (B, C, S, H', W') of the backbone's stages by name."""
+        return self.backbone.stages(scale_flow(flow) if self.input == "vectors" else flow_to_wheel(flow))
+
+    def pool(self, stages: dict[str, Tensor]) -> Tensor:
+        """Stage outputs -> local features (B, S, features); their mean is the clip's feature."""
+        return stages["layer4"].mean(dim=(3, 4)).transpose(1, 2)
+
     def forward(self, flow: Tensor) -> Tensor:
-        """(B, 2, S, H, W) in pixels -> local features (B, S, features); their mean is the clip's feature."""
-        shown = scale_flow(flow) if self.input == "vectors" else flow_to_wheel(flow)
-        return self.backbone.stages(shown)["layer4"].mean(dim=(3, 4)).transpose(1, 2)
+        """(B, 2, S, H, W) in pixels -> local features (B, S, features)."""
+        return self.pool(self.stages(flow))
 
 
 def build_encoder(
@@ -192,11 +216,12 @@ def build_encoder(
         ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy or of the readout is out
             of range.
     """
-    asked = {"width": config.width, "patch": config.patch}
+    asked = {"width": config.width, "patch": config.patch, "keep_time": config.keep_time or None}
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     backbone = create_model(config.backbone, channels=6 if config.input == "both" else 3, **settings)
+    pyramid = None if config.pyramid is None else TemporalPyramid(backbone.stage_widths, config.pyramid)
     network = backbone if hcml is None else add_motion_hierarchy(backbone, hcml)
-    return VideoEncoder(network, config.input, colours, readout)
+    return VideoEncoder(network, config.input, colours, readout, pyramid)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:

@@ -60,7 +60,7 @@ def model_card(card: Mapping[str, Any], name: str, features: int, sha256: str) -
         "began with": _words(card.get("began_with") or {}, ("name", "sha256")),
         "preset": card.get("preset"),
         "seed": card.get("seed"),
-        "backbone": _words(model, ("backbone", "width", "patch", "input")),
+        "backbone": _words(model, ("backbone", "width", "patch", "input", "keep_time", "pyramid")),
         "motion hierarchy": _words(card.get("hcml") or {}, ("levels", "prime", "fusion", "chain")),
         "training videos": data.get("videos"),
         "hours of video": _rounded(data.get("hours")),
@@ -92,6 +92,7 @@ def _clips(clip: Mapping[str, Any]) -> str:
     step = f"{clip['step']:.4g} s" if clip.get("step") else f"{clip.get('step_frames')} frames of the file"
     height, width = clip["size"]
     short = f" cut from frames whose shorter side has {clip['short_side']}" if clip.get("short_side") else ""
+    short = " to which whole frames are squeezed" if clip.get("squeeze") else short
     return f"It was made for clips of {clip['frames']} frames, {step} apart, of {height}x{width} pixels{short}."
 
 
@@ -126,7 +127,7 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
 
 
 def _words(settings: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return ", ".join(f"{name} {settings[name]}" for name in names if settings.get(name) is not None)
+    return ", ".join(f"{name} {settings[name]}" for name in names if settings.get(name) not in (None, False))
 
 
 def _rounded(hours: float | None) -> str | None:

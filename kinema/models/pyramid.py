@@ -47,25 +47,35 @@ class PyramidConvolution(nn.Module):
         return outputs
 
 
+LEVELS = 3
+
+
 class TemporalPyramid(nn.Module):
-    """A top-down pyramid over the later stages of a backbone, read out at its finest level.
+    """A top-down pyramid over the last three stages of a backbone, read out at its finest level.
 
     Args:
-        stage_widths: channels of the stages by name, from fine to coarse.
+        stage_widths: channels of the backbone's stages by name, from fine to coarse.
         channels: channels of the pyramid.
     """
 
     def __init__(self, stage_widths: Mapping[str, int], channels: int = 128):
         super().__init__()
-        self.stages = tuple(stage_widths)
-        self.lateral = nn.ModuleList(nn.Conv3d(width, channels, 1) for width in stage_widths.values())
+        self.channels = channels
+        later = dict(list(stage_widths.items())[-LEVELS:])
+        self.stages = tuple(later)
+        self.lateral = nn.ModuleList(nn.Conv3d(width, channels, 1) for width in later.values())
         self.smooth = nn.ModuleList(nn.Conv3d(channels, channels, (1, 3, 3), padding=(0, 1, 1)) for _ in self.stages)
         self.mixing = nn.Sequential(PyramidConvolution(channels), PyramidConvolution(channels, finest_only=True))
 
     def forward(self, stages: Mapping[str, Tensor]) -> Tensor:
         """Stage outputs by name, each (B, C, T', H', W') -> local features (B, T'', channels) of the finest stage."""
+        return self.map(stages).mean(dim=(3, 4)).transpose(1, 2)
+
+    def map(self, stages: Mapping[str, Tensor]) -> Tensor:
+        """Stage outputs by name -> features (B, channels, T'', H'', W''), kept in space, of the finest stage."""
         levels = [lateral(stages[name]) for name, lateral in zip(self.stages, self.lateral, strict=True)]
         for index in reversed(range(len(levels) - 1)):
             levels[index] = levels[index] + _resize(levels[index + 1], levels[index])
         levels = [smooth(level) for smooth, level in zip(self.smooth, levels, strict=True)]
-        return self.mixing(levels)[0].mean(dim=(3, 4)).transpose(1, 2)
+        finest: Tensor = self.mixing(levels)[0]
+        return finest

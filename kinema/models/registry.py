@@ -52,10 +52,12 @@ def create_model(
         classes: outputs of its classification layer; None for an encoder without one.
         partial: load what matches of ``pretrained`` where not everything does.
         settings: ``width`` (the published one unless given) and ``channels`` of the input (3); for ``r3d_18`` and
-            ``mc3_18`` also ``patch``, the spatial stride of a quick stem.
+            ``mc3_18`` also ``patch``, the spatial stride of a quick stem; for ``r3d_18`` and ``r2plus1d_18``
+            ``keep_time``, true for last stages that do not halve the time steps.
 
     Raises:
-        ConfigError: the name or a setting is unknown, or a setting is no positive whole number.
+        ConfigError: the name or a setting is unknown, or a setting is no positive whole number (``keep_time``: neither
+            true nor false).
         CheckpointError: the weights are missing, damaged, of a layout that kinema does not know, or do not match.
     """
     if name not in _MODELS:
@@ -68,7 +70,10 @@ def create_model(
             raise ConfigError(f"model {name} has no setting {setting!r}: it knows {', '.join(known)}")
         if value is None and known[setting].default is None:
             continue
-        if not isinstance(value, int) or value < 1:
+        if isinstance(known[setting].default, bool):
+            if not isinstance(value, bool):
+                raise ConfigError(f"{setting} of model {name} must be true or false, not {value!r}")
+        elif not isinstance(value, int) or value < 1:
             raise ConfigError(f"{setting} of model {name} must be a positive whole number, not {value!r}")
     network = _MODELS[name](classes=classes, **settings)
     if pretrained is not None:

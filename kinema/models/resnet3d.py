@@ -113,12 +113,18 @@ class VideoResNet(Backbone):
         convolutions: the convolution of each stage's blocks.
         width: channels of the first stage; each later stage doubles them.
         classes: outputs of the classification layer ``fc``; None for an encoder without one.
+        keep_time: the last two stages do not halve the time steps; the weights are the same.
     """
 
     chain = ("stem", *STAGES)
 
     def __init__(
-        self, stem: nn.Sequential, convolutions: Sequence[Convolution], width: int, classes: int | None = None
+        self,
+        stem: nn.Sequential,
+        convolutions: Sequence[Convolution],
+        width: int,
+        classes: int | None = None,
+        keep_time: bool = False,
     ):
         super().__init__()
         self.stem = stem
@@ -126,7 +132,8 @@ class VideoResNet(Backbone):
         self.stage_widths = {name: width * 2**index for index, name in enumerate(STAGES)}
         inputs = width
         for (name, outputs), convolution in zip(self.stage_widths.items(), convolutions, strict=True):
-            stride = (1, 1, 1) if name == "layer1" else (2, 2, 2)
+            side = 1 if name == "layer1" else 2
+            stride = (1 if keep_time and name in ("layer3", "layer4") else side, side, side)
             first = BasicBlock(inputs, outputs, convolution, stride)
             self.add_module(name, nn.Sequential(first, BasicBlock(outputs, outputs, convolution, (1, 1, 1))))
             inputs = outputs
@@ -134,7 +141,13 @@ class VideoResNet(Backbone):
         initialise(self, self.fc)
 
 
-def r3d_18(width: int = 64, patch: int | None = None, channels: int = 3, classes: int | None = None) -> VideoResNet:
+def r3d_18(
+    width: int = 64,
+    patch: int | None = None,
+    channels: int = 3,
+    classes: int | None = None,
+    keep_time: bool = False,
+) -> VideoResNet:
     """R3D-18: convolutions over space and time throughout.
 
     Args:
@@ -142,18 +155,20 @@ def r3d_18(width: int = 64, patch: int | None = None, channels: int = 3, classes
         patch: spatial stride of a quick stem; None for torchvision's.
         channels: channels of the input.
         classes: outputs of the classification layer; None for an encoder without one.
+        keep_time: stages 3 and 4 keep the time steps of stage 2.
     """
-    return VideoResNet(whole_stem(channels, width, patch), [conv3x3x3] * 4, width, classes)
+    return VideoResNet(whole_stem(channels, width, patch), [conv3x3x3] * 4, width, classes, keep_time)
 
 
 def mc3_18(width: int = 64, patch: int | None = None, channels: int = 3, classes: int | None = None) -> VideoResNet:
-    """MC3-18: space and time up to the first stage, space alone above; arguments as of :func:`r3d_18`."""
+    """MC3-18: space and time up to the first stage, space alone above, where it keeps time anyway; arguments as of
+    :func:`r3d_18`."""
     return VideoResNet(whole_stem(channels, width, patch), [conv3x3x3] + [conv1x3x3] * 3, width, classes)
 
 
-def r2plus1d_18(width: int = 64, channels: int = 3, classes: int | None = None) -> VideoResNet:
+def r2plus1d_18(width: int = 64, channels: int = 3, classes: int | None = None, keep_time: bool = False) -> VideoResNet:
     """R(2+1)D-18: every convolution in a spatial and a temporal factor; arguments as of :func:`r3d_18`."""
-    return VideoResNet(factored_stem(channels, width), [Conv2Plus1D] * 4, width, classes)
+    return VideoResNet(factored_stem(channels, width), [Conv2Plus1D] * 4, width, classes, keep_time)
 
 
 def flow_resnet18(width: int = 16, channels: int = 3, patch: int | None = None) -> VideoResNet:

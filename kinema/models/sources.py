@@ -21,6 +21,7 @@ from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, name_
 from kinema.provenance import file_sha256
 
 RANDOM = "random"
+HISTOGRAM = "histogram"
 TORCHVISION, HUGGING_FACE = "torchvision:", "hf:"
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -57,7 +58,8 @@ def open_encoder(
 
     Args:
         spec: a run's folder, an encoder's file, one that comes with kinema or published weights
-            (:func:`kinema.load_encoder`); ``random``;
+            (:func:`kinema.load_encoder`); ``random``; ``histogram``, the hand-made histogram of optical flow that
+            learned encoders have to beat;
             ``torchvision:MODEL`` or ``torchvision:MODEL@WEIGHTS``, one of torchvision's video models;
             ``hf:FOLDER`` or ``hf:OWNER/NAME``, an encoder of kinema or a video transformer of the Hugging Face Hub; or
             ``module:function``, a function on the path or in the current folder that takes nothing and gives a module
@@ -76,6 +78,11 @@ def open_encoder(
     word = str(spec)
     if word == RANDOM:
         return _random(like, seed, readout)
+    if word == HISTOGRAM:
+        from kinema.models.flow_histogram import FlowHistogram
+
+        histogram = FlowHistogram()
+        return _foreign(word, histogram, histogram.card, histogram.clip, readout)
     if word.startswith(TORCHVISION):
         from kinema.models.from_torchvision import open_torchvision
 
@@ -88,7 +95,7 @@ def open_encoder(
         module, card, clip = open_function(word)
         _try_out(word, module, clip)
         return _foreign(word, module, card, clip, readout)
-    names = [RANDOM, *WITH_KINEMA]
+    names = [RANDOM, HISTOGRAM, *WITH_KINEMA]
     if word not in names and not Path(word).exists() and (near := difflib.get_close_matches(word, names)):
         raise ConfigError(f"there is no encoder {word!r}: did you mean {near[0]}?")
     return _trained(spec, readout)

@@ -2,7 +2,8 @@
 
 An encoder of kinema is one safetensors file: the backbone's weights under torchvision's names, and a card (JSON) in the
 header that says how the network is built and how it was made. An encoder with a motion hierarchy has the backbone's
-weights below ``backbone.`` and the hierarchy's beside them. Nothing in any file is executed on loading.
+weights below ``backbone.`` and the hierarchy's beside them; one with a temporal pyramid has all of these below
+``backbone.`` and the pyramid's below ``pyramid.``. Nothing in any file is executed on loading.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinema.config import HCMLConfig, ModelConfig, ReadoutConfig, from_plain
 from kinema.errors import CheckpointError, ConfigError
@@ -48,7 +49,7 @@ def save_encoder(encoder: VideoEncoder, path: str | Path, card: dict[str, Any]) 
     """
     if encoder.colours != KINETICS:
         card = {**card, "colours": encoder.colours._asdict()}
-    write_tensors(path, encoder.backbone.state_dict(), {"card": json.dumps(card)})
+    write_tensors(path, _weighted(encoder).state_dict(), {"card": json.dumps(card)})
     return Path(path)
 
 
@@ -129,16 +130,21 @@ def _own(path: Path) -> VideoEncoder:
         raise CheckpointError(
             f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
         ) from error
-    expected = encoder.backbone.state_dict()
+    expected = _weighted(encoder).state_dict()
     wrong = _differing(expected, weights)
     if wrong:
         raise CheckpointError(
             f"{path} holds another architecture than its card says: {len(wrong)} weights differ, first {wrong[0]}; "
             "copy or train it again"
         )
-    encoder.backbone.load_state_dict(weights)
+    _weighted(encoder).load_state_dict(weights)
     encoder.card = card
     return encoder.eval()
+
+
+def _weighted(encoder: VideoEncoder) -> nn.Module:
+    """The part of an encoder whose weights its file holds, under their names in it."""
+    return encoder.backbone if encoder.pyramid is None else encoder
 
 
 def _published(path: Path, partial: bool) -> VideoEncoder:

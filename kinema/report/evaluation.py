@@ -61,16 +61,18 @@ def write_evaluation_page(path: str | Path, evaluation: Evaluation) -> Path:
     sights = _sights(diagnosis) if isinstance(diagnosis, DiagnosisResult) else {}
     retrieval = results.get("retrieval")
     found = retrieval if isinstance(retrieval, RetrievalResult) else None
+    name = evaluation.encoder["name"]
     page = (
         pages()
         .get_template("evaluation.html.j2")
         .render(
             evaluation=evaluation,
-            name=evaluation.encoder["name"],
+            name=name,
             headline=headline(evaluation),
             results=results,
             charts=_charts(evaluation, sights),
             matrix_classes=MATRIX_CLASSES,
+            retrieved={} if found is None else {name: found, **evaluation.baselines},
             examples=[] if found is None else _examples(evaluation, found),
             maps=_maps(evaluation, found),
             points=min(MAP_POINTS, len(evaluation.labelled) if found is None else len(found.queries)),
@@ -114,7 +116,7 @@ def _charts(evaluation: Evaluation, sights: Mapping[str, Sight]) -> dict[str, Ma
         )
         charts["orders"] = figure_svg(order_bars(sights), f"Bar chart of the probe by order of frames: {told}.")
     results: dict[Any, Any] = dict(evaluation.results)
-    if "few-label" in results:
+    if "few-label" in results and results["few-label"].sizes:
         told = ", ".join(f"{size.size} {size.top1:.0%}" for size in results["few-label"].sizes)
         charts["few_label"] = figure_svg(few_label_curve(results["few-label"]), f"Top-1 with labels for {told}.")
     if "pairs" in results:

@@ -24,6 +24,8 @@ from kinema.video import Video
 FLOW_SIDE = 32
 """Shorter side in pixels of the frames on which motion strength is measured."""
 JPEG_QUALITY = 80
+LONGEST_STILL = 10.0
+"""Seconds of a picture that stays on screen that are cut into windows: slides and damaged clocks have hours of them."""
 
 
 @dataclass(frozen=True)
@@ -166,22 +168,23 @@ class WindowReader:
     def cut(self, frames: Iterable[np.ndarray], grid: Grid, start: float = 0.0) -> Iterator[SeenWindow]:
         """The windows of scaled frames (H, W, 3) that lie on a grid; ``start`` is the first one's time in seconds.
 
-        While one frame stays on screen (the same array) only the first window of nothing else is given.
+        Where one frame (the same array) stays on screen, there are none after :data:`LONGEST_STILL` of it.
         """
         held: deque[_Frame] = deque(maxlen=grid.frames)
         since, first = 0, True  # frames since the latest window ended; whether there is none yet
         number, stays = 0, 0  # and for how many times of the grid the latest frame has been on screen
+        still = grid.frames + LONGEST_STILL / grid.step
         for number, frame in enumerate(_in_grey(frames), 1):
             stays = stays + 1 if held and frame.pixels is held[-1].pixels else 1
             held.append(frame)
             since += 1
             if number == grid.frames or (not first and since == grid.stride):
-                if stays < grid.frames + since:
+                if stays <= still:
                     yield self._window(held, grid, start + (number - grid.frames) * grid.step)
                 since, first = 0, False
         if first and held:
             yield self._window(held, grid, start)
-        elif since > grid.stride / 2 and stays < grid.frames + since:  # the end belongs to a window too
+        elif since > grid.stride / 2 and stays <= still:  # the end belongs to a window too
             yield self._window(held, grid, start + (number - grid.frames) * grid.step)
 
     def _strength(self, frames: Sequence[_Frame], step: float) -> float:

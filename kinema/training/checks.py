@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import torch
 
-from kinema.config import FinetuneConfig, MethodName, Motion, MSCLConfig, PretrainConfig, TrainConfig
+from kinema.config import FinetuneConfig, MethodName, ModelConfig, Motion, MSCLConfig, PretrainConfig, TrainConfig
 from kinema.data.clips import span
 from kinema.errors import ConfigError
 from kinema.flow import create_estimator
@@ -46,7 +46,9 @@ def check_pretraining(config: PretrainConfig, method: MethodName = "mscl") -> No
     contrastive = method != "hcml"
     _check_training(config, contrastive and config.mscl.uses_flow)
     if contrastive:
-        _check_mscl(config.mscl)
+        _check_mscl(config.mscl, config.model)
+    elif config.model.pyramid is not None:
+        raise ConfigError("settings: hcml does not train model.pyramid: set it to null")
     if "hcml" in method:
         _check_hcml(config, alone=not contrastive)
 
@@ -70,7 +72,7 @@ def check_finetuning(config: FinetuneConfig, motion: Motion) -> None:
 
 
 def _check_training(config: TrainConfig, uses_flow: bool) -> None:
-    clip, trainer = config.clip, config.trainer
+    clip, trainer, paces = config.clip, config.trainer, config.sampling.paces
     _refuse(
         {
             "say how long to train, with either steps or epochs": config.steps is not None or config.epochs is not None,
@@ -93,12 +95,15 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         "model.width": (config.model.width, 1),
         "model.flow_width": (config.model.flow_width, 1),
         "model.embedding": (config.model.embedding, 1),
+        "model.pyramid": (config.model.pyramid, 1),
+        "flow.step_frames": (config.flow.step_frames, 1),
         "augment.aspect": (config.augment.aspect, 1),
     }
     for name, (value, least) in smallest.items():
         if value is not None and value < least:
             raise ConfigError(f"settings: {name} must be at least {least}, not {value:g}")
-    side = math.inf if clip.short_side is None else clip.short_side
+    scaled = "size" if clip.squeeze else "short_side"
+    side = min(clip.size) if clip.squeeze else math.inf if clip.short_side is None else clip.short_side
     uses_flow = uses_flow or config.sampling.mds is not None
     if uses_flow:
         estimator.require()
@@ -107,8 +112,17 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
         "clip.short_side must be at least 16 pixels": side >= 16,
-        f"clip.short_side must be at least {flow_side} pixels for this flow estimator": side >= flow_side,
+        f"clip.{scaled} must be at least {flow_side} pixels for this flow estimator": side >= flow_side,
         "flow.step_ratio must lie above 0 and not above 1": 0 < config.flow.step_ratio <= 1,
+        "flow.step_frames is for flow that is estimated while training: set flow.cache to null, or use step_ratio": (
+            config.flow.step_frames is None or config.flow.cache is None
+        ),
+        "sampling.paces must be one or several whole numbers from 1, each once": (
+            len(paces) > 0 and min(paces) >= 1 and len(set(paces)) == len(paces)
+        ),
+        "sampling.mds scores clips at a pace of 1: set sampling.paces to [1], or mds to null": (
+            config.sampling.mds is None or paces == (1,)
+        ),
         "augment.min_area must lie above 0 and not above 1": 0 < config.augment.min_area <= 1,
         "optimizer.lr must be positive": config.optimizer.lr > 0,
         "optimizer.drops are epochs, so the training must be set in epochs, not in steps": (
@@ -117,6 +131,13 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         f"optimizer.drops must be ascending epochs below {config.epochs}": list(config.optimizer.drops)
         == sorted({drop for drop in config.optimizer.drops if 0 < drop < (config.epochs or 0)}),
     }
+    checks |= {
+        f"augment.{name} must be at least 0 and below 1, not {getattr(config.augment, name):g}": (
+            0 <= getattr(config.augment, name) < 1
+        )
+        for name in ("still_texture", "fading", "flicker", "rolling_light", "sensor_noise")
+    }
+    checks["augment.shake must be at least 0"] = config.augment.shake >= 0
     _refuse(checks)
     _check_readout(config)
 
@@ -132,8 +153,8 @@ def _check_readout(config: TrainConfig) -> None:
             raise ConfigError(f"settings: {error}") from error
 
 
-def _check_mscl(mscl: MSCLConfig) -> None:
-    weights = ("rgb", "flow", "cross", "lmcl", "fra_clips")
+def _check_mscl(mscl: MSCLConfig, model: ModelConfig) -> None:
+    weights = ("rgb", "flow", "cross", "lmcl", "fra_clips", "motion", "dense_lmcl")
     checks = {
         f"mscl.{name} must be at least 0, not {getattr(mscl, name):g}": getattr(mscl, name) >= 0
         for name in ("queue", *weights)
@@ -141,9 +162,18 @@ def _check_mscl(mscl: MSCLConfig) -> None:
     checks |= {
         "mscl.temperature must be positive": mscl.temperature > 0,
         "mscl.momentum must lie between 0 and 1": 0 <= mscl.momentum <= 1,
-        "mscl.rgb, cross, lmcl or fra_clips must be above 0, or the RGB encoder learns nothing": any(
-            (mscl.rgb, mscl.cross, mscl.lmcl, mscl.fra_clips)
+        "mscl.rgb, cross, lmcl, fra_clips, motion or dense_lmcl must be above 0, or the RGB encoder learns nothing": (
+            any((mscl.rgb, mscl.cross, mscl.lmcl, mscl.fra_clips, mscl.dense))
         ),
+        "mscl.motion and mscl.dense_lmcl look at the encoder's pyramid: set model.pyramid": (
+            model.pyramid is not None or not mscl.dense
+        ),
+        "model.pyramid learns from mscl.motion and mscl.dense_lmcl alone: set one of them above 0, or model.pyramid to "
+        "null": (model.pyramid is None or mscl.dense),
+        "mscl.motion_boundaries and motion_stabilised need mscl.motion above 0": (
+            mscl.motion > 0 or not (mscl.motion_boundaries or mscl.motion_stabilised)
+        ),
+        "mscl.dense_cells must be at least 2": mscl.dense_cells >= 2,
         "mscl.fra_negatives needs mscl.lmcl above 0": not mscl.fra_negatives or mscl.lmcl > 0,
         "mscl: without a queue there must be batch_negatives": mscl.queue > 0 or mscl.batch_negatives,
     }

@@ -92,15 +92,19 @@ class GeneratedClips(L.LightningDataModule):
         clips: in a batch.
         paired: whether there are keys.
         with_flow: whether they come with flow.
+        with_key: whether the method looks at keys at all.
         classes: how many, if the method looks at labels.
     """
 
-    def __init__(self, config: TrainConfig, clips: int, paired: bool, with_flow: bool, classes: int | None):
+    def __init__(
+        self, config: TrainConfig, clips: int, paired: bool, with_flow: bool, with_key: bool, classes: int | None
+    ):
         super().__init__()
         self.config = config
         self.clips = clips
         self.paired = paired
         self.with_flow = with_flow
+        self.with_key = with_key
         self.classes = classes
 
     def names(self, videos: Tensor) -> list[str]:
@@ -125,10 +129,12 @@ class GeneratedClips(L.LightningDataModule):
         batch: Batch = {"video": torch.arange(count), "query": frames()}
         if self.classes is not None:
             batch["label"] = torch.randint(self.classes, (count,), generator=generator)
-        if self.paired:
+        if self.paired and self.with_key:
             batch["key"] = frames()
         if self.paired and self.with_flow:
-            batch["query_flow"], batch["key_flow"] = flow(), flow()
+            batch["query_flow"], batch["flow_seconds"] = flow(), torch.full((count,), 1 / 30)
+            if self.with_key:
+                batch["key_flow"] = flow()
         return batch
 
 
@@ -264,7 +270,9 @@ def _measure(
         for message in NOISE:
             warnings.filterwarnings("ignore", message=message)
         module = _AtStep(method, config, plan, Path(folder), step)
-        data = GeneratedClips(config, clips, step >= method.pairs_from(plan), method.with_flow, classes)
+        data = GeneratedClips(
+            config, clips, step >= method.pairs_from(plan), method.with_flow, method.with_key, classes
+        )
         trainer = make_trainer(config, Path(folder), [gauge], [], end=2)
         device = trainer.strategy.root_device
         forget_peak(device)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kinema.config import OptimizerConfig, TrainConfig
 from kinema.data.augment import augment_colors
+from kinema.data.camera import film, films
 from kinema.data.module import ClipPairsModule
 from kinema.data.pairs import Batch
 from kinema.data.plan import Plan
@@ -179,6 +180,9 @@ class TrainingModule(L.LightningModule):
             for name in ("query", "key"):
                 if name in views:
                     views[name] = augment_colors(views[name].div_(255), self.config.augment, generator)
+            if films(self.config.augment):
+                flow, seconds = views.get("query_flow"), views.get("flow_seconds")
+                views["query"] = film(views["query"], self.config.augment, generator, flow, seconds)
         return Views(**views)
 
     def _gather(self, keys: Tensor) -> Tensor:

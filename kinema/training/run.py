@@ -17,7 +17,8 @@ import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from kinema.config import TrainConfig, TrainerConfig
-from kinema.data.clips import span
+from kinema.data.clips import paced, span
+from kinema.data.fields import flow_steps
 from kinema.data.module import ClipPairsModule
 from kinema.data.plan import Plan, make_plan
 from kinema.errors import ConfigError, DataError, OutputError
@@ -190,6 +191,7 @@ def fit(
         plan,
         out,
         with_flow=method.with_flow,
+        with_key=method.with_key,
         pairs_from=method.pairs_from(plan),
         labels=None if labels is None else [labels[entry.path] for entry in entries],
     )
@@ -235,7 +237,8 @@ def _entries(
         entries = [entry for entry in entries if entry.path in labels]
 
     def shortest(entry: ManifestEntry) -> float:
-        return span(config.clip, entry.fps, extra=config.flow.step_ratio)
+        pace = min(config.sampling.paces)
+        return span(paced(config.clip, pace), entry.fps, flow_steps(config.clip, config.flow, entry.fps) / pace)
 
     chosen, summary = usable(entries, config.trainer.max_bad_share, shortest)
     if is_first():
@@ -247,7 +250,7 @@ def _entries(
 
 def _announce(plan: Plan, config: TrainConfig, warning: str) -> None:
     """Say how the training will go, in one of several processes."""
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if is_first():
         small = f", since there are only {plan.videos} videos" if plan.batch_size < config.trainer.batch_size else ""
         passes = plan.steps * plan.batch_size * plan.processes / plan.videos
         print(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinema.config import ClipConfig
+from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import (
     Timeline,
     center_cut,
@@ -20,6 +20,7 @@ from kinema.data.clips import (
     uniform_starts,
     usable_part,
 )
+from kinema.data.fields import ClipReader
 from kinema.errors import ConfigError
 
 SECOND = Timeline(duration=1.0, fps=10.0)  # frames 0 to 9
@@ -115,6 +116,22 @@ def test_the_view_and_the_cut():
     assert center_cut(frames, (6, 8)).shape == frames.shape
     with pytest.raises(ConfigError, match=r"6x8 is smaller than the clip's size 7x4"):
         center_cut(frames, (7, 4))
+
+
+def test_a_squeezed_frame_is_all_there(folder, entries):
+    config = ClipConfig(frames=2, step=0.125, short_side=16, size=(24, 40), squeeze=True)
+    reader = ClipReader(folder, config, FlowConfig())
+    with reader.open(entries["slide"]) as video:
+        frames, flow = reader.frames_and_flow(video, entries["slide"], 0)
+    assert frames.shape[1:3] == flow.shape[2:] == (24, 40)
+    assert np.array_equal(center_cut(frames, config.size), frames)
+    middle = flow[:, :, 6:-6, 6:-6].mean(axis=(0, 2, 3))  # 64 x 64 pixels and two frames a step of (2, -1) pixels
+    assert middle == pytest.approx([4 * 40 / 64, -2 * 24 / 64], abs=0.2)
+
+
+def test_the_view_of_squeezed_frames_follows_a_central_crop():
+    view = clip_view(ClipConfig(size=(24, 40), squeeze=True, center_crop=(30, 20)))
+    assert (view.crop, view.short_side, view.size) == ((30, 20), None, (24, 40))
 
 
 @dataclass

@@ -206,9 +206,24 @@ def test_the_fields_of_a_video_are_those_of_all_its_clips(frames, step, ratio, s
     grid, count, (_, end) = reader.grid(entry), reader.field_count(entry), usable_part(clip, entry)
     assert np.all(np.diff(grid.times(np.arange(count))) > 0)
     if count:
-        assert grid.times([count - 1])[0] + reader.flow_seconds(grid) <= end + (1.01 if counted else 0.51) / fps
+        assert grid.times([count - 1])[0] + reader.flow_seconds(entry) <= end + (1.01 if counted else 0.51) / fps
     if not is_short(clip, entry, ratio):
         assert count > clip_positions(clip, grid.starts - 1)[-1]
+
+
+@pytest.mark.parametrize("fps", [16.0, 25.0, 30.0, 60.0])
+@pytest.mark.parametrize("pace", [1, 2, 3])
+def test_clips_of_all_paces_and_their_flow_lie_within_the_video(fps, pace):
+    clip = ClipConfig(frames=8, step=1 / 15)
+    reader = ClipReader(".", clip, FlowConfig(step_frames=1))
+    entry = ManifestEntry("x.mp4", "ok", duration=2.0, fps=fps)
+    assert reader.flow_seconds(entry) == pytest.approx(1 / fps)
+    count, grid, end = reader.starts(entry, pace), reader.grid(entry), usable_part(clip, entry)[1]
+    positions = clip_positions(clip, count - 1, pace)
+    assert np.diff(grid.times(positions)) == pytest.approx(np.full(7, pace / 15))
+    assert grid.times(positions)[-1] <= end + 1e-6
+    assert grid.times(clip_positions(clip, count, pace))[-1] + grid.spacing > end - 1 / fps
+    assert reader.starts(ManifestEntry("x.mp4", "ok", duration=0.6, fps=fps), 3) < 1
 
 
 DIFFERING = [

@@ -34,11 +34,11 @@ NAMES = ("slide", "back", "count")
 def pairs(folder, entries):
     """Make pairs of the three known videos."""
 
-    def make(augment=WHOLE, clip=CLIP, with_flow=True, kept=None, sampling=None, **flow) -> ClipPairs:
+    def make(augment=WHOLE, clip=CLIP, with_flow=True, kept=None, sampling=None, with_key=True, **flow) -> ClipPairs:
         reader, videos = ClipReader(folder, clip, FlowConfig(**flow)), [entries[name] for name in NAMES]
         if reader.store is not None:
             extract_flow(reader, videos)
-        return ClipPairs(videos, reader, sampling or SamplingConfig(), augment, with_flow, kept)
+        return ClipPairs(videos, reader, sampling or SamplingConfig(), augment, with_flow, kept, with_key=with_key)
 
     return make
 
@@ -60,6 +60,15 @@ def test_what_an_example_holds(pairs):
     for name in ("query", "key"):
         assert (example[name].shape, example[name].dtype) == ((3, 4, 32, 32), torch.uint8)
         assert (example[f"{name}_flow"].shape, example[f"{name}_flow"].dtype) == ((2, 2, 32, 32), torch.float16)
+    assert example["flow_seconds"] == pytest.approx(2 / FPS)
+
+
+def test_without_keys_an_example_is_the_query_and_its_flow(pairs):
+    sampling = SamplingConfig(key_shift=1.0)
+    for draw in draws(1, 3):
+        alone, paired = pairs(sampling=sampling, with_key=False)[draw], pairs(sampling=sampling)[draw]
+        assert set(alone) == {"video", "query", "query_flow", "flow_seconds"}
+        assert all(torch.equal(alone[name], paired[name]) for name in alone)
 
 
 def test_held_frames_change_nothing(pairs, monkeypatch):
@@ -145,6 +154,31 @@ def test_clips_start_where_they_may(pairs):
     assert {key for query, key in found if query == 30} == {30}  # no other is in reach
 
 
+def test_paces_spread_a_clip_over_more_of_its_video(pairs):
+    """Of 40 frames with a step of two: the last clip of pace 3 starts at frame 21, and of pace 7 none fits."""
+    data = pairs(sampling=SamplingConfig(paces=(1, 3, 7), key_shift=1.0))
+    found: dict[int, set[int]] = {}
+    for draw in draws(2, 120):
+        for name in ("query", "key"):
+            numbers = frame_numbers(data[draw][name].permute(1, 2, 3, 0).numpy())
+            (step,) = set(np.diff(numbers).tolist())
+            found.setdefault(step, set()).add(numbers[0])
+    assert found.keys() == {2, 6}
+    assert max(found[2]) > 27
+    assert min(found[6]) < 3 and 15 < max(found[6]) <= 40 - 3 * 6 - 1
+
+
+def test_a_pace_of_one_draws_what_was_drawn_before_there_were_paces(pairs):
+    for draw in draws(0, 3):
+        assert same(pairs(CROPPED)[draw], pairs(CROPPED, sampling=SamplingConfig(paces=(1,)))[draw])
+
+
+def test_the_flow_of_a_quick_clip_spans_what_it_does_at_a_pace_of_one(pairs):
+    example = pairs(sampling=SamplingConfig(paces=(3,)))[Draw(0, (0, 0, 0))]
+    assert medians(example["query_flow"]) == pytest.approx([2 * 2 / 2, -1 * 2 / 2], abs=0.1)
+    assert example["flow_seconds"] == pytest.approx(2 / FPS)
+
+
 # geometry
 
 
@@ -162,6 +196,13 @@ def test_known_motion_comes_out_scaled_by_the_crop(pairs, monkeypatch, flip, sig
     u, v = 2 * 2 * ratio, 2 * -1 * ratio
     for name in ("query_flow", "key_flow"):
         assert medians(example[name]) == pytest.approx([sign * u * 32 / 48, v * 32 / 40], abs=0.1)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_flow_over_frames_of_the_file(pairs, frames):
+    example = pairs(step_frames=frames)[Draw(0, (0, 0, 0))]
+    assert medians(example["query_flow"]) == pytest.approx([2 * frames / 2, -frames / 2], abs=0.1)
+    assert example["flow_seconds"] == pytest.approx(frames / FPS)
 
 
 def test_the_flow_of_a_cut_clip_is_that_of_its_cut_frames(pairs):

@@ -199,5 +199,5 @@ def test_the_result_is_plain_json_and_the_same_twice(labelled_set):
     first, second = (evaluate_retrieval(features, labelled_set(labels)).to_dict() for _ in range(2))
     assert json.dumps(first) == json.dumps(second)
     assert first["plain"]["r1"] > first["chance"]
-    assert first["spec"]["version"] == 1
+    assert first["spec"]["version"] == 2
     assert json.loads(json.dumps(first))["centred"]["r5"] == first["centred"]["r5"]

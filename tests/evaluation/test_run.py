@@ -41,7 +41,7 @@ def run(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "encoder.safetensors").write_bytes(b"weights")
-    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Shift())
+    monkeypatch.setattr(kinema.models, "load_encoder", lambda path, **_: Shift())
     return folder
 
 
@@ -82,7 +82,7 @@ def test_from_an_encoder_file_to_a_json_file(run, videos, tmp_path, protocol):
     assert written["encoder"]["sha256"] == file_sha256(run / "encoder.safetensors")
     assert written["encoder"]["card"]["preset"] == "tiny"
     assert written["spec"]["features"]["clip"]["size"] == [24, 24]
-    assert written["spec"]["protocol"]["version"] == 1
+    assert written["spec"]["protocol"]["version"] == {"retrieval": 2, "probe": 1}[protocol]
     assert written["data"]["videos"] == 12
     assert written["data"]["hours"] == pytest.approx(12 / 3600)
     assert written["data"]["files_sha256"] == ids_sha256(written["files"])
@@ -196,7 +196,7 @@ def test_a_card_of_another_version_is_refused(run, videos, monkeypatch):
             super().__init__()
             self.card = {"clip": {"framez": 8}}
 
-    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Strange())
+    monkeypatch.setattr(kinema.models, "load_encoder", lambda path, **_: Strange())
     with pytest.raises(CheckpointError, match=r"not of this version .*framez"):
         evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK)
 
@@ -294,6 +294,6 @@ def test_an_encoder_that_has_diverged_is_named(run, videos, monkeypatch):
         def forward(self, clips):
             return super().forward(clips) * torch.nan
 
-    monkeypatch.setattr(kinema.models, "load_encoder", lambda path: Lost())
+    monkeypatch.setattr(kinema.models, "load_encoder", lambda path, **_: Lost())
     with pytest.raises(DataError, match=r"the encoder run gives features that are not finite, the first for .*0\.mp4"):
         evaluate("knn", run, videos, videos / "labels.csv", "motion", **QUICK)

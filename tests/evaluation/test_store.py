@@ -89,13 +89,13 @@ def test_new_and_changed_videos_alone_are_read(videos, tmp_path, counting_video)
         {"clips": 3},
         {"clip": ClipConfig(frames=3, step=0.1, short_side=32, size=(24, 24))},
         {"encoders": Grey(2.0)},
-        {"encoders": Reordered(Grey(), "reversed", 2)},
-        {"encoders": Reordered(Grey(), "shuffled", 2, seed=1)},
+        {"encoders": Reordered(Grey(), "reversed")},
+        {"encoders": Reordered(Grey(), "shuffled", seed=1)},
     ],
     ids=["clips", "geometry", "weights", "reversed", "shuffled"],
 )
 def test_another_recipe_is_another_feature(videos, tmp_path, change):
-    for before in (Grey(), Reordered(Grey(), "shuffled", 2)):
+    for before in (Grey(), Reordered(Grey(), "shuffled")):
         extract(before, videos, tmp_path)
     asked = {"encoders": Grey(), "paths": videos, **change}
     found = extract(cache=tmp_path, **asked)
@@ -200,7 +200,7 @@ extract_slowly(sys.argv[2:], sys.argv[1])
 
 def extract_slowly(paths, cache):
     encoder = random_encoder(ModelConfig(width=4), 0)
-    return extract({"a": encoder, "b": Reordered(encoder, "reversed", 2)}, paths, cache, batch_size=6, workers=1)
+    return extract({"a": encoder, "b": Reordered(encoder, "reversed")}, paths, cache, batch_size=6, workers=1)
 
 
 def test_a_kill_loses_nothing_and_changes_no_bit(tmp_path, counting_video):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kinema.config import ModelConfig, MSCLConfig
+from kinema.errors import ConfigError
 from kinema.flow import FRA_ANGLES
 from kinema.methods import MSCL, Draws, Views, draw
 
@@ -32,14 +33,19 @@ DRAWS = Draws(torch.tensor([2, 0, 1]), torch.tensor([0.5, 2.0, 4.0]))
 
 def method(config: MSCLConfig, model: ModelConfig = MODEL) -> MSCL:
     torch.manual_seed(0)
-    return MSCL(model, config)
+    return MSCL(dataclasses.replace(model, pyramid=8) if config.dense else model, config)
+
+
+def draws() -> Draws:
+    """With a generator, for losses that draw when the features are there."""
+    return DRAWS._replace(generator=torch.Generator().manual_seed(0))
 
 
 def views(clips: int = 3, frames: int = 4, size: int = 16, seed: int = 1) -> Views:
     generator = torch.Generator().manual_seed(seed)
     rgb = [torch.rand(clips, 3, frames, size, size, generator=generator) for _ in range(2)]
     flow = [2 * torch.randn(clips, 2, frames // 2, size, size, generator=generator) for _ in range(2)]
-    return Views(*rgb, *flow)
+    return Views(*rgb, *flow, torch.full((clips,), 1 / 30))
 
 
 def total(terms: dict[str, Tensor]) -> Tensor:
@@ -65,6 +71,9 @@ def trained(parts: torch.nn.Module) -> dict[str, bool]:
         ({"cross": 1.0}, CROSS_TERMS),
         ({"lmcl": 1.0}, {"lmcl"}),
         ({"lmcl": 1.0, "fra_negatives": True}, {"lmcl"}),
+        ({"motion": 1.0}, {"motion"}),
+        ({"dense_lmcl": 1.0}, {"dense_lmcl"}),
+        ({"motion": 1.0, "motion_boundaries": True, "dense_lmcl": 1.0, "rgb": 1.0}, {"motion", "dense_lmcl", "rgb"}),
         ({"fra_clips": 1.0}, FRA_TERMS),
         ({"rgb": 1.0, "flow": 1.0, "cross": 1.0, "lmcl": 1.0}, {"rgb", "flow", "lmcl", *CROSS_TERMS}),
         (
@@ -76,13 +85,18 @@ def trained(parts: torch.nn.Module) -> dict[str, bool]:
 def test_every_part_is_a_switch(switches, terms):
     config = dataclasses.replace(NOTHING, **switches)
     mscl = method(config)
-    assert config.uses_flow == (terms != {"rgb"})
-    assert hasattr(mscl, "flow") == hasattr(mscl, "flow_key") == hasattr(mscl, "flow_queue") == config.uses_flow
+    assert mscl.with_flow == config.uses_flow == (terms != {"rgb"})
+    assert hasattr(mscl, "flow") == config.encodes_flow == (terms not in ({"rgb"}, {"motion"}))
     assert hasattr(mscl, "pyramid") == ("lmcl" in terms)
-    found, facts, keys = mscl.losses(views(), DRAWS)
+    contrasts = not terms <= {"lmcl", "motion", "dense_lmcl"}
+    assert mscl.with_key == hasattr(mscl, "rgb_key") == hasattr(mscl, "rgb_queue") == contrasts
+    assert hasattr(mscl, "flow_key") == hasattr(mscl, "flow_queue") == (contrasts and terms != {"rgb"})
+    assert mscl.momentum == (config.momentum if contrasts else None)
+    seen = views() if contrasts else views()._replace(key=None, key_flow=None)
+    found, facts, keys = mscl.losses(seen, draws())
     assert set(found) == terms
-    assert set(facts) == ({"lmcl_accuracy"} if "lmcl" in terms else set())
-    assert set(keys) == ({"rgb_queue", "flow_queue"} if config.uses_flow else {"rgb_queue"})
+    assert set(facts) == {f"{name}_accuracy" for name in terms & {"lmcl", "dense_lmcl"}}
+    assert set(keys) == {name for name in ("rgb_queue", "flow_queue") if hasattr(mscl, name)}
     assert all(torch.isfinite(term) and term > 0 for term in found.values())
 
 
@@ -121,17 +135,18 @@ def test_the_same_seed_gives_moco_and_mscl_the_same_rgb_branch():
         ({"cross": 1.0}, True, True),
         ({"lmcl": 1.0}, True, True),
         ({"fra_clips": 1.0}, True, True),
+        ({"motion": 1.0}, True, False),
+        ({"dense_lmcl": 1.0}, True, True),
     ],
 )
 def test_the_gradient_reaches_the_encoders_that_it_should(switches, rgb_encoder, flow_encoder):
     mscl = method(dataclasses.replace(NOTHING, **switches))
-    terms, facts, keys = mscl.losses(views(), DRAWS)
+    terms, facts, keys = mscl.losses(views(), draws())
     total(terms).backward()
     assert trained(mscl.rgb)["encoder"] == rgb_encoder
-    assert trained(mscl)["rgb_key"] is False
     if hasattr(mscl, "flow"):
         assert trained(mscl.flow)["encoder"] == flow_encoder
-        assert trained(mscl)["flow_key"] is False
+    assert not any(trained(mscl).get(name) for name in ("rgb_key", "flow_key"))
     assert not any(value.requires_grad for value in (*facts.values(), *keys.values()))
 
 
@@ -143,6 +158,15 @@ def test_lmcl_trains_encoders_and_pyramid_but_no_projector():
     assert trained(mscl)["pyramid"] is True
     stages = trained(mscl.rgb.encoder.backbone)
     assert all(stages[name] for name in ("stem", "layer1", "layer2", "layer3", "layer4"))
+
+
+def test_the_encoders_pyramid_learns_from_the_dense_losses():
+    mscl = method(dataclasses.replace(NOTHING, motion=1.0, dense_lmcl=1.0))
+    total(mscl.losses(views(), draws())[0]).backward()
+    assert trained(mscl.rgb.encoder) == {"backbone": True, "pyramid": True}
+    assert trained(mscl)["prediction"] and trained(mscl)["dense"]
+    with pytest.raises(ConfigError, match=r"set model\.pyramid"):
+        MSCL(MODEL, dataclasses.replace(NOTHING, motion=1.0))
 
 
 def test_the_whole_loss_trains_every_parameter():
@@ -199,7 +223,7 @@ def test_momentum_encoders_follow_the_query_encoders():
 def test_the_key_of_a_clip_carries_no_trace_of_the_other_parts_of_its_batch(part):
     mscl = method(EVERYTHING).train()
     draws = Draws(torch.tensor([5, 1, 7, 0, 2, 4, 3, 6]), torch.zeros(8))  # in two parts
-    query, key, query_flow, key_flow, _ = views(8)
+    query, key, query_flow, key_flow, *_ = views(8)
     _, _, keys = mscl.losses(Views(query, key, query_flow, key_flow), draws)
     other_key, other_flow = key.clone(), key_flow.clone()
     own, others = [0, 1, 5, 7], [2, 3, 4, 6]

@@ -170,6 +170,11 @@ def test_an_unknown_model_gets_near_names():
     assert refused("zzz") == f"unknown model 'zzz': choose one of {', '.join(ALL)}"
 
 
+def test_a_network_that_cannot_keep_time_says_so():
+    assert refused("mc3_18", keep_time=True).startswith("model mc3_18 has no setting 'keep_time'")
+    assert refused("r3d_18", keep_time=2) == "keep_time of model r3d_18 must be true or false, not 2"
+
+
 def test_unknown_and_impossible_settings():
     assert refused("s3d", patch=4) == "model s3d has no setting 'patch': it knows width, channels, classes"
     for settings in ({"width": 0}, {"width": 2.5}, {"width": None}, {"classes": -1}, {"patch": "4"}):

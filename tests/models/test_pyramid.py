@@ -84,3 +84,10 @@ def test_every_parameter_matters():
     net = pyramid()
     net(stages([(4, 6, 6), (2, 3, 3), (1, 2, 2)])).square().sum().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_the_mean_over_space_of_its_map_and_the_last_three_stages_alone():
+    net, inputs = pyramid(), stages([(4, 6, 6), (2, 3, 3), (1, 2, 2)])
+    assert net.map(inputs).shape == (2, 4, 4, 6, 6)
+    assert torch.equal(net.map(inputs).mean(dim=(3, 4)).transpose(1, 2), net(inputs))
+    assert TemporalPyramid({"layer1": 2} | WIDTHS, 4).state_dict().keys() == net.state_dict().keys()

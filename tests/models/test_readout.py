@@ -199,7 +199,11 @@ def test_a_grid_finer_than_the_map_is_refused():
 
 
 @pytest.mark.parametrize(
-    "config", [ReadoutConfig("layer2", (3, 3, 2), True, "time"), ReadoutConfig("layer2", (1, 2, 3), moments=True)]
+    "config",
+    [
+        ReadoutConfig("layer2", (3, 3, 2), True, "time"),
+        pytest.param(ReadoutConfig("layer2", (1, 2, 3), moments=True), marks=pytest.mark.slow),
+    ],
 )
 def test_an_exported_readout_agrees(tmp_path, config):
     import onnxruntime

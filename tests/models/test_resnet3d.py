@@ -186,3 +186,14 @@ def test_a_moments_flow_feature_sees_its_own_field_alone(patch):
     for moment, feature in enumerate(moments):
         (gradient,) = torch.autograd.grad(feature, flow, retain_graph=True)
         assert gradient.abs().sum(dim=(0, 1, 3, 4)).nonzero().flatten().tolist() == [moment]
+
+
+@pytest.mark.parametrize("kind", ["r3d_18", "r2plus1d_18"])
+def test_time_is_kept_with_the_same_weights(kind):
+    plain, kept = NETWORKS[kind](width=4).eval(), NETWORKS[kind](width=4, keep_time=True).eval()
+    kept.load_state_dict(plain.state_dict())
+    clip = torch.rand(1, 3, 8, 32, 32)
+    steps = {name: stage.shape[2] for name, stage in kept.stages(clip).items()}
+    assert steps == {"layer1": 8, "layer2": 4, "layer3": 4, "layer4": 4}
+    assert [stage.shape[2] for stage in plain.stages(clip).values()] == [8, 4, 2, 1]
+    assert torch.equal(kept.stages(clip)["layer2"], plain.stages(clip)["layer2"])

@@ -1,4 +1,4 @@
-"""How a video is taken: the camera's own movements (``CAMERAS``), and what lens, sensor and light do to the pictures."""
+"""How a video is taken: the camera's own movements (``CAMERAS``), and what lens, light and sensor do to it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def move_camera(camera: str, stage: Stage, rng: Rng) -> Array:
 def develop(canvas: Array, size: tuple[int, int], times: Array, rng: Rng) -> Array:
     """From the canvas (T, h, w, 3) uint8 to frames (T, *size, 3) uint8, as a real camera gives them.
 
-    Lens blur, few pixels, exposure that changes, contrast and tint, lights that roll, vignette, noise, and grey at times.
+    Blur, few pixels, changing exposure, contrast, tint, rolling light, vignette, noise, blocks, and grey at times.
     """
     height, width = size
     blur = rng.uniform(0.4, 1.4) * canvas.shape[1] / height / 2
@@ -119,4 +119,9 @@ def develop(canvas: Array, size: tuple[int, int], times: Array, rng: Rng) -> Arr
     noise = rng.standard_normal(frames.shape[:3], np.float32) * np.float32(math.exp(rng.uniform(-1, 1.8)))
     frames += noise[..., None] + np.float32(0.5)  # the half rounds
     np.clip(frames, 0, 255, out=frames)
-    return frames.astype(np.uint8)
+    pictures = frames.astype(np.uint8)
+    if rng.random() < 0.2:  # blocks, as where too few bits were left
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 60))]
+        for picture in pictures:
+            picture[:] = np.asarray(cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR))
+    return pictures

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from kinema.data.synthetic.figures import animals, faces, gestures, hands, pairs, surfaces, things
-from kinema.data.synthetic.figures.animals import Animal
+from kinema.data.synthetic.figures import steps
+from kinema.data.synthetic.figures.animal_motions import ANIMAL_MOTIONS
+from kinema.data.synthetic.figures.animals import Animal, resting
 from kinema.data.synthetic.figures.bodies import Array, Part, View
 from kinema.data.synthetic.figures.curves import Rng
-from kinema.data.synthetic.figures.hands import Hand
+from kinema.data.synthetic.figures.faces import speak
+from kinema.data.synthetic.figures.gestures import PERSON_MOTIONS, stand
+from kinema.data.synthetic.figures.hand_motions import HAND_MOTIONS
+from kinema.data.synthetic.figures.hands import Hand, open_hand
+from kinema.data.synthetic.figures.mouth_motions import MOUTH_MOTIONS
+from kinema.data.synthetic.figures.pairs import PAIR_MOTIONS
 from kinema.data.synthetic.figures.palettes import Palette
-from kinema.data.synthetic.figures.people import Person, Pose, standing
+from kinema.data.synthetic.figures.people import Person
+from kinema.data.synthetic.figures.skeleton import standing
 from kinema.data.synthetic.figures.stage import Act, Stage
+from kinema.data.synthetic.figures.surfaces import DEFORMING_MOTIONS, deform
+from kinema.data.synthetic.figures.things import OBJECT_MOTIONS, move_things
 
 Director = Callable[[str, Stage, Palette, Rng, Rng], Act]
 """From a motion, a stage and a palette to an act; one generator draws the movement, the other the looks."""
@@ -49,7 +59,7 @@ def _bystanders(stage: Stage, height: float, ground: float, palette: Palette, mo
     parts: list[Part] = []
     while movement.random() < 0.12:
         pose = standing(stage.times, movement)
-        (gestures.walk if movement.random() < 0.5 else gestures.stand)(pose, stage.times, movement)
+        (steps.walk if movement.random() < 0.5 else stand)(pose, stage.times, movement)
         size = height * movement.uniform(0.35, 0.7)
         x = movement.uniform(0.05, 0.95) * stage.width
         view = View(x, ground - movement.uniform(0, 0.2) * height, size, yaw=_facing(movement))
@@ -65,26 +75,25 @@ def _behind(parts: list[Part], far: float) -> list[Part]:
 
 def _person(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
     pose = standing(stage.times, movement)
-    gestures.PERSON_MOTIONS[motion](pose, stage.times, movement)
+    PERSON_MOTIONS[motion](pose, stage.times, movement)
     height = _height(stage, 0.6, look)
     ground, x = _ground(stage, height, look), stage.width * (0.5 + look.normal(0, 0.12))
     view = View(x, ground, height, yaw=_facing(look), elevation=look.uniform(0, 0.25))
-    _centre(pose, view)
+    _centre(pose.forward)
     parts = Person.draw(look, palette).parts(pose, view)
     return Act(_bystanders(stage, height, ground, palette, movement, look) + parts)
 
 
-def _centre(pose: Pose, view: View) -> None:
-    """Keep most of the way in the frame: whoever goes far passes the middle of the clip near where they were placed."""
-    if np.ptp(pose.forward) > 0.5:
-        pose.forward -= np.median(pose.forward)
+def _centre(forward: Array) -> None:
+    """Keep most of a long way in the frame, in place: half-way through the clip they are where they were placed."""
+    if np.ptp(forward) > 0.5:
+        forward -= np.median(forward)
 
 
 def _pair(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
     poses = standing(stage.times, movement), standing(stage.times, movement)
-    apart = pairs.PAIR_MOTIONS[motion](*poses, stage.times, movement)
-    reach = apart + 0.35
-    height = _height(stage, reach, look)
+    apart = PAIR_MOTIONS[motion](*poses, stage.times, movement)
+    height = _height(stage, apart + 0.35, look)
     ground, flip = _ground(stage, height, look), look.random() < 0.5
     slant, elevation = look.normal(0, 0.25), look.uniform(0, 0.2)
     middle = stage.width * (0.5 + look.normal(0, 0.05))
@@ -97,7 +106,9 @@ def _pair(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng)
     return Act(_bystanders(stage, height, ground, palette, movement, look) + parts)
 
 
-CROWD_MOTIONS = ("walk", "run", "jump", "jumping_jack", "wave_both", "clap", "squat", "march", "raise_arms", "turn", "stand")
+CROWD_MOTIONS = (
+    *("walk", "run", "march", "turn", "jump", "jumping_jack", "squat", "raise_arms", "wave_both", "clap", "stand"),
+)
 """What three people do, each at their own pace."""
 
 
@@ -107,21 +118,20 @@ def _crowd(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng
     parts: list[Part] = []
     for k in range(3):
         pose = standing(stage.times, movement)
-        gestures.PERSON_MOTIONS[motion](pose, stage.times, movement)
+        PERSON_MOTIONS[motion](pose, stage.times, movement)
         x = stage.width * (0.2 + 0.3 * k) + look.normal(0, 0.05)
         own = facing + look.normal(0, 0.3) if look.random() < 0.7 else _facing(look)
         far = look.uniform(0, 0.15)
         view = View(x, ground - far * height, height * look.uniform(0.85, 1.1) * (1 - far), yaw=own)
-        _centre(pose, view)
+        _centre(pose.forward)
         parts += _behind(Person.draw(look, palette).parts(pose, view), 3 * far)
     return Act(parts)
 
 
 def _animal(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
-    pose = animals.resting(stage.times, movement)
-    animals.ANIMAL_MOTIONS[motion](pose, stage.times, movement)
-    if np.ptp(pose.forward) > 0.5:
-        pose.forward -= np.median(pose.forward)
+    pose = resting(stage.times, movement)
+    ANIMAL_MOTIONS[motion](pose, stage.times, movement)
+    _centre(pose.forward)
     beast = Animal.draw(look, palette)
     scale = look.uniform(0.16, 0.5) * (0.7 if beast.legs > 0.3 else 1.0)
     elevation = look.choice((0.0, 0.3, 0.8, 1.3), p=(0.35, 0.3, 0.2, 0.15)) + look.uniform(0, 0.2)
@@ -135,8 +145,8 @@ def _animal(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rn
 
 
 def _hand(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
-    grip = hands.open_hand(stage.times, movement)
-    hands.HAND_MOTIONS[motion](grip, stage.times, movement)
+    grip = open_hand(stage.times, movement)
+    HAND_MOTIONS[motion](grip, stage.times, movement)
     scale = look.uniform(0.14, 0.36)
     angle = look.normal(0, 0.35) if look.random() < 0.75 else look.uniform(-2, 2)
     middle = np.array([stage.width, stage.height]) * (0.5 + look.normal(0, 0.07, 2))
@@ -145,36 +155,49 @@ def _hand(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng)
     return Act(hand.parts(grip))
 
 
-def _face(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
-    return faces.speak(motion, stage, movement, look)
+def _mouth(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
+    return speak(motion, stage, movement, look)
 
 
-KINDS: Mapping[str, tuple[tuple[str, ...], Director, int]] = {
-    "person": (tuple(gestures.PERSON_MOTIONS), _person, 2),
-    "pair": (tuple(pairs.PAIR_MOTIONS), _pair, 4),
-    "crowd": (CROWD_MOTIONS, _crowd, 1),
-    "animal": (tuple(animals.ANIMAL_MOTIONS), _animal, 3),
-    "hand": (tuple(hands.HAND_MOTIONS), _hand, 2),
-    "face": (tuple(faces.FACE_MOTIONS), _face, 2),
-    "deforming": (surfaces.DEFORMING_MOTIONS, surfaces.deform, 1),
-    "object": (tuple(things.OBJECT_MOTIONS), things.move_things, 1),
+@dataclass(frozen=True)
+class Kind:
+    """A kind of actor.
+
+    Attributes:
+        motions: their names.
+        stages: puts one of them on a stage.
+        often: how often each of them occurs in a set, relative to those of other kinds.
+    """
+
+    motions: tuple[str, ...]
+    stages: Director
+    often: int
+
+
+KINDS: Mapping[str, Kind] = {
+    "person": Kind(tuple(PERSON_MOTIONS), _person, 2),
+    "pair": Kind(tuple(PAIR_MOTIONS), _pair, 4),
+    "crowd": Kind(CROWD_MOTIONS, _crowd, 1),
+    "animal": Kind(tuple(ANIMAL_MOTIONS), _animal, 3),
+    "hand": Kind(tuple(HAND_MOTIONS), _hand, 2),
+    "mouth": Kind(tuple(MOUTH_MOTIONS), _mouth, 2),
+    "deforming": Kind(DEFORMING_MOTIONS, deform, 1),
+    "object": Kind(tuple(OBJECT_MOTIONS), move_things, 1),
 }
-"""Name of a kind of actor: its motions, what stages them, and how often each occurs, relative to the others."""
+"""Name of each kind: what it does."""
 
 
 def direct(kind: str, motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
-    """The act of a kind and one of its motions; ``movement`` draws how it moves, ``look`` how it looks and where it is."""
-    return KINDS[kind][1](motion, stage, palette, movement, look)
+    """One of a kind's motions on the stage: ``movement`` draws how it goes, ``look`` how it looks and where it is."""
+    return KINDS[kind].stages(motion, stage, palette, movement, look)
 
 
 FIGURE_MOTIONS: Mapping[str, tuple[str, str]] = {
-    f"{kind}_{motion}": (kind, motion) for kind, (motions, _, _) in KINDS.items() for motion in motions
+    f"{kind}_{motion}": (kind, motion) for kind, of in KINDS.items() for motion in of.motions
 }
 """Label of each motion of the set: its kind, and its name among those of the kind."""
 
 
 def dealt_motions() -> list[str]:
     """Labels of all motions, each as often as it occurs relative to the others."""
-    return [f"{kind}_{motion}" for kind, (motions, _, often) in KINDS.items() for motion in motions for _ in range(often)]
-
-
+    return [f"{kind}_{motion}" for kind, of in KINDS.items() for motion in of.motions for _ in range(of.often)]

@@ -1,139 +1,18 @@
-"""Mouths in close-up: lips, teeth and a jaw that speak words, chew, yawn and smile.
-
-A mouth has three numbers over time: how far it is open, how wide it is and how far the lips are rounded. Lengths are
-half the breadth of the mouth.
-"""
+"""Mouths in close-up: skin that a jaw moves, lips, teeth and a tongue. Lengths are half the breadth of the mouth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from kinema.data.synthetic.appearance import smooth_noise
-from kinema.data.synthetic.figures.bodies import Array, Part
-from kinema.data.synthetic.figures.curves import Rng, delayed, hold, rhythm, strokes, through, wander
+from kinema.data.synthetic.figures.bodies import Array, Colour, Part
+from kinema.data.synthetic.figures.curves import Rng, wander
+from kinema.data.synthetic.figures.mouth_motions import MOUTH_MOTIONS, Mouth
 from kinema.data.synthetic.figures.palettes import darker, skin
 from kinema.data.synthetic.figures.stage import Act, Stage
-
-
-@dataclass
-class Mouth:
-    """A mouth over time, each (T,).
-
-    Attributes:
-        open: of the jaw, 0 closed, 1 far.
-        wide: factor on the breadth, as a logarithm.
-        round: of the lips, 0 flat, 1 as for "oo".
-        aside: shift of the jaw to the right.
-        smile: how far the corners are up.
-        tongue: how much of it is seen, 0 to 1.
-    """
-
-    open: Array
-    wide: Array
-    round: Array
-    aside: Array
-    smile: Array
-    tongue: Array
-
-
-SOUNDS: Mapping[str, tuple[float, float, float, float]] = {
-    "m": (0.0, 0.0, 0.1, 0.0),
-    "a": (0.85, 0.0, 0.0, 0.1),
-    "e": (0.4, 0.16, 0.0, 0.2),
-    "i": (0.2, 0.26, 0.0, 0.1),
-    "o": (0.55, -0.22, 0.6, 0.0),
-    "u": (0.22, -0.4, 1.0, 0.0),
-    "f": (0.1, 0.06, 0.0, 0.0),
-    "l": (0.45, 0.04, 0.0, 0.9),
-}
-"""Shapes of the mouth: open, wide, round, tongue."""
-
-WORDS = ("ma", "mama", "oma", "amo", "eo", "oe", "iau", "uai", "mif", "fola", "lalu", "bemo", "ufi", "ale")
-"""What is said, sound by sound; words of the same sounds differ in their order."""
-
-
-def say(word: str) -> Callable[[Mouth, Array, Rng], None]:
-    """Say a word once, at an uneven pace, somewhere in the clip; the mouth rests closed before and after."""
-    shapes = np.array([SOUNDS["m" if sound == "b" else sound] for sound in word])
-
-    def saying(mouth: Mouth, t: Array, rng: Rng) -> None:
-        pace = rng.uniform(0.1, 0.24)
-        steps = pace * rng.uniform(0.7, 1.4, len(shapes) + 1)
-        start = rng.uniform(0.05, max(0.1, t[-1] - steps.sum() - 0.2))
-        times = start + np.concatenate([[0], np.cumsum(steps)])
-        effort = rng.uniform(0.6, 1.25)
-        for k, name in enumerate(("open", "wide", "round", "tongue")):
-            values = np.concatenate([[0], effort * shapes[:, k], [0]])
-            curve = through(t, times, values)
-            setattr(mouth, name, getattr(mouth, name) + (curve if k else delayed(curve, int(rng.integers(2)))))
-
-    return saying
-
-
-def _babble(mouth: Mouth, t: Array, rng: Rng) -> None:
-    sounds, at = list(SOUNDS.values()), rng.uniform(-0.2, 0.2)
-    times, values = [at], [np.zeros(4)]
-    while at < t[-1]:
-        pause = 0.3 if rng.random() < 0.15 else 0.0
-        at += rng.uniform(0.08, 0.22) + pause
-        times.append(at)
-        values.append(np.zeros(4) if pause else rng.uniform(0.6, 1.1) * np.array(sounds[rng.integers(len(sounds))]))
-    for k, name in enumerate(("open", "wide", "round", "tongue")):
-        curve = through(t, np.array(times), np.array(values)[:, k])
-        setattr(mouth, name, getattr(mouth, name) + curve)
-
-
-def _chew(mouth: Mouth, t: Array, rng: Rng) -> None:
-    phase = rhythm(t, rng, (1.0, 2.0))
-    mouth.open += rng.uniform(0.08, 0.25) * (1 + np.sin(phase))
-    mouth.aside += rng.uniform(0.1, 0.25) * np.cos(phase)
-    mouth.round += 0.15 * np.sin(phase)
-
-
-def _yawn(mouth: Mouth, t: Array, rng: Rng) -> None:
-    go = strokes(t, rng, (1.4, 2.4), 0.0)
-    mouth.open += rng.uniform(1.0, 1.5) * go
-    mouth.wide -= 0.12 * go
-
-
-def _smile(mouth: Mouth, t: Array, rng: Rng) -> None:
-    go = hold(t, rng, (0.3, 0.8))
-    mouth.smile += rng.uniform(0.6, 1.2) * go
-    mouth.wide += rng.uniform(0.15, 0.3) * go
-    mouth.open += rng.uniform(0, 0.25) * go
-
-
-def _kiss(mouth: Mouth, t: Array, rng: Rng) -> None:
-    go = strokes(t, rng, (0.5, 1.2))
-    mouth.round += 1.1 * go
-    mouth.wide -= 0.45 * go
-
-
-def _gape(mouth: Mouth, t: Array, rng: Rng) -> None:
-    mouth.open += rng.uniform(0.4, 1.0) * (0.5 - 0.5 * np.cos(rhythm(t, rng, (0.8, 2.5))))
-
-
-def _lick(mouth: Mouth, t: Array, rng: Rng) -> None:
-    go = strokes(t, rng, (0.6, 1.2))
-    mouth.tongue += 1.2 * go
-    mouth.open += 0.35 * go
-
-
-FACE_MOTIONS: Mapping[str, Callable[[Mouth, Array, Rng], None]] = {
-    **{f"say_{word}": say(word) for word in WORDS},
-    "babble": _babble,
-    "chew": _chew,
-    "yawn": _yawn,
-    "smile": _smile,
-    "kiss": _kiss,
-    "gape": _gape,
-    "lick": _lick,
-}
-"""Name of what a mouth does: what does it."""
 
 
 def speak(motion: str, stage: Stage, movement: Rng, look: Rng) -> Act:
@@ -141,7 +20,7 @@ def speak(motion: str, stage: Stage, movement: Rng, look: Rng) -> Act:
     t, zero = stage.times, np.zeros_like(stage.times)
     mouth = Mouth(zero + 0.0, 0.02 * wander(t, movement), zero + 0.0, zero + 0.0, zero + 0.0, zero + 0.0)
     mouth.open += movement.uniform(0, 0.06)
-    FACE_MOTIONS[motion](mouth, t, movement)
+    MOUTH_MOTIONS[motion](mouth, t, movement)
     size = look.uniform(0.13, 0.34)
     centre = np.array([stage.width, stage.height]) * (0.5 + look.normal(0, 0.06, 2))
     head = 0.15 * size * np.stack([wander(t, movement, 0.4), wander(t, movement, 0.4)], -1) * movement.uniform(0, 1)
@@ -165,10 +44,12 @@ def speak(motion: str, stage: Stage, movement: Rng, look: Rng) -> Act:
     return act
 
 
-def _lips(mouth: Mouth, centre: Array, size: float, tone: tuple[int, int, int], rng: Rng) -> list[Part]:
+def _lips(mouth: Mouth, centre: Array, size: float, tone: Colour, rng: Rng) -> list[Part]:
     """Lips, the dark between them, teeth and tongue; ``centre`` is (T, 2)."""
-    red = np.array(tone) * rng.uniform((0.75, 0.45, 0.45), (1.05, 0.75, 0.8))
-    lips = tuple(int(c) for c in np.clip(red, 0, 255))
+    red, green, blue = (
+        int(min(255, c * rng.uniform(low, low + 0.3))) for c, low in zip(tone, (0.75, 0.45, 0.45), strict=True)
+    )
+    lips = (red, green, blue)
     upper, lower = rng.uniform(0.12, 0.26), rng.uniform(0.16, 0.34)
     bow = rng.uniform(0.05, 0.3)
     opened = np.maximum(mouth.open, 0)[:, None]
@@ -218,8 +99,8 @@ def _lips(mouth: Mouth, centre: Array, size: float, tone: tuple[int, int, int], 
     return [Part(outline, colour, convex=False) for outline, colour in painted]
 
 
-def _skin(stage: Stage, centre: Array, size: float, tone: tuple[int, int, int], rng: Rng) -> Callable[[Array], None]:
-    """Paints a face around the mouth: skin with blemishes, nose, chin, cheeks, a beard at times, the scene beside it."""
+def _skin(stage: Stage, centre: Array, size: float, tone: Colour, rng: Rng) -> Callable[[Array], None]:
+    """Paints a face around the mouth: skin with blemishes, nose, chin, folds, a beard at times."""
     broad, seed = rng.uniform(1.9, 3.2), int(rng.integers(2**31))
 
     def paint(image: Array) -> None:
@@ -246,5 +127,3 @@ def _skin(stage: Stage, centre: Array, size: float, tone: tuple[int, int, int], 
         image[:] = np.clip(image * (1 - inside[..., None]) + face * inside[..., None], 0, 255).astype(np.uint8)
 
     return paint
-
-

@@ -1,4 +1,4 @@
-"""What people do: each gesture turns someone who stands (:func:`people.standing`) into someone who moves.
+"""What people do: each gesture turns someone who stands (:func:`skeleton.standing`) into someone who moves.
 
 Which arm or leg, how far, how fast, when and how often is drawn; what makes the gesture is not.
 """
@@ -10,18 +10,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from kinema.data.synthetic.figures.curves import Array, Rng, ease, hold, pulse, rhythm, strokes, wander
-from kinema.data.synthetic.figures.people import FOREARM, SHANK, THIGH, UPPER_ARM, Limb, Pose
+from kinema.data.synthetic.figures.curves import Array, Rng, ease, hold, rhythm, strokes, wander
+from kinema.data.synthetic.figures.skeleton import Limb, Pose, shuffled
+from kinema.data.synthetic.figures.steps import jump, jumping_jack, march, run, sidestep, step, turn, walk
 
 Gesture = Callable[[Pose, Array, Rng], None]
 """Moves a pose, in place, over the times (T,) in seconds."""
-
-LEG, ARM = THIGH + SHANK, UPPER_ARM + FOREARM
-
-
-def _one(limbs: tuple[Limb, Limb], rng: Rng) -> tuple[Limb, Limb]:
-    """The two limbs in random order."""
-    return limbs if rng.random() < 0.5 else limbs[::-1]
 
 
 def stand(pose: Pose, t: Array, rng: Rng) -> None:
@@ -29,73 +23,6 @@ def stand(pose: Pose, t: Array, rng: Rng) -> None:
     pose.tilt += rng.uniform(0.02, 0.08) * wander(t, rng)
     pose.turn += rng.uniform(0, 0.2) * wander(t, rng, 0.25)
     pose.nod += rng.uniform(0, 0.12) * wander(t, rng)
-
-
-def stride(pose: Pose, t: Array, rng: Rng, rate: tuple[float, float], reach: tuple[float, float], lift: float) -> None:
-    """Legs and arms swing against each other; the body goes as far as the legs reach, or on the spot."""
-    phase, swing = rhythm(t, rng, rate), rng.uniform(*reach)
-    arms = rng.uniform(0.3, 1.1) * swing
-    for k in (0, 1):
-        step = phase + math.pi * k
-        pose.legs[k].swing += swing * np.sin(step)
-        pose.legs[k].bend += lift * (0.5 + 0.5 * np.cos(step)) ** 2
-        pose.arms[k].swing -= arms * np.sin(step)
-        pose.arms[k].bend += 0.3 * arms * (1 - np.sin(step))
-    if rng.random() < 0.85:
-        way = 2 * LEG * math.sin(swing) * phase / math.pi
-        pose.forward += way - way[int(rng.integers(len(t) // 4, 3 * len(t) // 4 + 1))]
-
-
-def walk(pose: Pose, t: Array, rng: Rng) -> None:
-    """Walk ahead."""
-    stride(pose, t, rng, (0.7, 1.3), (0.25, 0.5), 0.7)
-
-
-def run(pose: Pose, t: Array, rng: Rng) -> None:
-    """Run ahead, leaning, with bent arms and high heels."""
-    pose.lean += rng.uniform(0.1, 0.3)
-    for arm in pose.arms:
-        arm.bend += rng.uniform(1.0, 1.6)
-    stride(pose, t, rng, (1.3, 1.9), (0.55, 0.85), 1.6)
-    pose.hop += 0.02 + 0.02 * np.sin(rhythm(t, rng, (2.6, 3.4)))
-
-
-def march(pose: Pose, t: Array, rng: Rng) -> None:
-    """Raise the knees in turn, on the spot."""
-    phase, high = rhythm(t, rng, (0.7, 1.6)), rng.uniform(0.8, 1.6)
-    for k in (0, 1):
-        up = np.maximum(np.sin(phase + math.pi * k), 0) ** 0.8
-        pose.legs[k].swing += high * up
-        pose.legs[k].bend += 1.1 * high * up
-        pose.arms[1 - k].swing += 0.7 * high * (up - 0.3)
-        pose.arms[1 - k].bend += 0.8 * up
-
-
-def step(pose: Pose, t: Array, rng: Rng, far: float | None = None) -> Array:
-    """One step ahead or back; gives how far along it is, (T,)."""
-    far = far if far is not None else rng.choice((-1, 1)) * rng.uniform(0.12, 0.4)
-    length = rng.uniform(0.35, 0.8)
-    start = rng.uniform(0, max(0.1, 0.7 * (t[-1] - 1.5 * length)))
-    first, second = ease(t, start, length), ease(t, start + 0.55 * length, length)
-    lead, other = _one(pose.legs, rng)
-    apart = far * (first - second)
-    lead.swing += np.arcsin(np.clip(0.7 * apart / LEG, -0.9, 0.9))
-    other.swing -= np.arcsin(np.clip(0.7 * apart / LEG, -0.9, 0.9))
-    lead.bend += 0.7 * pulse(t, start, 0.5 * length, 0, 0.5 * length)
-    other.bend += 0.7 * pulse(t, start + 0.55 * length, 0.5 * length, 0, 0.5 * length)
-    pose.forward += far * (first + second) / 2
-    return (first + second) / 2
-
-
-def sidestep(pose: Pose, t: Array, rng: Rng) -> None:
-    """Steps to one side."""
-    side = int(rng.integers(2))
-    phase, wide = rhythm(t, rng, (0.6, 1.2)), rng.uniform(0.15, 0.4)
-    for k in (0, 1):
-        pose.legs[k].spread += wide * (0.5 + 0.5 * np.sin(phase))
-        pose.legs[k].bend += 0.6 * np.maximum((1 if k == side else -1) * np.cos(phase), 0)
-    way = wide * LEG * (phase - np.sin(phase)) / math.pi
-    pose.aside += (1 - 2 * side) * (way - way[len(t) // 2])
 
 
 def bend_down(pose: Pose, t: Array, rng: Rng) -> None:
@@ -135,7 +62,7 @@ def squat(pose: Pose, t: Array, rng: Rng) -> None:
 def lunge(pose: Pose, t: Array, rng: Rng) -> None:
     """One leg far ahead, down, and back."""
     go = strokes(t, rng, (0.9, 1.8), 0.4)
-    front, back = _one(pose.legs, rng)
+    front, back = shuffled(pose.legs, rng)
     front.swing += 1.0 * go
     front.bend += 1.1 * go
     back.swing -= 0.45 * go
@@ -143,41 +70,9 @@ def lunge(pose: Pose, t: Array, rng: Rng) -> None:
     pose.forward += 0.25 * go
 
 
-def jump(pose: Pose, t: Array, rng: Rng) -> None:
-    """Crouch, leap, land."""
-    count, seconds = int(rng.integers(1, 4)), rng.uniform(0.75, 1.1)
-    start, high = rng.uniform(-0.1, max(0.1, t[-1] - count * seconds)), rng.uniform(0.08, 0.3)
-    arms = rng.uniform(0.3, 2.8)
-    for k in range(count):
-        s = (t - start - k * seconds) / seconds
-        crouch = pulse(s, 0.0, 0.3, 0, 0.14) + 0.7 * pulse(s, 0.74, 0.08, 0, 0.2)
-        flight = np.clip((s - 0.4) / 0.36, 0, 1)
-        pose.hop += high * 4 * flight * (1 - flight)
-        for leg in pose.legs:
-            leg.swing += 0.65 * crouch
-            leg.bend += 1.3 * crouch
-        pose.lean += 0.45 * crouch
-        for arm in pose.arms:
-            arm.swing += arms * pulse(s, 0.25, 0.25, 0.1, 0.35) - 0.5 * crouch
-    pose.forward += rng.uniform(-0.1, 0.3) * ease(t, start, count * seconds)
-
-
-def jumping_jack(pose: Pose, t: Array, rng: Rng) -> None:
-    """Arms and legs apart and together, leaping."""
-    phase = rhythm(t, rng, (0.8, 1.7))
-    go = 0.5 - 0.5 * np.cos(phase)
-    arms, legs = rng.uniform(1.7, 2.8), rng.uniform(0.3, 0.55)
-    for arm in pose.arms:
-        arm.spread += arms * go
-        arm.bend *= 0.4
-    for leg in pose.legs:
-        leg.spread += legs * go
-    pose.hop += rng.uniform(0.03, 0.08) * np.sin(phase) ** 2
-
-
 def wave(pose: Pose, t: Array, rng: Rng) -> None:
     """Wave one raised hand."""
-    _waving(_one(pose.arms, rng)[:1], t, rng)
+    _waving(shuffled(pose.arms, rng)[:1], t, rng)
 
 
 def wave_both(pose: Pose, t: Array, rng: Rng) -> None:
@@ -209,7 +104,7 @@ def raise_arms(pose: Pose, t: Array, rng: Rng) -> None:
 
 def raise_arm(pose: Pose, t: Array, rng: Rng) -> None:
     """One arm up and down."""
-    go, arm = hold(t, rng, (0.3, 0.9), 0.7), _one(pose.arms, rng)[0]
+    go, arm = hold(t, rng, (0.3, 0.9), 0.7), shuffled(pose.arms, rng)[0]
     joint = arm.swing if rng.random() < 0.5 else arm.spread
     joint += rng.uniform(2.0, 3.0) * go
     arm.bend *= 1 - 0.8 * go
@@ -217,7 +112,7 @@ def raise_arm(pose: Pose, t: Array, rng: Rng) -> None:
 
 def point(pose: Pose, t: Array, rng: Rng) -> None:
     """One stretched arm ahead, held there."""
-    go, arm = hold(t, rng, (0.25, 0.7), 0.7), _one(pose.arms, rng)[0]
+    go, arm = hold(t, rng, (0.25, 0.7), 0.7), shuffled(pose.arms, rng)[0]
     arm.swing += rng.uniform(1.3, 1.75) * go
     arm.bend *= 1 - 0.9 * go
     pose.lean += rng.uniform(0, 0.1) * go
@@ -226,7 +121,7 @@ def point(pose: Pose, t: Array, rng: Rng) -> None:
 def punch(pose: Pose, t: Array, rng: Rng) -> None:
     """Fists up, one thrusts ahead fast."""
     go = strokes(t, rng, (0.3, 0.6))
-    lead, other = _one(pose.arms, rng)
+    lead, other = shuffled(pose.arms, rng)
     guard = hold(t, rng, (0.2, 0.4), 0.3) if rng.random() < 0.3 else np.ones_like(t)
     for arm in (lead, other):
         arm.swing += guard * rng.uniform(0.3, 0.6)
@@ -240,7 +135,7 @@ def punch(pose: Pose, t: Array, rng: Rng) -> None:
 
 def kick(pose: Pose, t: Array, rng: Rng) -> None:
     """One leg back a little, then up ahead."""
-    go, leg = strokes(t, rng, (0.5, 0.9), 0.4), _one(pose.legs, rng)[0]
+    go, leg = strokes(t, rng, (0.5, 0.9), 0.4), shuffled(pose.legs, rng)[0]
     high = rng.uniform(0.8, 1.6)
     before = np.maximum(np.gradient(go), 0)
     before = before / max(before.max(), 1e-6)
@@ -254,7 +149,7 @@ def kick(pose: Pose, t: Array, rng: Rng) -> None:
 
 def knee(pose: Pose, t: Array, rng: Rng) -> None:
     """One bent knee up."""
-    go, leg = strokes(t, rng, (0.5, 1.0), 0.5), _one(pose.legs, rng)[0]
+    go, leg = strokes(t, rng, (0.5, 1.0), 0.5), shuffled(pose.legs, rng)[0]
     leg.swing += rng.uniform(1.2, 1.7) * go
     leg.bend += rng.uniform(1.5, 2.0) * go
     pose.lean += 0.1 * go
@@ -268,7 +163,7 @@ def push(pose: Pose, t: Array, rng: Rng) -> None:
         arm.swing += 0.5 * ready + 0.95 * go
         arm.bend += ready * 1.7 - 1.65 * go
     pose.lean += rng.uniform(0.15, 0.4) * go
-    front, back = _one(pose.legs, rng)
+    front, back = shuffled(pose.legs, rng)
     front.swing += 0.3 * go
     front.bend += 0.25 * go
     back.swing -= 0.3 * go
@@ -291,7 +186,7 @@ def throw(pose: Pose, t: Array, rng: Rng) -> None:
     start = rng.uniform(0, max(0.1, t[-1] - length))
     back, ahead = ease(t, start, 0.5 * length), ease(t, start + 0.5 * length, 0.25 * length)
     rest = 1 - ease(t, start + 0.9 * length, 0.6)
-    arm = _one(pose.arms, rng)[0]
+    arm = shuffled(pose.arms, rng)[0]
     arm.swing += (2.9 * back - 1.5 * ahead) * rest
     arm.bend += (1.7 * back - 1.6 * ahead) * rest
     pose.lean += (-0.2 * back + 0.55 * ahead) * rest
@@ -301,7 +196,7 @@ def throw(pose: Pose, t: Array, rng: Rng) -> None:
 def arm_circles(pose: Pose, t: Array, rng: Rng) -> None:
     """Arms swing all the way round."""
     phase = rhythm(t, rng, (0.6, 1.3)) * rng.choice((-1, 1))
-    for arm in _one(pose.arms, rng)[: int(rng.integers(1, 3))]:
+    for arm in shuffled(pose.arms, rng)[: int(rng.integers(1, 3))]:
         arm.swing += phase
         arm.bend *= 0.4
 
@@ -311,19 +206,6 @@ def side_bend(pose: Pose, t: Array, rng: Rng) -> None:
     go, side = strokes(t, rng, (0.9, 1.8)), int(rng.integers(2))
     pose.tilt += (2 * side - 1) * rng.uniform(0.35, 0.7) * go
     pose.arms[side].spread += 2.6 * go
-
-
-def turn(pose: Pose, t: Array, rng: Rng) -> None:
-    """Turn around on the spot, by a quarter to a whole turn."""
-    way = rng.choice((-1, 1)) * rng.uniform(1.5, 6.3)
-    seconds = abs(way) * rng.uniform(0.25, 0.5)
-    go = ease(t, rng.uniform(0, max(0.05, t[-1] - seconds)), seconds)
-    pose.turn += way * go
-    phase = rhythm(t, rng, (1.0, 1.8))
-    busy = np.clip(8 * go * (1 - go), 0, 1)
-    for k in (0, 1):
-        pose.legs[k].bend += 0.5 * busy * np.maximum(np.sin(phase + math.pi * k), 0)
-        pose.legs[k].swing += 0.25 * busy * np.maximum(np.sin(phase + math.pi * k), 0)
 
 
 def fall(pose: Pose, t: Array, rng: Rng) -> None:

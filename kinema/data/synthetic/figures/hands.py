@@ -1,18 +1,16 @@
 """Hands in close-up: a palm, five fingers of three bones each, and a forearm that comes from outside.
 
-Lengths are those of the palm, angles radians. The hand's axes are along it, across it to the thumb, and out of its back.
+Lengths are those of the palm, angles radians. Its axes are along it, across to the thumb, and out of its back.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from kinema.data.synthetic.figures.bodies import Array, Colour, Part, capsule, patches
-from kinema.data.synthetic.figures.curves import Rng, ease, hold, rhythm, strokes, wander
+from kinema.data.synthetic.figures.curves import Rng, wander
 from kinema.data.synthetic.figures.palettes import Palette, darker, skin
 
 FINGERS = 5
@@ -133,10 +131,14 @@ class Hand:
         """What is seen of it."""
         unit = self.scale * np.exp(grip.near)
         fingers, depth = self._project(self.bones(grip), grip)
-        corners = np.array([(0, 0.2), (0.25, 0.42), (0.97, 0.36), (1.02, 0.1), (0.98, -0.14), (0.86, -0.38), (0, -0.28)])
+        corners = np.array(
+            [(0, 0.2), (0.25, 0.42), (0.97, 0.36), (1.02, 0.1), (0.98, -0.14), (0.86, -0.38), (0, -0.28)]
+        )
         palm = np.broadcast_to(np.concatenate([corners, np.zeros((7, 1))], 1), (len(unit), 7, 3))
         outline, _ = self._project(palm, grip)
-        wrist, _ = self._project(np.broadcast_to(np.array([[0.1, 0, 0], [-0.6, 0, 0], [-4, 0, 0]]), (len(unit), 3, 3)), grip)
+        wrist, _ = self._project(
+            np.broadcast_to(np.array([[0.1, 0, 0], [-0.6, 0, 0], [-4, 0, 0]]), (len(unit), 3, 3)), grip
+        )
         sleeve = Part(capsule(wrist[:, 1], wrist[:, 2], 0.36 * unit, 0.55 * unit), self.colours["sleeve"], 0.02)
         marks = np.stack([np.linspace(0.05, 0.9, 8), np.zeros(8)], -1)
         drawn = patches(wrist[:, 1], wrist[:, 2], 0.4 * unit, marks, np.tile([0.02, 0.9], (8, 1)), 0.0)
@@ -147,7 +149,9 @@ class Hand:
             Part(capsule(wrist[:, 0], wrist[:, 1], 0.27 * unit, 0.28 * unit), self.colours["skin"], 0.01),
             Part(middle[:, None] + 1.08 * (outline - middle[:, None]), self.colours["skin"], 0.0),
         ]
-        crease = middle[:, None] + np.array([0.35, 0.3, 0.55, 0.5])[:, None] * (outline[:, [1, 5, 4, 2]] - middle[:, None])
+        crease = middle[:, None] + np.array([0.35, 0.3, 0.55, 0.5])[:, None] * (
+            outline[:, [1, 5, 4, 2]] - middle[:, None]
+        )
         parts[-1].marks.append((crease[:, None], self.colours["shade"]))
         for k in range(FINGERS):
             thick = self.girth * (0.15, 0.125, 0.13, 0.125, 0.105)[k]
@@ -162,122 +166,3 @@ class Hand:
                     part.marks.append((spot, self.colours["nails"]))
                 parts += [edge, part]
         return parts
-
-
-def _wave(grip: Grip, t: Array, rng: Rng) -> None:
-    grip.angle += rng.uniform(0.25, 0.6) * np.sin(rhythm(t, rng, (1.0, 3.0)))
-
-
-def _close(grip: Grip, t: Array, rng: Rng) -> None:
-    go = hold(t, rng, (0.25, 0.7), 0.2)
-    grip.curl += 1.25 * go
-
-
-def _open(grip: Grip, t: Array, rng: Rng) -> None:
-    go = hold(t, rng, (0.25, 0.7), 0.2)
-    grip.curl += 1.25 * (1 - go)
-
-
-def _squeeze(grip: Grip, t: Array, rng: Rng) -> None:
-    grip.curl += 1.2 * (0.5 - 0.5 * np.cos(rhythm(t, rng, (0.8, 2.2))))
-
-
-def _ripple(grip: Grip, t: Array, rng: Rng) -> None:
-    phase, order = rhythm(t, rng, (0.8, 2.5)), rng.choice((-1, 1))
-    for k in range(FINGERS):
-        grip.curl[k] += 0.55 * (1 + np.sin(phase + order * 0.9 * k))
-
-
-def _pinch(grip: Grip, t: Array, rng: Rng) -> None:
-    go = strokes(t, rng, (0.5, 1.2))
-    grip.curl[0] += 0.8 * go
-    grip.curl[1] += 0.95 * go
-    grip.curl[2:] += rng.uniform(0, 1.2)
-
-
-def _beckon(grip: Grip, t: Array, rng: Rng) -> None:
-    grip.curl[2:] += 1.3
-    grip.curl[0] += 1.0
-    grip.curl[1] += 0.6 * (1 + np.sin(rhythm(t, rng, (1.0, 2.5))))
-
-
-def _point(grip: Grip, t: Array, rng: Rng) -> None:
-    go = hold(t, rng, (0.25, 0.6), 0.5)
-    grip.curl[2:] += 1.3 * go
-    grip.curl[0] += 0.9 * go
-    grip.y -= 0.35 * go
-
-
-def _count(grip: Grip, t: Array, rng: Rng) -> None:
-    step = rng.uniform(0.15, 0.5)
-    start = rng.uniform(0, max(0.05, t[-1] - 5 * step))
-    for i, k in enumerate((1, 2, 3, 4, 0)):
-        grip.curl[k] += 1.3 * (1 - ease(t, start + i * step, 0.8 * step))
-
-
-def _turn_over(grip: Grip, t: Array, rng: Rng) -> None:
-    grip.roll += rng.choice((-1, 1)) * rng.uniform(2.4, 3.3) * hold(t, rng, (0.4, 0.9))
-
-
-def _twist(grip: Grip, t: Array, rng: Rng) -> None:
-    grip.roll += rng.uniform(0.7, 1.2) * np.sin(rhythm(t, rng, (0.8, 2.4)))
-
-
-def _rotate(way: int) -> Callable[[Grip, Array, Rng], None]:
-    def rotate(grip: Grip, t: Array, rng: Rng) -> None:
-        grip.angle += way * rng.uniform(0.8, 1.6) * (ease(t, rng.uniform(0, 0.5), rng.uniform(0.5, 1.2)) - 0.5)
-
-    return rotate
-
-
-def _swipe(right: int, down: int) -> Callable[[Grip, Array, Rng], None]:
-    def swipe(grip: Grip, t: Array, rng: Rng) -> None:
-        seconds, far = rng.uniform(0.3, 0.8), rng.uniform(1.0, 1.8)
-        start = rng.uniform(0.1, max(0.15, t[-1] - seconds - 0.2))
-        go = ease(t, start, seconds) - 0.5
-        grip.x += right * far * go
-        grip.y += down * far * go
-        grip.angle += 0.35 * right * go
-        grip.pitch += 0.4 * down * go
-
-    return swipe
-
-
-def _push(grip: Grip, t: Array, rng: Rng) -> None:
-    grip.near += rng.uniform(0.35, 0.6) * (ease(t, rng.uniform(0, 0.8), rng.uniform(0.3, 0.8)) - 0.5)
-
-
-def _pull(grip: Grip, t: Array, rng: Rng) -> None:
-    grip.near -= rng.uniform(0.35, 0.6) * (ease(t, rng.uniform(0, 0.8), rng.uniform(0.3, 0.8)) - 0.5)
-
-
-def _knock(grip: Grip, t: Array, rng: Rng) -> None:
-    go = strokes(t, rng, (0.25, 0.5), 1.0)
-    grip.curl += 1.2
-    grip.pitch += 0.8 * go
-    grip.y += 0.25 * go
-
-
-HAND_MOTIONS: Mapping[str, Callable[[Grip, Array, Rng], None]] = {
-    "wave": _wave,
-    "close": _close,
-    "open": _open,
-    "squeeze": _squeeze,
-    "ripple": _ripple,
-    "pinch": _pinch,
-    "beckon": _beckon,
-    "point": _point,
-    "count": _count,
-    "turn_over": _turn_over,
-    "twist": _twist,
-    "rotate_cw": _rotate(1),
-    "rotate_ccw": _rotate(-1),
-    "swipe_left": _swipe(-1, 0),
-    "swipe_right": _swipe(1, 0),
-    "swipe_up": _swipe(0, -1),
-    "swipe_down": _swipe(0, 1),
-    "push": _push,
-    "pull": _pull,
-    "knock": _knock,
-}
-"""Name of what a hand does: what does it. Directions are those on the screen, so no picture is mirrored."""

@@ -55,7 +55,7 @@ class FigureSpec:
         return {"kind": kind, **own}
 
     def rng(self, purpose: int) -> np.random.Generator:
-        """A generator of its own for each purpose, so that movement, looks, scene and camera are drawn independently."""
+        """A generator of its own for each purpose, so that movement, looks, scene and camera are independent."""
         return np.random.default_rng([self.seed, int(self.split == "test"), self.index, purpose])
 
 

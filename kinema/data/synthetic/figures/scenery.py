@@ -1,4 +1,4 @@
-"""Backdrops (``SCENES``) and how they move by themselves: leaves that tremble, water, light that flickers, passers-by."""
+"""Backdrops (``SCENES``), and what moves in them by itself: leaves, water, light that flickers, passers-by."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def _room(stage: Stage, rng: Rng) -> Array:
     horizon = stage.height * rng.uniform(0.5, 0.9)
     rough = _rough(x.shape, stage.unit, rng)[..., None]
     wall, floor = _any_colour(rng, 0.25, 0.95), _any_colour(rng, 0.15, 0.8)
-    image = np.where((y < horizon)[..., None], wall * (0.9 + 0.2 * rough), floor * (0.75 + 0.5 * rough)).astype(np.float32)
+    image = np.where((y < horizon)[..., None], wall * (0.9 + 0.2 * rough), floor * (0.75 + 0.5 * rough)).astype(
+        np.float32
+    )
     for _ in range(int(rng.integers(1, 7))):
         w, h = rng.uniform(0.05, 0.5, 2)
         left, low = rng.uniform(-0.2, stage.width), horizon + rng.uniform(-0.6, 0.1)
@@ -77,12 +79,16 @@ def _foliage(stage: Stage, rng: Rng) -> Array:
     """Leaves against light, and a trunk or two."""
     x, y = stage.grid()
     level = np.clip(2.2 * _rough(x.shape, stage.unit, rng, rng.uniform(0.1, 0.25), 4) - 0.6, 0, 1)
-    image = _blend(level, _any_colour(rng, 0, 0.25), _any_colour(rng, 0.2, 0.5) * (0.8, 1.1, 0.6), _any_colour(rng, 0.5, 1))
+    image = _blend(
+        level, _any_colour(rng, 0, 0.25), _any_colour(rng, 0.2, 0.5) * (0.8, 1.1, 0.6), _any_colour(rng, 0.5, 1)
+    )
     for _ in range(int(rng.integers(0, 3))):
         foot = rng.uniform(0, stage.width)
         trunk = [(foot, -0.2), (foot + rng.normal(0, 0.1), stage.height + 0.2)]
         ends = stage.corners(np.array(trunk)).tolist()
-        cv2.line(image, ends[0], ends[1], _any_colour(rng, 0, 0.4).tolist(), int(rng.uniform(0.02, 0.08) * stage.unit))
+        cv2.line(
+            image, ends[0], ends[1], _any_colour(rng, 0, 0.4).tolist(), round(rng.uniform(0.02, 0.08) * stage.unit) + 1
+        )
     ground = stage.height * rng.uniform(0.75, 1.2)
     return np.where((y > ground)[..., None], _any_colour(rng, 0.2, 0.7) * (0.8 + 0.4 * level[..., None]), image)
 

@@ -42,7 +42,16 @@ def _shake(t: Array, rng: Rng) -> Courses:
     """Something that trembles on the spot."""
     phase, size = rhythm(t, rng, (4, 8)), rng.uniform(0.02, 0.05)
     x, y = rng.normal(0, 0.1, 2)
-    return [_course(x + size * np.sin(phase), y + size * np.cos(1.3 * phase), 0.1 * np.sin(phase), rng.uniform(0.25, 0.5), t, rng)]
+    return [
+        _course(
+            x + size * np.sin(phase),
+            y + size * np.cos(1.3 * phase),
+            0.1 * np.sin(phase),
+            rng.uniform(0.25, 0.5),
+            t,
+            rng,
+        )
+    ]
 
 
 def _roll(t: Array, rng: Rng) -> Courses:
@@ -98,7 +107,9 @@ def _swarm(t: Array, rng: Rng) -> Courses:
     """Several that dance around their places."""
     rate, size = rng.uniform(0.5, 1.5), rng.uniform(0.06, 0.14)
     places = rng.uniform(-0.4, 0.4, (int(rng.integers(4, 9)), 2))
-    return [_course(x + 0.08 * wander(t, rng, rate), y + 0.08 * wander(t, rng, rate), 0, size, t, rng) for x, y in places]
+    return [
+        _course(x + 0.08 * wander(t, rng, rate), y + 0.08 * wander(t, rng, rate), 0, size, t, rng) for x, y in places
+    ]
 
 
 def _single(name: str) -> Callable[[Array, Rng], Courses]:

@@ -1,0 +1,145 @@
+"""All that protocols ask of an encoder about some videos, from one decoding of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kinema.config import ClipConfig
+from kinema.errors import DataError
+from kinema.evaluation.features import Features, extract_features
+from kinema.evaluation.looks import Copies, Jittered, Shaken
+from kinema.evaluation.orders import Order, Reordered
+from kinema.evaluation.representation import Representation
+from kinema.evaluation.table import Seen
+from kinema.models import OpenedEncoder, VideoEncoder
+from kinema.whitening import Whitening
+
+WINDOWS = 240
+"""On which a whitening is fitted, at most or nearly so."""
+OF_A_VIDEO = 4
+"""Windows of a video at most: more would be much the same."""
+SHRINKAGE = 0.2
+
+
+class WithPooled(nn.Module):
+    """An encoder that gives its pooled features too, behind those of its readout and from the same pass.
+
+    Args:
+        encoder: whose readout is not the pooled one.
+    """
+
+    def __init__(self, encoder: VideoEncoder):
+        super().__init__()
+        self.encoder = encoder
+        self.card = encoder.card
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, D + P)."""
+        both = self.encoder.both(clips)
+        return torch.cat((both["readout"].float(), both["pooled"].float()), 1)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What an encoder makes of some videos.
+
+    Attributes:
+        features: how it was made, and what happened on the way.
+        readout: the features that the encoder gives.
+        pooled: its pooled features; the same where these are what it gives.
+        reordered: (N, D) of the readout by the order in which frames were put.
+        whitening: how that of both was fitted, or why there is none; None where none was asked for.
+    """
+
+    features: Features
+    readout: Representation
+    pooled: Representation
+    reordered: dict[Order, Tensor]
+    whitening: dict[str, Any] | None
+
+
+def gather(
+    encoder: OpenedEncoder,
+    paths: Sequence[str | Path],
+    clip: ClipConfig,
+    *,
+    fit_on: Sequence[int],
+    transductive: bool,
+    orders: Sequence[Order] = (),
+    jitter: int | None = None,
+    shaken: float | None = None,
+    clips: int = 10,
+    cache: str | Path | None = None,
+    **settings: Any,
+) -> Gathered:
+    """Ask an encoder about some videos.
+
+    Args:
+        encoder: the encoder.
+        paths: the video files.
+        clip: the clips' geometry.
+        fit_on: positions of the videos on whose windows the whitening is fitted; none for no whitening.
+        transductive: whether those that are compared are among them.
+        orders: the orders of frames to see too.
+        jitter: rounds of shifted crops; None for none.
+        shaken: standard deviation in pixels of the shake of a hand; None for none.
+        clips: clips per video.
+        cache: folder of a store of features; None for none.
+        settings: of the extraction, as of :func:`~kinema.evaluation.features.extract_features`.
+
+    Raises:
+        KinemaError: as of :func:`~kinema.evaluation.features.extract_features`.
+    """
+    name, module = encoder.name, encoder.module
+    several = isinstance(module, VideoEncoder) and module.reader is not None
+    both = WithPooled(module) if isinstance(module, VideoEncoder) and several else module
+    asked: dict[str, nn.Module | Seen] = {name: both}
+    altered = {order: f"{name} with frames {order}" for order in orders}
+    asked |= {altered[order]: Reordered(module, order) for order in orders}
+    if jitter is not None:
+        asked[f"{name}, jittered"] = Seen(both, Jittered(clips, rounds=jitter))
+    if shaken is not None:
+        asked[f"{name}, shaken"] = Seen(both, Shaken(clips, pixels=shaken))
+
+    chosen, copies = fitted_on(fit_on) if fit_on else ((), None)
+    if copies is not None:
+        asked[f"{name}, copies"] = Seen(both, copies, chosen)
+    features = extract_features(asked, paths, clip, clips=clips, cache=cache, **settings)
+    seen, facts = features.values, None
+    if copies is not None:
+        facts = {"windows": copies.windows * len(chosen), "copies": copies.copies, "shrinkage": SHRINKAGE}
+        facts |= {"transductive": transductive, "left_out": None}
+
+    def representation(part: slice) -> Representation:
+        whitening = None
+        if copies is not None and facts is not None:
+            views = seen[f"{name}, copies"][..., part].unflatten(1, (copies.windows, copies.copies))
+            try:
+                whitening = Whitening.fit(views.permute(2, 0, 1, 3).flatten(1, 2).numpy(), SHRINKAGE)
+            except DataError as error:
+                facts["left_out"] = str(error)
+        jittered, shook = (seen.get(f"{name}, {how}") for how in ("jittered", "shaken"))
+        conditions = (None if values is None else values[..., part] for values in (jittered, shook))
+        return Representation(seen[name][..., part], whitening, *conditions)
+
+    width = module.features if several else seen[name].shape[1]
+    readout = representation(slice(0, width))
+    pooled = representation(slice(width, None)) if several else readout
+    return Gathered(features, readout, pooled, {order: seen[altered[order]] for order in orders}, facts)
+
+
+def fitted_on(positions: Sequence[int]) -> tuple[tuple[int, ...], Copies]:
+    """The videos, of those at ``positions``, whose windows a whitening is fitted on, and how many windows of each.
+
+    All of them, or :data:`WINDOWS` drawn at random but the same each time.
+    """
+    drawn = np.random.default_rng(0).permutation(len(positions))[:WINDOWS]
+    chosen = tuple(sorted(positions[place] for place in drawn.tolist()))
+    return chosen, Copies(windows=min(OF_A_VIDEO, -(-WINDOWS // len(chosen))))
