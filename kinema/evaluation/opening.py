@@ -36,15 +36,19 @@ def open_asked(
     if isinstance(readout, Mapping):
         module = open_encoder(spec, like=like, seed=seed).module
         usual = module.readout if isinstance(module, VideoEncoder) else ReadoutConfig()
-        readout = _overlaid("readout", usual, readout)
+        readout = overlaid("readout", usual, readout)
     opened = open_encoder(spec, like=like, seed=seed, readout=readout)
     if isinstance(clip, Mapping):
-        clip = _overlaid("clip", opened.clip, clip)
+        clip = overlaid("clip", opened.clip, clip)
     return opened, clip or opened.clip
 
 
-def _overlaid(name: str, usual: Any, asked: Mapping[str, Any]) -> Any:
-    """The ``usual`` settings with those that are asked for in place of theirs."""
+def overlaid(name: str, usual: Any, asked: Mapping[str, Any]) -> Any:
+    """The ``usual`` settings, a dataclass that messages call ``name``, with those ``asked`` for in place of theirs.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
     steps = {"step", "step_frames"}  # one of which takes the place of the other
     freed = dict.fromkeys(steps) if len(steps & asked.keys()) == 1 and name == "clip" else {}
     try:
