@@ -1,8 +1,10 @@
 # `make demo` and `make test` each do the whole set-up first; a second run reuses it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench clean
+.PHONY: help setup demo test test-slow mutate bench clean
 
 VENV := .venv
+MUTANTS ?= 500
+SEED ?= 0
 RUN := $(VENV)/bin
 # The first interpreter from 3.11 to 3.13 that really starts; set PYTHON to choose another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -34,6 +36,9 @@ test: setup  ## Check style and types, run the default test suite
 
 test-slow: setup  ## Run the long tests: soak, browser, big trainings
 	$(RUN)/python -m pytest -m slow
+
+mutate: setup  ## Try videos and other files with wrong bytes: MUTANTS=2000 SEED=7
+	$(RUN)/python -m pytest tests/mutation -m slow -s --mutants $(MUTANTS) --mutation-seed $(SEED)
 
 bench: setup  ## Run the benchmarks; each prints JSON
 	@for file in benchmarks/*.py; do $(RUN)/python $$file || exit 1; done

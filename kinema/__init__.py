@@ -38,4 +38,5 @@ __getattr__, __dir__ = load_on_use(
         "models.weights": ("load_encoder",),
         "search.one_video": ("embed_video",),
     },
+    ["config", "data", "errors", "evaluation", "flow", "methods", "models", "report", "search", "training", "video"],
 )

@@ -114,6 +114,7 @@ def _content(
         points=[everything[i] for i in points],
         samples=[everything[i] for i in one_each],
         commands=[f"kinema demo --out {out} --videos {len(everything)} --seed {seed}"],
+        folder=str(out),
         environment={
             **results["versions"],
             "machine": f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores",

@@ -12,6 +12,7 @@ import numpy as np
 
 from kinema.config import FinetuneConfig, Motion
 from kinema.data.benchmarks import BenchmarkChoice, read_labels
+from kinema.data.kept_labels import asked_for, keep_labels, kept_labels
 from kinema.data.labels import LabelledSet, first_few
 from kinema.errors import DataError
 from kinema.evaluation.features import extract_features
@@ -23,6 +24,7 @@ from kinema.methods import Recognition
 from kinema.methods.beginning import network_settings, new_network
 from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
 from kinema.models.weights import weights_file
+from kinema.processes import is_first
 from kinema.provenance import file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
 from kinema.training.run import fit, run_folder
@@ -103,7 +105,9 @@ def finetune(
             not finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
-    labelled = read_labels(videos, labels, label_column, group_column, benchmark)
+    asked = asked_for(labels, label_column, group_column, benchmark)
+    labelled = kept_labels(Path(out), videos, asked) if resume else None
+    labelled = labelled or read_labels(videos, labels, label_column, group_column, benchmark)
     folds = make_folds(labelled, split, "probe", config.seed)
     config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
@@ -118,6 +122,8 @@ def finetune(
         entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
         manifest = write_manifest(entries, out / MANIFEST)
         _refuse_missing(entries, manifest, labelled, folds)
+        if is_first():
+            keep_labels(out, labelled, asked)
         rounds = []
         for number, (fold, videos_drawn) in enumerate(zip(folds, drawn, strict=True), start=1):
             place = out if len(folds) == 1 else out / f"round-{number}"
@@ -168,6 +174,9 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
         )
     tested = [found[labelled.files[index]] for fold in folds.folds for index in fold.queries]
     bad = [f"{entry.path} ({entry.error})" for entry in tested if entry.status == UNREADABLE]
+    gone = [entry.path for entry in tested if not (labelled.folder / entry.path).exists()]
+    if gone:
+        raise DataError(f"test videos are gone: {first_few(gone)}; bring them back, or begin anew in another folder")
     if bad:
         raise DataError(
             f"test videos cannot be read: {first_few(bad)}; mend them or take them out of the labels (with a "

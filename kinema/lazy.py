@@ -8,22 +8,25 @@ from typing import Any
 
 
 def load_on_use(
-    package: str, homes: Mapping[str, Sequence[str]]
+    package: str, homes: Mapping[str, Sequence[str]], modules: Sequence[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """What a package takes for its ``__getattr__`` and ``__dir__``.
 
     Args:
         package: its ``__name__``.
         homes: the names that its modules give, by module.
+        modules: those of its modules that are names themselves.
     """
     found = {name: home for home, names in homes.items() for name in names}
 
     def get(name: str) -> Any:
+        if name in modules:
+            return import_module(f"{package}.{name}")
         if name not in found:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{found[name]}"), name)
 
     def names() -> list[str]:
-        return sorted(found)
+        return sorted([*found, *modules])
 
     return get, names

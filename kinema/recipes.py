@@ -23,7 +23,9 @@ from kinema.presets import DEFAULT_PRESET
 from kinema.provenance import ORIGIN
 
 SYNTHETIC = Path(str(resources.files("kinema"))) / "results" / "synthetic.yaml"
-"""The recipes that come with kinema."""
+"""The recipes of the encoders that kinema compares."""
+READY = SYNTHETIC.with_name("ready.yaml")
+"""Those of the encoders that come with kinema."""
 
 RANDOM, SUPERVISED = "random", "supervised"
 METHODS = (RANDOM, *get_args(MethodName), SUPERVISED)
@@ -49,8 +51,9 @@ class Recipe:
         preset: the settings to begin with.
         settings: those on top, nested as in a file of settings.
         seed: of the videos, the weights and the clips.
-        videos: number of synthetic videos, a fifth of them for testing.
+        videos: number of synthetic videos, training and test together.
         difficulty: of the videos.
+        drawing: other settings of the videos by name, as of :func:`kinema.data.synthetic.synthesise`.
         clips: clips per video, whose features are averaged.
         per_class: labelled videos of each class, where labels are few.
         tolerance: by figure, how far it may lie from the row's.
@@ -64,6 +67,7 @@ class Recipe:
     seed: int
     videos: int
     difficulty: str
+    drawing: Mapping[str, Any]
     clips: int
     per_class: int
     tolerance: Mapping[str, float]
@@ -91,7 +95,7 @@ def read_recipes(path: str | Path = SYNTHETIC) -> dict[str, Recipe]:
         ConfigError: the file cannot be read, or does not say what a recipe needs.
     """
     try:
-        told = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        told = {"drawing": {}, **yaml.safe_load(Path(path).read_text(encoding="utf-8"))}
         encoders, seeds, tolerance = (told.pop(key) for key in ("encoders", "seeds", "tolerance"))
         found = {}
         for encoder, own in encoders.items():
@@ -113,17 +117,28 @@ def read_recipes(path: str | Path = SYNTHETIC) -> dict[str, Recipe]:
     return found
 
 
+def recipes_with(name: str) -> Path:
+    """The file of those that come with kinema that has a recipe of this name; the first if none has it."""
+    found = (path for path in (SYNTHETIC, READY) if name in _names(read_recipes(path)))
+    return next(found, SYNTHETIC)
+
+
 def choose(name: str, recipes: Mapping[str, Recipe]) -> Recipe:
-    """The recipe of a name.
+    """The recipe of a name; an encoder's name alone means that of its first seed.
 
     Raises:
         ConfigError: there is none; the message names near ones.
     """
-    if name in recipes:
-        return recipes[name]
+    if name in (names := _names(recipes)):
+        return names[name]
     near = difflib.get_close_matches(name.lower(), recipes)
     advice = f"did you mean {' or '.join(near)}?" if near else "kinema reproduce --list lists them"
     raise ConfigError(f"there is no recipe {name!r}: {advice}")
+
+
+def _names(recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
+    """The recipes by the names that they may be called by."""
+    return {recipe.encoder: recipe for recipe in reversed(list(recipes.values()))} | dict(recipes)
 
 
 def rows_path(recipes: str | Path = SYNTHETIC) -> Path:

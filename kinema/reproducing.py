@@ -34,7 +34,7 @@ from kinema.recipes import (
     write_rows,
 )
 from kinema.training import pretrain
-from kinema.training.resuming import UNTRAINED, deciding
+from kinema.training.resuming import UNTRAINED, deciding, deciding_untrained
 
 Config = PretrainConfig | FinetuneConfig
 
@@ -108,10 +108,10 @@ def reproduce(name: str, out: str | Path, recipes: str | Path = SYNTHETIC) -> Re
     """
     recipe = choose(name, read_recipes(recipes))
     rows = read_rows(rows_path(recipes))
-    if name not in rows:
+    if recipe.name not in rows:
         have = f"there are {', '.join(rows)}" if rows else "there are none yet"
-        raise ConfigError(f"no figures of {name} are recorded to compare with ({have}); --record records them")
-    return Reproduction(recipe, _measure(recipe, Path(out)), rows[name])
+        raise ConfigError(f"no figures of {recipe.name} are recorded to compare with ({have}); --record records them")
+    return Reproduction(recipe, _measure(recipe, Path(out)), rows[recipe.name])
 
 
 def record(name: str, out: str | Path, recipes: str | Path = SYNTHETIC) -> Row:
@@ -122,7 +122,7 @@ def record(name: str, out: str | Path, recipes: str | Path = SYNTHETIC) -> Row:
     """
     known = read_recipes(recipes)
     measured = _measure(choose(name, known), Path(out))
-    rows = {**read_rows(rows_path(recipes)), name: measured}
+    rows = {**read_rows(rows_path(recipes)), measured.name: measured}
     write_rows(rows_path(recipes), rows.values(), list(known))
     return measured
 
@@ -132,7 +132,7 @@ def _measure(recipe: Recipe, out: Path) -> Row:
     out = make_folder(out)
     videos = out / f"videos-{recipe.difficulty}-{recipe.seed}"
     _say(f"{recipe.videos} videos in {videos}")
-    synthesise(videos, recipe.videos, recipe.seed, recipe.difficulty, workers=os.cpu_count() or 1)
+    synthesise(videos, recipe.videos, recipe.seed, recipe.difficulty, **recipe.drawing, workers=os.cpu_count() or 1)
     run = out / recipe.name
     card = _train(recipe, config, run, videos)
     _say(f"judging {run}")
@@ -153,7 +153,7 @@ def _settings(recipe: Recipe) -> Config:
 def _deciding(recipe: Recipe, settings: dict[str, Any]) -> dict[str, Any]:
     """What of the settings decides which encoder comes out."""
     if recipe.method == RANDOM:
-        return {name: settings[name] for name in UNTRAINED}
+        return deciding_untrained(settings)
     kind = FinetuneConfig if recipe.method == SUPERVISED else PretrainConfig
     return deciding(settings, kind, "hcml" in recipe.method)
 
@@ -176,7 +176,7 @@ def _train(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[str,
 
 
 def _untrained(config: Config, run: Path) -> dict[str, Any]:
-    encoder, settings = random_encoder(config.model, config.seed), asdict(config)
+    encoder, settings = random_encoder(config.model, config.seed, readout=config.readout), asdict(config)
     kept = {name: settings[name] for name in UNTRAINED}
     card = {"method": RANDOM, **kept, "features": encoder.features, "versions": software_versions()}
     save_encoder(encoder, run / ENCODER_FILE, card)

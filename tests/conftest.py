@@ -10,6 +10,23 @@ import pytest
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the tests in ``mutation/``."""
+    parser.addoption("--mutants", type=int, help="how many videos, and files of each other kind, get wrong bytes")
+    parser.addoption("--mutation-seed", type=int, default=0)
+
+
+@pytest.fixture(scope="session")
+def mutation(request: pytest.FixtureRequest) -> dict[str, int]:
+    """How many mutants of videos and of each other kind of file are to be tried, and their seed."""
+    asked = request.config.getoption("--mutants")
+    return {
+        "videos": 60 if asked is None else asked,
+        "others": 40 if asked is None else asked,
+        "seed": request.config.getoption("--mutation-seed"),
+    }
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real videos and flow truth that lies beside a development checkout."""

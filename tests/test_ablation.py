@@ -13,10 +13,11 @@ from kinema.ablation.hcml import rungs as hcml_rungs
 from kinema.ablation.ladder import Ladder
 from kinema.ablation.mscl import rungs as mscl_rungs
 from kinema.cli import main
-from kinema.config import FinetuneConfig, PretrainConfig
+from kinema.config import FinetuneConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.errors import ConfigError
 from kinema.provenance import ORIGIN
 from kinema.report.ladder import Bar
+from kinema.training.checks import check_pretraining
 
 LADDER = Ladder(("low", "high"), "labels", "{} labels", {"top1": "top-1"}, ("seconds",), (Bar("top1", "top-1", "k"),))
 
@@ -86,13 +87,30 @@ def test_rungs_of_hcml_differ_in_what_they_say_alone():
 
 
 def test_rungs_of_mscl_add_one_part_after_another():
-    found = list(mscl_rungs(PretrainConfig()).values())
+    found = list(mscl_rungs(PretrainConfig()).values())[:7]
     assert [rung.model.input for rung in found[:2]] == ["rgb", "difference"]
     assert [bool(rung.mscl.flow) for rung in found] == [False, False, True, True, True, True, True]
     assert [bool(rung.mscl.lmcl) for rung in found] == [False, False, False, True, True, True, True]
     assert [rung.mscl.fra_negatives for rung in found] == [False] * 4 + [True] * 3
     assert [bool(rung.mscl.fra_clips) for rung in found] == [False] * 5 + [True] * 2
     assert [rung.sampling.mds for rung in found] == [None] * 6 + ["vectors"]
+
+
+def test_rungs_with_dense_objectives_begin_anew_from_lmcl():
+    config = PretrainConfig(steps=9, mscl=MSCLConfig(motion=2.0, lmcl=3.0), model=ModelConfig(pyramid=8))
+    found = mscl_rungs(config)
+    for rung in found.values():
+        check_pretraining(rung)
+    dense = list(found)[7:]
+    assert [found[name].mscl.motion for name in dense] == [2.0] * 4
+    assert [found[name].mscl.motion_boundaries for name in dense] == [False, True, True, True]
+    assert [found[name].mscl.dense_lmcl for name in dense] == [0.0, 0.0, 1.0, 0.0]
+    assert [found[name].mscl.contrasts_clips for name in dense] == [True] * 3 + [False]
+    assert {rung.model.pyramid for name, rung in found.items() if name not in dense} == {None}
+    assert {found[name].model.pyramid for name in dense} == {8}
+    plain = dataclasses.replace(found[dense[0]].mscl, motion=0.0)
+    assert plain == found["+ LMCL"].mscl
+    assert mscl_rungs(PretrainConfig())[dense[0]].model.pyramid == 64
 
 
 def test_a_ladder_of_mscl_from_the_command_line(tmp_path, quick_settings, capsys):

@@ -37,10 +37,6 @@ def kinema_main(*words: object) -> int:
 
 # help
 
-# the tiny preset's, not the class's
-STEPS = yaml.safe_load(preset_path("tiny").read_text())["steps"]
-STEPS_HELP = f"are drawn at a time. (type: int | null, default: {STEPS})"
-
 
 def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
     code = (
@@ -71,43 +67,82 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
     )
 
 
+STEPS = yaml.safe_load(preset_path("tiny").read_text())["steps"]  # the tiny preset's, not the class's
+
+
 @pytest.mark.parametrize(
     ("command", "facts"),
     [
-        ("demo", ["number of synthetic videos", "default: 1500", STEPS_HELP]),
-        ("synth", ["frames per second. (type: float, default: 16.0)", "in pixels", "default: 1000"]),
-        ("scan", ["CSV file to write. (type: str, default: manifest.csv)"]),
+        ("demo", ["number of synthetic videos", "(default: 1500)", f"(default: {STEPS})"]),
+        ("synth", ["--frames N frames per video", "--fps X frames per second", "in pixels", "(default: 1000)"]),
+        ("scan", ["CSV file to write (default: manifest.csv)"]),
         (
             "pretrain",
-            ["seconds between two frames", "default: 0.125", "{mscl,moco,hcml,mscl+hcml}", "from 0 to 1", STEPS_HELP],
+            ["seconds between two frames", "(default: 0.125)", "(mscl, moco, hcml, mscl+hcml)", "from 0 to 1"],
         ),
-        ("ablate mscl", ["one round of the ladder for each", "default: [0, 1, 2]", STEPS_HELP]),
-        (
-            "evaluate",
-            [
-                "{retrieval,knn,probe,few-label,pairs,diagnosis,all}",
-                "clips per video",
-                "default: 10",
-                "column to predict",
-            ],
-        ),
+        ("ablate mscl", ["one round of the ladder for each (default: [0,1,2])", f"(default: {STEPS})"]),
+        ("evaluate", ["few-label, pairs, diagnosis, all)", "clips per video", "(default: 10)", "column to predict"]),
         (
             "flow extract",
-            ["i/n takes every n-th video", "default: tvl1", "in pixels", "default: 256", "as many as there"],
+            ["i/n takes every n-th video", "(default: tvl1)", "in pixels", "(default: 256)", "as many as"],
         ),
-        ("flow import", ["one pair of files", "default: 20.0", "default: tvl1"]),
-        ("flow export", ["{jpg,flo}", "longer components are cut", "default: 20.0"]),
-        ("flow evaluate", ["separated by commas", "default: dis,farneback,tvl1", "frame10.png"]),
-        ("flow show", ["in seconds", "default: 3.0", ".mp4 or .gif", "in pixels", "default: 192"]),
+        ("flow import", ["one pair of files", "(default: 20.0)", "(default: tvl1)"]),
+        ("flow export", ["{jpg,flo}", "longer components are cut", "(default: 20.0)"]),
+        ("flow evaluate", ["separated by commas", "(default: dis,farneback,tvl1)", "frame10.png"]),
+        ("flow show", ["in seconds", "(default: 3.0)", ".mp4 or .gif", "in pixels", "(default: 192)"]),
     ],
 )
 def test_help_tells_units_and_the_defaults_that_count(command, facts, capsys):
-    with pytest.raises(SystemExit) as end:
-        main([*command.split(), "--help"])
-    assert end.value.code == 0
+    assert main([*command.split(), "--help-all"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith(f"usage: kinema {command} ")
     assert [fact for fact in ("--config CONFIG", *facts) if fact not in text] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_screen_and_shows_what_can_be_typed(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for word, most in (("--help", 23), ("--help-all", 1000)):
+        assert main([*command.split(), word]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) <= most and max(map(len, lines)) <= 80
+        options = [line.split()[0] for line in lines if line.startswith("  --")]
+        assert len(options) == len(set(options)) and not any("_" in option for option in options)
+        assert str(Path(kinema.__file__).parent) not in "".join(lines)
+        for name in COMMANDS[command].common:
+            assert any(option.endswith(f"--{name.replace('_', '-')}") for option in options)
+
+
+def test_help_shows_the_defaults_of_the_preset_that_is_named(capsys):
+    for preset, width in (("tiny", 16), ("r3d18", 64)):
+        assert main(["pretrain", "--preset", preset, "--help-all"]) == 0
+        words = capsys.readouterr().out.split("--model.width")[1].split("--model.patch")[0]
+        assert f"(default: {width})" in " ".join(words.split())
+
+
+def test_help_without_docstrings():
+    """As ``python -OO`` runs the package."""
+    for words in (["pretrain", "--help-all"], ["scan", "--help"]):
+        done = [
+            subprocess.run(
+                [sys.executable, "-m", "kinema.cli", *words],
+                env={**os.environ, "PYTHONOPTIMIZE": level},
+                capture_output=True,
+                text=True,
+            )
+            for level in ("0", "2")
+        ]
+        assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 2
+        assert done[0].stdout == done[1].stdout
+
+
+def test_the_package_shows_what_there_is():
+    code = (
+        "import kinema, sys; assert not {'torch', 'av'} & sys.modules.keys(); "
+        "assert {'search', 'video', 'load_encoder'} <= set(dir(kinema)); "
+        "assert kinema.search.Library and 'Library' in dir(kinema.search); assert not hasattr(kinema, 'nothing')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +250,8 @@ WRONG = [
     ("flow import FOLDER VIDEOS", "", "required: out"),
     ("flow import FOLDER VIDEOS --out STORE --bound 0", "", '"bound"'),
     ("flow export STORE --out OUT --format png", "", '"format"'),
+    ("scan VIDEOS --work 2", "", "--work"),
+    ("pretrain VIDEOS --out RUN --trainer.work 2", "", "--trainer.work"),
     ("evaluate mood RUN --data DIR --out FILE", "", "'retrieval', 'knn', 'probe'"),
     ("evaluate pairs RUN --data DIR --out FILE --pairs [[left]]", "", '"pairs"'),
 ]

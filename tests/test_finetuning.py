@@ -237,6 +237,37 @@ def test_other_labels_or_no_resume_are_refused(train, tmp_path):
         train(per_class=2, resume=True)
 
 
+@pytest.mark.parametrize("table", [True, False])
+def test_a_training_goes_on_though_a_video_of_it_has_gone(lights, tmp_path, table, monkeypatch):
+    monkeypatch.setattr("kinema.data.left_out.PAUSE", 0.0)
+    folder = tmp_path / "videos"
+    if table:
+        shutil.copytree(lights, folder)
+        labels, gone, tested = {"labels": folder / "labels.csv", "label_column": "light"}, "03.mp4", "13.mp4"
+    else:
+        for number in range(20):
+            (folder / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+            shutil.copy(lights / f"{number:02}.mp4", folder / "ab"[number % 2])
+        labels, gone, tested = {"split": "video"}, None, None
+    stopped = dataclasses.replace(QUICK, trainer=dataclasses.replace(QUICK.trainer, stop_after=2))
+    finetune(folder, tmp_path / "run", stopped, **labels)
+    if not table:  # five rounds: of the last one's training, and the first one's test
+        with (tmp_path / "run/predictions.csv").open(newline="") as file:
+            tested = next(csv.DictReader(file))["file"]
+        (folder / tested).unlink()
+        with pytest.raises(DataError, match=rf"test videos are gone: {tested}; bring them back, or begin anew"):
+            finetune(folder, tmp_path / "run", QUICK, **labels, resume=True)
+        return
+    (folder / gone).unlink()
+    found = finetune(folder, tmp_path / "run", QUICK, **labels, resume=True)
+    card = json.loads((tmp_path / "run/card.json").read_text())
+    assert [left["path"] for left in card["data"]["left_out"]] == [gone]
+    assert card["training"]["steps"] == 12 and found.results["queries"] == 8
+    (folder / tested).unlink()
+    with pytest.raises(DataError, match=rf"test videos are gone: {tested}; bring them back, or begin anew"):
+        finetune(folder, tmp_path / "run", QUICK, **labels, resume=True)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

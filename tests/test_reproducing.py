@@ -14,8 +14,9 @@ import yaml
 
 from kinema.cli import main
 from kinema.errors import ConfigError, DataError
+from kinema.provenance import config_sha256
 from kinema.recipes import FIGURES, METHODS, Row, choose, read_recipes, read_rows, rows_path, write_rows
-from kinema.reproducing import Reproduction
+from kinema.reproducing import SYNTHETIC, Reproduction, _deciding, _settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 QUICK = {
@@ -248,6 +249,13 @@ def test_the_recipes_that_come_with_kinema():
     assert {name: _settings(recipe).seed for name, recipe in recipes.items()} == {
         name: int(name[-1]) for name in recipes
     }
+
+
+def test_settings_that_are_newer_leave_the_fingerprints_of_recorded_rows():
+    rows = read_rows(rows_path(SYNTHETIC))
+    for recipe in (choose(name, read_recipes(SYNTHETIC)) for name in rows):
+        decided = config_sha256(_deciding(recipe, dataclasses.asdict(_settings(recipe))))
+        assert decided.startswith(rows[recipe.name].facts["config_sha256"]), recipe.name
 
 
 def test_docs_are_in_step_with_the_results(tmp_path):

@@ -14,7 +14,7 @@ from kinema.models import load_encoder, random_encoder
 from kinema.report.ladder import Bar
 from kinema.synthetic_comparison import CLIPS, compare, read_labels
 from kinema.training import pretrain
-from kinema.training.resuming import UNTRAINED, deciding
+from kinema.training.resuming import deciding, deciding_untrained
 
 RANDOM = "random"
 FIGURES = {
@@ -23,6 +23,8 @@ FIGURES = {
     "shape_r1": "shape R@1",
     "motion_probe": "motion probe",
 }
+PYRAMID_CHANNELS = 64
+"""Of the encoder's pyramid on rungs with dense objectives, unless the settings say otherwise."""
 FACTS = ("steps", "clips_seen", "seconds", "data_wait")
 BARS = (Bar("motion_r1", "motion R@1", "#2b6cb0"), Bar("scene_r1", "scene R@1", "#b7791f"))
 
@@ -31,28 +33,43 @@ def rungs(config: PretrainConfig) -> dict[str, PretrainConfig]:
     """The trained rungs by name, each with one more part of MSCL switched on (its ablation study).
 
     Weights are those of ``config``; what is zero there gets the weight 1 on its rung. The lowest rung sees raw frames
-    instead of the input that ``config`` names: what contrast on RGB learns if nothing points it to motion.
+    instead of the input that ``config`` names: what contrast on RGB learns if nothing points it to motion. The dense
+    objectives, which are ours, begin anew from "+ LMCL", and dense motion prediction is there by itself as well; these
+    rungs alone have the pyramid in the encoder.
     """
+    channels = config.model.pyramid or PYRAMID_CHANNELS
     full = config.mscl
     moco = full.rgb_only()
     cross = dataclasses.replace(moco, rgb=full.rgb, flow=full.flow or 1.0, cross=full.cross or 1.0)
     local = dataclasses.replace(cross, lmcl=full.lmcl or 1.0)
     negatives = dataclasses.replace(local, fra_negatives=True)
     clips = dataclasses.replace(negatives, fra_clips=full.fra_clips or 1.0)
+    motion = dataclasses.replace(local, motion=full.motion or 1.0, motion_stabilised=full.motion_stabilised)
+    boundaries = dataclasses.replace(motion, motion_boundaries=True)
+    dense = dataclasses.replace(boundaries, dense_lmcl=full.dense_lmcl or 1.0)
+    alone = dataclasses.replace(boundaries, rgb=0.0, flow=0.0, cross=0.0, lmcl=0.0)
 
     def rung(mscl: MSCLConfig, mds: bool = False) -> PretrainConfig:
-        sampling = dataclasses.replace(config.sampling, mds=(config.sampling.mds or "vectors") if mds else None)
-        return dataclasses.replace(config, mscl=mscl, sampling=sampling)
+        sampling = dataclasses.replace(config.sampling, mds=None)
+        if mds:
+            sampling = dataclasses.replace(sampling, mds=config.sampling.mds or "vectors", paces=(1,))
+        model = dataclasses.replace(config.model, pyramid=channels if mscl.dense else None)
+        return dataclasses.replace(config, mscl=mscl, sampling=sampling, model=model)
 
-    raw = dataclasses.replace(rung(moco), model=dataclasses.replace(config.model, input="rgb"))
+    bare = rung(moco)
+    raw = dataclasses.replace(bare, model=dataclasses.replace(bare.model, input="rgb"))
     return {
         "RGB MoCo, raw frames": raw,
-        "RGB MoCo": rung(moco),
+        "RGB MoCo": bare,
         "+ flow and cross-modal": rung(cross),
         "+ LMCL": rung(local),
         "+ FRA negatives in LMCL": rung(negatives),
         "+ FRA at clip level": rung(clips),
         "+ MDS": rung(clips, mds=True),
+        "+ LMCL and dense motion prediction": rung(motion),
+        "+ motion boundaries": rung(boundaries),
+        "+ dense LMCL": rung(dense),
+        "dense motion prediction alone": rung(alone),
     }
 
 
@@ -91,8 +108,8 @@ def ablate_mscl(
         settings = dataclasses.replace(trained.get(rung, config), seed=seed)
         plain, facts = dataclasses.asdict(settings), dict[str, Any]()
         if rung == RANDOM:
-            encoder = random_encoder(settings.model, seed)
-            decided = {name: plain[name] for name in UNTRAINED}
+            encoder = random_encoder(settings.model, seed, readout=settings.readout)
+            decided = deciding_untrained(plain)
         else:
             run = out / f"{difficulty}-{seed}-{as_name(rung)}"
             card = pretrain(folder / "train", run, settings, preset="tiny", manifest=manifest, resume=True).card
@@ -100,7 +117,8 @@ def ablate_mscl(
             encoder = load_encoder(run)
             decided = deciding(plain, PretrainConfig, hierarchical=False)
         labelled = read_labels(folder)
-        features = extract_features({rung: encoder}, labelled["motion"].paths, settings.clip, clips=CLIPS, workers=0)
+        clip = settings.readout.clip(settings.clip)
+        features = extract_features({rung: encoder}, labelled["motion"].paths, clip, clips=CLIPS, workers=0)
         return {**compare(features, labelled)[0][rung], **facts, **came_from(decided, folder)}
 
     ladder = Ladder((RANDOM, *trained), "difficulty", "{} set", FIGURES, FACTS, BARS)

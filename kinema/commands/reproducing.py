@@ -12,16 +12,17 @@ def reproduce(name: str, out: str, recipes: str | None = None, record: bool = Fa
     """Make an encoder whose figures are recorded anew, judge it, and compare.
 
     Args:
-        name: of the result, such as mscl-0; kinema reproduce --list lists them.
+        name: of the result, such as mscl-0, or motion, the encoder that comes with kinema; kinema reproduce --list
+            lists them.
         out: folder for videos and runs; what an earlier call left there is used.
         recipes: YAML file of recipes, with the figures in a CSV file beside it; those that come with kinema by default.
         record: write the figures into the CSV file instead of comparing them.
     """
-    from kinema.recipes import SYNTHETIC, rows_path
+    from kinema.recipes import recipes_with, rows_path
     from kinema.reproducing import record as record_row
     from kinema.reproducing import reproduce
 
-    file = Path(recipes or SYNTHETIC)
+    file = Path(recipes) if recipes else recipes_with(name)
     if record:
         make_folder(rows_path(file).parent)  # an unwritable place is better found out before the work than after
         row = record_row(name, out, file)
@@ -43,12 +44,12 @@ def list_recipes(recipes: str | None = None) -> None:
     """
     import json
 
-    from kinema.recipes import SYNTHETIC, read_recipes, read_rows, rows_path
+    from kinema.recipes import READY, SYNTHETIC, read_recipes, read_rows, rows_path
 
-    file = Path(recipes or SYNTHETIC)
-    rows = read_rows(rows_path(file))
-    for recipe in read_recipes(file).values():
-        settings = f" with {json.dumps(recipe.settings)}" if recipe.settings else ""
-        known = "recorded" if recipe.name in rows else "not recorded"
-        made = f"{recipe.method}, preset {recipe.preset}{settings}"
-        print(f"{recipe.name:14}{known:14}{recipe.videos} {recipe.difficulty} videos, seed {recipe.seed}: {made}")
+    for file in [Path(recipes)] if recipes else [SYNTHETIC, READY]:
+        rows = read_rows(rows_path(file))
+        for recipe in read_recipes(file).values():
+            settings = f" with {json.dumps(recipe.settings)}" if recipe.settings else ""
+            known = "recorded" if recipe.name in rows else "not recorded"
+            made = f"{recipe.method}, preset {recipe.preset}{settings}"
+            print(f"{recipe.name:14}{known:14}{recipe.videos} {recipe.difficulty} videos, seed {recipe.seed}: {made}")

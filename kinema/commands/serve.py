@@ -19,7 +19,8 @@ def serve(
 
     Args:
         index: folder of the index that kinema index made.
-        host: address to listen on; on any but 127.0.0.1 other machines reach the page, which has no password.
+        host: address to listen on; on any but 127.0.0.1 other machines reach the page, which then asks for a token
+            that is in the address printed.
         port: to listen on; 0 for any that is free.
         encoder: the index's encoder, where it lies elsewhere than when the index was made.
         names: further names by which browsers reach the page, such as [studio.local].

@@ -9,7 +9,7 @@ from kinema.config.videos import ClipConfig
 
 MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
 Motion = Literal["none", "hcml"]
-EncoderInput = Literal["rgb", "difference", "both"]
+EncoderInput = Literal["rgb", "difference", "stabilised", "both"]
 POOLED = "pooled"
 """The readout that every encoder has: its last stage averaged over time and place."""
 
@@ -23,7 +23,8 @@ class ModelConfig:
         width: channels of its first stage, 64 as published; None for what was published, whatever the network.
         patch: side of the space-to-depth patches of a quick stem, which r3d_18 and mc3_18 have; None for the published
             stem.
-        input: what the RGB encoder looks at: frames, or their differences.
+        input: what the RGB encoder looks at: frames, their differences, or both; or differences ``stabilised`` against
+            a moving camera.
         flow_width: channels of the flow encoder's first stage.
         flow_patch: as ``patch``, for the flow encoder.
         flow_input: flow as two channels of ``vectors``, or drawn on a colour ``wheel``.
@@ -141,9 +142,8 @@ class MSCLConfig:
 
     def rgb_only(self) -> MSCLConfig:
         """The same method with all but the RGB loss switched off: MoCo."""
-        flow = {"flow": 0.0, "cross": 0.0, "lmcl": 0.0, "fra_clips": 0.0, "motion": 0.0, "dense_lmcl": 0.0}
-        off = {"fra_negatives": False, "motion_boundaries": False, "motion_stabilised": False}
-        return replace(self, rgb=1.0, **flow, **off)
+        clips = replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
+        return replace(clips, motion=0.0, motion_boundaries=False, motion_stabilised=False, dense_lmcl=0.0)
 
 
 @dataclass(frozen=True)

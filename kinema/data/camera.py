@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from kinema.config import AugmentConfig
@@ -50,7 +49,8 @@ def film(
     if config.still_texture:
         behind = 1.0 if flow is None or seconds is None else standing(flow, seconds, clips.shape[2])
         clips += behind * texture(_strength(clips, config.still_texture, generator), clips, generator)
-    clips *= _light(clips, config, generator)
+    if config.flicker or config.rolling_light:
+        clips *= _light(clips, config, generator)
     if config.fading:
         contrast, brightness = (1 - _strength(clips, config.fading, generator) for _ in range(2))
         offset = clips.mean(dim=(1, 2, 3, 4), keepdim=True) * (brightness - contrast)
@@ -75,7 +75,7 @@ def _light(clips: Tensor, config: AugmentConfig, generator: torch.Generator) -> 
 
 
 def standing(flow: Tensor, seconds: Tensor, frames: int) -> Tensor:
-    """Where nothing moves, with a soft edge: (B, 1, frames, H, W) from 0 to 1.
+    """Where nothing moves, fading out over a pixel or two before what does: (B, 1, frames, H, W) from 0 to 1.
 
     Args:
         flow: (B, 2, S, H, W) in pixels, of every (frames / S)-th frame.
@@ -83,9 +83,9 @@ def standing(flow: Tensor, seconds: Tensor, frames: int) -> Tensor:
         frames: of the clip.
     """
     speed = torch.hypot(flow[:, 0], flow[:, 1]) / (30 * seconds).view(-1, 1, 1, 1)
-    moving = F.max_pool2d((speed > MOVING).float(), 3, stride=1, padding=1)
-    moving = F.avg_pool2d(F.avg_pool2d(moving, 3, 1, 1, count_include_pad=False), 3, 1, 1, count_include_pad=False)
-    return (1 - moving).repeat_interleave(frames // flow.shape[2], dim=1)[:, None]
+    rows, columns = (blurring(speed.new_ones(1), side) for side in speed.shape[2:])
+    near = rows @ (speed > MOVING).float() @ columns.transpose(1, 2)
+    return (1 - 3 * near).clamp(min=0).repeat_interleave(frames // flow.shape[2], dim=1)[:, None]
 
 
 def texture(deviation: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:

@@ -18,7 +18,13 @@ from kinema.data.sampler import Draw, EpochSampler
 from kinema.errors import DataError
 
 PAUSE = 1.0
-"""Seconds before a video is tried once more: some errors pass."""
+"""Seconds before what failed is tried once more: some errors pass."""
+FEW = 4
+"""Videos that may all fail together and yet count as so many broken ones; where more do, it is not they that broke."""
+
+
+class Broken(DataError):
+    """So many videos cannot be read that a training stops; all its processes do, before the same step."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class Mender:
         """The batch of a step, whole.
 
         Raises:
-            DataError: more videos than may be are left out.
+            Broken: more videos than may be left out cannot be read, or none at all can.
         """
         while True:
             plan = self.sampler.draws(step)
@@ -76,35 +82,41 @@ class Mender:
             failed = self.agree(broken)
             if not failed:
                 return batch
+            self._refuse_many(failed, step)
             for video, reason in sorted(failed.items()):
-                self._leave_out(video, step, reason)
+                self.sampler.leave_out(video)
+                self.tell(LeftOut(self.pairs.entries[video].path, step, reason))
+
+    def _refuse_many(self, failed: Mapping[int, str], step: int) -> None:
+        plan, (video, reason) = self.sampler.plan, min(failed.items())
+        if len(failed) >= max(FEW, plan.batch_size * plan.processes):
+            raise Broken(
+                f"no video of step {step} can be read (the first: {reason}); see to the folder of videos, and go on "
+                "with --resume"
+            )
+        out = len(self.sampler.out) + len(failed)
+        if out > self.share * plan.videos or plan.videos - out < 2:
+            raise Broken(
+                f"{out} of {plan.videos} videos can no longer be read, more than the share of {self.share:g} that may "
+                f"be left out (now {self.pairs.entries[video].path}: {reason}); mend them, or allow a larger "
+                "trainer.max_bad_share, and go on with --resume"
+            )
 
     def _remade(self, batch: Batch, plan: list[Draw]) -> tuple[Batch, dict[int, str]]:
         """The batch as planned, and why what is still missing of it cannot be read, by position of the video."""
-        examples, broken = _examples(batch, len(plan)), dict[int, str]()
+        examples, broken, ready = _examples(batch, len(plan)), dict[int, str](), time.monotonic() + PAUSE
         for slot, draw in enumerate(plan):
             example = examples[slot]
             if (example.video if isinstance(example, Unread) else int(example["video"])) != draw.video:
                 example = self.pairs[draw]
             if isinstance(example, Unread) and draw.video not in broken:
-                time.sleep(PAUSE)
+                if time.monotonic() < ready:
+                    time.sleep(ready - time.monotonic())
                 example = self.pairs[draw]
             if isinstance(example, Unread):
                 broken[draw.video] = example.reason
             examples[slot] = example
         return collate(examples), broken
-
-    def _leave_out(self, video: int, step: int, reason: str) -> None:
-        left = LeftOut(self.pairs.entries[video].path, step, reason)
-        self.sampler.leave_out(video)
-        self.tell(left)
-        out, videos = len(self.sampler.out), self.sampler.plan.videos
-        if out > self.share * videos or videos - out < 2:
-            raise DataError(
-                f"{out} of {videos} videos can no longer be read, more than the share of {self.share:g} that may be "
-                f"left out (the last is {left.path}: {reason}); mend them, or allow a larger trainer.max_bad_share, "
-                "and go on with --resume"
-            )
 
 
 def _examples(batch: Batch, count: int) -> list[Batch | Unread]:

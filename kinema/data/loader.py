@@ -1,20 +1,31 @@
-"""Loaders whose processes do not get in each other's way."""
+"""Loaders whose processes do not get in each other's way, and say in a sentence what ends them."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from kinema.errors import ConfigError, KinemaError
 from kinema.flow import set_opencv_threads
+
+FULL = (
+    "processes that read videos hand them over in shared memory, and /dev/shm is full; make it larger (docker run "
+    "--shm-size=2g), or use fewer workers, or 0 to read in this process"
+)
 
 
 def make_loader(data: Dataset[Any], workers: int, **options: Any) -> DataLoader[Any]:
     """A loader with one thread in each of its processes: there is about one process for each core.
+
+    Iterating raises a :class:`~kinema.errors.ConfigError` if one of the processes is killed, or cannot hand over what
+    it has read.
 
     Args:
         data: what to load.
@@ -23,7 +34,36 @@ def make_loader(data: Dataset[Any], workers: int, **options: Any) -> DataLoader[
     """
     if workers:  # OpenCV's threads do not outlive a fork, and the new process would wait for them for ever
         set_opencv_threads(1)
-    return DataLoader(data, num_workers=workers, worker_init_fn=partial(_start_worker, os.getpid()), **options)
+    return _Loader(data, num_workers=workers, worker_init_fn=partial(_start_worker, os.getpid()), **options)
+
+
+class _Loader(DataLoader[Any]):
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        try:
+            loaded = super().__iter__()
+        except OSError as error:  # a queue of a process is in shared memory too
+            raise ConfigError(FULL) from error
+        while True:
+            try:
+                batch = next(loaded)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                raise _explained(error) or error from error
+            yield batch
+
+
+def _explained(error: RuntimeError) -> KinemaError | None:
+    """What PyTorch's error about a loader's process means; None if it is another error."""
+    text = str(error)
+    if "shared memory" in text or "unable to write to file </torch" in text:
+        return ConfigError(FULL)
+    died = re.search(r"DataLoader worker .*(killed by signal: \w+|exited unexpectedly)", text)
+    if died is None:
+        return None
+    return ConfigError(
+        f"a process that reads videos was {died[1]}, as it happens where memory is short; use fewer workers"
+    )
 
 
 def _start_worker(parent: int, _worker: int) -> None:

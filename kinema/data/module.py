@@ -156,7 +156,7 @@ class ClipPairsModule(L.LightningDataModule):
         """The batch of the trainer's step, without the videos that have broken.
 
         Raises:
-            DataError: more videos have than may be left out.
+            Broken: more videos have than may be left out.
         """
         assert self.mender is not None and self.trainer is not None
         return self.mender.mend(batch, self.trainer.global_step)

@@ -87,9 +87,9 @@ class MotionPrediction(nn.Module):
             flow: (B, 2, S, H, W) in pixels.
             seconds: (B,) the time that a field spans.
         """
-        _, _, *grid = pyramid.shape
+        grid = _grid(pyramid)
         with torch.no_grad(), torch.autocast(flow.device.type, enabled=False):
-            target = motion_target(flow, seconds, (grid[0], grid[1], grid[2]), self.boundaries, self.still)
+            target = motion_target(flow, seconds, grid, self.boundaries, self.still)
         return motion_loss(self.head(pyramid), target)
 
 
@@ -135,6 +135,12 @@ def dense_lmcl(rgb: Tensor, flow: Tensor, cells: Tensor, *, temperature: float =
     return LocalContrast(loss, (logits.argmax(dim=1) == target).float().mean())
 
 
+def _grid(pyramid: Tensor) -> tuple[int, int, int]:
+    """Cells of a pyramid's map in time, height and width."""
+    time, height, width = pyramid.shape[2:]
+    return time, height, width
+
+
 def _exact(x: Tensor) -> Tensor:
     """In single precision at least."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
@@ -170,7 +176,7 @@ class DenseLMCL(nn.Module):
             flow: (B, 2, S, H, W), which says where something moves.
             generator: of the choice of cells, on the CPU.
         """
-        grid = pyramid.shape[2:]
+        grid = _grid(pyramid)
         shown = torch.cat([F.interpolate(stages[name], grid, mode="nearest") for name in self.STAGES], dim=1)
         motion = F.adaptive_avg_pool3d(magnitude(flow), grid)[:, 0]
         cells = draw_cells(motion, self.cells, generator)

@@ -18,6 +18,7 @@ from kinema.models.pyramid import TemporalPyramid
 from kinema.models.readout import Readout, check_readout
 from kinema.models.registry import create_model
 from kinema.models.resnet3d import VideoResNet, flow_resnet18
+from kinema.models.stabilise import stabilised_difference
 
 USUAL = ReadoutConfig()
 """Pooled features of the clips of training."""
@@ -31,8 +32,8 @@ class VideoEncoder(nn.Module):
 
     Args:
         backbone: a network over normalised clips, with a motion hierarchy or without.
-        input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next, or
-            ``both`` as six channels.
+        input: what the backbone sees: normalised ``rgb`` frames, the ``difference`` of each frame to the next,
+            the same ``stabilised`` against a moving camera, or ``both`` frames and differences as six channels.
         colours: mean and deviation of the frames that the backbone was trained with.
         readout: what of the backbone is a clip's feature.
         pyramid: a temporal pyramid over the backbone's stages, which adds the stage ``pyramid``; None for none.
@@ -101,10 +102,10 @@ class VideoEncoder(nn.Module):
 
     def normalise(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape but for the channels."""
-        parts = {"rgb": 1, "difference": 1, "both": 2}[self.input]
+        parts = 2 if self.input == "both" else 1
         batch, channels, *size = clips.shape
         seen = clips.new_empty((batch, parts * channels, *size))  # written in place: copies would cost half of the time
-        if self.input != "difference":
+        if self.input in ("rgb", "both"):
             self._appearance(clips, seen[:, :channels])
         if self.input != "rgb":
             self._motion(clips, seen[:, -channels:])
@@ -119,8 +120,11 @@ class VideoEncoder(nn.Module):
         A clip's contrast says nothing of its motion; the constant keeps the compression noise of a still clip small.
         The gradient takes the unit for a constant.
         """
-        out[:, :, :-1] = clips[:, :, 1:]
-        out[:, :, :-1] -= clips[:, :, :-1]
+        if self.input == "stabilised":
+            out[:, :, :-1] = stabilised_difference(clips)
+        else:
+            out[:, :, :-1] = clips[:, :, 1:]
+            out[:, :, :-1] -= clips[:, :, :-1]
         out[:, :, -1] = out[:, :, -2]
         spread = torch.linalg.vector_norm(out.detach(), dim=(1, 2, 3, 4)) / out[0].numel() ** 0.5
         out.div_((spread + 0.01).view(-1, 1, 1, 1, 1))

@@ -126,8 +126,9 @@ class WithMotion(nn.Module):
 
         Nothing above the stage ``upto`` is computed, unless that is None.
         """
+        part = () if upto is None else (upto,)  # a network of others may give all of its stages or none
         with self._attached(clips, whole=upto is None):
-            return self.backbone.stages(clips, upto)  # type: ignore[operator]
+            return self.backbone.stages(clips, *part)  # type: ignore[operator]
 
     def head(self, last: Tensor) -> Tensor:
         """The backbone's own, of its last stage."""

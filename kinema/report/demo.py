@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from kinema import __version__
 from kinema.files import write_text
 from kinema.report.pages import FPS, MovingPicture, moving_picture, pages, read_frames
 from kinema.report.pictures import animation, colour_wheel, figure_svg, flow_view, still
@@ -63,6 +64,7 @@ class DemoContent:
         points: those N videos.
         samples: videos to show with their optical flow.
         commands: what to type to make this report again.
+        folder: where the demo's ``videos`` and the run ``mscl`` lie, as it is typed.
         environment: versions and machine, name to value.
     """
 
@@ -75,6 +77,7 @@ class DemoContent:
     points: Sequence[LabelledVideo]
     samples: Sequence[LabelledVideo]
     commands: Sequence[str]
+    folder: str
     environment: Mapping[str, str]
 
 
@@ -137,6 +140,7 @@ def write_demo_report(path: str | Path, content: DemoContent) -> Path:
         .get_template("demo.html.j2")
         .render(
             content=content,
+            environment={"kinema": __version__, **content.environment},
             names=METHOD_NAMES,
             measures=MEASURES,
             methods=results["methods"],

@@ -12,10 +12,12 @@ from kinema.progress import make_bar
 from kinema.search import database
 from kinema.search.approximate import refresh
 from kinema.search.changes import Changes, find_changes
+from kinema.search.comparing import LEAST, comparison, copied_features, fit_whitening, indexed_places
 from kinema.search.database import FileState, get_about, transaction
 from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting, embed_videos
 from kinema.search.results import Added, IndexedVideo
 from kinema.search.windows import WindowReader
+from kinema.whitening import Whitening
 
 
 def bring_up_to_date(
@@ -53,7 +55,7 @@ def bring_up_to_date(
     paths = [state.path for state in todo]
     items = embed_videos(paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting)
     windows = _store(db, todo, items)
-    refresh(db, index)
+    refresh(db, index, _whitened_anew(db, embedder))
     found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
     problems = [video for video in found if video.error]
     problems += [IndexedVideo(path, 0, reason) for path, reason in changes.unreadable.items()]
@@ -67,7 +69,23 @@ def bring_up_to_date(
         windows=windows,
         seconds=time.perf_counter() - began,
         waiting=waiting.seconds,
+        whitened=comparison(db).whitening is not None,
     )
+
+
+def _whitened_anew(db: sqlite3.Connection, embedder: Embedder) -> Whitening | None:
+    """A whitening fitted to the library as it is now, if it is twice as large as when that was last done, or more."""
+    total = db.execute("SELECT count(*) FROM windows").fetchone()[0]
+    fitted = get_about(db, "whitened")
+    if total < LEAST or (fitted is not None and total < 2 * fitted):
+        return None
+    whitening = comparison(db).whitening if fitted is None else None  # that of the first videos, which these are
+    if whitening is None:
+        assert embedder.basis is not None, "an index that exists has one"
+        whitening = fit_whitening(copied_features(indexed_places(db), embedder), embedder.basis)
+    with transaction(db):
+        database.set_about(db, "whitened", total)
+    return whitening
 
 
 def _note_changes(db: sqlite3.Connection, root: Path, changes: Changes) -> None:

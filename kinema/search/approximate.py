@@ -8,10 +8,8 @@ files belong to one generation and are never changed, so a search that has begun
 from __future__ import annotations
 
 import errno
-import json
 import sqlite3
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -20,9 +18,10 @@ import numpy as np
 
 from kinema.errors import ConfigError
 from kinema.files import atomic_path
-from kinema.search.database import as_matrix, get_about, set_about, transaction, vectors_after, vectors_of
+from kinema.search.comparing import WHITENING, Comparison, comparison
+from kinema.search.database import as_matrix, get_about, set_about, set_map, transaction, vectors_after, vectors_of
 from kinema.search.results import By
-from kinema.vectors import unit
+from kinema.whitening import Whitening
 
 if TYPE_CHECKING:
     import faiss
@@ -58,24 +57,16 @@ def generation(db: sqlite3.Connection) -> Generation:
     return Generation(**(get_about(db, "approximate") or {}))
 
 
-def centred(db: sqlite3.Connection, by: By, vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., D) of length 1 as they are compared: motion less its mean over the library, of length 1 again."""
-    row = db.execute("SELECT value FROM about WHERE name = 'centre'").fetchone() if by == "motion" else None
-    centre = _parsed(row[0]) if row else None
-    return vectors if centre is None else unit(vectors - centre)
-
-
-@lru_cache(maxsize=8)
-def _parsed(centre: str) -> np.ndarray | None:
-    values = json.loads(centre)
-    return None if values is None else np.array(values, np.float32)
-
-
-def refresh(db: sqlite3.Connection, folder: Path) -> None:
-    """Make a new generation where too much was added or deleted since the last one.
+def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = None) -> None:
+    """Make a new generation where too much was added or deleted since the last one, or vectors are compared otherwise.
 
     What was added is put into the groups there are; where the library has doubled, or a fifth of what is covered is
     gone, the groups and the centre are found anew. A library of no more than :data:`EXACT` windows has a centre alone.
+
+    Args:
+        db: the database.
+        folder: of the index.
+        whitening: in the place of the one that there is; None to keep that.
 
     Raises:
         ConfigError: FAISS is needed, and not installed.
@@ -85,53 +76,57 @@ def refresh(db: sqlite3.Connection, folder: Path) -> None:
     total = db.execute("SELECT count(*) FROM windows").fetchone()[0]
     added = db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0]
     lost = now.count - (total - added)
+    whitened = whitening or comparison(db).whitening
     if total <= EXACT:
-        _settle(db, Generation(now.number), _centre(_sample(db, "motion", 1)))
-    elif added > EXACT or 5 * lost > now.count:
-        anew = not now.last or total > 2 * now.trained or 5 * lost > now.count
-        (_build if anew else _extend)(db, folder, now, total)
+        _settle(db, Generation(now.number), Comparison(whitened, _centre(_sample(db, "motion", 1))))
+    elif added > EXACT or 5 * lost > now.count or whitening is not None:
+        anew = not now.last or total > 2 * now.trained or 5 * lost > now.count or whitening is not None
+        if anew:
+            _build(db, folder, now, total, whitened)
+        else:
+            _extend(db, folder, now, total)
     used = generation(db)
     kept = {index_path(folder, used, by) for by in get_args(By) if used.last}
     for path in set(folder.glob("*.faiss")) - kept:
         path.unlink(missing_ok=True)
 
 
-def _build(db: sqlite3.Connection, folder: Path, now: Generation, total: int) -> None:
+def _build(db: sqlite3.Connection, folder: Path, now: Generation, total: int, whitening: Whitening | None) -> None:
     """Find groups and centre from vectors drawn evenly over the library, and put everything into the groups."""
     faiss = _faiss()
     groups = round(2 * total**0.5)
     every = max(1, total // (SAMPLES * groups))
     last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
     new = Generation(now.number + 1, last, total, total)
-    centre = _centre(_sample(db, "motion", every))
+    compared = Comparison(whitening, _centre(_sample(db, "motion", every)))
     for by in get_args(By):
-        sample = _moved(by, _sample(db, by, every), centre)
+        sample = compared(by, _sample(db, by, every))
         index = faiss.index_factory(sample.shape[1], f"IVF{groups},SQ8", faiss.METRIC_INNER_PRODUCT)
         index.cp.niter, index.cp.min_points_per_centroid = 8, 1
         index.train(sample)
-        _fill(db, index, by, 0, centre)
+        _fill(db, index, by, 0, compared)
         _write(index, index_path(folder, new, by))
-    _settle(db, new, centre)
+    _settle(db, new, compared)
 
 
 def _extend(db: sqlite3.Connection, folder: Path, now: Generation, total: int) -> None:
     """Put what was added into the groups there are."""
-    faiss, centre = _faiss(), get_about(db, "centre")
+    faiss, compared = _faiss(), comparison(db)
     last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
     added = db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0]
     new = Generation(now.number + 1, last, now.count + added, now.trained)
     for by in get_args(By):
         index = faiss.read_index(str(index_path(folder, now, by)))
-        _fill(db, index, by, now.last, centre)
+        _fill(db, index, by, now.last, compared)
         _write(index, index_path(folder, new, by))
-    _settle(db, new, centre)
+    _settle(db, new, compared)
 
 
-def _fill(db: sqlite3.Connection, index: faiss.IndexIVF, by: By, after: int, centre: list[float] | None) -> None:
+def _fill(db: sqlite3.Connection, index: faiss.IndexIVF, by: By, after: int, compared: Comparison) -> None:
     rows = vectors_after(db, by, after)
     while part := list(islice(rows, CHUNK)):
         ids, vectors = as_matrix(part)
-        index.add_with_ids(_moved(by, vectors, centre), ids)
+        index.add_with_ids(compared(by, vectors), ids)
 
 
 def _write(index: faiss.IndexIVF, path: Path) -> None:
@@ -142,12 +137,14 @@ def _write(index: faiss.IndexIVF, path: Path) -> None:
             raise OSError(errno.EIO, "it cannot be written in full") from error
 
 
-def _settle(db: sqlite3.Connection, new: Generation, centre: list[float] | None) -> None:
+def _settle(db: sqlite3.Connection, new: Generation, compared: Comparison) -> None:
     """Let searches use what was made; nothing happens where it is what they use already."""
-    if (generation(db), get_about(db, "centre")) != (new, centre):
+    used, centre = comparison(db), None if compared.centre is None else compared.centre.tolist()
+    if (generation(db), used.whitening, get_about(db, "centre")) != (new, compared.whitening, centre):
         with transaction(db):
             set_about(db, "approximate", asdict(new))
             set_about(db, "centre", centre)
+            set_map(db, WHITENING, None if compared.whitening is None else compared.whitening.to_bytes())
 
 
 def _sample(db: sqlite3.Connection, by: By, every: int) -> np.ndarray:
@@ -157,12 +154,8 @@ def _sample(db: sqlite3.Connection, by: By, every: int) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
-def _centre(vectors: np.ndarray) -> list[float] | None:
-    return vectors.mean(0, dtype=np.float64).astype(np.float32).tolist() if len(vectors) else None
-
-
-def _moved(by: By, vectors: np.ndarray, centre: list[float] | None) -> np.ndarray:
-    return unit(vectors - np.array(centre, np.float32)) if by == "motion" and centre else vectors
+def _centre(vectors: np.ndarray) -> np.ndarray | None:
+    return vectors.mean(0, dtype=np.float64).astype(np.float32) if len(vectors) else None
 
 
 def index_path(folder: Path, made: Generation, by: By) -> Path:

@@ -54,6 +54,11 @@ class Contents:
         with snapshot(self.path) as db:
             return list(database.windows_where(db, *database.condition(filters or Filters())))
 
+    def windows_of(self, path: str) -> list[Window]:
+        """The windows of a video, sorted by time."""
+        with snapshot(self.path) as db:
+            return list(database.windows_where(db, "path = ?", [path]))
+
     def count(self) -> int:
         """How many windows there are."""
         with snapshot(self.path) as db:

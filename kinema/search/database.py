@@ -25,13 +25,14 @@ from kinema.search.embedding import EmbeddedWindow
 from kinema.search.results import By, Filters, IndexedVideo, Window
 
 DATABASE = "windows.sqlite"
-FORMAT = 1
+FORMAT = 2
 """Version of the tables; an index of another one has to be made anew."""
 STAGE = 512
 """Windows of an unfinished video that are held in memory; more of them wait in the database, unseen by searches."""
 
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE maps (name TEXT PRIMARY KEY, content BLOB NOT NULL);
 CREATE TABLE videos (
     id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
     sha256 TEXT NOT NULL, error TEXT NOT NULL
@@ -174,6 +175,19 @@ def get_about(db: sqlite3.Connection, name: str) -> Any:
 def set_about(db: sqlite3.Connection, name: str, value: Any) -> None:
     """Let the index say something of itself."""
     db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, json.dumps(value)))
+
+
+def get_map(db: sqlite3.Connection, name: str) -> bytes | None:
+    """A map of vectors that the index keeps under a name; None if there is none."""
+    row = db.execute("SELECT content FROM maps WHERE name = ?", (name,)).fetchone()
+    return None if row is None else row[0]
+
+
+def set_map(db: sqlite3.Connection, name: str, content: bytes | None) -> None:
+    """Keep a map of vectors under a name, in the place of an earlier one; None for none."""
+    db.execute("DELETE FROM maps WHERE name = ?", (name,))
+    if content is not None:
+        db.execute("INSERT INTO maps VALUES (?, ?)", (name, content))
 
 
 # writing

@@ -18,6 +18,7 @@ from torch import nn
 from kinema.config import ClipConfig
 from kinema.device import find_devices
 from kinema.errors import ConfigError, KinemaError, VideoError
+from kinema.models.encoder import VideoEncoder
 from kinema.models.folding import fold_batch_norms
 from kinema.models.sources import open_encoder, weights_sha256
 from kinema.precision import autocast_for
@@ -25,6 +26,7 @@ from kinema.provenance import config_sha256
 from kinema.search.appearance import appearance_vectors
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.vectors import unit
+from kinema.whitening import Basis
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,10 @@ class Embedder:
     """An encoder that gives windows their vectors; on several devices, each has a part of every batch.
 
     Attributes:
-        clip: what the encoder was trained on.
+        clip: the geometry of the clips that it is given.
         source: what it was opened from.
-        fingerprint: of its weights and its clip; equal for encoders that give equal vectors.
+        fingerprint: of its weights, its clip and its readout; equal for encoders that give equal features.
+        basis: of the index that the vectors are for; None to keep features as they are.
 
     Raises:
         ConfigError: there is no such ``device`` here.
@@ -70,7 +73,11 @@ class Embedder:
     def __init__(self, module: nn.Module, clip: ClipConfig, source: str, device: str = "auto"):
         self.clip, self.source = clip, source
         devices = find_devices(device)
-        self.fingerprint = config_sha256({"clip": asdict(clip), "weights": weights_sha256(module)})
+        about = {"clip": asdict(clip), "weights": weights_sha256(module)}
+        if isinstance(module, VideoEncoder):
+            about["readout"] = asdict(module.readout)
+        self.fingerprint = config_sha256(about)
+        self.basis: Basis | None = None
         self._replicas = [(fold_batch_norms(module).to(on), on) for on in devices]
 
     def __call__(self, windows: Sequence[SeenWindow]) -> list[EmbeddedWindow]:
@@ -78,7 +85,8 @@ class Embedder:
         if not windows:
             return []
         motion = self.features(np.concatenate([window.clips for window in windows]))
-        motion = unit(motion.reshape(len(windows), -1, motion.shape[1]).mean(1))
+        motion = motion.reshape(len(windows), -1, motion.shape[1]).mean(1)
+        motion = unit(motion if self.basis is None else self.basis.transform(motion))
         appearance = appearance_vectors(np.stack([window.middle for window in windows]))
         return [
             EmbeddedWindow(window.start, window.end, window.strength, one, other, window.thumbnail)

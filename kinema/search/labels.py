@@ -144,7 +144,7 @@ class Labels:
             ConfigError: the new name is empty, too long or no text.
             DataError: nothing has that label.
         """
-        to = checked(to)
+        label, to = checked(label), checked(to)
         with self._writing():
             places = self._db.execute("SELECT content, start, end FROM labels WHERE label = ?", (label,)).fetchall()
             if not places:

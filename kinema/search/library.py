@@ -18,6 +18,7 @@ from kinema.search import database
 from kinema.search.adding import bring_up_to_date
 from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
 from kinema.search.classifier import Classifier, fit_classifier
+from kinema.search.comparing import BASIS, WHITENING, copied_features, fit_basis, fit_whitening, some_places
 from kinema.search.contents import Contents
 from kinema.search.database import FORMAT, connected, get_about, snapshot
 from kinema.search.embedding import Embedder, open_embedder
@@ -27,7 +28,9 @@ from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Que
 from kinema.search.watching import Labelled, watch
 from kinema.search.windows import SeenWindow, Windowing, WindowReader
 from kinema.vectors import unit
+from kinema.video import find_videos
 from kinema.video.identity import content_sha256
+from kinema.whitening import Basis
 
 LOCK = "lock"
 """File by which one process at a time adds to an index."""
@@ -39,7 +42,8 @@ class Library(Contents):
 
     Args:
         path: the index, a folder; made by the first :meth:`add`.
-        encoder: a run's folder or a file of weights; may be left out for an index that exists, which knows its encoder.
+        encoder: whatever :func:`kinema.models.open_encoder` takes; None for the encoder of an index that exists, and
+            for motion, which comes with kinema, where a new one is to be made.
         windowing: how videos are cut, for an index that does not exist yet; one that does keeps to its own.
         device: "auto" (every GPU, or the CPU), "cpu", "cuda:1", "cuda:0,cuda:1", ...
 
@@ -60,6 +64,7 @@ class Library(Contents):
         self._embedder: Embedder | None = None
         self._source: str | Path | None = encoder
         self._fingerprint: str | None = None
+        self._basis: Basis | None = None
         self._asked, self.windowing = windowing, windowing or Windowing()
         self._ranker = Ranker(self.path)
         if database.has_tables(self.path):
@@ -83,6 +88,7 @@ class Library(Contents):
                     f"{self.path} was made with another encoder than {self._source}; name the one it was made with "
                     "(--encoder), or another folder for a new index (--index)"
                 )
+            embedder.basis = self._basis
             self._embedder = embedder
         return self._embedder
 
@@ -111,8 +117,8 @@ class Library(Contents):
         make_folder(self.path)
         busy = f"another process is adding to {self.path}; wait until it has ended"
         with locked(self.path / LOCK, busy), connected(self.path) as db:
-            self._claim(db, embedder)
             root = Path(folder).resolve()
+            self._claim(db, embedder, root)
             return bring_up_to_date(db, self.path, root, embedder, reader, batch_size=batch_size, workers=workers)
 
     def search(
@@ -270,10 +276,8 @@ class Library(Contents):
         """A window, or a part of its video, with the vectors that the index keeps."""
         windows, span = [window], (window.start, window.end)
         if (start, end) != (None, None):
-            with snapshot(self.path) as db:
-                windows = list(database.windows_where(db, "path = ?", [window.path]))
             span = bounds(start, end)
-            windows = part_of(windows, *span)
+            windows = part_of(self.windows_of(window.path), *span)
             span = span[0], min(span[1], max(window.end for window in windows))
         ids = [window.id for window in windows]
         strength = sum(window.strength for window in windows) / len(windows)
@@ -296,6 +300,8 @@ class Library(Contents):
             self._fingerprint = get_about(db, "fingerprint")
             self._source = self._source or get_about(db, "encoder")
             kept = Windowing(**get_about(db, "windowing"))
+            basis = database.get_map(db, BASIS)
+            self._basis = None if basis is None else Basis.from_bytes(basis, str(self.path))
         if self._asked not in (None, kept):
             raise ConfigError(
                 f"{self.path} keeps to windows of {_said(kept)}, not of {_said(self._asked)}: leave length and stride "
@@ -303,10 +309,14 @@ class Library(Contents):
             )
         self.windowing = kept
 
-    def _claim(self, db: sqlite3.Connection, embedder: Embedder) -> None:
-        """Make the tables if there are none."""
+    def _claim(self, db: sqlite3.Connection, embedder: Embedder, root: Path) -> None:
+        """Make the tables if there are none, with what vectors are compared by, as far as the folder's videos tell."""
         if database.has_tables(self.path):
             return
+        paths = find_videos(root)[0]
+        features = copied_features(some_places(paths, embedder) if paths else [], embedder)
+        basis = fit_basis(features, embedder)
+        whitening = fit_whitening(features, basis)
         about = {
             "encoder": embedder.source,
             "fingerprint": embedder.fingerprint,
@@ -315,8 +325,11 @@ class Library(Contents):
         }
         db.execute("BEGIN IMMEDIATE")
         database.create_tables(db, about)
+        database.set_map(db, BASIS, basis.to_bytes())
+        database.set_map(db, WHITENING, None if whitening is None else whitening.to_bytes())
         db.execute("COMMIT")
-        self._fingerprint = embedder.fingerprint
+        self._fingerprint, self._basis = embedder.fingerprint, basis
+        embedder.basis = basis
 
 
 def _said(windowing: Windowing) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from kinema.errors import DataError
-from kinema.search.approximate import Generation, candidates, centred, generation, open_index
+from kinema.search.approximate import Generation, candidates, generation, open_index
+from kinema.search.comparing import comparison
 from kinema.search.database import (
     as_matrix,
     get_about,
@@ -80,11 +81,11 @@ class Ranker:
                 if held is None or held[0] != state:
                     ids = ids_where(db, "1", [])
                     _, vectors = vectors_of(db, by, ids[:: -(-len(ids) // BACKGROUND) or 1])
-                    held = state, centred(db, by, vectors) if len(vectors) else vectors
+                    held = state, comparison(db)(by, vectors)
                     self._background[by] = held
             if not len(held[1]):
                 return 0.0, 1.0
-            scores = held[1] @ centred(db, by, vector)
+            scores = held[1] @ comparison(db)(by, vector)
         middle = float(np.median(scores))
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
@@ -97,7 +98,7 @@ class Ranker:
         allowed: tuple[str, list[Any]],
         exact: bool,
     ) -> tuple[Hit, ...]:
-        made, vector = generation(db), centred(db, by, vector)
+        made, vector = generation(db), comparison(db)(by, vector)
         recent = self._recent_scores(db, by, vector, made)
         wanted = 8 * top
         while made.last and not exact and wanted <= FEW:
@@ -123,7 +124,7 @@ class Ranker:
             held = self._recent.get(by)
             if held is None or held[0] != key:
                 ids, vectors = as_matrix(list(vectors_after(db, by, made.last)))
-                held = key, ids, centred(db, by, vectors) if len(ids) else vectors
+                held = key, ids, comparison(db)(by, vectors)
                 self._recent[by] = held
         return held[1], held[2] @ vector if len(held[1]) else np.zeros(0, np.float32)
 
@@ -144,7 +145,7 @@ def _scores(db: sqlite3.Connection, by: By, vector: np.ndarray, ids: np.ndarray)
     for at in range(0, len(ids), CHUNK):
         part, vectors = vectors_of(db, by, ids[at : at + CHUNK])
         numbers.append(part)
-        scores.append(centred(db, by, vectors) @ vector if len(part) else np.zeros(0, np.float32))
+        scores.append(comparison(db)(by, vectors) @ vector if len(part) else np.zeros(0, np.float32))
     return np.concatenate(numbers), np.concatenate(scores)
 
 

@@ -163,6 +163,7 @@ class Added:
         windows: windows embedded now.
         seconds: wall time.
         waiting: seconds of it spent waiting for frames.
+        whitened: whether the library's windows are enough to learn from what does not count between them.
     """
 
     new: int
@@ -174,6 +175,7 @@ class Added:
     windows: int
     seconds: float
     waiting: float
+    whitened: bool
 
     def __str__(self) -> str:
         counts = ("new", "changed", "moved", "deleted", "unchanged")

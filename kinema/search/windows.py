@@ -19,11 +19,13 @@ from kinema.config import ClipConfig
 from kinema.data.clips import center_cut, clip_view, span, step_seconds
 from kinema.errors import ConfigError, blaming
 from kinema.flow import create_estimator
-from kinema.video import Video
+from kinema.video import Video, View
 
 FLOW_SIDE = 32
 """Shorter side in pixels of the frames on which motion strength is measured."""
 JPEG_QUALITY = 80
+LONGEST_STILL = 10.0
+"""Seconds of a picture that stays on screen that are cut into windows: slides and damaged clocks have hours of them."""
 
 
 @dataclass(frozen=True)
@@ -156,33 +158,41 @@ class WindowReader:
             grid = self.grid(video.info.fps)
             times = (start + grid.first + number * grid.step for number in count())
             shown = video.follow(takewhile(lambda time: time < end, times))
-            yield from self.cut((pixels for _, pixels in shown), grid, start)
+            yield from self.cut((pixels for _, pixels in shown), grid, start, (video.info.height, video.info.width))
             return video.damage
 
     def grid(self, fps: float) -> Grid:
         """The grid for a video of ``fps`` frames per second; 0 if that is not known."""
         return Grid.of(self.clip, self.windowing, fps if fps > 0 else 25.0)
 
-    def cut(self, frames: Iterable[np.ndarray], grid: Grid, start: float = 0.0) -> Iterator[SeenWindow]:
+    def cut(
+        self,
+        frames: Iterable[np.ndarray],
+        grid: Grid,
+        start: float = 0.0,
+        shape: tuple[int, int] | None = None,
+    ) -> Iterator[SeenWindow]:
         """The windows of scaled frames (H, W, 3) that lie on a grid; ``start`` is the first one's time in seconds.
 
-        While one frame stays on screen (the same array) only the first window of nothing else is given.
+        Thumbnails have the proportions of ``shape`` (height, width) where frames are squeezed; None where they are not.
+        Where one frame (the same array) stays on screen, there are none after :data:`LONGEST_STILL` of it.
         """
         held: deque[_Frame] = deque(maxlen=grid.frames)
         since, first = 0, True  # frames since the latest window ended; whether there is none yet
         number, stays = 0, 0  # and for how many times of the grid the latest frame has been on screen
+        still = grid.frames + LONGEST_STILL / grid.step
         for number, frame in enumerate(_in_grey(frames), 1):
             stays = stays + 1 if held and frame.pixels is held[-1].pixels else 1
             held.append(frame)
             since += 1
             if number == grid.frames or (not first and since == grid.stride):
-                if stays < grid.frames + since:
-                    yield self._window(held, grid, start + (number - grid.frames) * grid.step)
+                if stays <= still:
+                    yield self._window(held, grid, start + (number - grid.frames) * grid.step, shape)
                 since, first = 0, False
         if first and held:
-            yield self._window(held, grid, start)
-        elif since > grid.stride / 2 and stays < grid.frames + since:  # the end belongs to a window too
-            yield self._window(held, grid, start + (number - grid.frames) * grid.step)
+            yield self._window(held, grid, start, shape)
+        elif since > grid.stride / 2 and stays <= still:  # the end belongs to a window too
+            yield self._window(held, grid, start + (number - grid.frames) * grid.step, shape)
 
     def _strength(self, frames: Sequence[_Frame], step: float) -> float:
         """Mean speed of frames ``step`` seconds apart, each against the one before; each is measured only once."""
@@ -193,10 +203,12 @@ class WindowReader:
                 frame.speed = float(speed) / frame.small.shape[1] / step
         return float(np.mean([frame.speed for frame in frames])) if frames else 0.0
 
-    def _window(self, held: deque[_Frame], grid: Grid, start: float) -> SeenWindow:
+    def _window(self, held: deque[_Frame], grid: Grid, start: float, shape: tuple[int, int] | None) -> SeenWindow:
         frames = np.stack([frame.pixels for frame in held])
         missing = grid.frames - len(frames)
         shown = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)
+        if self.clip.squeeze and shape is not None:
+            shown = cv2.resize(shown, View(short_side=min(shown.shape[:2])).scaled(shape[1], shape[0]))
         if missing:
             frames = np.concatenate([frames, np.repeat(frames[-1:], missing, 0)])
         return SeenWindow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -11,19 +12,27 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from kinema.errors import DataError, KinemaError
-from kinema.search import Library
+from kinema.errors import DataError, KinemaError, OutputError
+from kinema.search import Labels, Library
+from kinema.serve.answers import WRONG, Json
 from kinema.serve.catalog import Catalog
 from kinema.serve.guard import LOCAL, Guard
+from kinema.serve.labelling import Labelling
 from kinema.serve.media import Cache
-from kinema.serve.routes import WRONG, Routes
-from kinema.serve.uploads import TooLarge, Uploads
+from kinema.serve.pictures import Pictures
+from kinema.serve.routes import Routes
+from kinema.serve.searching import Searching
+from kinema.serve.uploads import TooLarge, TooMany, Uploads
 from kinema.serve.worker import Guarded
 
+STATUS: dict[type[KinemaError], int] = {TooLarge: 413, TooMany: 503, OutputError: 507, DataError: 404}
+"""What an error is in HTTP, the first that fits; others are 400."""
+TIDIED = 20.0
+"""Seconds between two looks for uploads to delete."""
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
@@ -33,34 +42,59 @@ def create_app(
     *,
     host: str = LOCAL[0],
     names: Sequence[str] = (),
+    token: str = "",
     max_upload: int = 256,
     device: str = "auto",
 ) -> Starlette:
     """The page of an index, as an ASGI application; see :func:`kinema.serve.run` for what is given and raised."""
     library = Library(index, encoder, device=device)
-    worker = Guarded(index, encoder, device=device)
+    labels = Labels(library.path)
+    embedder = Guarded(index, encoder, device=device)
+    reader = Guarded(index, encoder, device=device)  # so that a long clip that is embedded keeps nobody from sending
     uploads = Uploads(max_upload << 20)
     cache = Cache(library.path / "previews")
-    routes = Routes(Catalog(library, cache), worker, uploads, cache)
+    catalog = Catalog(library, cache)
+    rooms = (
+        Routes(catalog, reader, uploads),
+        Pictures(catalog, reader, uploads, cache),
+        Searching(catalog, embedder, uploads),
+        Labelling(catalog, labels),
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        threading.Thread(target=_warm, args=(worker,), daemon=True).start()
+        threading.Thread(target=_warm, args=(embedder, reader), daemon=True).start()
+        tidying = asyncio.create_task(_tidy(uploads))
         yield
-        worker.close()
+        tidying.cancel()
+        for worker in (embedder, reader):
+            worker.close()
         uploads.close()
+        labels.close()
 
     return Starlette(
-        routes=[*_static(), *routes.all()],
-        middleware=[Middleware(Guard, host=host, names=names)],
-        exception_handlers={KinemaError: _said, HTTPException: _refused, Exception: _failed},
+        routes=[*_static(), *(route for room in rooms for route in room.routes())],
+        middleware=[Middleware(Guard, host=host, names=names, token=token)],
+        exception_handlers={
+            KinemaError: _said,
+            HTTPException: _refused,
+            ClientDisconnect: _unheard,
+            Exception: _failed,
+        },
         lifespan=lifespan,
     )
 
 
-def _warm(worker: Guarded) -> None:
-    with suppress(KinemaError):  # the first search will say it to who asks
-        worker.ask("warm")
+def _warm(embedder: Guarded, reader: Guarded) -> None:
+    for worker, task in ((reader, "ready"), (embedder, "warm")):
+        with suppress(KinemaError):  # the first search will say it to who asks
+            worker.ask(task)
+
+
+async def _tidy(uploads: Uploads) -> None:
+    while True:
+        await asyncio.sleep(TIDIED)
+        uploads.tidy()
 
 
 def _static() -> list[Route]:
@@ -82,16 +116,20 @@ def _content(content: bytes, kind: str) -> Callable[[Request], Awaitable[Respons
 
 
 async def _said(request: Request, error: Exception) -> Response:
-    status = 413 if isinstance(error, TooLarge) else 404 if isinstance(error, DataError) else 400
-    return JSONResponse({"error": str(error)}, status)
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
+    return Json({"error": str(error)}, status)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = {404: "there is nothing here; go back to the page", 405: "this cannot be asked so; use the page"}
-    return JSONResponse({"error": said.get(error.status_code, error.detail)}, error.status_code)
+    return Json({"error": said.get(error.status_code, error.detail)}, error.status_code)
+
+
+async def _unheard(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # who asked is gone
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     # a fault of ours; the server writes it to the terminal
-    return JSONResponse({"error": WRONG}, 500)
+    return Json({"error": WRONG}, 500)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, get_args
 
@@ -17,8 +17,6 @@ from kinema.serve.uploads import TooLarge
 MOST_BYTES = 1 << 20
 """Bytes of a question."""
 MOST_HITS = 120
-MOST_LABELS = 2000
-LONGEST_LABEL = 60
 RELOAD = "the page sent something that is not understood; reload it"
 
 
@@ -59,10 +57,22 @@ def number(value: Any, name: str) -> float:
     return found
 
 
+def window(request: Request) -> int:
+    """The number of a window that an address names."""
+    return int(number(request.path_params["number"], "window"))
+
+
 def part(request: Request, start: float, end: float) -> tuple[float, float]:
     """Start and end in seconds that an address asks for, or those given."""
     asked = request.query_params
     return number(asked.get("start", start), "start"), number(asked.get("end", end), "end")
+
+
+def chosen(asked: Mapping[str, Any], name: str, ways: Sequence[str]) -> str:
+    """One of several words."""
+    if asked.get(name) not in ways:
+        raise ConfigError(RELOAD)
+    return asked[name]
 
 
 def picture_kind(value: str) -> Kind:
@@ -71,16 +81,6 @@ def picture_kind(value: str) -> Kind:
         if kind == value:
             return kind
     raise ConfigError("there is no such picture; go back to the page")
-
-
-def labels(asked: Mapping[str, Any]) -> dict[int, str]:
-    """Labels by the numbers of windows."""
-    found = as_object(asked.get("labels"))
-    if len(found) > MOST_LABELS:
-        raise ConfigError(f"the page takes up to {MOST_LABELS} labels; train with more in Python (docs/search.md)")
-    if not all(isinstance(name, str) and 0 < len(name) <= LONGEST_LABEL for name in found.values()):
-        raise ConfigError(f"a label has 1 to {LONGEST_LABEL} letters; choose another")
-    return {int(number(window, "window")): name for window, name in found.items()}
 
 
 def hits(asked: Mapping[str, Any]) -> list[tuple[By, int, float, float, float]]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from kinema.errors import ConfigError, DataError
-from kinema.search import Classifier, Filters, Hit, IndexedVideo, Library, Window
+from kinema.errors import ConfigError, DataError, KinemaError
+from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
+from kinema.serve import media
 from kinema.serve.guard import real_file
 from kinema.serve.media import Cache
 
@@ -109,9 +110,22 @@ class Catalog:
             raise ConfigError("a filter is a number; clear it or write one")
         return Filters(pattern, **numbers)
 
-    def hit(self, hit: Hit) -> dict[str, Any]:
+    def length(self, window: Window) -> float:
+        """Seconds of a window's video; as far as the index knows it where it cannot be read."""
+        try:
+            return media.footage(self.file(window.path)).duration
+        except KinemaError:
+            return max(other.end for other in self.library.windows_of(window.path))
+
+    def hit(self, answer: Answer, hit: Hit) -> dict[str, Any]:
         """A hit for the page; ``gone`` says why its video cannot be shown, if so."""
-        return {**self.window(hit.window), "score": round(hit.score, 4), "start": hit.start, "end": hit.end}
+        return {
+            **self.window(hit.window),
+            "score": round(hit.score, 4),
+            "outstanding": round(answer.outstanding(hit), 1),
+            "start": hit.start,
+            "end": hit.end,
+        }
 
     def window(self, window: Window) -> dict[str, Any]:
         """A window for the page."""
@@ -156,12 +170,11 @@ class Catalog:
         classes = []
         for number, name in enumerate(classifier.classes):
             of_class = np.flatnonzero(best == number)
-            surest: dict[str, dict[str, Any]] = {}  # one window a video: its others look the same
-            for place in of_class[np.argsort(-surely[of_class], kind="stable")]:
-                window = windows[place]
-                if len(surest) < SURE and window.path not in surest:
-                    surest[window.path] = {**self.window(window), "share": round(float(surely[place]), 3)}
-            classes.append({"name": name, "windows": len(of_class), "surest": list(surest.values())})
+            ranked = of_class[np.argsort(-surely[of_class], kind="stable")].tolist()
+            surest = [
+                {**self.window(windows[n]), "share": round(float(surely[n]), 3)} for n in spread_out(ranked, windows)
+            ]
+            classes.append({"name": name, "windows": len(of_class), "surest": surest})
         points = {window.id for window in self.library.sample(MAP_POINTS)}
         shown = [n for n, window in enumerate(windows) if window.id in points]
         predicted = {windows[n].id: [int(best[n]), round(float(surely[n]), 3)] for n in shown}
@@ -197,6 +210,24 @@ def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str,
                 break
             folders[parent] = parent.relative_to(base).as_posix()
     return {name: folder for folder, name in sorted(folders.items(), key=lambda item: item[1])}
+
+
+def spread_out(ranked: Sequence[int], windows: Sequence[Window]) -> list[int]:
+    """Up to :data:`SURE` of the ranked windows, as they come: one of each video first, since its others look much the
+    same, then places of the same videos that do not overlap, so that a long video is shown in full.
+    """
+    firsts: dict[str, int] = {}
+    for place in ranked:
+        firsts.setdefault(windows[place].path, place)
+    shown = list(firsts.values())[:SURE]
+    for place in ranked:
+        if len(shown) == SURE:
+            break
+        window, same = windows[place], [windows[n] for n in shown if windows[n].path == windows[place].path]
+        if all(window.end <= other.start or window.start >= other.end for other in same):
+            shown.append(place)
+    order = {place: rank for rank, place in enumerate(ranked)}
+    return sorted(shown, key=order.__getitem__)
 
 
 def project(vectors: np.ndarray) -> np.ndarray:

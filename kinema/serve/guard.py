@@ -1,18 +1,21 @@
 """Who may ask the page for what: the names it answers to, other sites' requests, and files that may be shown.
 
-The page has no passwords. What protects it is that other machines cannot reach it, and that other web sites open in the
-same browser cannot use it: not by a name that was made to point here (DNS rebinding: ``Host`` is checked), nor by
-sending requests (``Origin`` is checked), nor by showing its pictures (``Sec-Fetch-Site`` is, too).
+What protects the page is that other machines cannot reach it, or need a token where they can, and that other web sites
+open in the same browser cannot use it: not by a name that was made to point here (DNS rebinding: ``Host`` is checked),
+nor by sending requests (``Origin`` is checked), nor by showing its pictures (``Sec-Fetch-Site`` is, too).
 """
 
 from __future__ import annotations
 
 import ipaddress
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kinema.errors import DataError
@@ -22,8 +25,8 @@ SAFE_METHODS = ("GET", "HEAD")
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -33,17 +36,20 @@ HEADERS = {
 
 
 class Guard:
-    """Middleware that refuses requests of other sites with status 403 or 421, and adds :data:`HEADERS` to all answers.
+    """Middleware that refuses requests of strangers (status 401) and of other sites (403, 421), and adds
+    :data:`HEADERS` to all answers.
 
     Args:
         app: what is guarded.
         host: the address that the server listens on. Beyond this machine it answers to any bare IP address, since only
             names can be made to point somewhere else, and to ``names``.
         names: further names by which browsers reach it.
+        token: what the page's first address has to hold (``?token=``), and a cookie afterwards; empty for no token.
     """
 
-    def __init__(self, app: ASGIApp, host: str = LOCAL[0], names: Iterable[str] = ()):
+    def __init__(self, app: ASGIApp, host: str = LOCAL[0], names: Iterable[str] = (), token: str = ""):
         self._app = app
+        self._token = token.encode()
         self._open = host not in LOCAL
         self._names = frozenset((*LOCAL, host, *names))
 
@@ -58,12 +64,14 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
-        if refusal is None:
-            await self._app(scope, receive, send_guarded)
-        else:
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope["method"], scope["path"], headers)
+        if refusal is not None:
             status, reason = refusal
             await JSONResponse({"error": reason}, status)(scope, receive, send_guarded)
+            return
+        stranger = self._stranger(scope, headers)
+        await (self._app if stranger is None else stranger)(scope, receive, send_guarded)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
@@ -74,6 +82,25 @@ class Guard:
         if method not in SAFE_METHODS and headers.get("origin") not in (f"http://{host}", f"https://{host}"):
             return 403, "this may be asked from the page itself only; open the page"
         return None
+
+    def _stranger(self, scope: Scope, headers: Headers) -> Response | None:
+        """What a browser is told that has not shown the token yet; None to those who have."""
+        if not self._token:
+            return None
+        cookie = f"kinema-{headers.get('host', '').rpartition(':')[2] or 80}"  # browsers keep one jar for all ports
+        if self._right(cookie_parser(headers.get("cookie", "")).get(cookie, "")):
+            return None
+        asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if scope["path"] == "/" and any(name == "token" and self._right(value) for name, value in asked):
+            rest = urlencode([(name, value) for name, value in asked if name != "token"])
+            answer = RedirectResponse(f"/?{rest}" if rest else "/", 303)
+            answer.set_cookie(cookie, self._token.decode(), httponly=True, samesite="strict")
+            return answer
+        said = "the page is for those who have its token; open the address that `kinema serve` printed, all of it"
+        return JSONResponse({"error": said}, 401)
+
+    def _right(self, token: str) -> bool:
+        return secrets.compare_digest(token.encode("utf-8", "replace"), self._token)
 
     def _known(self, host: str) -> bool:
         name, _, port = host.rpartition(":") if ":" in host and not host.endswith("]") else (host, "", "")
@@ -100,7 +127,7 @@ def real_file(path: str | Path, roots: Iterable[Path]) -> Path:
     name = Path(path).name
     try:
         real = Path(path).resolve(strict=True)
-        there = real.is_file()
+        there = real.is_file() or real.is_dir()  # a folder of pictures is a video too
     except (OSError, ValueError, RuntimeError):  # missing; a null byte; a circle of links
         there = False
     if not there:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from kinema.data.clips import timeline
+from kinema.data.clips import NEVER, timeline
 from kinema.data.synthetic.files import encode_video
-from kinema.errors import blaming
+from kinema.errors import OutputError, VideoError, blaming
 from kinema.files import atomic_path, make_folder
 from kinema.flow import create_estimator
 from kinema.report.pictures import animated_webp, flow_overlay
@@ -32,11 +33,11 @@ LONGEST = 6.0
 """Seconds of a moving picture, at most."""
 SIDE = 192
 """Shorter side in pixels that moving pictures have about."""
-LONG_SIDE = 4 * SIDE
-"""Longer side up to which small ones are enlarged."""
+LONG_SIDE = 1024
+"""Longer side in pixels that they have at most."""
 STRIP_FRAMES, STRIP_HEIGHT = 16, 72
-CUT_SECONDS, CUT_SIDE = 60.0, 1080
-"""Length and shorter side in pixels that a cut clip has at most."""
+CUT_SECONDS, CUT_SIDE, WATCHED_SIDE = 60.0, 1080, 480
+"""Length and shorter side in pixels that a cut clip has at most, and the side of one to be watched on the page."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def footage(path: str | Path) -> Footage:
     Raises:
         VideoError: it cannot be read.
     """
-    with Video(path) as video:
+    with blaming(path), Video(path) as video:
         length = timeline(video)
         return Footage(length.duration, length.fps, video.info.width, video.info.height)
 
@@ -64,31 +65,34 @@ def moving(path: str | Path, start: float, end: float, kind: Kind = "clip") -> b
     """A part of a video as an endless animated WebP, as it is or, of kind "flow", under its optical flow.
 
     Raises:
-        VideoError: it cannot be read.
+        VideoError: it cannot be read, or ends before the part.
     """
-    seconds = min(max(end - start, 2 / FPS), LONGEST)
-    times = start + np.arange(round(seconds * FPS) + (kind == "flow")) / FPS
-    with Video(path) as video:
-        side, other = sorted((video.info.width, video.info.height))
-    with Video(path, View(short_side=min(side, SIDE))) as video:
-        frames = video.at_times((times + 0.5 / FPS).tolist()).frames
-    scale = max(1, min(SIDE // side, LONG_SIDE // other))
     with blaming(path):
+        with Video(path) as video:
+            _reach(video, start)
+            short, long = sorted((video.info.width, video.info.height))
+        seconds = min(max(end - start, 2 / FPS), LONGEST)
+        times = start + np.arange(round(seconds * FPS) + (kind == "flow")) / FPS
+        side = max(1, min(short, SIDE, LONG_SIDE * short // long))
+        with Video(path, View(short_side=side)) as video:
+            frames = video.at_times((times + 0.5 / FPS).tolist()).frames
+        scale = max(1, min(SIDE // short, LONG_SIDE // long))
         if kind == "flow":
             frames = flow_overlay(frames, create_estimator("dis").estimate(frames), scale)
             scale = 1
         return animated_webp(frames, FPS, scale, quality=60)
 
 
-def strip(path: str | Path) -> bytes:
-    """Frames at equal distances from beginning to end, side by side in one WebP picture.
+def strip(path: str | Path, start: float = 0.0, end: float = NEVER) -> bytes:
+    """Frames at equal distances from ``start`` to ``end`` seconds, or all of it, side by side in one WebP picture.
 
     Raises:
-        VideoError: it cannot be read.
+        VideoError: it cannot be read, or ends before the part.
     """
-    with Video(path) as video:
-        duration = timeline(video).duration
-        shown = [video.at_times([(n + 0.5) * duration / STRIP_FRAMES]).frames[0] for n in range(STRIP_FRAMES)]
+    with blaming(path), Video(path) as video:
+        _reach(video, start)
+        step = max(0.0, min(end, timeline(video).duration) - start) / STRIP_FRAMES
+        shown = [video.at_times([start + (n + 0.5) * step]).frames[0] for n in range(STRIP_FRAMES)]
     height, width = shown[0].shape[:2]
     size = max(1, round(min(width / height, 2) * STRIP_HEIGHT)), STRIP_HEIGHT
     picture = Image.fromarray(np.hstack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in shown]))
@@ -97,32 +101,58 @@ def strip(path: str | Path) -> bytes:
     return buffer.getvalue()
 
 
-def cut(path: str | Path, start: float, end: float) -> bytes:
+def cut(path: str | Path, start: float, end: float, side: int = CUT_SIDE) -> bytes:
     """A part of a video as an MP4 file without sound; no longer than :data:`CUT_SECONDS`.
 
+    Args:
+        path: the video.
+        start: seconds.
+        end: seconds.
+        side: pixels of the shorter side, at most.
+
     Raises:
-        VideoError: it cannot be read.
+        VideoError: it cannot be read, or ends before the part.
     """
-    with Video(path) as video:
-        fps, side = timeline(video).fps, min(video.info.width, video.info.height)
-    step, length = 1 / fps, min(end - start, CUT_SECONDS)
-    with blaming(path), Video(path, View(short_side=min(side, CUT_SIDE))) as video:
-        times = (start + (n + 0.5) * step for n in range(max(1, round(length * fps))))
-        even = (frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2] for _, frame in video.follow(times))
-        return encode_video(even, fps)
+    with blaming(path):
+        with Video(path) as video:
+            _reach(video, start)
+            fps, whole = timeline(video).fps, min(video.info.width, video.info.height)
+        step, length = 1 / fps, min(end - start, CUT_SECONDS)
+        with Video(path, View(short_side=min(whole, side))) as video:
+            times = (start + (n + 0.5) * step for n in range(max(1, round(length * fps))))
+            even = (frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2] for _, frame in video.follow(times))
+            return encode_video(even, fps)
+
+
+def _reach(video: Video, start: float) -> None:
+    """Make sure that a video has something to show at ``start`` seconds."""
+    if start < timeline(video).duration:
+        return
+    end = float(video.at_times([NEVER]).timestamps[-1]) + 1 / timeline(video).fps
+    if start >= end:
+        raise VideoError(
+            video.info.path,
+            f"it ends after {end:.1f} s, before the part that was asked for; where another file has taken its place, "
+            "run `kinema index` again",
+        )
 
 
 class Cache:
     """Files that were made once, in a folder that is kept below a size.
 
     Args:
-        folder: made if there is none.
+        folder: made if there is none; where it cannot be, files are kept for as long as this object.
         limit: bytes; beyond them the files that were not asked for for longest are deleted.
         at_a_time: how many may be made at the same time.
     """
 
     def __init__(self, folder: Path, limit: int = 512 << 20, at_a_time: int | None = None):
-        self._folder, self._limit = make_folder(folder), limit
+        self._limit = limit
+        try:
+            self._folder = make_folder(folder)
+        except OutputError:
+            self._temporary = tempfile.TemporaryDirectory(prefix="kinema-previews-")
+            self._folder = Path(self._temporary.name)
         self._room = threading.Semaphore(at_a_time or os.cpu_count() or 1)
         self._lock = threading.Lock()
         self._written = limit  # look at the folder when the first file comes
@@ -135,7 +165,7 @@ class Cache:
             return path.read_bytes()
         with self._room:
             content = make()
-        with self._lock:  # two threads may have made the same
+        with self._lock, contextlib.suppress(OutputError):  # two threads may have made the same; the disk may be full
             with atomic_path(path) as temporary:
                 temporary.write_bytes(content)
             self._written += len(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import sys
 import threading
@@ -27,7 +28,8 @@ def run(
 
     Args:
         index: folder of the index.
-        host: address to listen on; other machines can reach the page on any but 127.0.0.1.
+        host: address to listen on; on any but 127.0.0.1 other machines can reach the page, which then asks for a token
+            that is in the address printed.
         port: to listen on; 0 for any that is free.
         encoder: the index's encoder, where it lies elsewhere than when the index was made.
         names: further names by which browsers reach the page.
@@ -46,7 +48,8 @@ def run(
         from kinema.serve.guard import LOCAL
     except ImportError as error:
         raise ConfigError(f'the page needs {error.name}: pip install "kinema[serve]"') from error
-    app = create_app(index, encoder, host=host, names=names, max_upload=max_upload, device=device)
+    token = "" if host in LOCAL else secrets.token_urlsafe(16)
+    app = create_app(index, encoder, host=host, names=names, token=token, max_upload=max_upload, device=device)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -60,12 +63,12 @@ def run(
             ) from error
         if host not in LOCAL:
             print(
-                f"warning: everybody who can reach {host} can search these videos and watch parts of them; there is no "
-                "password",
+                f"warning: everybody who can reach {host} and has this address can search these videos and watch parts "
+                "of them; it is sent unencrypted",
                 file=sys.stderr,
             )
         shown = f"[{host}]" if family == socket.AF_INET6 else host
-        address = f"http://{shown}:{listener.getsockname()[1]}/"
+        address = f"http://{shown}:{listener.getsockname()[1]}/{f'?token={token}' if token else ''}"
         print(f"{address}  (stop with Ctrl-C)", flush=True)
         if browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinema.errors import DataError
+from kinema.errors import DataError, OutputError
 
-KEPT = 8
-"""How many uploads there may be; the one that was not asked about for longest makes room."""
+KEPT = 16
+"""How many uploads there may be at a time, with those that are being sent."""
+QUIET = 300.0
+"""Seconds after which an upload that nobody asks about makes room for another."""
 IDLE = 1800.0
-"""Seconds after which an upload that nobody asks about is deleted."""
+"""Seconds after which it is deleted anyway."""
+LEFT = 60.0
+"""Seconds for which an upload is kept when its page was left, so that one that is only loaded again finds it."""
+STALLED = 60.0
+"""Seconds without a byte after which sending counts as broken off."""
 DRAINED = 64 << 20
-"""Bytes of a body that is too large that are still read, and dropped, so that the browser hears the answer."""
+"""Bytes of a body that is refused that are still read, and dropped, so that the browser hears the answer."""
 
 
 class TooLarge(DataError):
     """An upload has more bytes than are allowed."""
+
+
+class TooMany(DataError):
+    """As many uploads are kept as there is room for."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,8 @@ class Uploads:
         self.limit = limit
         self._folder = tempfile.TemporaryDirectory(prefix="kinema-uploads-")  # for this user's eyes only
         self._lock = threading.Lock()
-        self._held: dict[str, tuple[Upload, float]] = {}
+        self._held: dict[str, tuple[Upload, float]] = {}  # and when each was last asked about
+        self._coming = 0
 
     async def receive(self, parts: AsyncIterator[bytes], name: str, promised: int = 0) -> Upload:
         """Keep what is sent; nothing of it stays if it breaks off.
@@ -62,29 +75,31 @@ class Uploads:
 
         Raises:
             TooLarge: it has more bytes than the limit.
+            TooMany: there is no room for another upload.
+            DataError: nothing has come for :data:`STALLED` seconds.
+            OutputError: it cannot be written.
         """
         token = secrets.token_urlsafe(16)
-        upload = Upload(token, Path(name.replace("\\", "/")).name[:120] or "clip", Path(self._folder.name) / token)
-        size = promised if promised > self.limit else 0
+        upload = Upload(token, shown_name(name), Path(self._folder.name) / token)
+        if not self._enter():
+            await self._drain(parts)
+            raise TooMany(f"{KEPT} clips are being asked about already; wait some minutes, or close another page")
         complete = False
         try:
-            with upload.path.open("wb") as file:
-                async for part in parts:
-                    size += len(part)
-                    if size <= self.limit:
-                        file.write(part)
-                    elif size > self.limit + DRAINED + promised:
-                        break
-            complete = size <= self.limit
+            size = await self._write(upload, parts, promised)
+            if size > self.limit:
+                most = f"{self.limit / (1 << 20):g} MiB"
+                raise TooLarge(f"{upload.name} has more than {most}; send a shorter clip, or raise --max-upload")
+            complete = True
+        except TimeoutError as error:
+            raise DataError(f"nothing more of {upload.name} has come for {STALLED:g} s; send it again") from error
         finally:
+            with self._lock:
+                self._coming -= 1
+                if complete:
+                    self._held[token] = upload, time.monotonic()
             if not complete:
                 upload.path.unlink(missing_ok=True)
-        if not complete:
-            most = f"{self.limit / (1 << 20):g} MiB"
-            raise TooLarge(f"{upload.name} has more than {most}; send a shorter clip, or raise --max-upload")
-        with self._lock:
-            self._held[token] = upload, time.monotonic()
-        self.tidy()
         return upload
 
     def get(self, token: str) -> Upload:
@@ -108,15 +123,81 @@ class Uploads:
         if held is not None:
             held[0].path.unlink(missing_ok=True)
 
-    def tidy(self) -> None:
-        """Delete the uploads that were idle for too long, and those that are too many."""
+    def leave(self, token: str) -> None:
+        """Let an upload go within :data:`LEFT` seconds, unless it is asked about again."""
         with self._lock:
-            by_age = sorted(self._held.items(), key=lambda item: -item[1][1])
+            if token in self._held:
+                self._held[token] = self._held[token][0], time.monotonic() - IDLE + LEFT
+
+    def tidy(self) -> None:
+        """Delete the uploads that were idle for too long."""
         latest = time.monotonic() - IDLE
-        for place, (token, (_, asked)) in enumerate(by_age):
-            if place >= KEPT or asked < latest:
-                self.drop(token)
+        with self._lock:
+            old = [token for token, (_, asked) in self._held.items() if asked < latest]
+        for token in old:
+            self.drop(token)
 
     def close(self) -> None:
         """Delete all."""
         self._folder.cleanup()
+
+    def _enter(self) -> bool:
+        """Make room for one more upload; whether there is."""
+        self.tidy()
+        with self._lock:
+            full = len(self._held) + self._coming >= KEPT
+            oldest = min(self._held, key=lambda token: self._held[token][1], default="")
+            if full and oldest and self._held[oldest][1] < time.monotonic() - QUIET:
+                self._held.pop(oldest)[0].path.unlink(missing_ok=True)
+                full = False
+            self._coming += not full
+        return not full
+
+    async def _write(self, upload: Upload, parts: AsyncIterator[bytes], promised: int) -> int:
+        """Write what comes, up to the limit; return the bytes that there are, or were announced."""
+        size = promised if promised > self.limit else 0
+        with _explained(upload):
+            file = upload.path.open("wb")
+        with file:
+            async for part in _steadily(parts):
+                size += len(part)
+                if size <= self.limit:
+                    with _explained(upload):
+                        file.write(part)
+                elif size > self.limit + DRAINED + promised:
+                    break
+            with _explained(upload):
+                file.flush()
+        return size
+
+    async def _drain(self, parts: AsyncIterator[bytes]) -> None:
+        size = 0
+        async for part in _steadily(parts):
+            size += len(part)
+            if size > self.limit + DRAINED:
+                return
+
+
+@contextmanager
+def _explained(upload: Upload) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"{upload.name} cannot be kept: {reason}; free some space and send it again") from error
+
+
+def shown_name(name: str) -> str:
+    """A file's name as it is shown: without folders, cut, and of letters that can be written."""
+    bare = Path(name.replace("\\", "/").replace("\0", "")).name[:120]
+    return bare.encode("utf-8", "replace").decode() or "clip"
+
+
+async def _steadily(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The parts; TimeoutError where one keeps itself waiting."""
+    coming = aiter(parts)
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(coming), STALLED)
+        except StopAsyncIteration:
+            return

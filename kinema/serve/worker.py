@@ -11,12 +11,15 @@ import multiprocessing
 import resource
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import av
 
 from kinema.errors import DataError, KinemaError, VideoError
 from kinema.search import Library
@@ -30,6 +33,19 @@ MAX_SECONDS = 600.0
 """Length that an upload may have."""
 HEADROOM = 3 << 30
 """Bytes that opening a file may take beside what the process holds already."""
+GRACE = 3.0
+"""Seconds that a task has to end when it is no longer wanted, before its process is ended."""
+CANCEL = "cancel"
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf", "flv", "live_flv", "ogg", "mpegts", "mpeg", "mpegvideo",
+    "m4v", "h261", "h263", "h264", "hevc", "vvc", "av1", "obu", "ivf", "dv", "mxf", "gxf", "nut", "rm", "wtv", "nsv",
+    "swf", "dirac", "vc1", "cavsvideo", "avs2", "avs3", "yuv4mpegpipe", "mjpeg", "mpjpeg", "gif", "apng",
+)  # fmt: skip
+"""Formats that uploads may have, by libav's names: those that open no other file, as play lists and scripts do."""
+
+
+class Cancelled(KinemaError):
+    """A task is no longer wanted."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,9 @@ class Worker:
 
     library: Library
 
+    def ready(self, progress: Callable[[float], None]) -> None:
+        """Be there."""
+
     def warm(self, progress: Callable[[float], None]) -> None:
         """Load the encoder."""
         _ = self.library.embedder
@@ -45,6 +64,7 @@ class Worker:
     def probe(self, progress: Callable[[float], None], path: str) -> media.Footage:
         """What a stranger's file holds."""
         with _bounded_memory():
+            check_format(path)
             footage = media.footage(path)
         if footage.width * footage.height > MAX_PIXELS:
             raise VideoError(path, f"frames of {footage.width}x{footage.height} are too large; scale it to 4K or less")
@@ -52,9 +72,9 @@ class Worker:
             raise VideoError(path, f"it is longer than {MAX_SECONDS / 60:g} minutes; cut the part you want out of it")
         return footage
 
-    def strip(self, progress: Callable[[float], None], path: str) -> bytes:
+    def strip(self, progress: Callable[[float], None], path: str, start: float, end: float) -> bytes:
         """See :func:`kinema.serve.media.strip`."""
-        return media.strip(path)
+        return media.strip(path, start, end)
 
     def moving(self, progress: Callable[[float], None], path: str, start: float, end: float, kind: media.Kind) -> bytes:
         """See :func:`kinema.serve.media.moving`."""
@@ -100,7 +120,7 @@ class Guarded:
                 return stop.value
 
     def follow(self, task: str, *arguments: Any) -> Generator[float, None, Any]:
-        """As :meth:`ask`, yielding the task's progress. To stop following ends the task, and the process with it."""
+        """As :meth:`ask`, yielding the task's progress. To stop following ends the task."""
         with self._lock:
             finished = False
             try:
@@ -118,6 +138,9 @@ class Guarded:
                     if kind == "failed":
                         raise value
                     return value
+            except GeneratorExit:
+                finished = self._cancelled()
+                raise
             except (EOFError, ConnectionError) as error:
                 raise VideoError(arguments[0] if arguments else "", "the decoder broke down over it") from error
             finally:
@@ -132,6 +155,17 @@ class Guarded:
                 self._process.kill()  # who waits for it gives the lock back then
         with self._lock:
             self._end()
+
+    def _cancelled(self) -> bool:
+        """Ask the task to end, and say whether it has."""
+        assert self._pipe is not None
+        latest = time.monotonic() + GRACE
+        with contextlib.suppress(EOFError, ConnectionError):
+            self._pipe.send(CANCEL)
+            while self._pipe.poll(max(0.0, latest - time.monotonic())):
+                if self._pipe.recv()[0] != "progress":
+                    return True
+        return False
 
     def _running(self) -> Connection:
         if self._pipe is None or self._process is None or not self._process.is_alive():
@@ -168,11 +202,20 @@ def _serve(pipe: Connection, index: str, encoder: str | None, device: str) -> No
         except KinemaError as error:
             pipe.send(("failed", error))
             return
+
+        def progress(seconds: float) -> None:
+            pipe.send(("progress", seconds))
+            if pipe.poll() and pipe.recv() == CANCEL:
+                raise Cancelled
+
         pipe.send(("ready", None))
         while True:
-            task, arguments = pipe.recv()
+            asked = pipe.recv()
+            if asked == CANCEL:  # it came when its task had just ended
+                continue
+            task, arguments = asked
             try:
-                answer = "done", getattr(worker, task)(lambda seconds: pipe.send(("progress", seconds)), *arguments)
+                answer = "done", getattr(worker, task)(progress, *arguments)
             except KinemaError as error:
                 answer = "failed", error
             except MemoryError:
@@ -181,6 +224,22 @@ def _serve(pipe: Connection, index: str, encoder: str | None, device: str) -> No
                 traceback.print_exc()
                 answer = "failed", DataError("something went wrong over this clip; the terminal says what")
             pipe.send(answer)
+
+
+def check_format(path: str) -> None:
+    """Make sure that a file is of one of :data:`FORMATS`, before anything in it is followed.
+
+    Raises:
+        VideoError: it is not.
+    """
+    allowed = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+    try:
+        av.open(f"file:{path}", metadata_errors="replace", container_options=allowed).close()
+    except av.ArgumentError as error:  # how libav says that a format is not on the list
+        said = "it is a play list, a picture or of a format that is not taken; send it as MP4, MOV, MKV, WebM or AVI"
+        raise VideoError(path, said) from error
+    except (av.FFmpegError, OSError):
+        return  # opening it says better why it cannot be read
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.loggers import CSVLogger
 
+from kinema.data.left_out import Broken
 from kinema.errors import TrainingError
 from kinema.files import atomic_path
 from kinema.training.module import TrainingModule
@@ -44,7 +45,7 @@ def signals_given_back() -> Iterator[None]:
 
 
 class Checkpoints(L.Callback):
-    """Writes ``last.ckpt`` every few minutes, at the end, and when the user or the system asks to stop.
+    """Writes ``last.ckpt`` every few minutes, at the end, when videos break, and when the user asks to stop.
 
     The first Ctrl-C (or SIGTERM) lets the step finish, saves and stops; the second stops at once.
 
@@ -93,6 +94,11 @@ class Checkpoints(L.Callback):
         """
         if self._stopping:
             raise Stopped(f"stopped at step {trainer.global_step}; {self.path} is kept: go on with --resume")
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Save if it is the videos that end the training: it stands between two steps then, in every process."""
+        if isinstance(exception, Broken) and trainer.global_step > 0:
+            self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero:

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from kinema.video.container import open_stream
 
 BACK = 0.1
-"""Seconds that a clock may go back without being taken to begin anew: some files are untidy by a frame."""
+"""Seconds that a clock may go back without being taken to jump: some files are untidy by a frame."""
 PAUSE = 600.0
 """Seconds for which a picture may stay on screen; a longer time is a jump of the clock."""
 BROADCAST_PAUSE = 10.0
@@ -33,43 +33,49 @@ class Clock:
     """Follows the times of a stream's packets, and mends those after a jump.
 
     Attributes:
-        pause: seconds for which a picture may stay on screen.
         jumps: how many there have been.
         first: seconds by which the first of them went, ahead or back.
+        even: whether decoding times have only grown so far.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream):
         base = stream.time_base or Fraction(1, av.time_base)
-        self.pause = longest_pause(container)
-        self.jumps, self.first = 0, 0.0
+        self.jumps, self.first, self.even = 0, 0.0, True
         self._base = float(base)
-        self._ahead = self.pause / self._base
+        self._ahead = longest_pause(container) / self._base
         self._back = -BACK / self._base
         self._step = max(1, round(1 / (base * (stream.average_rate or 25))))
         self._offset = 0  # ticks that are added to the packets' own times
-        self._last: int | None = None
+        self._decoded: int | None = None  # the latest decoding time
+        self._latest: int | None = None  # the latest time of all
 
     def mend(self, packet: Packet) -> bool:
         """Put a packet's times where they belong; tell whether its clock has jumped."""
-        jumped = packet.dts is not None and self._follow(packet.dts + self._offset)
+        jumped = packet.dts is not None and self._jumps(packet.dts + self._offset)
+        shown = packet.dts if packet.pts is None else packet.pts
+        if jumped and shown is not None and self._latest is not None:
+            self._offset = self._latest + self._step - shown
+        if packet.dts is not None:
+            self._decoded = packet.dts + self._offset
+        if shown is not None:
+            self._latest = max(shown + self._offset, shown + self._offset if self._latest is None else self._latest)
         if self._offset:
             packet.pts = None if packet.pts is None else packet.pts + self._offset
             packet.dts = None if packet.dts is None else packet.dts + self._offset
         return jumped
 
-    def _follow(self, ticks: int) -> bool:
-        """Go on to a packet's time; where that is a jump, make it the time that was due."""
-        step = self._step if self._last is None else ticks - self._last
-        jumped = not self._back <= step <= self._ahead
-        if jumped:
-            self.first = self.first or step * self._base
-            self.jumps += 1
-            self._offset += self._step - step
-            ticks += self._step - step
-        elif step > 0 and self._last is not None:
-            self._step = step
-        self._last = ticks
-        return jumped
+    def _jumps(self, ticks: int) -> bool:
+        """Whether a decoding time cannot come after the one before."""
+        if self._decoded is None:
+            return False
+        step = ticks - self._decoded
+        self.even &= step >= 0
+        if self._back <= step <= self._ahead:
+            self._step = step if step > 0 else self._step
+            return False
+        self.first = self.first or step * self._base
+        self.jumps += 1
+        return True
 
 
 def longest_pause(container: InputContainer) -> float:
@@ -102,5 +108,5 @@ def _never_jumps(path: str, _state: tuple[int, int]) -> bool:
     container, stream = open_stream(path)
     with closing(container), suppress(av.FFmpegError, IndexError):
         clock = Clock(container, stream)
-        return not any(clock.mend(packet) for packet in container.demux(stream))
+        return not any(clock.mend(packet) or not clock.even for packet in container.demux(stream))
     return True  # what is damaged further on is found by whoever decodes it

@@ -39,15 +39,14 @@ def open_pictures(folder: Path) -> InputContainer:
         VideoError: it holds no such pictures or not all of them, or nothing says how many make a second.
     """
     with os.scandir(folder) as found:
-        there = {entry.name: entry.is_file() for entry in found}
-    names = picture_names(there)
+        files = {entry.name: entry.is_file() for entry in found}
+    names = picture_names(files)
     if not are_frames(names):
         raise VideoError(folder, "it is a folder, but not one of numbered pictures such as 00001.jpg")
     matches = [match for name in names if (match := NAME.fullmatch(name))]
-    numbers = {int(match[2]) for match in matches if there[match.string]}
-    if not numbers:
-        raise VideoError(folder, "its pictures are links to what is not there; mend them")
-    gaps = sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)
+    numbers = [int(match[2]) for match in matches]
+    there = {int(match[2]) for match in matches if files[match.string]}
+    gaps = sorted(set(range(min(numbers), max(numbers) + 1)) - there)  # a link to nothing is one, too
     widths = {len(match[2]) for match in matches}
     if gaps or len(widths) > 1:
         lack = f"picture {gaps[0]} is missing" if gaps else "their numbers differ in length"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from kinema.clock import clock
 from kinema.errors import DataError, VideoError, blaming
-from kinema.progress import track
+from kinema.progress import make_bar
 from kinema.video.identity import size_and_time
 from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
 from kinema.video.pictures import are_frames
@@ -22,6 +23,11 @@ KINDS = "3g2 3gp asf avi divx f4v flv gif m2ts m2v m4v mkv mov mp4 mpeg mpg mts 
 SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
 CONSTANT = 0.0015  # seconds by which steps may differ in a file of constant rate: some containers round to milliseconds
 
+TOLD = 250
+"""Frames after which a scan tells where it is."""
+
+Told = Callable[[float], None]
+"""Is told up to which second a file has been decoded."""
 Item = TypeVar("Item")
 Seen = TypeVar("Seen")
 
@@ -79,7 +85,7 @@ def scan_folder(folder: str | Path, *, workers: int | None = None, progress: boo
     if not videos:
         found = f"only {len(others)} files with other suffixes" if others else "nor any other file"
         raise DataError(f"{root} holds no videos, {found}; a video's name ends in one of: {KINDS}")
-    return _of_each(videos, lambda path: scan_file(path, root), "Scanning", workers, progress)
+    return _of_each(videos, lambda path, told: scan_file(path, root, told), "Scanning", workers, progress)
 
 
 def probe_files(
@@ -96,7 +102,7 @@ def probe_files(
     Returns:
         Why a file cannot be read, for each that cannot.
     """
-    reasons = _of_each(files, lambda file: _first_frame(root / file), "Opening", workers, progress)
+    reasons = _of_each(files, lambda file, _: _first_frame(root / file), "Opening", workers, progress)
     return {file: reason for file, reason in zip(files, reasons, strict=True) if reason}
 
 
@@ -110,27 +116,47 @@ def _first_frame(path: Path) -> str:
 
 
 def _of_each(
-    items: Sequence[Item], look: Callable[[Item], Seen], verb: str, workers: int | None, progress: bool
+    items: Sequence[Item], look: Callable[[Item, Told], Seen], verb: str, workers: int | None, progress: bool
 ) -> list[Seen]:
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:  # threads do: libav decodes without Python's lock
-        seen: Iterable[Seen] = pool.map(look, items)
-        return list(track(seen, verb, len(items)) if progress else seen)
+    bar = make_bar("at")
+    bar.disable = bar.disable or not progress
+    task = bar.add_task(verb, total=len(items), at="")
+
+    def seen(item: Item) -> Seen:
+        name = Path(str(item)).name
+        found = look(item, lambda seconds: bar.update(task, at=f"{name} at {clock(seconds)}"))
+        bar.advance(task)
+        return found
+
+    with bar, ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:  # libav decodes without Python's lock
+        return list(pool.map(seen, items))
 
 
-def scan_file(path: Path, root: Path) -> ManifestEntry:
-    """Decode the file at ``path`` in full; a file that cannot be read gives an entry that says so."""
+def scan_file(path: Path, root: Path, told: Told = lambda seconds: None) -> ManifestEntry:
+    """Decode the file at ``path`` in full; a file that cannot be read gives an entry that says so.
+
+    Args:
+        path: the file.
+        root: the folder that the entry's path is relative to.
+        told: now and then, up to which second the file has been decoded.
+    """
     name = path.relative_to(root).as_posix()
     size = 0
     try:
         size = size_and_time(path)[0]
-        return _decoded(path, name, size)
+        return _decoded(path, name, size, told)
     except VideoError as error:
         return ManifestEntry(name, UNREADABLE, bytes=size, error=error.reason)
 
 
-def _decoded(path: Path, name: str, size: int) -> ManifestEntry:
+def _decoded(path: Path, name: str, size: int, told: Told) -> ManifestEntry:
     with closing(Source(path)) as source, blaming(path):
-        times = np.array([shown.time for shown in source.frames_from(0)])
+        decoded: list[float] = []
+        for shown in source.frames_from(0):
+            decoded.append(shown.time)
+            if len(decoded) % TOLD == 0:
+                told(shown.time)
+        times = np.array(decoded)
         steps, end = np.diff(times), source.end()
         missing = source.shortfall()
         header_rate = float(source.stream.average_rate or 0)

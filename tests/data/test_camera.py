@@ -107,22 +107,22 @@ def test_a_texture_is_behind_what_moves():
     flow[:, 0, 0, 4:12, 4:12] = 2.0  # something moves while the first field lasts
     behind = standing(flow, torch.full((8,), 1 / 30), 4)
     assert behind.shape == (8, 1, 4, 16, 24)
-    assert not behind[:, :, :2, 5:11, 5:11].any()
-    assert bool((behind[:, :, :2, :, 16:] == 1).all()) and bool((behind[:, :, 2:] == 1).all())
+    assert not behind[:, :, :2, 4:12, 4:12].any()
+    assert behind[:, :, :2, :, 18:].min() > 0.999 and behind[:, :, 2:].min() > 0.999
     batch = clips()
     seen, others = changed(
         dataclasses.replace(NONE, still_texture=0.1), batch, flow=flow, seconds=torch.full((8,), 1 / 30)
     )
     assert others.any()
-    assert torch.equal(seen[:, :, :2, 5:11, 5:11], batch[:, :, :2, 5:11, 5:11])
-    added = (seen - batch)[..., 16:]
+    assert torch.equal(seen[:, :, :2, 4:12, 4:12], batch[:, :, :2, 4:12, 4:12])
+    added = (seen - batch)[..., 18:]
     torch.testing.assert_close(added, added[:, :1, :1].expand_as(added), atol=1e-5, rtol=0)  # still, and grey
 
 
 def test_slow_flow_over_a_long_time_hides_no_texture():
     flow = torch.full((1, 2, 1, 8, 8), 1.0)
     assert not standing(flow, torch.tensor([1 / 30]), 2).any()
-    assert bool((standing(flow, torch.tensor([1.0]), 2) == 1).all())
+    assert standing(flow, torch.tensor([1.0]), 2).min() > 0.999
 
 
 # light and sensor

@@ -18,7 +18,7 @@ from kinema.data.synthetic.figures.scenery import draw_scenery
 from kinema.data.synthetic.figures.stage import Stage
 
 SMALL = {"difficulty": "figures", "videos": 6, "frames": 8, "size": 32, "test_share": 0.34}
-STAGE = Stage(1.3, 1.0, 64, np.arange(16) / 12)
+STAGE = Stage(1.3, 1.0, 32, np.arange(16) / 12)
 COLUMNS = {"motion": FIGURE_MOTIONS, "scene": SCENES, "palette": PALETTES, "camera": CAMERAS}
 
 
@@ -109,14 +109,15 @@ def test_colours_do_not_decide_how_anything_moves(motion: str) -> None:
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(when, then)
     if kind not in ("mouth", "deforming"):
-        assert any(a.colour != b.colour for a, b in zip(one.parts, other.parts, strict=True))
+        first, second = ([(part.colour, [c for _, c in part.marks]) for part in act.parts] for act in acts)
+        assert first != second
 
 
 @pytest.mark.parametrize("motion", FIGURE_MOTIONS)
 def test_what_moves_is_mostly_seen_and_finite(motion: str) -> None:
     kind, name = FIGURE_MOTIONS[motion]
     seen = []
-    for draw in range(6):
+    for draw in range(4):
         movement, look = np.random.default_rng([1, draw]), np.random.default_rng([2, draw])
         act = direct(kind, name, STAGE, PALETTES["any"], movement, look)
         if act.surface is not None:
@@ -127,7 +128,7 @@ def test_what_moves_is_mostly_seen_and_finite(motion: str) -> None:
         middles = np.stack([part.outline.mean(axis=1) for part in act.parts])
         inside = ((middles > 0) & (middles < (STAGE.width, STAGE.height))).all(axis=-1)
         seen.append(inside.any(axis=0).mean() > 0.4)
-    assert np.mean(seen) > 0.6
+    assert np.mean(seen) > 0.5
 
 
 @pytest.mark.parametrize("camera", CAMERAS)

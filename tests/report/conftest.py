@@ -121,6 +121,7 @@ def make_content(
         points=shown,
         samples=videos[:2],
         commands=["kinema demo --out demo --seed 0"],
+        folder="demo",
         environment={"Python": "3.11.2", "torch": "2.13.0", "machine": "2 cores"},
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kinema import __version__
 from kinema.errors import OutputError, VideoError
 from kinema.report.demo import MEASURES, DemoContent, LabelledVideo, standard_error, verdict, write_demo_report
 
@@ -120,6 +121,21 @@ def test_headline_and_facts_are_there(page: Page) -> None:
     assert "kinema pretrain MY_VIDEOS" in words
 
 
+def test_the_next_step_is_to_search(page: Page) -> None:
+    words = page.words()
+    assert "kinema index demo/videos --encoder demo/mscl --index demo/index kinema serve --index demo/index" in words
+    assert words.index("kinema index MY_VIDEOS") < words.index("kinema serve --index runs/index")
+
+
+def test_versions_are_said_once(content: DemoContent, tmp_path: Path) -> None:
+    versions = {"kinema": __version__, "python": "3.11.2", "torch": "2.13.0"}
+    words = Page(
+        write_demo_report(tmp_path / "report.html", replace(content, environment=versions)).read_text(encoding="utf-8")
+    ).words()
+    for version in versions.values():
+        assert words.count(version) == 1, version
+
+
 def test_labels_are_spelled_out(page: Page) -> None:
     assert "circle clockwise" in page.words()
     assert "oscillate sideways" in page.words()
@@ -216,9 +232,13 @@ def test_browser_shows_and_stops_it_without_complaint(report: Path, tmp_path: Pa
         f'<iframe id="page" style="width: {width}px; height: 800px; border: 0" src="{report.as_uri()}"></iframe>'
         "<script>onload = () => { const shown = page.contentDocument;"
         "const moving = () => shown.querySelectorAll('source:not([media=all])').length;"
+        "const lines = dd => { const all = shown.createRange(); all.selectNodeContents(dd);"
+        "return all.getClientRects().length; };"
+        "const cut = [...shown.querySelectorAll('dl.facts dd')]"
+        ".filter(dd => !/\\s/.test(dd.textContent.trim()) && lines(dd) > 1).length;"
         "const before = moving(); shown.querySelector('.pause').click();"
         "document.title = `wide ${shown.documentElement.scrollWidth}, moving ${before} then ${moving()}, broken "
-        "${[...shown.images].filter(image => !image.naturalWidth).length}`; }</script>"
+        "${[...shown.images].filter(image => !image.naturalWidth).length}, cut ${cut}`; }</script>"
     )
     flags = (
         "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
@@ -232,11 +252,12 @@ def test_browser_shows_and_stops_it_without_complaint(report: Path, tmp_path: Pa
         timeout=120,
         check=True,
     )
-    title = re.search(r"<title>wide (\d+), moving (\d+) then (\d+), broken (\d+)</title>", run.stdout)
+    title = re.search(r"<title>wide (\d+), moving (\d+) then (\d+), broken (\d+), cut (\d+)</title>", run.stdout)
     assert title is not None, run.stderr[-2000:]
-    wide, before, after, broken = map(int, title.groups())
+    wide, before, after, broken, cut = map(int, title.groups())
     assert wide <= width, "the page is wider than the window"
     assert before > 0
     assert after == 0, "the button stops every moving picture"
     assert broken == 0
+    assert cut == 0, "no figure is broken into two lines"
     assert "CONSOLE" not in run.stderr

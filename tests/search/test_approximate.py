@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kinema.search import Filters, approximate, database
-from kinema.search.database import FileState, connected, transaction
+from kinema.search.database import FileState, condition, connected, transaction
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.vectors import unit
@@ -52,7 +52,7 @@ def agreement(folder, by="motion", filters=None, queries=40) -> float:
     ranker, shares = Ranker(folder), []
     for query in vectors(queries, 99):
         found, true = (
-            [hit.window.id for hit in ranker.nearest(query, by, 10, filters or Filters(), (), exact)]
+            [hit.window.id for hit in ranker.nearest(query, by, 10, condition(filters or Filters()), exact)]
             for exact in (False, True)
         )
         assert len(found) == 10
@@ -68,9 +68,9 @@ def test_it_finds_what_comparing_with_every_window_finds(folder):
 def test_filters_hold_however_few_windows_they_leave(folder):
     assert agreement(folder, filters=Filters(min_strength=0.5)) >= 0.95
     assert agreement(folder, filters=Filters(path="/3", after=100.0)) == 1
-    hits = Ranker(folder).nearest(vectors(1, 1)[0], "motion", 10, Filters(path="/3", before=5.0), (), False)
+    hits = Ranker(folder).nearest(vectors(1, 1)[0], "motion", 10, condition(Filters(path="/3", before=5.0)), False)
     assert len(hits) == 5 and {hit.path for hit in hits} == {"/3"}
-    assert Ranker(folder).nearest(vectors(1, 1)[0], "motion", 10, Filters(path="/nowhere"), (), False) == ()
+    assert Ranker(folder).nearest(vectors(1, 1)[0], "motion", 10, condition(Filters(path="/nowhere")), False) == ()
 
 
 def test_what_is_added_is_found_at_once_and_later_by_the_index(folder):
@@ -78,7 +78,7 @@ def test_what_is_added_is_found_at_once_and_later_by_the_index(folder):
     query = vectors(300, 77)[5]
     with connected(folder) as db:
         put(db, "/new", 300, 77)
-        assert ranker.nearest(query, "motion", 1, Filters(), (), False)[0].path == "/new"
+        assert ranker.nearest(query, "motion", 1, condition(Filters()), False)[0].path == "/new"
         approximate.refresh(db, folder)
         assert files(folder) == {"motion.1.faiss", "appearance.1.faiss"}  # too little to put in
         for number in range(20, 24):
@@ -86,7 +86,7 @@ def test_what_is_added_is_found_at_once_and_later_by_the_index(folder):
         approximate.refresh(db, folder)
         assert approximate.generation(db).count == 4500 and approximate.generation(db).trained == 3000
     assert files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
-    best = ranker.nearest(query, "motion", 1, Filters(), (), False)[0]
+    best = ranker.nearest(query, "motion", 1, condition(Filters()), False)[0]
     assert best.path == "/new" and best.score == pytest.approx(1, abs=1e-5)
     assert agreement(folder) >= 0.95
 
@@ -95,7 +95,7 @@ def test_what_is_deleted_is_never_found_and_the_groups_are_made_anew(folder):
     with connected(folder) as db:
         with transaction(db):
             database.drop_videos(db, ["/1", "/2"])
-        hits = Ranker(folder).nearest(vectors(300, 1)[5], "motion", 50, Filters(), (), False)
+        hits = Ranker(folder).nearest(vectors(300, 1)[5], "motion", 50, condition(Filters()), False)
         assert not {"/1", "/2"} & {hit.path for hit in hits} and len(hits) == 50
         assert agreement(folder) >= 0.95
         with transaction(db):
@@ -122,7 +122,7 @@ def test_a_search_that_meets_a_newer_generation_begins_again(folder, monkeypatch
         return opened(*asked)
 
     monkeypatch.setattr("kinema.search.ranking.open_index", late)
-    (hit,) = ranker.nearest(vectors(300, 31)[7], "motion", 1, Filters(), (), False)
+    (hit,) = ranker.nearest(vectors(300, 31)[7], "motion", 1, condition(Filters()), False)
     assert hit.path == "/31" and files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
 
 
@@ -138,4 +138,4 @@ def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_instal
         put(db, "/0", 300, 0)
         with pytest.raises(ConfigError, match=r"more than 100 windows needs FAISS: pip install \"kinema\[search\]\""):
             approximate.refresh(db, tmp_path)
-    assert len(Ranker(tmp_path).nearest(vectors(1, 0)[0], "motion", 10, Filters(), (), False)) == 10
+    assert len(Ranker(tmp_path).nearest(vectors(1, 0)[0], "motion", 10, condition(Filters()), False)) == 10

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kinema.cli import main
+from kinema.clock import clock, seconds_of
 from kinema.errors import DataError
 from kinema.search import Classifier, Library
 from kinema.search.classifier import fit_classifier
@@ -64,6 +65,35 @@ def test_what_a_search_refuses(refused, indexed, videos, tmp_path):
         "index", videos, "--index", tmp_path / "new", "--encoder", indexed.embedder.source, "--length", 0.1
     )
     assert not out.exists()
+
+
+def test_other_places_in_the_clips_own_video(encoder, moving_texture, tmp_path, refused, capsys):
+    (tmp_path / "videos").mkdir()
+    clip, index, out = (
+        moving_texture(tmp_path / "videos/long.mp4", 0.5, seconds=4.0),
+        tmp_path / "index",
+        tmp_path / "o",
+    )
+    assert run("index", tmp_path / "videos", "--index", index, "--encoder", encoder) == 0
+    words = ["search", clip, "--index", index, "--out", out]
+    sentence = refused(*words, "--own")
+    assert "--own finds other places in the clip's own video: say with --start and --end what part you mean" in sentence
+    assert "--start: '1.2.3' is no time; write seconds (90.5) or minutes and" in refused(*words, "--start", "1.2.3")
+    assert run(*words, "--start", "0:01.0", "--end", "0:01.5") == 0
+    said = capsys.readouterr().out
+    assert f"note: {clip} itself, and copies of it, are all that the search allows; ask for a part of it" in said
+    assert run(*words, "--start", "0:01.0", "--end", "0:01.5", "--own", "--top", 3) == 0
+    lines = capsys.readouterr().out.splitlines()
+    hits = [line.split() for line in lines if line.lstrip()[:2] in ("1.", "2.", "3.")]
+    assert len(hits) == 3 and {hit[-1] for hit in hits} == {str(clip)}
+    spans = [(seconds_of(hit[2]), seconds_of(hit[3])) for hit in hits]
+    assert all(end <= 1.0 + 0.06 or start >= 1.5 - 0.06 for start, end in spans)
+
+
+def test_the_folder_of_a_training_is_no_index(refused, videos, encoder, tmp_path):
+    shutil.copy(encoder, tmp_path / "encoder.safetensors")
+    sentence = refused("search", videos / "00000.mp4", "--index", tmp_path, "--out", tmp_path / "o.html")
+    assert f"make one with `kinema index VIDEOS --encoder {tmp_path} --index INDEX`" in sentence
 
 
 # embed
@@ -128,9 +158,29 @@ def test_watching_a_file_labels_its_windows_as_the_library_has_them(indexed, cla
     expected = Classifier.load(classifier).predict(indexed.vectors([w.id for w in indexed.windows()[:2]]))
     for line, shares, start in zip(lines[:2], expected, (0.0, 0.25), strict=True):
         words = line.split()
-        assert float(words[0]) == start and words[4] in ("one", "two") and words[6] == "latency"
-        assert float(words[5]) == pytest.approx(shares.max(), abs=0.02)
+        assert words[0] == clock(start) and words[3] in ("one", "two") and words[5] == "latency"
+        assert float(words[4]) == pytest.approx(shares.max(), abs=0.02)
     assert re.fullmatch(r"2 windows; latency \d+ ms \(median\)", lines[2])
+
+
+def test_watching_with_what_finetune_wrote(videos, quick_settings, tmp_path, capsys, refused):
+    names = sorted(path.name for path in videos.iterdir())
+    rows = [f"{name},{'ab'[n % 2]},{'train' if n < 8 else 'test'}\n" for n, name in enumerate(names)]
+    (tmp_path / "labels.csv").write_text("file,label,split\n" + "".join(rows))
+    words = ["finetune", videos, "--labels", tmp_path / "labels.csv", "--out", tmp_path / "trained"]
+    assert run(*words, "--config", quick_settings) == 0
+    capsys.readouterr()
+    shown = []
+    for classifier in (tmp_path / "trained", tmp_path / "trained/classifier.safetensors"):
+        assert run("watch", videos / names[0], "--classifier", classifier) == 0
+        lines = capsys.readouterr().out.splitlines()
+        shown.append([line.split()[:5] for line in lines[:-1]])
+    assert shown[0] == shown[1] and len(shown[0]) == 2
+    assert all(label in ("a", "b") and 0.5 <= float(share) <= 1 for *_, label, share in shown[0])
+    sentence = refused("watch", videos / names[0], "--classifier", tmp_path / "trained", "--index", tmp_path / "index")
+    assert "is a network by itself: leave out --index and --encoder" in sentence
+    sentence = refused("watch", videos / names[0], "--classifier", tmp_path / "labels.csv")
+    assert "is no folder that `kinema finetune` wrote; for a classifier's file, name the index" in sentence
 
 
 def test_watching_a_stream(indexed, classifier):

@@ -6,12 +6,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from served_page import served
 from starlette.testclient import TestClient
 
 from kinema.config import ClipConfig, ModelConfig
+from kinema.data.synthetic.files import write_video
 from kinema.models import build_encoder, save_encoder
 from kinema.search import Library
 from kinema.serve import create_app
@@ -64,3 +68,82 @@ def serving(index: Path, **settings: object) -> TestClient:
 @pytest.fixture(scope="session")
 def serve_page() -> Callable[..., TestClient]:
     return serving
+
+
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two and a half minutes of noise, many windows."""
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    rng = np.random.default_rng(0)
+    write_video(path, (rng.integers(0, 255, (32, 32, 3), np.uint8) for _ in range(2400)), fps=16.0)
+    return path
+
+
+# A real browser: Debian's Chromium, driven by Playwright.
+
+PATIENCE = 120_000  # milliseconds; the machine may be busy
+
+
+@pytest.fixture(scope="module")
+def address(library: Library) -> Iterator[str]:
+    """The page of the library that is not to be changed, on a real server."""
+    with served(library.path, max_upload=1) as found:
+        yield found
+
+
+@pytest.fixture
+def own_address(make_library: Callable[[Path], Library], tmp_path: Path) -> Iterator[str]:
+    """The page of a library of the test's own, in which labels may be given."""
+    with served(make_library(tmp_path).path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("needs chromium")
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Opens the page; in the end nothing may have been written to the console but what the test expects."""
+    from playwright.sync_api import expect
+
+    complaints: list[str] = []
+    contexts = []
+
+    def go(
+        width: int = 1200, expected: str = "\0", where: str = "", at: str = "", about: str = " videos", **settings: Any
+    ) -> Any:
+        where = where or request.getfixturevalue("address")
+        settings.setdefault("reduced_motion", "reduce")  # two dozen moving pictures keep a small machine busy
+        context = browser.new_context(viewport={"width": width, "height": 850}, **settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: said.type in ("error", "warning") and expected not in said.text
+                and complaints.append(said.text))  # fmt: skip
+        page.on("request", lambda request: request.url.startswith((where, "data:", "blob:"))
+                or complaints.append(f"asked elsewhere: {request.url}"))  # fmt: skip
+        page.goto(where + at)
+        expect(page.locator("#about")).to_contain_text(about)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def clip(library: Library) -> str:
+    """A video file of the library."""
+    return library.windows()[0].path

@@ -3,97 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
-import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
+from browsing import search
+from served_page import served
 
 from kinema.data.synthetic.files import write_video
 from kinema.search import Classifier, Library
-from kinema.serve import create_app
 
 playwright = pytest.importorskip("playwright.sync_api")
 Page, expect = playwright.Page, playwright.expect
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-PATIENCE = 120_000  # milliseconds; the machine may be busy
-
-
-@contextmanager
-def served(index: Path, **settings: object) -> Iterator[str]:
-    """The page on a free port, in a thread."""
-    server = uvicorn.Server(uvicorn.Config(create_app(index, **settings), port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def address(library: Library) -> Iterator[str]:
-    with served(library.path, max_upload=1) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("needs chromium")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def open_page(browser, address: str) -> Iterator[Callable[..., Page]]:
-    """Opens the page; in the end nothing may have been written to the console but what the test expects."""
-    complaints: list[str] = []
-    contexts = []
-
-    def go(width: int = 1200, expected: str = "\0", where: str = address, **settings: object) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 850}, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: said.type in ("error", "warning") and expected not in said.text
-                and complaints.append(said.text))  # fmt: skip
-        page.on("request", lambda request: request.url.startswith((where, "data:", "blob:"))
-                or complaints.append(f"asked elsewhere: {request.url}"))  # fmt: skip
-        page.goto(where)
-        expect(page.locator("#about")).to_contain_text("12 videos")
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-@pytest.fixture
-def clip(library: Library) -> str:
-    return library.windows()[0].path
-
-
-def search(page: Page, clip: str) -> None:
-    page.set_input_files("#file", clip)
-    expect(page.locator("#asked-name")).to_have_text(Path(clip).name)
-    page.locator("#go").click()
-    expect(page.locator("#status")).to_contain_text("Found")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_send_trim_search_and_more_like_this(open_page: Callable[..., Page], clip: str, tmp_path: Path) -> None:
@@ -121,7 +45,7 @@ def test_send_trim_search_and_more_like_this(open_page: Callable[..., Page], cli
     expect(page.locator(".flowing")).to_have_count(0)
     first.locator(".shot").focus()
     expect(page.locator(".motion .flowing")).to_have_count(1)
-    name = first.locator(".name").inner_text()
+    name = first.locator(".name").text_content()
     first.get_by_text("More like this").click()
     expect(page.locator("#asked-name")).to_have_text(name)
     expect(page.locator("#status")).to_contain_text("Found")
@@ -148,9 +72,11 @@ def test_a_clip_is_dropped_and_deleted_when_another_is_wanted(open_page: Callabl
         list(Path(clip).read_bytes()),
     )
     expect(page.locator("#asked-name")).to_have_text("dropped.mp4")
-    with page.expect_request(lambda request: request.method == "DELETE"):
-        page.locator("#another").click()
+    page.locator("#another").click()
     expect(page.locator("#choose")).to_be_focused()
+    with page.expect_request(lambda request: request.method == "DELETE"):
+        page.set_input_files("#file", clip)
+    expect(page.locator("#asked-name")).to_have_text(Path(clip).name)
 
 
 def test_the_strip_by_pointer(open_page: Callable[..., Page], clip: str) -> None:
@@ -203,9 +129,9 @@ def test_all_by_keyboard(open_page: Callable[..., Page]) -> None:
 
 
 def test_label_classify_map_export_and_keep(
-    open_page: Callable[..., Page], clip: str, library: Library, tmp_path: Path
+    open_page: Callable[..., Page], clip: str, own_address: str, tmp_path: Path
 ) -> None:
-    page = open_page()
+    page = open_page(where=own_address)
     search(page, clip)
     cards = page.locator(".motion .card")
     cards.nth(0).locator(".deeds button").last.click()  # no label yet: asks for a name

@@ -6,8 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -37,9 +39,12 @@ def test_serves_until_it_is_stopped_and_leaves_nothing(library: Library, host: s
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        said = re.match(r"http://[\d.]+:(\d+)/", process.stdout.readline())
-        assert said is not None
-        with urllib.request.urlopen(f"http://127.0.0.1:{said[1]}/", timeout=60) as answer:
+        said = re.match(r"http://[\d.]+:(\d+)/(\?token=\S{20,})?  \(", process.stdout.readline())
+        assert said is not None and (said[2] is None) == (host == "127.0.0.1")
+        with pytest.raises(urllib.error.HTTPError, match="401") if said[2] else nullcontext():
+            urllib.request.urlopen(f"http://127.0.0.1:{said[1]}/", timeout=60).close()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(f"http://127.0.0.1:{said[1]}/{said[2] or ''}", timeout=60) as answer:
             assert b"<title>kinema" in answer.read()
         assert list(tmp_path.glob("kinema-uploads-*"))
         process.send_signal(signal.SIGINT)

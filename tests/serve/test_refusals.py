@@ -84,7 +84,10 @@ def test_a_deleted_video_is_said_and_the_rest_goes_on(
             for kind in ("clip", "flow", "strip"):
                 refused = page.get(f"/media/window/{window.id}/{kind}")
                 assert (refused.status_code, sentence(refused.json()["error"])) == (404, True)
-            assert page.get(f"/api/source/window/{window.id}").status_code == 404
+            source = page.get(f"/api/source/window/{window.id}").json()
+            assert source["gone"] and source["duration"] == pytest.approx(0.75), "its vectors can still be asked for"
+            *_, answer = searched(page, {"window": window.id, "start": 0, "end": 0.5}, top=2)
+            assert len(answer["motion"]["hits"]) == 2
         assert "outside of the indexed folders" in page.get(f"/media/window/{linked.id}/clip").json()["error"]
         chosen = [{"by": "motion", **{k: hit[k] for k in ("id", "start", "end", "score")}} for hit in hits.values()]
         archive = zipfile.ZipFile(io.BytesIO(page.post("/api/export/clips.zip", json={"hits": chosen}).content))
@@ -95,7 +98,7 @@ def test_a_deleted_video_is_said_and_the_rest_goes_on(
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"{", b"null", b'"x"', b"{}", b'{"source": 3}', b'{"source": {"like": "x"}}',
-     b'{"source": {"like": -1}}', b'{"labels": {"x": "y"}}', b'{"labels": {"1": ""}}', b'{"labels": {"1": 2}}',
+     b'{"source": {"like": -1}}', b'{"source": {"window": 1, "start": 1e15, "end": 2e15}}',
      b'{"hits": [3]}', b'{"hits": [{"by": "motion", "id": 1, "start": 0, "end": NaN, "score": 1}]}',
      b'{"hits": {}}', b"\xff\xfe", b"[" * 5000],
 )  # fmt: skip
@@ -107,12 +110,26 @@ def test_nonsense_is_refused_in_one_sentence(page: TestClient, path: str, body: 
 
 
 def test_too_long_a_question_is_refused(page: TestClient) -> None:
-    assert page.post("/api/classify", content=b" " * (1 << 20) + b"{} ").status_code == 413
+    for path in ("/api/search", "/api/labels", "/api/export/hits.csv"):
+        assert page.post(path, content=b" " * (1 << 20) + b"{} ").status_code == 413
 
 
-def test_few_labels_are_said(page: TestClient, library: Library) -> None:
-    answer = page.post("/api/classify", json={"labels": {str(library.windows()[0].id): "one"}})
-    assert "at least two labels" in answer.json()["error"]
+def test_few_labels_are_said(page: TestClient) -> None:
+    assert "at least two labels" in page.post("/api/classify", json={}).json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b'{"change": "drop"}', b'{"change": ["set"]}', b'{"change": "set"}',
+     b'{"change": "set", "window": "x", "name": "y"}', b'{"change": "set", "window": 999999, "name": "y"}',
+     b'{"change": "set", "window": 1, "name": ""}', b'{"change": "set", "window": 1, "name": 2}',
+     b'{"change": "set", "window": 1, "name": "half \\ud800"}', b'{"change": "set", "window": 1e15, "name": "y"}',
+     b'{"change": "rename", "name": "\\udfff", "to": "x"}', b'{"change": "undo", "version": 7}'],
+)  # fmt: skip
+def test_changes_of_labels_that_cannot_be(page: TestClient, body: bytes) -> None:
+    answer = page.post("/api/labels", content=body)
+    assert answer.status_code in (400, 404) and sentence(answer.json()["error"])
+    assert page.get("/api/labels").json()["version"] == 0
 
 
 def test_an_index_of_another_version_is_refused(make_library: Callable[[Path], Library], tmp_path: Path) -> None:
@@ -137,7 +154,9 @@ def test_another_encoder_is_said_on_the_page_which_goes_on(
         save_file(weights, tmp_path / "other.safetensors", file.metadata())
     window = made.windows()[0]
     with serve_page(made.path, encoder=str(tmp_path / "other.safetensors")) as page:
-        *_, said = searched(page, {"window": window.id, "start": 0, "end": 0.5})
+        clip = Path(window.path).read_bytes()
+        sent = page.post("/api/uploads", params={"name": "clip.mp4"}, content=clip).json()
+        *_, said = searched(page, {"upload": sent["token"]})
         assert "was made with another encoder than" in said["error"]
         *_, answer = searched(page, {"like": window.id}, top=2)
         assert len(answer["motion"]["hits"]) == 2

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from kinema.errors import DataError
+from kinema.errors import DataError, OutputError
 from kinema.serve import uploads as module
-from kinema.serve.uploads import TooLarge, Upload, Uploads
+from kinema.serve.uploads import TooLarge, TooMany, Upload, Uploads
 
 
 def send(uploads: Uploads, *parts: bytes, name: str = "clip.mp4", promised: int = 0) -> Upload:
@@ -85,21 +86,92 @@ def test_tokens_name_no_files(uploads: Uploads) -> None:
             uploads.get(token)
 
 
-def test_the_least_asked_for_makes_room_and_idle_ones_go(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     now = 0.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+
+    def put(seconds: float) -> None:
+        nonlocal now
+        now = seconds
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    return put
+
+
+def test_one_that_is_asked_about_never_makes_room_and_a_quiet_one_does(
+    uploads: Uploads, clock: Callable[[float], None]
+) -> None:
     sent = []
     for number in range(module.KEPT):
-        now = float(number)
+        clock(float(number))
         sent.append(send(uploads, b"x"))
-    now = 100.0
+    clock(100.0)
     uploads.get(sent[0].token)
-    now = 101.0
+    with pytest.raises(TooMany, match=f"{module.KEPT} clips are being asked about already; wait some minutes"):
+        send(uploads, b"x")
+    assert len(lying_in(uploads)) == module.KEPT
+    clock(module.QUIET + 1.5)
     latest = send(uploads, b"x")
     assert {path.name for path in lying_in(uploads)} == {upload.token for upload in (*sent[:1], *sent[2:], latest)}
-    now = 100.0 + module.IDLE + 0.5
+    clock(100.0 + module.IDLE + 0.5)
     uploads.tidy()
     assert [path.name for path in lying_in(uploads)] == [latest.token]
+
+
+def test_one_that_was_left_goes_soon_unless_it_is_asked_about_again(
+    uploads: Uploads, clock: Callable[[float], None]
+) -> None:
+    left, again = send(uploads, b"x"), send(uploads, b"y")
+    for upload in (left, again):
+        uploads.leave(upload.token)
+    clock(module.LEFT - 1)
+    uploads.get(again.token)
+    clock(module.LEFT + 1)
+    uploads.tidy()
+    assert [path.name for path in lying_in(uploads)] == [again.token]
+    uploads.leave("unknown")
+
+
+def test_those_that_are_coming_count(uploads: Uploads) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.sleep(0.2)
+        yield b"y"
+
+    async def all_at_once() -> list[Upload | BaseException]:
+        return await asyncio.gather(
+            *(uploads.receive(slow(), "a.mp4") for _ in range(module.KEPT + 4)), return_exceptions=True
+        )
+
+    answers = asyncio.run(all_at_once())
+    assert sum(isinstance(answer, Upload) for answer in answers) == module.KEPT
+    assert sum(isinstance(answer, TooMany) for answer in answers) == 4
+    for answer in answers:
+        if isinstance(answer, Upload):
+            assert uploads.get(answer.token).path.read_bytes() == b"xy"
+
+
+def test_who_stops_sending_is_told_and_nothing_stays(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STALLED", 0.1)
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.sleep(60)
+
+    with pytest.raises(DataError, match=r"nothing more of clip\.mp4 has come for 0\.1 s; send it again"):
+        asyncio.run(uploads.receive(stalled(), "clip.mp4"))
+    assert lying_in(uploads) == []
+
+
+def test_a_full_disk_is_said(uploads: Uploads) -> None:
+    uploads._folder.cleanup()
+    with pytest.raises(OutputError, match=r"clip\.mp4 cannot be kept: no such file or directory; free some space"):
+        send(uploads, b"x")
+
+
+@pytest.mark.parametrize(("name", "shown"), [("a\ud800.mp4", "a?.mp4"), ("\0", "clip"), ("", "clip"), ("..", "..")])
+def test_names_can_be_shown(uploads: Uploads, name: str, shown: str) -> None:
+    assert send(uploads, b"x", name=name).name == shown
 
 
 def test_closing_deletes_all(uploads: Uploads) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def test_embeds_as_the_library_does_and_tells_how_far_it_is(guarded: Guarded, li
 
 def test_pictures_are_those_of_this_process(guarded: Guarded, library: Library) -> None:
     clip = library.windows()[0].path
-    assert guarded.ask("strip", clip) == media.strip(clip)
+    assert guarded.ask("strip", clip, 0.1, 0.5) == media.strip(clip, 0.1, 0.5)
     assert guarded.ask("probe", clip) == media.footage(clip)
 
 
@@ -88,17 +90,20 @@ def test_a_crash_in_the_middle_is_one_sentence(
         guarded.close()
 
 
-def test_who_stops_following_ends_the_work(
+def test_who_stops_following_ends_the_work_and_not_the_process(
     library: Library, tmp_path: Path, moving_picture: Callable[[Path], Path]
 ) -> None:
     clip = moving_picture(tmp_path / "long.mp4")
     guarded = Guarded(library.path)
     try:
-        steps = guarded.follow("embed", str(clip), 0.0, 1e9)
-        next(steps)
-        steps.close()
-        assert guarded._process is None
-        assert guarded.ask("probe", str(clip)).duration > 10
+        guarded.ask("warm")
+        for _ in range(3):
+            steps = guarded.follow("embed", str(clip), 0.0, 1e9)
+            next(steps), next(steps)
+            before = guarded._process
+            steps.close()
+            assert guarded.ask("probe", str(clip)).duration > 10
+            assert guarded._process is before and before is not None, "the encoder need not be loaded again"
     finally:
         guarded.close()
 
@@ -124,6 +129,55 @@ def test_too_many_pixels_and_too_long_are_refused(library: Library, monkeypatch:
     monkeypatch.setattr(worker, "MAX_SECONDS", 0.7)
     with pytest.raises(VideoError, match=r"longer than .* minutes; cut the part"):
         inside.probe(print, clip)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.ffconcat", "ffconcat version 1.0\nfile '{clip}'\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip}\n#EXT-X-ENDLIST\n"),
+        ("list.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"),
+        ("subtitles.srt", "1\n00:00:00,000 --> 00:00:02,000\nwords\n"),
+        ("scene.svg", "<svg xmlns='http://www.w3.org/2000/svg'><image href='{clip}'/></svg>"),
+    ],
+)
+def test_what_names_other_files_is_refused_and_they_stay_closed(
+    library: Library, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text.format(clip=library.windows()[0].path))
+    shutil.copy(tmp_path / name, tmp_path / "upload")
+    for path in (tmp_path / name, tmp_path / "upload"):
+        with pytest.raises(VideoError):
+            Worker(library).probe(print, str(path))
+
+
+def test_a_play_list_that_libav_would_open_is_named(library: Library, tmp_path: Path) -> None:
+    clip = shutil.copy(library.windows()[0].path, tmp_path / "clip.mp4")
+    (tmp_path / "list").write_text("ffconcat version 1.0\nfile 'clip.mp4'\n")
+    assert media.footage(tmp_path / "list").duration > 0, "what is in it would be shown"
+    with pytest.raises(VideoError, match="it is a play list, a picture or of a format that is not taken"):
+        Worker(library).probe(print, str(tmp_path / "list"))
+    assert Worker(library).probe(print, str(clip)).duration > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mkv", "ffv1"), ("a.avi", "mpeg4"), ("a.webm", "libvpx-vp9"), ("a.mov", "mpeg4"), ("a.ts", "mpeg2video"),
+     ("a.mpg", "mpeg2video"), ("a.ogv", "libtheora"), ("a.flv", "flv"), ("a.gif", "gif"), ("a.mxf", "mpeg2video")],
+)  # fmt: skip
+def test_what_people_have_is_taken(library: Library, tmp_path: Path, name: str, codec: str) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"needs {codec}")
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = {"gif": "rgb8", "ffv1": "bgr0"}.get(codec, "yuv420p")
+        for number in range(30):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * number, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+        container.mux(stream.encode())
+    (tmp_path / name).rename(tmp_path / "token")
+    assert Worker(library).probe(print, str(tmp_path / "token")).width == 64
 
 
 def test_opening_a_file_cannot_take_all_memory() -> None:

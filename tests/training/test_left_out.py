@@ -123,7 +123,7 @@ def test_no_more_than_the_share_that_is_allowed(folder, tiny, tmp_path, during):
 
     during(3, lose_two)
     words = (
-        r"2 of 12 videos can no longer be read, more than the share of 0\.1 that may be left out \(the last is 0000\d"
+        r"2 of 12 videos can no longer be read, more than the share of 0\.1 that may be left out \(now 0000\d"
         r"\.mp4: .*\); mend them, or allow a larger trainer\.max_bad_share, and go on with --resume"
     )
     with pytest.raises(DataError, match=words):
@@ -131,6 +131,18 @@ def test_no_more_than_the_share_that_is_allowed(folder, tiny, tmp_path, during):
     card = pretrain(folder, tmp_path / "run", tiny({"trainer.max_bad_share": 0.2}), resume=True).card
     assert sorted(left["path"] for left in card["data"]["left_out"]) == ["00003.mp4", "00004.mp4"]
     assert card["training"]["steps"] == 12
+
+
+def test_a_folder_that_goes_away_as_a_whole_is_not_so_many_broken_videos(folder, tiny, tmp_path, during):
+    during(3, lambda: folder.exists() and folder.rename(tmp_path / "elsewhere"))
+    with pytest.raises(
+        DataError, match=r"no video of step \d can be read \(the first: .*\); see to the folder of videos"
+    ):
+        pretrain(folder, tmp_path / "run", tiny({"trainer.max_bad_share": 0.9}))
+    (tmp_path / "elsewhere").rename(folder)
+    during(-1, None)
+    card = pretrain(folder, tmp_path / "run", tiny({"trainer.max_bad_share": 0.9}), resume=True).card
+    assert card["data"]["left_out"] == [] and card["training"]["steps"] == 12
 
 
 def test_motion_sampling_leaves_out_what_it_cannot_score(folder, tiny, tmp_path, monkeypatch):

@@ -208,7 +208,7 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_steps_are_kept(videos,
         ({"mscl.fra_clips": -0.5}, "mscl.fra_clips must be at least 0, not -0.5"),
         (
             {"mscl.rgb": 0.0, "mscl.cross": 0.0, "mscl.lmcl": 0.0, "mscl.fra_clips": 0.0, "mscl.fra_negatives": False},
-            "mscl.rgb, cross, lmcl or fra_clips must be above 0, or the RGB encoder learns nothing",
+            "mscl.rgb, cross, lmcl, fra_clips, motion or dense_lmcl must be above 0, or the RGB encoder learns nothing",
         ),
         ({"mscl.lmcl": 0.0}, "mscl.fra_negatives needs mscl.lmcl above 0"),
         ({"mscl.queue": 0, "mscl.batch_negatives": False}, "mscl: without a queue there must be batch_negatives"),
@@ -242,7 +242,26 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_steps_are_kept(videos,
         ),
         ({"optimizer.lr": 0.0}, "optimizer.lr must be positive"),
         ({"augment.min_area": 0.0}, "augment.min_area must lie above 0 and not above 1"),
+        ({"readout.stage": "layer5"}, "settings: readout.stage is 'layer5', which the network has not got: choose one"),
+        ({"readout.stage": "layer2", "readout.grid": (1, 9, 9)}, "settings: readout.grid is 1x9x9 (time x height x"),
         ({"model.width": 0}, "model.width must be at least 1, not 0"),
+        ({"mscl.motion": 1.0}, "mscl.motion and mscl.dense_lmcl look at the encoder's pyramid: set model.pyramid"),
+        ({"model.pyramid": 8}, "model.pyramid learns from mscl.motion and mscl.dense_lmcl alone: set one of them"),
+        ({"model.pyramid": 0, "mscl.motion": 1.0}, "model.pyramid must be at least 1, not 0"),
+        ({"mscl.motion_stabilised": True}, "mscl.motion_boundaries and motion_stabilised need mscl.motion above 0"),
+        ({"mscl.dense_lmcl": -1.0}, "mscl.dense_lmcl must be at least 0, not -1"),
+        ({"mscl.dense_cells": 1}, "mscl.dense_cells must be at least 2"),
+        (
+            {"flow.step_frames": 1, "flow.cache": "store"},
+            "flow.step_frames is for flow that is estimated while training",
+        ),
+        ({"flow.step_frames": 0}, "flow.step_frames must be at least 1, not 0"),
+        ({"sampling.paces": ()}, "sampling.paces must be one or several whole numbers from 1, each once"),
+        ({"sampling.paces": (1, 1)}, "sampling.paces must be one or several whole numbers from 1, each once"),
+        ({"sampling.paces": (1, 2), "sampling.mds": "vectors"}, "sampling.mds scores clips at a pace of 1"),
+        ({"augment.fading": 1.0}, "augment.fading must be at least 0 and below 1, not 1"),
+        ({"augment.shake": -1.0}, "augment.shake must be at least 0"),
+        ({"clip.squeeze": True, "clip.size": (8, 40)}, "clip.size must be at least 16 pixels a side"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_in_a_sentence(tiny, changes, words):
@@ -255,6 +274,7 @@ def test_settings_that_cannot_work_are_refused_in_a_sentence(tiny, changes, word
 
 def test_settings_that_can_work(tiny):
     check_pretraining(PretrainConfig(steps=1))
+    check_pretraining(tiny({"clip.squeeze": True, "clip.short_side": 8}))  # which plays no part
     check_pretraining(tiny({"mscl.rgb": 0.0, "mscl.flow": 0.0, "mscl.cross": 0.0, "mscl.fra_clips": 0.0}))
     check_pretraining(tiny({"flow.parameters": {"finest_scale": 2}}, mscl=tiny().mscl.rgb_only()))  # estimates no flow
 

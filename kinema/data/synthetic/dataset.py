@@ -20,8 +20,8 @@ import cv2
 from kinema.data.synthetic.figures import FigureSpec, render_figures
 from kinema.data.synthetic.files import write_true_flow, write_video
 from kinema.data.synthetic.motions import DIFFICULTIES
-from kinema.data.synthetic.plans import SynthConfig, plan
-from kinema.data.synthetic.render import VideoSpec, render
+from kinema.data.synthetic.plans import Spec, SynthConfig, plan
+from kinema.data.synthetic.render import render
 from kinema.errors import ConfigError, OutputError
 from kinema.files import make_folder, write_json, write_text
 from kinema.flow import set_opencv_threads
@@ -29,8 +29,6 @@ from kinema.progress import track
 
 GENERATOR_VERSION = 5
 """Counts up whenever the same parameters would give other pixels or labels."""
-
-Spec = VideoSpec | FigureSpec
 
 
 @dataclass(frozen=True)

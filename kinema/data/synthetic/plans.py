@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,9 @@ from kinema.data.synthetic.figures import SCENES as SCENERIES
 from kinema.data.synthetic.motions import DIFFICULTIES
 from kinema.data.synthetic.render import VideoSpec
 from kinema.errors import ConfigError
+
+Spec = VideoSpec | FigureSpec
+"""One video to make."""
 
 FIGURES = "figures"
 SETS = (*DIFFICULTIES, FIGURES)
@@ -57,15 +59,14 @@ class SynthConfig:
                 raise ConfigError(problem)
 
 
-def plan(config: SynthConfig) -> Sequence[VideoSpec] | Sequence[FigureSpec]:
+def plan(config: SynthConfig) -> list[Spec]:
     """The labels of all videos: in each split, motion and scene crossed evenly, all else dealt out evenly at random."""
     test = round(config.videos * config.test_share)
     deal = _figures if config.difficulty == FIGURES else _objects
-    return [
-        spec
-        for split, count in (("train", config.videos - test), ("test", test))
-        for spec in deal(config, split, count, np.random.default_rng([config.seed, split == "test"]))
-    ]
+    specs: list[Spec] = []
+    for split, count in (("train", config.videos - test), ("test", test)):
+        specs += deal(config, split, count, np.random.default_rng([config.seed, split == "test"]))
+    return specs
 
 
 def _objects(config: SynthConfig, split: str, count: int, rng: np.random.Generator) -> list[VideoSpec]:
@@ -73,14 +74,17 @@ def _objects(config: SynthConfig, split: str, count: int, rng: np.random.Generat
     motions = list(DIFFICULTIES[config.difficulty].motions)
     pairs = _crossed(rng.permutation(motions).tolist(), rng.permutation(list(SCENES)).tolist(), count)
     shapes = _dealt(list(SHAPES), count, rng)
-    return [VideoSpec(split, i, *pairs[k], shapes[i], config.seed) for i, k in enumerate(order)]
+    return [VideoSpec(split, i, pairs[k][0], pairs[k][1], shapes[i], config.seed) for i, k in enumerate(order)]
 
 
 def _figures(config: SynthConfig, split: str, count: int, rng: np.random.Generator) -> list[FigureSpec]:
     order = rng.permutation(count)
     pairs = _crossed(rng.permutation(dealt_motions()).tolist(), rng.permutation(list(SCENERIES)).tolist(), count)
     palettes, cameras = _dealt(list(PALETTES), count, rng), _dealt(list(CAMERAS), count, rng)
-    return [FigureSpec(split, i, *pairs[k], palettes[i], cameras[i], config.seed) for i, k in enumerate(order)]
+    return [
+        FigureSpec(split, i, pairs[k][0], pairs[k][1], palettes[i], cameras[i], config.seed)
+        for i, k in enumerate(order)
+    ]
 
 
 def _dealt(values: list[str], count: int, rng: np.random.Generator) -> list[str]:

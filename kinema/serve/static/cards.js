@@ -1,7 +1,12 @@
 // Cards: a window of the library as a moving picture, with its flow on hover, focus or touch, and what can be done with it.
 
 import { labels } from "./labels.js";
-import { clock, make } from "./status.js";
+import { clock, make, named } from "./status.js";
+import { watch } from "./viewer.js";
+
+/** Spreads above what is typical of the library, below which a hit may be no more than the nearest of many. */
+export const DOUBTFUL = 2;
+const FULL = 6; // spreads that fill the bar
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const pause = document.getElementById("pause");
@@ -48,26 +53,30 @@ export function show(shot, moving, flow, still, description, complain = () => {}
   shot.addEventListener("blur", end);
 }
 
-/** A card of a window; `more` is called with it for "More like this". */
-export function card(window, more, { score = null, share = null } = {}) {
+/** A card of a window; `more` is called with it for "More like this", a click on its picture shows it larger. */
+export function card(window, more, { score = null, outstanding = 0, share = null } = {}) {
   const rest = make("button", { type: "button", className: "quiet", textContent: "More like this" });
   rest.setAttribute("aria-label", `More like ${window.name} at ${clock(window.start)}`);
   rest.addEventListener("click", () => more(window));
   const tag = make("button", { type: "button", className: "quiet" });
   tag.addEventListener("click", () => labels.toggle(window));
   const shot = make("button", { type: "button", className: "shot" });
-  shot.setAttribute("aria-label", `${window.name} from ${clock(window.start)}: show its flow`);
+  shot.setAttribute("aria-label", `${window.name} from ${clock(window.start)}: see it larger`);
+  shot.addEventListener("click", () => watch(window, more));
   const facts = make("p", { className: "facts" }, make("span", {}, `${clock(window.start)} – ${clock(window.end)}`));
   const item = make("li", { className: "card" }, shot);
   item.dataset.window = window.id;
   if (score !== null) {
-    facts.append(make("span", { title: "cosine with the query" }, score.toFixed(2)));
+    const doubtful = outstanding < DOUBTFUL;
+    item.classList.toggle("doubtful", doubtful);
+    const title = `${outstanding.toFixed(1)} spreads above what is typical of the library; cosine ${score.toFixed(2)}`;
+    facts.append(make("span", { className: "outstanding", title }, doubtful ? "doubtful" : `${outstanding.toFixed(1)} σ`));
     const bar = make("div", { className: "score" });
-    bar.style.setProperty("--share", `${Math.max(0, 100 * score)}%`);
+    bar.style.setProperty("--share", `${Math.min(100, Math.max(0, (100 * outstanding) / FULL))}%`);
     item.append(bar);
   }
   if (share !== null) facts.append(make("span", { title: "probability" }, `${Math.round(100 * share)} %`));
-  item.append(make("p", { className: "name", title: window.name }, window.name), facts);
+  item.append(named(make("p", { className: "name" }), window.name), facts);
   const complain = (sentence) => {
     item.classList.add("is-gone");
     if (!item.querySelector(".gone")) item.append(make("p", { className: "gone" }, `${sentence}.`));

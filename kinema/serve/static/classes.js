@@ -19,6 +19,7 @@ export const predictions = new (class extends EventTarget {
 let more = () => {};
 let waiting = 0;
 let running = null;
+let trained = ""; // the labels that the last training began with
 
 /** Begin; `search` is called with a window for "More like this". */
 export function open(search) {
@@ -29,20 +30,43 @@ export function open(search) {
 function group(name, fact, share, cards) {
   const dot = make("i", { className: "dot" });
   const bar = make("div", { className: "bar" });
-  const head = make("div", { className: "line" }, dot, make("h3", {}, name), make("span", { className: "hint" }, fact), bar);
+  const title = make("h3", {}, name);
+  const rename = make("button", { type: "button", className: "quiet" }, "Rename");
+  rename.setAttribute("aria-label", `Rename ${name}`);
+  rename.addEventListener("click", () => title.replaceWith(renaming(name, title)));
+  const head = make("div", { className: "line" }, dot, title, rename, make("span", { className: "hint" }, fact), bar);
   head.style.setProperty("--of", labels.colour(name));
   head.style.setProperty("--share", `${100 * share}%`);
   if (share === null) bar.remove();
   return make("div", { className: "group" }, head, make("ol", { className: "cards" }, ...cards));
 }
 
+/** A field in the place of a class's title; Enter takes what is written, Escape and leaving it do not. */
+function renaming(name, title) {
+  const field = make("input", { type: "text", maxLength: 60, value: name });
+  field.setAttribute("aria-label", `Another name for ${name}`);
+  const back = () => field.isConnected && field.replaceWith(title);
+  field.addEventListener("keydown", (event) => {
+    const to = field.value.trim();
+    if (event.key === "Escape" || (event.key === "Enter" && to === name)) back();
+    else if (event.key === "Enter" && to) labels.rename(name, to);
+  });
+  field.addEventListener("blur", back);
+  requestAnimationFrame(() => field.select());
+  return field;
+}
+
 function changed() {
+  for (const button of document.querySelectorAll("[data-export='labels.csv'], #forget-labels")) button.disabled = !labels.all.length;
+  document.getElementById("undo-labels").disabled = labels.undoable === null;
+  const now = JSON.stringify(labels.all.map(({ name, ids }) => [ids[0], name]));
+  if (now === trained) return;
+  trained = now;
   clearTimeout(waiting);
   running?.abort();
   const used = labels.used();
   const few = used.length < 2;
   for (const button of document.querySelectorAll("[data-export^=classifier]")) button.disabled = few;
-  for (const button of document.querySelectorAll("[data-export='labels.csv'], #forget-labels")) button.disabled = !labels.given.size;
   if (few) {
     said.textContent =
       "Label a few windows with two or more names: under Search or Map, choose a label and press Label on a card, or press 1 to 9 while a card has the focus. A classifier is then trained at once and shown here.";
@@ -52,8 +76,8 @@ function changed() {
   }
   labelled.replaceChildren(
     ...(few ? used : []).map((name) => {
-      const windows = [...labels.given.values()].filter((one) => one.name === name);
-      return group(name, plural(windows.length, "label"), null, windows.map((one) => card(one.window, more)));
+      const mine = labels.all.filter((one) => one.name === name);
+      return group(name, plural(mine.length, "label"), null, mine.map((one) => card(one.window, more)));
     }),
   );
   if (!few) waiting = setTimeout(train, AFTER);
@@ -61,12 +85,13 @@ function changed() {
 
 async function train() {
   const mine = (running = new AbortController());
-  const answer = await doing("Training a classifier on the labels", () => post("/api/classify", labels.asked(), mine.signal));
+  const work = (tell, signal) => post("/api/classify", {}, signal);
+  const answer = await doing("Training a classifier on the labels", work, mine);
   if (!answer || mine !== running) return;
   predictions.names = answer.classes.map((one) => one.name);
   predictions.of = answer.predicted;
   said.textContent =
-    `Trained on ${plural(labels.given.size, "label")}. Of ${plural(answer.windows, "window")}, those that it is surest of, one a video; correct it by labelling more.`;
+    `Trained on ${plural(labels.all.length, "label")}. Of ${plural(answer.windows, "window")}, those that it is surest of, different videos first; correct it by labelling more.`;
   predicted.replaceChildren(
     ...answer.classes.map((one) =>
       group(
@@ -77,9 +102,10 @@ async function train() {
       ),
     ),
   );
-  say(`Trained on ${plural(labels.given.size, "label")}; the classes are under Classes and on the map.`);
+  say(`Trained on ${plural(labels.all.length, "label")}; the classes are under Classes and on the map.`);
   predictions.dispatchEvent(new Event("change"));
 }
 
 labels.addEventListener("change", changed);
 document.getElementById("forget-labels").addEventListener("click", () => labels.clear());
+document.getElementById("undo-labels").addEventListener("click", () => labels.undo());

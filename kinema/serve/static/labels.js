@@ -1,33 +1,61 @@
-// Labels that the reader gives to windows. They are kept in the browser, so that reloading the page loses none.
+// Labels that readers give to windows. The server keeps them; this holds what it said last, and asks it for changes.
 
-import { make } from "./status.js";
+import { get, post } from "./server.js";
+import { make, plural, say } from "./status.js";
 
 const COLOURS = ["#2f7fd0", "#d9642a", "#2f9e57", "#b14fc5", "#c79a12", "#d23f6e", "#1aa3a3", "#7a6ff0", "#8a7a5c"];
+const AGAIN = 4000; // milliseconds between two looks for what others have changed
 
 class Labels extends EventTarget {
-  names = [];
+  names = []; // in use, then those of this page that are not yet
   active = "";
-  given = new Map(); // window number -> { name, window }
+  all = []; // { name, ids, window }
+  given = new Map(); // window number -> one of them
+  version = -1;
+  undoable = null;
 
-  /** Take up what was kept for a library. */
-  open(library) {
-    this.key = `kinema labels of ${library}`;
-    try {
-      const kept = JSON.parse(localStorage.getItem(this.key) || "{}");
-      this.names = kept.names || [];
-      this.given = new Map((kept.given || []).map((one) => [one.window.id, one]));
-    } catch {
-      localStorage.removeItem(this.key);
-    }
-    this.active = this.names[0] || "";
+  /** Take up what the server keeps, now and whenever another has changed it. */
+  async open() {
+    await this.look();
+    setInterval(() => document.visibilityState === "visible" && this.look(), AGAIN);
+    document.addEventListener("visibilitychange", () => this.look());
+  }
+
+  async look() {
+    const state = await get(`/api/labels?since=${this.version}`).catch(() => null);
+    if (state) this.take(state);
+  }
+
+  take(state) {
+    if (state.version < this.version) return; // an answer that was overtaken
+    const own = this.names.filter((name) => !this.count(name) && !state.names.includes(name));
+    Object.assign(this, { version: state.version, undoable: state.undoable, all: state.labels });
+    this.given = new Map(state.labels.flatMap((one) => one.ids.map((id) => [id, one])));
+    this.names = [...state.names, ...own];
+    if (!this.names.includes(this.active)) this.active = this.names[0] || "";
+    for (const line of document.querySelectorAll(".unkept")) line.hidden = state.kept;
+    const lost = document.getElementById("labels-lost");
+    lost.hidden = !state.missing;
+    lost.textContent = `${plural(state.missing, "label")} of videos that the library does not hold now.`;
     this.changed();
+  }
+
+  /** Have the server change something; the version that it became, or undefined. */
+  async ask(change, content = {}) {
+    try {
+      const state = await post("/api/labels", { change, ...content });
+      this.take(state);
+      return state.made;
+    } catch (error) {
+      say(`${error.message}.`, "bad");
+      return undefined;
+    }
   }
 
   of = (number) => this.given.get(number)?.name || "";
   colour = (name) => COLOURS[Math.max(0, this.names.indexOf(name)) % COLOURS.length];
-  count = (name) => [...this.given.values()].filter((one) => one.name === name).length;
+  count = (name) => this.all.filter((one) => one.name === name).length;
   used = () => this.names.filter((name) => this.count(name));
-  asked = () => ({ labels: Object.fromEntries([...this.given].map(([number, one]) => [number, one.name])) });
 
   add(name) {
     if (name && !this.names.includes(name)) this.names.push(name);
@@ -35,31 +63,43 @@ class Labels extends EventTarget {
     this.changed();
   }
 
-  set(window, name) {
-    const { id, name: video, start, end, strength, gone } = window;
-    this.given.set(id, { name, window: { id, name: video, start, end, strength, gone } });
-    this.changed();
-  }
+  set = (window, name) => this.ask("set", { window: window.id, name });
 
   /** Take a window's label off, or give it the active one; without one, ask for its name. */
   toggle(window) {
-    if (this.given.delete(window.id)) this.changed();
+    if (this.of(window.id)) this.set(window, null);
     else if (this.active) this.set(window, this.active);
     else {
       this.waiting = window;
+      document.querySelector("dialog[open]")?.close();
       document.querySelector("[role=tabpanel]:not([hidden]) .labels input")?.focus();
     }
   }
 
-  clear() {
-    this.given.clear();
-    this.names = [];
-    this.active = "";
-    this.changed();
+  async rename(name, to) {
+    const held = this.active === name;
+    const joins = this.count(to);
+    const made = await this.ask("rename", { name, to });
+    if (made === undefined) return;
+    if (held) this.add(to);
+    this.told(joins ? `Joined ${name} with ${to}.` : `Renamed ${name} to ${to}.`, made);
+  }
+
+  async clear() {
+    const count = this.all.length;
+    const made = await this.ask("clear");
+    if (made !== undefined) this.told(`Removed ${plural(count, "label")}.`, made);
+  }
+
+  async undo(version = this.undoable) {
+    if ((await this.ask("undo", { version })) !== undefined) say("Undone.");
+  }
+
+  told(sentence, version) {
+    say(sentence, "", { text: "Undo", run: () => this.undo(version) });
   }
 
   changed() {
-    if (this.key) localStorage.setItem(this.key, JSON.stringify({ names: this.names, given: [...this.given.values()] }));
     this.dispatchEvent(new Event("change"));
   }
 }

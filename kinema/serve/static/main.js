@@ -1,46 +1,43 @@
-// The page begins: what the library is, and the three views.
+// The page begins: what the library is, what its address asks for.
 
+import * as address from "./address.js";
 import * as classes from "./classes.js";
 import { labels } from "./labels.js";
 import * as map from "./map.js";
 import * as query from "./query.js";
 import * as search from "./search.js";
 import { get } from "./server.js";
-import { doing, plural, say } from "./status.js";
+import { doing, make, plural, say } from "./status.js";
+import * as views from "./views.js";
 
-const tabs = [...document.querySelectorAll("[role=tab]")];
+const problems = document.getElementById("problems");
 
-function open(tab, focus = false) {
-  for (const other of tabs) {
-    const mine = other === tab;
-    other.setAttribute("aria-selected", String(mine));
-    other.tabIndex = mine ? 0 : -1;
-    document.getElementById(other.getAttribute("aria-controls")).hidden = !mine;
-  }
-  if (focus) tab.focus();
-  if (tab.id === "tab-map") map.open();
+function restore() {
+  const { view, source, filters } = address.read();
+  views.show(view);
+  search.restore(source, filters);
 }
 
-for (const [place, tab] of tabs.entries()) {
-  tab.addEventListener("click", () => open(tab));
-  tab.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (step) open(tabs[(place + step + tabs.length) % tabs.length], true);
-  });
-}
-
-const about = await doing("Opening the library", () => get("/api/library"));
-if (about) {
+const library = await doing("Opening the library", (tell, signal) => get("/api/library", signal));
+if (library) {
   const line = document.getElementById("about");
-  line.textContent = `${plural(about.videos, "video")}, ${plural(about.windows, "window")}`;
-  if (about.problems.length) {
-    line.textContent += `, ${about.problems.length} with problems`;
-    line.title = about.problems.map((problem) => `${problem.name}: ${problem.error}`).join("\n");
+  line.append(`${plural(library.videos, "video")}, ${plural(library.windows, "window")}`);
+  if (library.problems.length) {
+    const open = make("button", { type: "button", className: "quiet", id: "show-problems" }, `${library.problems.length} with problems`);
+    open.addEventListener("click", () => problems.showModal());
+    line.append(" ", open);
+    problems.querySelector("ul").replaceChildren(
+      ...library.problems.map((problem) => make("li", {}, make("b", {}, problem.name), ` ${problem.error}`)),
+    );
   }
-  say(about.windows ? "" : "The library is empty; run `kinema index` on a folder of videos.", about.windows ? "" : "bad");
+  problems.querySelector("button").addEventListener("click", () => problems.close());
+  say(library.windows ? "" : "The library is empty; run `kinema index` on a folder of videos.", library.windows ? "" : "bad");
   document.getElementById("filtering").open = matchMedia("(min-width: 40.01rem)").matches;
-  query.open(() => search.search(), about);
-  search.open(about);
-  labels.open(about.name);
+  query.open(() => search.search(), search.stop, library);
+  search.open(library);
+  views.whenShown("map", map.open);
+  await labels.open();
   classes.open(search.more);
+  restore();
+  window.addEventListener("popstate", restore);
 }

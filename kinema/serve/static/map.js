@@ -183,7 +183,7 @@ predictions.addEventListener("change", () => {
 /** Load the points; called when the map is first opened. */
 export async function open() {
   if (points.length) return draw();
-  const map = await doing("Drawing the map, which takes some seconds the first time", () => get("/api/map"));
+  const map = await doing("Drawing the map, which takes some seconds the first time", (tell, signal) => get("/api/map", signal));
   if (!map) return undefined;
   points = map.points;
   strongest = Math.max(0.02, ...points.map((point) => point[3])) * 0.7;

@@ -1,8 +1,9 @@
 // What is asked for: a clip that is dropped, chosen or picked from the library, and the part of it.
 
+import * as address from "./address.js";
 import { show, stand } from "./cards.js";
-import { forget, get, send } from "./server.js";
-import { doing, make, plural, say } from "./status.js";
+import { forget, get, leave, send } from "./server.js";
+import { doing, make, named, plural, say } from "./status.js";
 import { part } from "./strip.js";
 
 const element = (id) => document.getElementById(id);
@@ -11,18 +12,21 @@ const asked = element("asked");
 const file = element("file");
 const dialog = element("library");
 
-let source = null; // { upload: token } or { window: number }, and its name
+let source = null; // its address, { upload: token } or { window: number }, and where its pictures are
+let sent = ""; // the clip that this page has sent last
+let coming = null; // what is being sent or opened
 let limit = Infinity;
 let searching = () => {};
+let stopping = () => {};
 
-/** Begin; `search` is called when the reader asks for it. */
-export function open(search, about) {
-  searching = search;
-  limit = about.max_upload;
+/** Begin; `search` is called when the reader asks for it, `stop` when its answer is wanted no more. */
+export function open(search, stop, about) {
+  [searching, stopping, limit] = [search, stop, about.max_upload];
   const kind = stand() ? "still" : "clip";
-  element("samples").hidden = !about.samples.length;
+  element("samples").dataset.some = about.samples.length ? "yes" : "";
   const choices = about.samples.map((video) => choice(video, `/media/window/${video.id}/${kind}`));
   element("samples").querySelector("ul").replaceChildren(...choices);
+  close();
 }
 
 /** What is asked for now, or null. */
@@ -36,25 +40,48 @@ function preview() {
 }
 
 function begin(address, media, seen, span = []) {
-  leave();
   source = { address, media };
-  element("asked-name").textContent = seen.name;
+  named(element("asked-name"), seen.name);
   drop.hidden = element("samples").hidden = true;
   asked.hidden = element("filtering").hidden = false;
   part.open(`${media}/strip`, seen.duration, ...span);
   preview();
 }
 
-function leave() {
-  if (source?.address.upload) forget(source.address.upload);
+/** Nothing is asked for: the page as it begins. */
+export function close() {
   source = null;
+  stopping();
+  coming?.abort();
+  asked.hidden = element("filtering").hidden = element("results").hidden = true;
+  drop.hidden = false;
+  element("samples").hidden = !element("samples").dataset.some;
 }
 
-/** Ask for a window of the library: all of its video is on the strip, the window is chosen. */
-export async function take(number, span = true) {
-  return doing("Opening the video", async () => {
-    const seen = await get(`/api/source/window/${number}`);
-    begin({ window: number }, `/media/window/${number}`, seen, span ? [seen.start, seen.end] : []);
+/** Do something of which the last is meant alone. */
+function alone(sentence, work) {
+  stopping();
+  coming?.abort();
+  coming = new AbortController();
+  return doing(sentence, work, coming);
+}
+
+/** Ask for a window of the library: all of its video is on the strip; the window is chosen, or the part given. */
+export async function take(number, span = null) {
+  return alone("Opening the video", async (tell, signal) => {
+    const seen = await get(`/api/source/window/${number}`, signal);
+    begin({ window: number }, `/media/window/${number}`, seen, span || [seen.start, seen.end]);
+    say(seen.gone ? `${seen.gone}.` : "");
+    return seen;
+  });
+}
+
+/** Ask for a clip that was sent before. */
+export async function takeSent(token, span = []) {
+  return alone("Opening the clip", async (tell, signal) => {
+    const seen = await get(`/api/source/upload/${encodeURIComponent(token)}`, signal);
+    sent = token;
+    begin({ upload: token }, `/media/upload/${token}`, seen, span);
     say("");
     return seen;
   });
@@ -66,13 +93,16 @@ async function upload(chosen) {
     say(`${chosen.name} has more than ${limit / 2 ** 20} MiB; send a shorter clip, or raise --max-upload.`, "bad");
     return;
   }
-  const seen = await doing(`Sending ${chosen.name}`, (tell) =>
+  const seen = await alone(`Sending ${chosen.name}`, (tell, signal) =>
     send(chosen, (share) =>
-      tell(share < 1 ? `Sending ${chosen.name}, ${Math.round(100 * share)} %` : `Looking into ${chosen.name}`),
+      tell(share < 1 ? `Sending ${chosen.name}, ${Math.round(100 * share)} %` : `Looking into ${chosen.name}`), signal,
     ),
   );
   if (!seen) return;
+  if (sent) forget(sent);
+  sent = seen.token;
   begin({ upload: seen.token }, `/media/upload/${seen.token}`, seen);
+  address.write({ view: "search", source: question(), filters: {} });
   say("Choose the part to search for, then press Search.");
   element("from").focus();
 }
@@ -83,9 +113,9 @@ file.addEventListener("change", () => {
   file.value = "";
 });
 element("another").addEventListener("click", () => {
-  leave();
-  asked.hidden = element("filtering").hidden = element("results").hidden = true;
-  drop.hidden = element("samples").hidden = false;
+  if (sent) leave(sent);
+  close();
+  address.write({ view: "search", source: null });
   say("");
   element("choose").focus();
 });
@@ -94,7 +124,8 @@ asked.addEventListener("submit", (event) => {
   searching();
 });
 part.addEventListener("change", preview);
-window.addEventListener("pagehide", leave);
+window.addEventListener("pagehide", () => sent && leave(sent));
+window.addEventListener("pageshow", (event) => event.persisted && sent && get(`/api/source/upload/${sent}`).catch(() => {}));
 
 // A clip may be dropped anywhere on the page.
 window.addEventListener("dragover", (event) => {
@@ -111,10 +142,12 @@ window.addEventListener("drop", (event) => {
 /** A video of the library as a button that asks for it. */
 function choice(video, picture) {
   const image = make("img", { src: picture, alt: "", loading: "lazy" });
-  const button = make("button", { type: "button", title: video.name }, image, video.name);
+  const button = make("button", { type: "button" }, image, named(make("span"), video.name));
   button.addEventListener("click", async () => {
     dialog.close();
-    if (await take(video.id, false)) element("from").focus();
+    if (!(await take(video.id, []))) return;
+    address.write({ view: "search", source: question(), filters: {} });
+    element("from").focus();
   });
   return make("li", {}, button);
 }

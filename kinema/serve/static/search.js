@@ -1,15 +1,17 @@
 // Searching: the filters, the two columns of hits, exports.
 
-import { card } from "./cards.js";
-import { labels } from "./labels.js";
-import { question, take } from "./query.js";
+import * as address from "./address.js";
+import { DOUBTFUL, card } from "./cards.js";
+import * as query from "./query.js";
 import { download, follow } from "./server.js";
 import { doing, plural, say } from "./status.js";
+import { show } from "./views.js";
 
 const WAYS = ["motion", "appearance"];
 const TOP = 12;
 const results = document.getElementById("results");
 const filters = document.getElementById("filters");
+const go = document.getElementById("go");
 const column = (way) => results.querySelector(`.${way}`);
 
 /** The hits that are shown, by motion and by appearance. */
@@ -19,36 +21,45 @@ export const found = new (class extends EventTarget {
 })();
 
 let running = null;
+let shown = ""; // the address of what is shown, or is being searched for
 
-function asFilters() {
-  const values = {};
-  for (const [name, value] of new FormData(filters)) {
-    if (value !== "") values[name] = name === "folder" ? value : Number(value);
-  }
-  return values;
+/** The filters as the form holds them: text, and nothing for what is not set. */
+const written = () => Object.fromEntries([...new FormData(filters)].filter(([, value]) => value !== ""));
+
+function asked(values) {
+  const kinds = { folder: String, within: Boolean };
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, (kinds[name] || Number)(value)]));
+}
+
+/** Give a search up. */
+export function stop() {
+  running?.abort();
 }
 
 /** Search for what is chosen, or for the source that is given. */
-export async function search(source = question()) {
+export async function search(source = query.question()) {
   if (!source) return;
-  const asked = JSON.stringify(source);
-  if (running?.asked !== asked) running?.abort(); // what is being read is wanted no more
-  const mine = (running = Object.assign(new AbortController(), { asked }));
-  const go = document.getElementById("go");
+  stop(); // what is being read is wanted no more
+  const mine = (running = new AbortController());
+  address.write({ view: "search", source, filters: written() });
+  shown = location.search;
   go.textContent = "Searching";
   results.setAttribute("aria-busy", "true");
-  const answer = await doing("Searching", (tell) =>
-    follow("/api/search", { source, filters: asFilters(), top: TOP }, tell, mine.signal),
-  );
+  const content = { source, filters: asked(written()), top: TOP };
+  const answer = await doing("Searching", (tell, signal) => follow("/api/search", content, tell, signal), mine);
   if (mine !== running) return;
+  running = null;
   go.textContent = "Search";
   results.removeAttribute("aria-busy");
   if (!answer) return;
   for (const way of WAYS) {
-    found[way] = answer[way].hits;
+    const { hits, warnings } = answer[way];
+    found[way] = hits;
+    const doubtful = hits.length && hits[0].outstanding < DOUBTFUL;
+    const notes = doubtful ? [...warnings, "nothing stands out of the library: these are the nearest, and may be unlike it"] : warnings;
     const section = column(way);
-    section.querySelector(".note").textContent = answer[way].warnings.map((said) => `${said}.`).join(" ");
-    section.querySelector(".cards").replaceChildren(...answer[way].hits.map((hit) => card(hit, more, { score: hit.score })));
+    section.querySelector(".note").textContent = notes.map((said) => `${said[0].toUpperCase()}${said.slice(1)}.`).join(" ");
+    section.querySelector(".cards").replaceChildren(...hits.map((hit) => card(hit, more, hit)));
   }
   results.hidden = false;
   say(`Found ${plural(found.motion.length, "place")} by motion and ${found.appearance.length} by appearance.`);
@@ -57,10 +68,26 @@ export async function search(source = question()) {
 
 /** Search for what is like a window of the library, at once. */
 export async function more(window) {
-  document.getElementById("tab-search").click();
+  show("search");
   scrollTo({ top: 0, behavior: "instant" });
-  if (window.gone) await search({ like: window.id }); // its vectors are still there
-  else if (await take(window.id)) await search({ like: window.id });
+  if (await query.take(window.id)) await search({ like: window.id });
+}
+
+/** Show what an address asks for, if it is not shown already. */
+export async function restore(source, values) {
+  if (source && location.search === shown) return;
+  for (const field of filters.elements) {
+    if (field.type === "checkbox") field.checked = field.name in values;
+    else if (field.name) field.value = values[field.name] ?? "";
+  }
+  shown = location.search;
+  if (!source) {
+    query.close();
+    return;
+  }
+  const part = source.end > source.start ? [source.start, source.end] : [];
+  const taken = await (source.upload ? query.takeSent(source.upload, part) : query.take(source.like || source.window, source.like ? null : part));
+  if (taken && location.search === shown) await search(source);
 }
 
 /** Fill in what the library offers to filter by. */
@@ -78,20 +105,16 @@ filters.addEventListener("submit", (event) => {
   search();
 });
 
-const contents = {
-  "hits.csv": () => ({
-    hits: WAYS.flatMap((by) => found[by].map(({ id, start, end, score }) => ({ by, id, start, end, score }))),
-  }),
-  "clips.zip": () => contents["hits.csv"](),
-  "labels.csv": () => labels.asked(),
-  "classifier.safetensors": () => labels.asked(),
-};
+const hits = () => ({
+  hits: WAYS.flatMap((by) => found[by].map(({ id, start, end, score }) => ({ by, id, start, end, score }))),
+});
 
 for (const button of document.querySelectorAll("[data-export]")) {
   const kind = button.dataset.export;
   button.addEventListener("click", async () => {
-    const saved = await doing(kind === "clips.zip" ? "Cutting the clips" : `Making ${kind}`, async () => {
-      await download(kind, contents[kind]());
+    const sentence = kind === "clips.zip" ? "Cutting the clips" : `Making ${kind}`;
+    const saved = await doing(sentence, async (tell, signal) => {
+      await download(kind, kind === "hits.csv" || kind === "clips.zip" ? hits() : {}, signal);
       return true;
     });
     if (saved) say(`Saved ${kind}.`);

@@ -7,9 +7,9 @@ async function refuse(response) {
   throw new Error(said.error || `the server answered with status ${response.status}`);
 }
 
-async function reach(address, options) {
-  const response = await fetch(address, options).catch((error) => {
-    throw error.name === "AbortError" ? error : new Error(LOST);
+async function reach(address, options = {}) {
+  const response = await fetch(address, options).catch(() => {
+    throw new Error(LOST);
   });
   return response.ok ? response : refuse(response);
 }
@@ -21,7 +21,11 @@ const posting = (content, signal) => ({
   signal,
 });
 
-export const get = async (address) => (await reach(address)).json();
+/** Get JSON; null where there is nothing new. */
+export async function get(address, signal) {
+  const response = await reach(address, { signal });
+  return response.status === 204 ? null : response.json();
+}
 export const post = async (address, content, signal) => (await reach(address, posting(content, signal))).json();
 
 /** Post, and hear of progress: the server writes lines of JSON, of which the last is the answer. */
@@ -31,8 +35,8 @@ export async function follow(address, content, tell, signal) {
   let text = "";
   let answer = null;
   for (;;) {
-    const { done, value } = await reader.read().catch((error) => {
-      throw error.name === "AbortError" ? error : new Error(LOST);
+    const { done, value } = await reader.read().catch(() => {
+      throw new Error(LOST);
     });
     text += value || "";
     const lines = text.split("\n");
@@ -49,27 +53,31 @@ export async function follow(address, content, tell, signal) {
 }
 
 /** Send a file; `tell` hears the share that has been sent, from 0 to 1. */
-export function send(file, tell) {
+export function send(file, tell, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch does not say how much it has sent
     request.open("POST", `/api/uploads?name=${encodeURIComponent(file.name)}`);
     request.responseType = "json";
     request.upload.onprogress = (event) => event.lengthComputable && tell(event.loaded / event.total);
-    request.onerror = () => reject(new Error(LOST));
+    request.onerror = request.onabort = () => reject(new Error(LOST));
     request.onload = () => {
       if (request.status === 200) resolve(request.response);
       else reject(new Error(request.response?.error || `the server answered with status ${request.status}`));
     };
+    signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });
 }
 
-/** Delete a clip that was sent; works while the page is being left, too. */
-export const forget = (token) => fetch(`/api/uploads/${token}`, { method: "DELETE", keepalive: true }).catch(() => {});
+/** Delete a clip that was sent. */
+export const forget = (token) => fetch(`/api/uploads/${token}`, { method: "DELETE" }).catch(() => {});
+
+/** Let a clip go soon, unless it is asked about again; works while the page is being left, too. */
+export const leave = (token) => fetch(`/api/uploads/${token}/left`, { method: "POST", keepalive: true }).catch(() => {});
 
 /** Have a file made and save it. */
-export async function download(kind, content) {
-  const response = await reach(`/api/export/${kind}`, posting(content));
+export async function download(kind, content, signal) {
+  const response = await reach(`/api/export/${kind}`, posting(content, signal));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
   link.download = kind;

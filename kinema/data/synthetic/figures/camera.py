@@ -123,5 +123,5 @@ def develop(canvas: Array, size: tuple[int, int], times: Array, rng: Rng) -> Arr
     if rng.random() < 0.2:  # blocks, as where too few bits were left
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 60))]
         for picture in pictures:
-            picture[:] = cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR)
+            picture[:] = np.asarray(cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR))
     return pictures

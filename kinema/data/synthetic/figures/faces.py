@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from kinema.data.synthetic.appearance import smooth_noise
-from kinema.data.synthetic.figures.bodies import Array, Part
+from kinema.data.synthetic.figures.bodies import Array, Colour, Part
 from kinema.data.synthetic.figures.curves import Rng, wander
 from kinema.data.synthetic.figures.mouth_motions import MOUTH_MOTIONS, Mouth
 from kinema.data.synthetic.figures.palettes import darker, skin
@@ -44,10 +44,12 @@ def speak(motion: str, stage: Stage, movement: Rng, look: Rng) -> Act:
     return act
 
 
-def _lips(mouth: Mouth, centre: Array, size: float, tone: tuple[int, int, int], rng: Rng) -> list[Part]:
+def _lips(mouth: Mouth, centre: Array, size: float, tone: Colour, rng: Rng) -> list[Part]:
     """Lips, the dark between them, teeth and tongue; ``centre`` is (T, 2)."""
-    red = np.array(tone) * rng.uniform((0.75, 0.45, 0.45), (1.05, 0.75, 0.8))
-    lips = tuple(int(c) for c in np.clip(red, 0, 255))
+    red, green, blue = (
+        int(min(255, c * rng.uniform(low, low + 0.3))) for c, low in zip(tone, (0.75, 0.45, 0.45), strict=True)
+    )
+    lips = (red, green, blue)
     upper, lower = rng.uniform(0.12, 0.26), rng.uniform(0.16, 0.34)
     bow = rng.uniform(0.05, 0.3)
     opened = np.maximum(mouth.open, 0)[:, None]
@@ -97,7 +99,7 @@ def _lips(mouth: Mouth, centre: Array, size: float, tone: tuple[int, int, int], 
     return [Part(outline, colour, convex=False) for outline, colour in painted]
 
 
-def _skin(stage: Stage, centre: Array, size: float, tone: tuple[int, int, int], rng: Rng) -> Callable[[Array], None]:
+def _skin(stage: Stage, centre: Array, size: float, tone: Colour, rng: Rng) -> Callable[[Array], None]:
     """Paints a face around the mouth: skin with blemishes, nose, chin, folds, a beard at times."""
     broad, seed = rng.uniform(1.9, 3.2), int(rng.integers(2**31))
 

@@ -86,7 +86,9 @@ def _foliage(stage: Stage, rng: Rng) -> Array:
         foot = rng.uniform(0, stage.width)
         trunk = [(foot, -0.2), (foot + rng.normal(0, 0.1), stage.height + 0.2)]
         ends = stage.corners(np.array(trunk)).tolist()
-        cv2.line(image, ends[0], ends[1], _any_colour(rng, 0, 0.4).tolist(), int(rng.uniform(0.02, 0.08) * stage.unit))
+        cv2.line(
+            image, ends[0], ends[1], _any_colour(rng, 0, 0.4).tolist(), round(rng.uniform(0.02, 0.08) * stage.unit) + 1
+        )
     ground = stage.height * rng.uniform(0.75, 1.2)
     return np.where((y > ground)[..., None], _any_colour(rng, 0.2, 0.7) * (0.8 + 0.4 * level[..., None]), image)
 

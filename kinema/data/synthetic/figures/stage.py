@@ -92,19 +92,18 @@ def show_backdrop(stage: Stage, scenery: Scenery, views: Array, canvas: Array) -
     height, width = canvas.shape[1:3]
     x, y = stage.grid()
     grid = np.stack([(x + MARGIN) * stage.unit - 0.5, (y + MARGIN) * stage.unit - 0.5])
-    modes = (
-        np.stack([m.transpose(2, 0, 1) for m, _ in scenery.modes]) * np.float32(stage.unit) if scenery.modes else None
-    )
-    shades = np.stack([s for s, _ in scenery.shades]) if scenery.shades else None
+    modes = [(m.transpose(2, 0, 1) * np.float32(stage.unit), amounts) for m, amounts in scenery.modes]
     for t, frame in enumerate(canvas):
         image = scenery.image
-        if modes is not None:
-            amounts = np.array([a[t] for _, a in scenery.modes], np.float32)
-            where = grid - np.tensordot(amounts, modes, 1)
+        if modes:
+            where = grid.copy()
+            for mode, amounts in modes:
+                where -= mode * float(amounts[t])
             image = cv2.remap(image, where[0], where[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        if shades is not None:
-            amounts = np.array([a[t] for _, a in scenery.shades], np.float32)
-            gain = 1 + np.tensordot(amounts, shades, 1)
+        if scenery.shades:
+            gain = np.ones_like(scenery.shades[0][0])
+            for shade, amounts in scenery.shades:
+                gain += shade * float(amounts[t])
             image = np.clip(image * gain[..., None], 0, 255).astype(np.uint8)
         view = views[t].copy()
         # from pixels of the backdrop to those of the canvas; OpenCV counts from the middle of the first one

@@ -52,9 +52,9 @@ def march(pose: Pose, t: Array, rng: Rng) -> None:
         pose.arms[1 - k].bend += 0.8 * up
 
 
-def step(pose: Pose, t: Array, rng: Rng, far: float | None = None) -> Array:
-    """One step ahead or back; gives how far along it is, (T,)."""
-    far = far if far is not None else rng.choice((-1, 1)) * rng.uniform(0.12, 0.4)
+def step(pose: Pose, t: Array, rng: Rng) -> None:
+    """One step ahead or back."""
+    far = rng.choice((-1, 1)) * rng.uniform(0.12, 0.4)
     length = rng.uniform(0.35, 0.8)
     start = rng.uniform(0, max(0.1, 0.7 * (t[-1] - 1.5 * length)))
     first, second = ease(t, start, length), ease(t, start + 0.55 * length, length)
@@ -65,7 +65,6 @@ def step(pose: Pose, t: Array, rng: Rng, far: float | None = None) -> Array:
     lead.bend += 0.7 * pulse(t, start, 0.5 * length, 0, 0.5 * length)
     other.bend += 0.7 * pulse(t, start + 0.55 * length, 0.5 * length, 0, 0.5 * length)
     pose.forward += far * (first + second) / 2
-    return (first + second) / 2
 
 
 def sidestep(pose: Pose, t: Array, rng: Rng) -> None:

@@ -1,0 +1,71 @@
+"""The labels that a training began with, kept beside it, so that it goes on with them whatever has become of the files.
+
+A video that has gone since counts as one that broke (:mod:`kinema.data.left_out`), and not as other labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinema.data.benchmarks import BenchmarkChoice
+from kinema.data.labels import LabelledSet
+from kinema.files import write_json
+from kinema.provenance import file_sha256
+
+KEPT = "labels.json"
+
+
+def asked_for(
+    table: str | Path | None, label_column: str, group_column: str | None, benchmark: BenchmarkChoice | None
+) -> dict[str, Any]:
+    """What labels a user asks for, to be compared with what was asked for before; plain values."""
+    return {
+        "table": None if table is None or not Path(table).is_file() else file_sha256(table),
+        "label_column": label_column,
+        "group_column": group_column,
+        "benchmark": None if benchmark is None else {name: str(value) for name, value in asdict(benchmark).items()},
+    }
+
+
+def keep_labels(out: Path, labelled: LabelledSet, asked: Mapping[str, Any]) -> None:
+    """Write the labels into a training's folder.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    write_json(
+        out / KEPT,
+        {
+            "asked": asked,
+            "files": labelled.files,
+            "labels": labelled.labels.tolist(),
+            "classes": labelled.classes,
+            "splits": labelled.splits,
+            "groups": labelled.groups,
+            "facts": labelled.facts,
+        },
+    )
+
+
+def kept_labels(out: Path, folder: str | Path, asked: Mapping[str, Any]) -> LabelledSet | None:
+    """The labels that a training began with; None if there are none, or others were asked for.
+
+    Args:
+        out: the training's folder.
+        folder: of the videos.
+        asked: by :func:`asked_for`.
+    """
+    try:
+        kept = json.loads((out / KEPT).read_text())
+        if kept.pop("asked") != asked:
+            return None
+        columns = {name: kept[name] and tuple(kept[name]) for name in ("files", "classes", "splits", "groups")}
+        return LabelledSet(Path(folder), labels=np.array(kept["labels"], np.int64), facts=kept["facts"], **columns)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged: then they are read again
+        return None

@@ -1,0 +1,152 @@
+"""How the motion of windows is compared: in a basis that an index keeps for good, whitened as well as its videos allow.
+
+An encoder's feature may have thousands of values. An index keeps at most :data:`VALUES`: coordinates in a basis that is
+fitted to some of its first windows and never changed, so that vectors of all times can be compared. When they are
+compared they are whitened by what copies of the library's own windows have shown not to count
+(:mod:`kinema.whitening`): that is fitted without labels on the videos that are searched, so it is transductive. It is
+fitted again when the library has doubled, and belongs to the state of the database like all else that a search sees.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from kinema.data.clips import clip_view, span, start_range, timeline, uniform_starts
+from kinema.data.nuisance import nuisance_views
+from kinema.errors import DataError, KinemaError
+from kinema.progress import track
+from kinema.search.database import get_about, get_map
+from kinema.search.embedding import Embedder, usual_workers
+from kinema.search.results import By
+from kinema.vectors import unit
+from kinema.video import Video
+from kinema.whitening import Basis, Whitening
+
+VALUES = 512
+"""Of a vector that an index keeps, at most."""
+WINDOWS = 128
+"""Windows that basis and whitening are fitted to, at most."""
+COPIES = 4
+"""Of each of them."""
+LEAST = 8
+"""Windows that a whitening is fitted to, at least; fewer know too little of what does not count."""
+BATCH = 32
+"""Clips per forward pass."""
+
+BASIS, WHITENING = "basis", "whitening"
+"""Names of the maps in the database."""
+
+Place = tuple[str, float]
+"""A video and the second at which a window of it starts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What is done to vectors before their cosines are taken.
+
+    Attributes:
+        whitening: of motion; None where the library is too small.
+        centre: (D,) the mean of motion over the library, which is subtracted where there is no whitening.
+    """
+
+    whitening: Whitening | None
+    centre: np.ndarray | None
+
+    def __call__(self, by: By, vectors: np.ndarray) -> np.ndarray:
+        """Vectors (..., D) of length 1 as they are compared, of length 1 again."""
+        if by != "motion" or not len(vectors):
+            return vectors
+        if self.whitening is not None:
+            return unit(self.whitening.transform(vectors))
+        return vectors if self.centre is None else unit(vectors - self.centre)
+
+
+def comparison(db: sqlite3.Connection) -> Comparison:
+    """That of the state of the database."""
+    centre = get_about(db, "centre")
+    kept = get_map(db, WHITENING)
+    whitening = None if kept is None else _whitening(kept)
+    return Comparison(whitening, None if centre is None else np.array(centre, np.float32))
+
+
+@lru_cache(maxsize=4)
+def _whitening(content: bytes) -> Whitening:
+    return Whitening.from_bytes(content, "the index")
+
+
+def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
+    """Places of windows, spread evenly over videos that are not indexed yet; those that cannot be read have none."""
+    chosen = paths[:: -(-len(paths) // WINDOWS)]
+    each = WINDOWS // len(chosen)
+
+    def starts(path: Path) -> list[Place]:
+        try:
+            with Video(path, view=clip_view(embedder.clip)) as video:
+                found = timeline(video)
+                earliest, latest = start_range(embedder.clip, found)
+                count = int(2 * (latest - earliest) / span(embedder.clip, found.fps)) + 1  # as an index cuts it
+                starts = uniform_starts(embedder.clip, found, min(each, count))
+                return [(str(path), float(start)) for start in starts]
+        except KinemaError:  # the index will say what is wrong with it
+            return []
+
+    with ThreadPoolExecutor(usual_workers()) as team:
+        return [place for places in team.map(starts, chosen) for place in places]
+
+
+def indexed_places(db: sqlite3.Connection) -> list[Place]:
+    """Places of windows, spread evenly over an index."""
+    query = "SELECT path, start FROM windows JOIN videos ON windows.video = videos.id ORDER BY windows.id"
+    places = db.execute(query).fetchall()
+    return places[:: -(-len(places) // WINDOWS)]
+
+
+def copied_features(places: Sequence[Place], embedder: Embedder) -> np.ndarray:
+    """Features (:data:`COPIES`, N, D) of copies of the windows at ``places``, but for those that cannot be read."""
+
+    def copies(numbered: tuple[int, Place]) -> np.ndarray | None:
+        number, (path, start) = numbered
+        try:
+            with Video(path, view=clip_view(embedder.clip)) as video:
+                return nuisance_views(video, start, embedder.clip, COPIES, (0, number))
+        except KinemaError:
+            return None
+
+    features: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
+    with ThreadPoolExecutor(usual_workers()) as team:
+        for seen in track(team.map(copies, enumerate(places)), "learning what does not count", len(places)):
+            if seen is not None:
+                waiting.append(seen)
+            if len(waiting) * COPIES >= BATCH:
+                features.append(embedder.features(np.concatenate(waiting)))
+                waiting = []
+    if waiting:
+        features.append(embedder.features(np.concatenate(waiting)))
+    if not features:
+        return np.zeros((COPIES, 0, 0), np.float32)
+    return np.concatenate(features).reshape(-1, COPIES, features[0].shape[1]).transpose(1, 0, 2)
+
+
+def fit_basis(features: np.ndarray, embedder: Embedder) -> Basis:
+    """A basis for the vectors of an index, fitted to :func:`copied_features` of some of its videos."""
+    if not features.size:
+        features = embedder.features(np.zeros((1, embedder.clip.frames, *embedder.clip.size, 3), np.uint8))[None]
+    return Basis.fit(unit(features).reshape(-1, features.shape[2]), VALUES)
+
+
+def fit_whitening(features: np.ndarray, basis: Basis) -> Whitening | None:
+    """A whitening of vectors in a basis, fitted to :func:`copied_features`; None of too few windows."""
+    if features.shape[1] < LEAST:
+        return None
+    try:
+        return Whitening.fit(unit(basis.transform(features)))
+    except DataError:  # a library of still pictures
+        return None

@@ -1,0 +1,84 @@
+"""The pictures of videos and uploads, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kinema.errors import ConfigError, VideoError
+from kinema.serve import asked as read
+from kinema.serve import media
+from kinema.serve.answers import KEPT, ranged, webp
+from kinema.serve.catalog import Catalog
+from kinema.serve.uploads import Uploads
+from kinema.serve.worker import Guarded
+
+
+class Pictures:
+    """What is shown of videos.
+
+    Args:
+        catalog: the library.
+        worker: decodes uploads.
+        uploads: where they lie.
+        cache: where pictures lie that were made once.
+    """
+
+    def __init__(self, catalog: Catalog, worker: Guarded, uploads: Uploads, cache: media.Cache):
+        self._catalog, self._worker, self._uploads, self._cache = catalog, worker, uploads, cache
+
+    def routes(self) -> list[Route]:
+        """What can be asked for."""
+        return [
+            Route("/media/window/{number:int}/{kind}", self._of_window, methods=["GET"]),
+            Route("/media/upload/{token}/{kind}", self._of_upload, methods=["GET"]),
+        ]
+
+    def _of_window(self, request: Request) -> Response:
+        window, kind = self._catalog.library.window(read.window(request)), request.path_params["kind"]
+        if kind == "still":
+            return Response(self._catalog.library.thumbnail(window), media_type="image/jpeg", headers=KEPT)
+        path = self._catalog.file(window.path)
+        if kind == "strip":
+            start, end = read.part(request, 0.0, media.NEVER)
+            return webp(self._made(path, (kind, start, end), lambda: media.strip(path, start, end)))
+        start, end = read.part(request, window.start, window.end)
+        if kind == "watch":
+            side = media.WATCHED_SIDE
+            return ranged(
+                request, self._made(path, (kind, start, end), lambda: media.cut(path, start, end, side)), "video/mp4"
+            )
+        shown = read.picture_kind(kind)
+        return webp(self._made(path, (kind, start, end), lambda: media.moving(path, start, end, shown)))
+
+    def _made(self, path: Path, what: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
+        try:
+            status = path.stat()
+            return self._cache.get((str(path), status.st_size, status.st_mtime_ns, *what), make)
+        except VideoError as error:
+            raise VideoError(self._catalog.name(str(path)), error.reason) from error
+
+    def _of_upload(self, request: Request) -> Response:
+        upload, kind = self._uploads.get(request.path_params["token"]), request.path_params["kind"]
+        asked: tuple[Any, ...]
+        if kind == "strip":
+            asked = kind, str(upload.path), *read.part(request, 0.0, media.NEVER)
+        else:
+            span = read.part(request, 0.0, media.LONGEST)
+            asked = "moving", str(upload.path), *span, read.picture_kind(kind)
+        return webp(ask(self._worker, upload.name, *asked))
+
+
+def ask(worker: Guarded, name: str, task: str, path: str, *arguments: Any) -> Any:
+    """Have a task of the worker done; an error calls the file by its own name."""
+    try:
+        return worker.ask(task, path, *arguments)
+    except VideoError as error:
+        raise VideoError(name, error.reason) from error
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(path, name)) from error

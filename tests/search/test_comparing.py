@@ -1,0 +1,110 @@
+"""How vectors are compared: a basis that stays, a whitening that grows with the library."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kinema.config import ModelConfig, ReadoutConfig
+from kinema.models import random_encoder, save_encoder
+from kinema.search import Library
+from kinema.search.comparing import BASIS, VALUES, WHITENING, comparison
+from kinema.search.database import get_about, get_map, snapshot
+from kinema.vectors import unit
+
+
+def kept(library: Library) -> tuple[bytes | None, bytes | None, int | None]:
+    """Basis, whitening, and how large the library was when that was fitted."""
+    with snapshot(library.path) as db:
+        return get_map(db, BASIS), get_map(db, WHITENING), get_about(db, "whitened")
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained encoder whose readout has 1,024 values."""
+    readout = ReadoutConfig(stage="layer1", grid=(4, 4, 4), root=True, unit="time")
+    made = random_encoder(ModelConfig(width=16), seed=1, readout=readout)
+    clip = {"frames": 4, "step": 0.125, "squeeze": True, "size": [32, 32]}
+    return save_encoder(made, tmp_path_factory.mktemp("placed") / "encoder.safetensors", {**made.card, "clip": clip})
+
+
+def test_long_features_become_short_vectors_that_keep_their_cosines(videos: Path, placed: Path, tmp_path: Path) -> None:
+    library = Library(tmp_path / "index", placed)
+    library.add(videos)
+    windows = library.windows()
+    vectors = library.vectors([window.id for window in windows])
+    assert vectors.shape == (len(windows), VALUES)
+    whole = Library(tmp_path / "other", placed)
+    whole.embedder.basis = None
+    features = np.stack([whole.embedder.features(clips_of(library, window)).mean(0) for window in windows])
+    assert features.shape[1] == 1024
+    np.testing.assert_allclose(vectors @ vectors.T, unit(features) @ unit(features).T, atol=0.03)
+
+
+def clips_of(library: Library, window: object) -> np.ndarray:
+    """(N, T, H, W, 3) what the encoder sees of a window."""
+    from kinema.search.windows import WindowReader
+
+    seen = WindowReader(library.embedder.clip, library.windowing).read(window.path)  # type: ignore[attr-defined]
+    return next(found.clips for found in seen if abs(found.start - window.start) < 1e-6)  # type: ignore[attr-defined]
+
+
+def test_the_whitening_is_fitted_again_when_a_library_has_doubled(videos: Path, encoder: Path, tmp_path: Path) -> None:
+    files = sorted(videos.rglob("*.mp4"))
+    folder, index = tmp_path / "v", tmp_path / "index"
+    folder.mkdir()
+    sizes = {}
+    for count in (4, 6, 10):
+        for path in files[:count]:
+            shutil.copy(path, folder / path.name)
+        library = Library(index, encoder)
+        library.add(folder)
+        sizes[count] = kept(library)
+    windows = {count: size[2] for count, size in sizes.items()}
+    assert windows[4] == windows[6] == 8, "half as many again are not twice as many"
+    assert windows[10] == 20
+    assert sizes[4][1] == sizes[6][1] != sizes[10][1]
+    assert sizes[4][0] == sizes[6][0] == sizes[10][0], "vectors of all times are in one basis"
+
+
+def test_a_query_that_was_embedded_before_a_new_whitening_is_compared_by_the_new_one(
+    videos: Path, encoder: Path, tmp_path: Path
+) -> None:
+    files = sorted(videos.rglob("*.mp4"))
+    folder = tmp_path / "v"
+    folder.mkdir()
+    for path in files[:5]:
+        shutil.copy(path, folder / path.name)
+    library = Library(tmp_path / "index", encoder)
+    library.add(folder)
+    asked = library.embed(library.windows()[0])
+    for path in files:
+        shutil.copy(path, folder / path.name)
+    Library(library.path).add(folder)
+    with snapshot(library.path) as db:
+        compared = comparison(db)
+    hit = library.search(asked, top=1).hits[0]
+    vectors = compared("motion", library.vectors([hit.window.id]))
+    assert hit.score == pytest.approx(float(vectors[0] @ compared("motion", asked.vectors["motion"])), abs=1e-4)
+
+
+def test_a_library_too_small_to_whiten_is_centred(videos: Path, encoder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "v"
+    folder.mkdir()
+    for path in sorted(videos.rglob("*.mp4"))[:2]:
+        shutil.copy(path, folder / path.name)
+    library = Library(tmp_path / "index", encoder)
+    assert not library.add(folder).whitened
+    assert kept(library)[1] is None
+    assert len(library.search(library.windows()[0]).hits) == 1
+
+
+def test_nothing_that_can_be_read_makes_an_index_all_the_same(encoder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "v"
+    folder.mkdir()
+    (folder / "broken.mp4").write_bytes(b"no video")
+    library = Library(tmp_path / "index", encoder)
+    assert [problem.path for problem in library.add(folder).problems] == [str(folder / "broken.mp4")]

@@ -1,0 +1,32 @@
+"""What tests do in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def send(page: Page, clip: str | Path) -> None:
+    """Send a clip and wait until it can be asked about."""
+    from playwright.sync_api import expect
+
+    page.set_input_files("#file", clip)
+    expect(page.locator("#asked-name")).to_have_text(Path(clip).name)
+    expect(page.locator("#from")).to_be_focused()
+
+
+def found(page: Page) -> None:
+    """Wait for the answer of a search."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#status")).to_contain_text("Found")
+
+
+def search(page: Page, clip: str | Path) -> None:
+    """Send a clip and search with all of it."""
+    send(page, clip)
+    page.locator("#go").click()
+    found(page)

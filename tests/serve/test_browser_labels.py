@@ -1,0 +1,103 @@
+"""Labels in a real browser: of several readers, kept, renamed, removed, undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from browsing import found, search
+from served_page import served
+
+from kinema.data.synthetic.files import write_video
+from kinema.search import Labels, Library
+
+playwright = pytest.importorskip("playwright.sync_api")
+Page, expect = playwright.Page, playwright.expect
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def label(page: Page, place: int, name: str) -> None:
+    """Give a hit by motion a label."""
+    page.locator("#results .labels input").fill(name)
+    page.keyboard.press("Enter")
+    page.locator(".motion .card").nth(place).locator(".deeds button").last.click()
+    expect(page.locator(".motion .card").nth(place).locator(".tag")).to_have_text(name)
+
+
+def test_two_tabs_lose_no_label_and_see_each_others(
+    open_page: Callable[..., Page], clip: str, make_library: Callable[[Path], Library], tmp_path: Path
+) -> None:
+    library = make_library(tmp_path)
+    with served(library.path) as where:
+        one, two = open_page(where=where), open_page(where=where)
+        for page in (one, two):
+            search(page, clip)
+        label(one, 0, "wave")
+        label(two, 1, "jump")
+        label(one, 2, "wave")
+        for page in (one, two):
+            expect(page.locator(".motion .tag")).to_have_text(["wave", "jump", "wave"])
+            page.reload()
+            expect(page.locator(".motion .tag")).to_have_text(["wave", "jump", "wave"])
+        for page in (one, two):
+            page.context.close()
+    assert sorted(Labels(library.path).examples().values()) == ["jump", "wave", "wave"]
+
+
+def test_all_are_removed_and_come_back_and_one_is_renamed(
+    open_page: Callable[..., Page], clip: str, own_address: str
+) -> None:
+    page = open_page(where=own_address)
+    search(page, clip)
+    label(page, 0, "wave")
+    label(page, 1, "jump")
+    page.locator("#tab-classes").click()
+    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    page.locator("#forget-labels").click()
+    expect(page.locator("#status")).to_have_text("Removed 2 labels.Undo")
+    expect(page.locator("#labelled .card")).to_have_count(0)
+    page.locator("#status button").click()
+    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    page.locator("#labelled").get_by_label("Rename wave").click()
+    page.keyboard.type("hello")
+    page.keyboard.press("Escape")
+    expect(page.locator("#labelled h3")).to_have_text(["wave", "jump"])
+    page.locator("#labelled").get_by_label("Rename wave").click()
+    expect(page.locator("#labelled input")).to_be_focused()
+    page.locator("#labelled input").fill("hello")
+    page.keyboard.press("Enter")
+    expect(page.locator("#labelled h3")).to_have_text(["hello", "jump"])
+    expect(page.locator("#predicted h3")).to_have_text(["hello", "jump"])
+    page.locator("#undo-labels").click()
+    expect(page.locator("#labelled h3")).to_have_text(["wave", "jump"])
+    page.locator("#labelled").get_by_label("Rename wave").click()
+    page.locator("#labelled input").fill("jump")
+    page.keyboard.press("Enter")
+    expect(page.locator("#classes-said")).to_contain_text("Label a few windows with two or more names")
+    page.reload()
+    expect(page.locator("#classes .chip")).to_have_text(["jump2"])
+
+
+def test_a_long_video_alone_is_searched_and_shown_in_full(
+    open_page: Callable[..., Page], encoder: Path, tmp_path: Path
+) -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "v").mkdir()
+    frames = (np.roll(rng.integers(0, 255, (32, 32, 3), np.uint8), n, 1) for n in range(400))
+    write_video(tmp_path / "v" / "long.mp4", frames, fps=16.0)
+    library = Library(tmp_path / "index", encoder)
+    library.add(tmp_path / "v")
+    with served(library.path) as where:
+        page = open_page(where=where, at=f"?like={library.windows()[9].id}", about="1 video,")
+        found(page)
+        expect(page.locator(".motion .note")).to_contain_text("other places of the clip's own")
+        expect(page.locator(".motion .card")).to_have_count(12)
+        label(page, 0, "wave")
+        label(page, 1, "jump")
+        page.locator("#tab-classes").click()
+        expect(page.locator("#predicted .group")).to_have_count(2)
+        assert page.locator("#predicted .card").count() > 12, "not one place of the only video"
+        page.context.close()

@@ -1,0 +1,142 @@
+"""Every command where nothing can be written: one sentence, no traceback, and what was there before stays.
+
+The places are small file systems in memory, which only root may mount; where that is refused, the tests are skipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kinema.cli import COMMANDS, main
+
+QUIET = {"reproduce --list", "flow --list", "serve", "watch", "data check"}
+"""What writes no file, or none unless asked to."""
+
+
+@pytest.fixture(scope="module")
+def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
+    """A folder with something to read for each command."""
+    import cv2
+
+    from kinema.flow.files import write_flow
+
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "videos").symlink_to(videos)
+    names = sorted(path.name for path in videos.iterdir())
+    rows = [f"{name},{'ab'[n % 2]},{'train' if n < 8 else 'test'}\n" for n, name in enumerate(names)]
+    (folder / "labels.csv").write_text("file,label,split\n" + "".join(rows))
+    (folder / "settings.yaml").symlink_to(quick_settings)
+    shutil.copytree(stopped_run, folder / "run")
+    run("flow", "extract", videos, "--out", folder / "store", "--estimator", "dis", "--workers", 0)
+    run("flow", "export", folder / "store", "--out", folder / "exported")
+    run("index", videos, "--index", folder / "index", "--encoder", folder / "run", "--workers", 1)
+    frame = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    for number in (10, 11):
+        (folder / "truth/scene").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"truth/scene/frame{number}.png"), frame)
+    write_flow(folder / "truth/scene/flow10.flo", np.zeros((2, 32, 32), np.float32))
+    return folder
+
+
+def run(*words: object) -> None:
+    assert main([str(word) for word in words]) == 0
+
+
+WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
+    "demo": lambda given, out: ["--out", out / "demo", "--videos", 10],
+    "synth": lambda given, out: [out / "synth", "--videos", 10, "--workers", 1],
+    "scan": lambda given, out: [given / "videos", "--out", out / "manifest.csv"],
+    "pretrain": lambda given, out: [given / "videos", "--out", out / "run", "--config", given / "settings.yaml"],
+    "finetune": lambda given, out: [
+        given / "videos", "--labels", given / "labels.csv", "--out", out / "run",
+        "--config", given / "settings.yaml",
+    ],
+    "ablate mscl": lambda given, out: [out / "ladder", "--videos", 10],
+    "ablate hcml": lambda given, out: [out / "ladder", "--videos", 10],
+    "evaluate": lambda given, out: [
+        "knn", given / "run", "--data", given / "videos", "--labels", given / "labels.csv",
+        "--out", out / "figures.json", "--workers", 0, "--clips", 1,
+    ],
+    "reproduce": lambda given, out: ["random-0", "--out", out / "reproduced"],
+    "weights": lambda given, out: [given / "run", "--out", out / "encoder"],
+    "export": lambda given, out: ["hub", given / "run", "--out", out / "hub"],
+    "embed": lambda given, out: [given / "videos", "--encoder", given / "run", "--out", out / "windows.parquet"],
+    "index": lambda given, out: [given / "videos", "--encoder", given / "run", "--index", out / "index"],
+    "search": lambda given, out: [given / "videos/00000.mp4", "--index", given / "index", "--out", out / "hits.html"],
+    "flow extract": lambda given, out: [given / "videos", "--out", out / "store", "--estimator", "dis", "--workers", 0],
+    "flow import": lambda given, out: [given / "exported", given / "videos", "--out", out / "store"],
+    "flow export": lambda given, out: [given / "store", "--out", out / "fields"],
+    "flow evaluate": lambda given, out: [given / "truth", "--out", out / "figures.json", "--estimators", "dis"],
+    "flow show": lambda given, out: [given / "videos/00000.mp4", "--out", out / "shown.png", "--seconds", 0.5],
+}  # fmt: skip
+
+
+def test_every_command_is_here():
+    assert WORDS.keys() | QUIET == COMMANDS.keys() and not WORDS.keys() & QUIET
+
+
+@pytest.fixture
+def place(request, tmp_path) -> Iterator[Path]:
+    """A folder in which nothing can be written: its disk is full, or it may only be read."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a file system: {mounted.stderr.decode().strip()}")
+    try:
+        if request.param == "full":
+            with (folder / "filling").open("wb", buffering=0) as file, suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("place", ["full", "read-only"], indirect=True)
+@pytest.mark.parametrize("command", WORDS)
+def test_a_place_without_room(command, place, inputs, capfd):
+    before = sorted(path.name for path in inputs.rglob("*"))
+    capfd.readouterr()
+    status = main([*command.split(), *(str(word) for word in WORDS[command](inputs, place))])
+    output, errors = capfd.readouterr()
+    said = [line for line in errors.splitlines() if line.startswith(f"kinema {command}: ")]
+    assert status == 1, output + errors
+    assert "Traceback" not in errors + output
+    assert str(place) in said[-1] and errors.endswith(said[-1] + "\n")
+    assert sorted(path.name for path in inputs.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["read-only"], indirect=True)
+def test_an_index_that_may_only_be_read_is_searched(inputs, tmp_path, place):
+    subprocess.run(["mount", "-o", "remount,rw,size=64m", str(place)], check=True)
+    shutil.copytree(inputs / "index", place / "index")
+    subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+    run("search", inputs / "videos/00000.mp4", "--index", place / "index", "--out", tmp_path / "hits.html")
+    assert (tmp_path / "hits.html").stat().st_size > 1000
+
+
+# shared memory
+
+
+def test_little_shared_memory_for_the_processes_that_read(videos, quick_settings, tmp_path):
+    words = ["pretrain", videos, "--out", tmp_path / "run", "--config", quick_settings, "--trainer.workers", 1]
+    words += ["--clip.size", "[160,160]", "--clip.short_side", 160, "--trainer.batch_size", 6, "--method", "moco"]
+    script = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"'
+    command = ["unshare", "-m", "bash", "-c", script, "bash", sys.executable, "-m", "kinema.cli", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("cannot mount a file system")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("kinema pretrain: processes that read videos hand them over in shared memory, and /dev/shm")
