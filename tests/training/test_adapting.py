@@ -1,4 +1,4 @@
-"""Trainings that adapt an encoder: what they do where nothing is said, and its pyramid with and without dense losses."""
+"""Trainings that adapt an encoder: what they do where nothing is said, and its pyramid with dense losses or without."""
 
 from __future__ import annotations
 
