@@ -138,7 +138,7 @@ def choose(name: str, recipes: Mapping[str, Recipe]) -> Recipe:
 
 def _names(recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
     """The recipes by the names that they may be called by."""
-    return {recipe.encoder: recipe for recipe in reversed(recipes.values())} | dict(recipes)
+    return {recipe.encoder: recipe for recipe in reversed(list(recipes.values()))} | dict(recipes)
 
 
 def rows_path(recipes: str | Path = SYNTHETIC) -> Path:

@@ -176,7 +176,7 @@ def _train(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[str,
 
 
 def _untrained(config: Config, run: Path) -> dict[str, Any]:
-    encoder, settings = random_encoder(config.model, config.seed), asdict(config)
+    encoder, settings = random_encoder(config.model, config.seed, readout=config.readout), asdict(config)
     kept = {name: settings[name] for name in UNTRAINED}
     card = {"method": RANDOM, **kept, "features": encoder.features, "versions": software_versions()}
     save_encoder(encoder, run / ENCODER_FILE, card)

@@ -55,10 +55,7 @@ WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
     "synth": lambda given, out: [out / "synth", "--videos", 10, "--workers", 1],
     "scan": lambda given, out: [given / "videos", "--out", out / "manifest.csv"],
     "pretrain": lambda given, out: [given / "videos", "--out", out / "run", "--config", given / "settings.yaml"],
-    "finetune": lambda given, out: [
-        given / "videos", "--labels", given / "labels.csv", "--out", out / "run",
-        "--config", given / "settings.yaml",
-    ],
+    "finetune": lambda given, out: [given / "videos", "--labels", given / "labels.csv", "--out", out / "run"],
     "ablate mscl": lambda given, out: [out / "ladder", "--videos", 10],
     "ablate hcml": lambda given, out: [out / "ladder", "--videos", 10],
     "evaluate": lambda given, out: [

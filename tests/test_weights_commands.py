@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 import kinema
 from kinema.cli import main
+from kinema.config import ReadoutConfig
 from kinema.models import create_model
 
 
@@ -49,6 +50,19 @@ def test_an_encoder_is_exported(published, tmp_path, capsys, refused):
     (tmp_path / "file").touch()
     assert "cannot write" in refused(*words[:3], "--out", tmp_path / "file" / "e.pt2")
     assert "there is no encoder at" in refused("export", "hub", tmp_path / "none", "--out", tmp_path / "hub")
+
+
+def test_an_encoder_is_exported_with_another_readout(published, tmp_path, refused):
+    def export(source: Path, name: str, *settings: str) -> ReadoutConfig:
+        assert main(["export", "hub", str(source), "--out", str(tmp_path / name), *settings]) == 0
+        return kinema.load_encoder(tmp_path / name).readout
+
+    assert export(published, "plain") == ReadoutConfig()
+    read = export(published, "read", "--readout.stage", "layer2", "--readout.grid", "[2, 1, 1]")
+    assert read == ReadoutConfig("layer2", (2, 1, 1))
+    assert export(tmp_path / "read", "root", "--readout.root", "true") == ReadoutConfig("layer2", (2, 1, 1), root=True)
+    words = ["export", "torch", published, "--out", tmp_path / "e.pt2", "--readout.stage", "layer8"]
+    assert "readout.stage is 'layer8', which the network has not got" in refused(*words)
 
 
 MODULE = """

@@ -108,7 +108,7 @@ def ablate_mscl(
         settings = dataclasses.replace(trained.get(rung, config), seed=seed)
         plain, facts = dataclasses.asdict(settings), dict[str, Any]()
         if rung == RANDOM:
-            encoder = random_encoder(settings.model, seed)
+            encoder = random_encoder(settings.model, seed, readout=settings.readout)
             decided = deciding_untrained(plain)
         else:
             run = out / f"{difficulty}-{seed}-{as_name(rung)}"
@@ -117,7 +117,8 @@ def ablate_mscl(
             encoder = load_encoder(run)
             decided = deciding(plain, PretrainConfig, hierarchical=False)
         labelled = read_labels(folder)
-        features = extract_features({rung: encoder}, labelled["motion"].paths, settings.clip, clips=CLIPS, workers=0)
+        clip = settings.readout.clip(settings.clip)
+        features = extract_features({rung: encoder}, labelled["motion"].paths, clip, clips=CLIPS, workers=0)
         return {**compare(features, labelled)[0][rung], **facts, **came_from(decided, folder)}
 
     ladder = Ladder((RANDOM, *trained), "difficulty", "{} set", FIGURES, FACTS, BARS)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def embed(
     folder: str,
-    encoder: str,
     out: str,
+    encoder: str = "motion",
     length: PositiveFloat | None = None,
     stride: PositiveFloat | None = None,
     thumbnails: bool = False,
@@ -32,9 +32,9 @@ def embed(
 
     Args:
         folder: folder of videos, searched with all folders in it.
-        encoder: folder of a run, or an encoder file.
         out: Parquet file to write. The index OUT.index beside it holds what is done, so that the next call goes on, or
             embeds only what is new or has changed; kinema search --index takes it too.
+        encoder: motion, which comes with kinema, the folder of a run, or an encoder file.
         length: seconds of a window; what the encoder's clip spans by default.
         stride: seconds from one window to the next; half a window by default.
         thumbnails: add a column of JPEG pictures.
@@ -66,17 +66,18 @@ def index(
     Args:
         folder: folder of videos, searched with all folders in it.
         index: folder of the index; made where there is none.
-        encoder: folder of a run, or an encoder file; an index that exists knows its own.
+        encoder: the folder of a run, or an encoder file; motion, which comes with kinema, by default. An index that
+            exists knows its own.
         length: seconds of a window; what the encoder's clip spans by default.
         stride: seconds from one window to the next; half a window by default.
         batch_size: windows per forward pass.
         workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
-    from kinema.search.database import DATABASE
+    from kinema.search.database import has_tables
 
-    if encoder is None and not (Path(index) / DATABASE).is_file():
-        raise ConfigError(f"there is no index at {index} yet: name the encoder to make it with (--encoder RUN)")
+    if encoder is None and not has_tables(Path(index)):
+        encoder = "motion"
     library = _library(index, encoder, length, stride, device)
     _report(library.add(folder, batch_size=batch_size, workers=workers))
     print(f"{index}: {library.count()} windows")

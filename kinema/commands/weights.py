@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from kinema.commands.evaluation import checked_settings
+from kinema.config import ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.files import make_folder
 
@@ -31,7 +33,12 @@ def weights(file: str, out: str | None = None, partial: bool = False) -> None:
 
 
 def export(
-    format: Literal["onnx", "torch", "hub"], run: str, out: str, repo: str | None = None, private: bool = False
+    format: Literal["onnx", "torch", "hub"],
+    run: str,
+    out: str,
+    readout: dict[str, Any] | None = None,
+    repo: str | None = None,
+    private: bool = False,
 ) -> None:
     """Write an encoder in a format of others.
 
@@ -39,18 +46,23 @@ def export(
         format: onnx; torch, a program of torch.export; or hub, a folder as the Hugging Face Hub wants it.
         run: a run's folder, an encoder file or published weights; for onnx and torch whatever `kinema evaluate` takes.
         out: file to write, for hub a folder.
+        readout: settings of the readout in place of the encoder's, such as --readout.stage layer3.
         repo: with hub, OWNER/NAME to push it to as well.
         private: with hub, whether a new repository is private.
     """
-    from kinema.models import load_encoder, open_encoder
+    from kinema.evaluation.opening import open_asked, overlaid
+    from kinema.models import load_encoder
 
     if format != "hub" and (repo is not None or private):
         raise ConfigError(f"repo and private belong to the format hub, not to {format}: leave them out")
+    asked = None if readout is None else checked_settings(ReadoutConfig, readout)
     make_folder(out if format == "hub" else Path(out).parent)
     if format == "hub":
         from kinema.models.hub import push_to_hub, save_pretrained
 
         encoder = load_encoder(run)
+        if asked is not None:
+            encoder.read_by(overlaid("readout", encoder.readout, asked))
         for path in save_pretrained(encoder, out, repo):
             print(path)
         if repo is not None:
@@ -58,5 +70,5 @@ def export(
         return
     from kinema.models.export import export_onnx, export_torch
 
-    opened = open_encoder(run)
-    print((export_onnx if format == "onnx" else export_torch)(opened.module, opened.clip, out))
+    opened, clip = open_asked(run, asked)
+    print((export_onnx if format == "onnx" else export_torch)(opened.module, clip, out))

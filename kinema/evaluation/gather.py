@@ -26,6 +26,7 @@ WINDOWS = 240
 OF_A_VIDEO = 4
 """Windows of a video at most: more would be much the same."""
 SHRINKAGE = 0.2
+"""Of the whitening."""
 
 
 class WithPooled(nn.Module):
@@ -112,7 +113,8 @@ def gather(
     if copies is not None:
         asked[f"{name}, copies"] = Seen(both, copies, chosen)
     features = extract_features(asked, paths, clip, clips=clips, cache=cache, **settings)
-    seen, facts = features.values, None
+    seen = features.values
+    facts: dict[str, Any] | None = None
     if copies is not None:
         facts = {"windows": copies.windows * len(chosen), "copies": copies.copies, "shrinkage": SHRINKAGE}
         facts |= {"transductive": transductive, "left_out": None}

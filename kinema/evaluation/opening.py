@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kinema.config import ClipConfig, ReadoutConfig, from_plain
 from kinema.errors import ConfigError
 from kinema.models import OpenedEncoder, VideoEncoder, open_encoder
+
+Plain = TypeVar("Plain", ClipConfig, ReadoutConfig)
 
 
 def open_asked(
@@ -36,15 +38,19 @@ def open_asked(
     if isinstance(readout, Mapping):
         module = open_encoder(spec, like=like, seed=seed).module
         usual = module.readout if isinstance(module, VideoEncoder) else ReadoutConfig()
-        readout = _overlaid("readout", usual, readout)
-    opened = open_encoder(spec, like=like, seed=seed, readout=readout)
-    if isinstance(clip, Mapping):
-        clip = _overlaid("clip", opened.clip, clip)
-    return opened, clip or opened.clip
+        wanted: ReadoutConfig | None = overlaid("readout", usual, readout)
+    else:
+        wanted = readout
+    opened = open_encoder(spec, like=like, seed=seed, readout=wanted)
+    return opened, overlaid("clip", opened.clip, clip) if isinstance(clip, Mapping) else clip or opened.clip
 
 
-def _overlaid(name: str, usual: Any, asked: Mapping[str, Any]) -> Any:
-    """The ``usual`` settings with those that are asked for in place of theirs."""
+def overlaid(name: str, usual: Plain, asked: Mapping[str, Any]) -> Plain:
+    """The ``usual`` settings, a dataclass that messages call ``name``, with those ``asked`` for in place of theirs.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
     steps = {"step", "step_frames"}  # one of which takes the place of the other
     freed = dict.fromkeys(steps) if len(steps & asked.keys()) == 1 and name == "clip" else {}
     try:

@@ -42,7 +42,8 @@ class Shown:
         """(variants * n, D) of the clips, one after another -> (variants, D), or (variants * n, D) without a mean."""
         if self.weights is None:
             return outputs
-        return torch.einsum("n,vnd->vd", self.weights, outputs.unflatten(0, self.clips.shape[:2]))
+        # no product of matrices, which autocast would round to bfloat16
+        return (self.weights[:, None] * outputs.unflatten(0, self.clips.shape[:2])).sum(1)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from kinema.config import ClipConfig, ReadoutConfig
 from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.labels import LabelledSet
@@ -126,8 +129,8 @@ def evaluate(
         precision=precision,
         cache=cache,
     )
-    features, values = gathered.features, gathered.readout.values
-    by_order = {NORMAL: values, **gathered.reordered}
+    features, values = gathered.features, torch.as_tensor(gathered.readout.values)
+    by_order: dict[str, Tensor] = {NORMAL: values} | gathered.reordered
     measures: dict[Protocol, Callable[[], Result]] = {
         "retrieval": lambda: evaluate_retrieval(
             gathered.readout, labelled, split, pooled=gathered.pooled, whitening=gathered.whitening

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kinema.config import POOLED
+
 HEAD = """---
 library_name: kinema
 tags:
@@ -25,7 +27,7 @@ encoder = kinema.from_pretrained("{name}")
 features = encoder(clips)
 ```
 
-Nothing in the file is executed on loading. {clips}
+Nothing in the file is executed on loading. {clips} {readout}
 
 ## How it was made
 
@@ -74,6 +76,7 @@ def model_card(card: Mapping[str, Any], name: str, features: int, sha256: str) -
         features=features,
         origin=f"Its weights come from {method}." if method else "Its card does not say where its weights come from.",
         clips=_clips(card.get("clip") or {}),
+        readout=_readout(card.get("readout") or {}),
         rows="\n".join(f"| {what} | {value} |" for what, value in rows.items() if value not in (None, "")),
         limits="\n".join(f"* {limit}" for limit in _limits(card)),
     )
@@ -91,6 +94,21 @@ def _clips(clip: Mapping[str, Any]) -> str:
     short = f" cut from frames whose shorter side has {clip['short_side']}" if clip.get("short_side") else ""
     short = " to which whole frames are squeezed" if clip.get("squeeze") else short
     return f"It was made for clips of {clip['frames']} frames, {step} apart, of {height}x{width} pixels{short}."
+
+
+def _readout(readout: Mapping[str, Any]) -> str:
+    """Which features a clip has, in words."""
+    if readout.get("stage", POOLED) == POOLED:
+        words = "Its features are the means of the last stage over time and place."
+    else:
+        time, height, width = readout["grid"]
+        kept = "the moments over time" if readout["moments"] else f"the means of {time} parts of the time"
+        words = f"Its features are {kept} by {height}x{width} places (height x width) of the stage {readout['stage']}"
+        words += ", as square roots with their signs" if readout["root"] else ""
+        words += {"none": ".", "time": ", each of length 1.", "clip": ", together of length 1."}[readout["unit"]]
+    others = {"frames": readout.get("frames"), "s apart": readout.get("step")}
+    found = ", ".join(f"{value:.4g} {what}" for what, value in others.items() if value is not None)
+    return f"{words} It reads clips of {found} instead." if found else words
 
 
 def _limits(card: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from kinema.config import ClipConfig
 from kinema.data.clips import center_cut, clip_view, span, step_seconds
 from kinema.errors import ConfigError, blaming
 from kinema.flow import create_estimator
-from kinema.video import Video
+from kinema.video import Video, View
 
 FLOW_SIDE = 32
 """Shorter side in pixels of the frames on which motion strength is measured."""
@@ -158,16 +158,23 @@ class WindowReader:
             grid = self.grid(video.info.fps)
             times = (start + grid.first + number * grid.step for number in count())
             shown = video.follow(takewhile(lambda time: time < end, times))
-            yield from self.cut((pixels for _, pixels in shown), grid, start)
+            yield from self.cut((pixels for _, pixels in shown), grid, start, (video.info.height, video.info.width))
             return video.damage
 
     def grid(self, fps: float) -> Grid:
         """The grid for a video of ``fps`` frames per second; 0 if that is not known."""
         return Grid.of(self.clip, self.windowing, fps if fps > 0 else 25.0)
 
-    def cut(self, frames: Iterable[np.ndarray], grid: Grid, start: float = 0.0) -> Iterator[SeenWindow]:
+    def cut(
+        self,
+        frames: Iterable[np.ndarray],
+        grid: Grid,
+        start: float = 0.0,
+        shape: tuple[int, int] | None = None,
+    ) -> Iterator[SeenWindow]:
         """The windows of scaled frames (H, W, 3) that lie on a grid; ``start`` is the first one's time in seconds.
 
+        Thumbnails have the proportions of ``shape`` (height, width) where frames are squeezed; None where they are not.
         Where one frame (the same array) stays on screen, there are none after :data:`LONGEST_STILL` of it.
         """
         held: deque[_Frame] = deque(maxlen=grid.frames)
@@ -180,12 +187,12 @@ class WindowReader:
             since += 1
             if number == grid.frames or (not first and since == grid.stride):
                 if stays <= still:
-                    yield self._window(held, grid, start + (number - grid.frames) * grid.step)
+                    yield self._window(held, grid, start + (number - grid.frames) * grid.step, shape)
                 since, first = 0, False
         if first and held:
-            yield self._window(held, grid, start)
+            yield self._window(held, grid, start, shape)
         elif since > grid.stride / 2 and stays <= still:  # the end belongs to a window too
-            yield self._window(held, grid, start + (number - grid.frames) * grid.step)
+            yield self._window(held, grid, start + (number - grid.frames) * grid.step, shape)
 
     def _strength(self, frames: Sequence[_Frame], step: float) -> float:
         """Mean speed of frames ``step`` seconds apart, each against the one before; each is measured only once."""
@@ -196,10 +203,12 @@ class WindowReader:
                 frame.speed = float(speed) / frame.small.shape[1] / step
         return float(np.mean([frame.speed for frame in frames])) if frames else 0.0
 
-    def _window(self, held: deque[_Frame], grid: Grid, start: float) -> SeenWindow:
+    def _window(self, held: deque[_Frame], grid: Grid, start: float, shape: tuple[int, int] | None) -> SeenWindow:
         frames = np.stack([frame.pixels for frame in held])
         missing = grid.frames - len(frames)
         shown = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)
+        if self.clip.squeeze and shape is not None:
+            shown = cv2.resize(shown, View(short_side=min(shown.shape[:2])).scaled(shape[1], shape[0]))
         if missing:
             frames = np.concatenate([frames, np.repeat(frames[-1:], missing, 0)])
         return SeenWindow(

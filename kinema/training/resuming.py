@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from kinema.config import LENGTHS, TrainConfig
+from kinema.config import LENGTHS, ReadoutConfig, TrainConfig
 from kinema.errors import CheckpointError
 from kinema.provenance import differing
 
 MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes", "max_bad_share")
 """Settings of the trainer that may change from one part of a run to the next."""
 
-READOUT = "readout."
-"""How the settings begin that play a part when training is done."""
-
-UNTRAINED = ("seed", "clip", "model")
+UNTRAINED = ("seed", "clip", "model", "readout")
 """What of the settings of a training decides an encoder that is not trained."""
 
 LATER = {
@@ -28,6 +25,7 @@ LATER = {
     "flow": ("step_frames",),
     "model": ("keep_time", "pyramid"),
     "mscl": ("motion", "motion_boundaries", "motion_stabilised", "dense_lmcl", "dense_cells"),
+    "readout": tuple(field.name for field in fields(ReadoutConfig)),
     "sampling": ("paces",),
 }
 """Settings that are newer than recorded results, whose fingerprints their defaults leave as they were."""
@@ -35,7 +33,7 @@ LATER = {
 
 def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
     """What of a run's settings decides what comes out of it, by dotted name: of the trainer, the batch size alone, and
-    of the readout and of what is newer than recorded results nothing unless it is another than the usual.
+    of what is newer than recorded results nothing unless it is another than the usual.
 
     Args:
         settings: of a ``kind``, as plain values; those that an older version did not know have their defaults.
@@ -47,8 +45,6 @@ def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical:
     idle |= {name for name in LENGTHS if flat[name] is None}
     later = {f"{part}.{name}" for part, names in LATER.items() for name in names}
     idle |= {name for name in later & flat.keys() if flat[name] == usual[name]}
-    if all(flat[name] == usual[name] for name in usual if name.startswith(READOUT)):
-        idle |= {name for name in flat if name.startswith(READOUT)}
     return {name: value for name, value in flat.items() if name not in idle and _plays(name, hierarchical)}
 
 
@@ -59,13 +55,13 @@ def deciding_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
     def plays(part: str, name: str, value: Any) -> bool:
         return name not in LATER.get(part, ()) or value != usual[part][name]
 
-    decided = {part: settings[part] for part in UNTRAINED}
-    return {
+    decided = {
         part: {name: value for name, value in inner.items() if plays(part, name, value)}
         if isinstance(inner, Mapping)
         else inner
-        for part, inner in decided.items()
+        for part, inner in ((part, settings[part]) for part in UNTRAINED)
     }
+    return {part: inner for part, inner in decided.items() if inner != {}}
 
 
 def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool) -> int:
@@ -95,7 +91,7 @@ def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str
 def _comparable(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
     """Settings by dotted name, but for those that may differ between two parts of one run, or play no part in it."""
     flat = _flat(settings, kind)
-    free = {f"trainer.{name}" for name in MACHINE} | {name for name in flat if name.startswith(READOUT)}
+    free = {f"trainer.{name}" for name in MACHINE} | {name for name in flat if name.startswith("readout.")}
     if not (hierarchical and flat["hcml.progressive"]):
         free |= set(LENGTHS)  # where phases follow one another, a longer training would have begun with other phases
         flat["length"] = "in steps" if flat["epochs"] is None else "in epochs"  # which decides the order of clips

@@ -15,6 +15,9 @@ from kinema.video.identity import size_and_time
 from kinema.video.pictures import open_pictures
 
 DEFAULT = 5_000_000  # pixels that being the default is worth; the choice is ffmpeg's
+MOST_PIXELS = 40_000_000
+"""What a frame may have, 8K with something to spare: damaged headers ask for thousands of millions."""
+OPTIONS = {"max_pixels": str(MOST_PIXELS)}
 
 
 def open_stream(path: str) -> tuple[InputContainer, VideoStream]:
@@ -37,7 +40,11 @@ def _open_file(path: str) -> InputContainer:
     try:
         # The prefix keeps libav from taking a name for an address, and the white list from following one in the file.
         return av.open(
-            f"file:{path}", mode="r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
+            f"file:{path}",
+            mode="r",
+            metadata_errors="replace",
+            container_options={"protocol_whitelist": "file"},
+            options=OPTIONS,
         )
     except (av.FFmpegError, OSError) as error:
         raise VideoError(path, _why_not(Path(path))) from error
@@ -58,11 +65,14 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     if not known:
         raise VideoError(path, "its codec is unknown to this build of libav; convert it, for example to H.264")
     chosen = max(known, key=lambda s: s.width * s.height + DEFAULT * bool(s.disposition & Disposition.default))
+    if chosen.width * chosen.height > MOST_PIXELS:
+        raise VideoError(path, f"its frames of {chosen.width}x{chosen.height} pixels are larger than 8K; scale it down")
     for stream in container.streams:
         if stream is not chosen:
             stream.discard = Discard.all
     chosen.codec_context.thread_type = "NONE"
     chosen.codec_context.thread_count = 1
+    chosen.codec_context.options = OPTIONS
     return chosen
 
 

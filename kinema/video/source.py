@@ -23,6 +23,7 @@ from kinema.video.heap import decoder_freed
 UNSEEKABLE = {"gif", "apng", "mpeg"}
 WITHOUT_PTS = {"avi"}  # libav guesses presentation times there, wrongly where B-frames are packed; decoding times hold
 SEEK_GAP = 1.0  # seconds; to decode this much costs less than a seek that lands on the key frame just passed
+FARTHEST = 1 << 62  # ticks
 
 
 class Shown(NamedTuple):
@@ -77,7 +78,8 @@ class Source:
     def steady(self) -> bool:
         """Whether the file's clock never jumps; if it does, the header's duration says nothing."""
         if self._steady is None:
-            self._steady = is_steady(self.path, self.container, self.stream)
+            with blaming(self.path):
+                self._steady = is_steady(self.path, self.container, self.stream)
         return self._steady
 
     def frames(self, start: float) -> Iterator[Shown]:
@@ -143,7 +145,7 @@ class Source:
         assert self._origin is not None
         self._run.close()
         try:
-            self.container.seek(self._origin + int(target / self._base), stream=self.stream)
+            self.container.seek(self._origin + min(int(target / self._base), FARTHEST), stream=self.stream)
         except av.FFmpegError:
             return False
         self._run = self._decode(from_start=False)

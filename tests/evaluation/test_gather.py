@@ -67,6 +67,13 @@ def test_readout_and_pooled_come_from_one_pass_and_are_what_the_encoder_gives(ru
     torch.testing.assert_close(again.pooled.shaken, found.pooled.shaken, rtol=0, atol=0)
 
 
+def test_features_are_of_single_precision_whatever_the_network_computes_in(run, clips):
+    opened, clip = open_asked(run)
+    found = gather(opened, paths(clips), clip, fit_on=range(9), transductive=True, jitter=2, clips=2, workers=0)
+    for values in (found.readout.values, found.readout.jittered, found.pooled.values):
+        assert values.dtype == torch.float32
+
+
 def test_the_whitening_is_fitted_on_copies_of_windows(run, clips):
     opened, clip = open_asked(run)
     found = gather(opened, paths(clips), clip, fit_on=range(9), transductive=True, **QUICK)

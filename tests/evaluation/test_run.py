@@ -14,7 +14,7 @@ from torch import nn
 
 import kinema.models
 import kinema.video
-from kinema.config import ClipConfig, ModelConfig
+from kinema.config import ClipConfig, ModelConfig, ReadoutConfig
 from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
 from kinema.evaluation import FewLabelSpec, ProbeSpec, evaluate
 from kinema.provenance import file_sha256, ids_sha256
@@ -29,6 +29,7 @@ class Shift(nn.Module):
     def __init__(self):
         super().__init__()
         self.card = {"clip": CLIP, "preset": "tiny"}
+        self.readout = ReadoutConfig()
 
     def forward(self, clips):
         grey = clips.mean((1, 3, 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kinema.config import HCMLConfig, ModelConfig
+from kinema.config import HCMLConfig, ModelConfig, ReadoutConfig
 from kinema.data.plan import Plan
 from kinema.methods import Recognition, Views, draw
 from kinema.models import random_encoder
@@ -53,6 +53,16 @@ def test_probabilities_and_dropout():
         net.eval()
         assert torch.equal(net(views.query), net(views.query))
         torch.testing.assert_close(net(views.query).sum(1), torch.ones(4))
+
+
+def test_a_classifier_sees_pooled_features_whatever_the_readout_is():
+    read, plain = (
+        Recognition(random_encoder(MODEL, readout=readout), 3).eval()
+        for readout in (ReadoutConfig("layer1", (1, 2, 2)), ReadoutConfig())
+    )
+    read.classifier.load_state_dict(plain.classifier.state_dict())
+    assert torch.equal(read(batch().query), plain(batch().query))
+    assert torch.equal(*(net.losses(batch(), draws()).terms["cross_entropy"] for net in (read, plain)))
 
 
 def test_while_a_level_learns_alone_the_classifier_rests():

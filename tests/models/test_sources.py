@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinema.config import ClipConfig, ModelConfig
+from kinema.config import ClipConfig, ModelConfig, ReadoutConfig
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models import OpenedEncoder, open_encoder, random_encoder, save_encoder
 from kinema.models.hub import save_pretrained
@@ -59,6 +59,19 @@ def test_runs_files_and_random_ones(run):
     assert torch.equal(features(drawn), features(trained))
     assert not torch.equal(features(open_encoder("random", like=run, seed=4)), features(trained))
     assert open_encoder("random").clip == ClipConfig()
+
+
+def test_an_encoder_is_opened_with_another_readout(run, tmp_path):
+    readout = ReadoutConfig("layer2", (2, 2, 1), frames=6, step=0.05)
+    read = open_encoder(run, readout=readout)
+    assert read.clip == replace(CLIP, frames=6, step=0.05) and read.card["clip"]["frames"] == CLIP.frames
+    assert read.card["readout"] == asdict(readout) and features(read).shape == (3, 2 * 2 * 8)
+    save_pretrained(read.module, tmp_path / "pushed")
+    pushed, drawn = open_encoder(f"hf:{tmp_path / 'pushed'}"), open_encoder("random", like=tmp_path / "pushed", seed=3)
+    for opened in (pushed, drawn, open_encoder("random", like=run, seed=3, readout=readout)):
+        assert opened.clip == read.clip and opened.module.readout == readout
+        assert torch.equal(features(opened), features(read))
+    assert open_encoder(run).module.readout == ReadoutConfig()
 
 
 def test_a_folder_of_the_hub_that_kinema_wrote(run, tmp_path):
@@ -117,6 +130,9 @@ def test_a_function_of_the_users(mine):
     assert opened.sha256 == weights_sha256(opened.module)
     assert json.loads(json.dumps(opened.card))["clip"]["size"] == [20, 18]
     torch.testing.assert_close(features(opened), 2 * clips(opened).mean((2, 3, 4)))
+    with pytest.raises(ConfigError, match=r"mine:Mean .* shows no stages, so it has no readout of 'layer2': leave"):
+        open_encoder("mine:Mean", readout=ReadoutConfig("layer2"))
+    assert open_encoder("mine:Mean", readout=ReadoutConfig(frames=7)).clip == replace(opened.clip, frames=7)
     mine(MEAN.replace("2.0", "3.0"))
     assert open_encoder("mine:Mean").sha256 != opened.sha256
 

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import kinema
-from kinema.config import HCMLConfig, ModelConfig
-from kinema.errors import CheckpointError, OutputError
+from kinema.config import HCMLConfig, ModelConfig, ReadoutConfig
+from kinema.errors import CheckpointError, ConfigError, OutputError
 from kinema.models import VideoEncoder, build_encoder, load_encoder, save_encoder
 
 MODEL = ModelConfig(width=4)
@@ -56,6 +56,32 @@ def test_the_file_holds_the_backbone_alone_under_torchvisions_names(run):
     names = load_file(run / "encoder.safetensors").keys()
     assert {"layer1.0.conv1.0.weight", "layer2.0.downsample.1.running_mean"} <= names
     assert all(name.split(".")[0] in {"stem", "layer1", "layer2", "layer3", "layer4"} for name in names)
+
+
+READOUT = ReadoutConfig("layer2", (2, 3, 2), root=True, unit="time", frames=6)
+
+
+def test_a_readout_is_part_of_the_card(trained, run, tmp_path):
+    clips = torch.rand(2, 3, 4, 24, 24)
+    old = load_encoder(run)
+    assert old.readout == ReadoutConfig() and torch.equal(old(clips), trained(clips))  # a card without one
+    save_encoder(trained, tmp_path / "read.safetensors", json.loads(json.dumps({**CARD, "readout": asdict(READOUT)})))
+    found = load_encoder(tmp_path / "read.safetensors")
+    assert found.readout == READOUT and found.features == 2 * 3 * 2 * 8
+    assert torch.equal(found(clips), trained.read_by(READOUT)(clips))
+    assert torch.equal(found.pooled(clips), old(clips))
+
+
+def test_another_readout_than_the_cards(trained, run, tmp_path):
+    clips = torch.rand(2, 3, 4, 24, 24)
+    found = load_encoder(run, readout=READOUT)
+    assert torch.equal(found(clips), trained.read_by(READOUT)(clips))
+    save_encoder(found, tmp_path / "again.safetensors", found.card)
+    assert load_encoder(tmp_path / "again.safetensors").readout == READOUT
+    pooled = load_encoder(tmp_path / "again.safetensors", readout=ReadoutConfig())
+    assert torch.equal(pooled(clips), trained.pooled(clips))
+    with pytest.raises(ConfigError, match="'layer7', which the network has not got"):
+        load_encoder(run, readout=ReadoutConfig("layer7"))
 
 
 def test_a_motion_hierarchy_comes_back(tmp_path):
@@ -139,6 +165,8 @@ def test_a_damaged_file(run, damage):
         json.dumps({"model": {"width": 4}, "hcml": {"layers": 3}}),
         json.dumps({"model": {"width": 4}, "hcml": {"levels": 9}}),
         json.dumps({"model": {"width": 4}, "hcml": "deep"}),
+        json.dumps({"model": {"width": 4}, "readout": {"stage": "layer9"}}),
+        json.dumps({"model": {"width": 4}, "readout": {"places": [2, 2]}}),
     ],
 )
 def test_a_card_that_makes_no_sense(trained, tmp_path, card):

@@ -82,6 +82,8 @@ class Using:
         answer = self.page.post("/api/uploads?name=x.mp4", content=Path(path).read_bytes())
         assert answer.status_code < 500, answer.text
         assert answer.status_code < 300 or answer.json()["error"]
+        if answer.status_code < 300:
+            self.page.delete(f"/api/uploads/{answer.json()['token']}")
         return answer.text
 
 

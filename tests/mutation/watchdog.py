@@ -100,7 +100,7 @@ class Watched:
         if self._pipe is None:
             context = multiprocessing.get_context("spawn")
             self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._make, self._arguments), daemon=True)
+            self._process = context.Process(target=_serve, args=(theirs, self._make, self._arguments))
             self._process.start()
             theirs.close()
             assert self._pipe.recv() == "ready"

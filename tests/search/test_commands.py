@@ -77,7 +77,7 @@ def test_other_places_in_the_clips_own_video(encoder, moving_texture, tmp_path, 
     assert run("index", tmp_path / "videos", "--index", index, "--encoder", encoder) == 0
     words = ["search", clip, "--index", index, "--out", out]
     sentence = refused(*words, "--own")
-    assert "--own finds other places in the clip's own video: say with --start and --end what part you mean" in sentence
+    assert "--own finds other places in the clip's own video: say by --start and --end which part you mean" in sentence
     assert "--start: '1.2.3' is no time; write seconds (90.5) or minutes and" in refused(*words, "--start", "1.2.3")
     assert run(*words, "--start", "0:01.0", "--end", "0:01.5") == 0
     said = capsys.readouterr().out
@@ -90,9 +90,7 @@ def test_other_places_in_the_clips_own_video(encoder, moving_texture, tmp_path, 
     assert all(end <= 1.0 + 0.06 or start >= 1.5 - 0.06 for start, end in spans)
 
 
-def test_no_answer_of_index_is_to_call_index(refused, videos, encoder, tmp_path):
-    sentence = refused("index", videos, "--index", tmp_path / "index")
-    assert "name the encoder to make it with (--encoder RUN)" in sentence and "kinema index`" not in sentence
+def test_the_folder_of_a_training_is_no_index(refused, videos, encoder, tmp_path):
     shutil.copy(encoder, tmp_path / "encoder.safetensors")
     sentence = refused("search", videos / "00000.mp4", "--index", tmp_path, "--out", tmp_path / "o.html")
     assert f"make one with `kinema index VIDEOS --encoder {tmp_path} --index INDEX`" in sentence
@@ -165,12 +163,16 @@ def test_watching_a_file_labels_its_windows_as_the_library_has_them(indexed, cla
     assert re.fullmatch(r"2 windows; latency \d+ ms \(median\)", lines[2])
 
 
-def test_watching_with_what_finetune_wrote(videos, quick_settings, tmp_path, capsys, refused):
+def test_watching_with_what_finetune_wrote(videos, tmp_path, capsys, refused):
     names = sorted(path.name for path in videos.iterdir())
     rows = [f"{name},{'ab'[n % 2]},{'train' if n < 8 else 'test'}\n" for n, name in enumerate(names)]
     (tmp_path / "labels.csv").write_text("file,label,split\n" + "".join(rows))
+    (tmp_path / "settings.yaml").write_text(
+        "steps: 2\nclip: {frames: 4, short_side: 32, size: [32, 32]}\nmodel: {width: 4}\n"
+        "trainer: {batch_size: 4, workers: 0, threads: 1, precision: '32', accelerator: cpu}\n"
+    )
     words = ["finetune", videos, "--labels", tmp_path / "labels.csv", "--out", tmp_path / "trained"]
-    assert run(*words, "--config", quick_settings) == 0
+    assert run(*words, "--config", tmp_path / "settings.yaml") == 0
     capsys.readouterr()
     shown = []
     for classifier in (tmp_path / "trained", tmp_path / "trained/classifier.safetensors"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import count, islice
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -186,3 +187,12 @@ def test_the_thumbnail_is_the_middle_frame(tmp_path):
     window = next(WindowReader(CLIP, Windowing()).read(grey_video(tmp_path / "v.mp4", 20)))
     picture = cv2.imdecode(np.frombuffer(window.thumbnail, np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (32, 48, 3) and abs(int(picture.mean()) - int(window.middle.mean())) < 3
+
+
+def test_thumbnails_of_squeezed_frames_have_the_videos_proportions(tmp_path, moving_texture):
+    path = moving_texture(tmp_path / "wide.mp4", 0.2, size=(48, 96))
+    clip = ClipConfig(frames=4, step=0.125, squeeze=True, size=(32, 32))
+    window = next(WindowReader(clip, Windowing()).read(path))
+    assert window.clips.shape[-3:] == (32, 32, 3)
+    picture = cv2.imdecode(np.frombuffer(window.thumbnail, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (32, 64, 3)

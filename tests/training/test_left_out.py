@@ -195,7 +195,7 @@ def test_two_processes_agree(folder, options, tiny, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     one, other = (torch.load(tmp_path / f"run/rank{rank}.pt", weights_only=True) for rank in (0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from kinema import load_encoder
 from kinema.errors import CheckpointError, OutputError
 from kinema.training import Stopped, pretrain
 from kinema.training.callbacks import METRICS, read_metrics
@@ -64,6 +66,13 @@ def test_a_finished_run_can_be_resumed_and_stays_as_it_is(videos, tiny, tmp_path
     again = pretrain(videos, second, tiny(epochs=1), resume=True)
     assert not differences(first, second)
     assert again.seconds == 0
+    readout = {"readout.stage": "layer2", "readout.grid": (2, 2, 2), "readout.frames": 6}
+    read = pretrain(videos, second, tiny(readout, epochs=1), resume=True)
+    encoder, plain = load_encoder(second), load_encoder(first)
+    assert encoder.card == json.loads(json.dumps(read.card)) and encoder.card["readout"]["grid"] == [2, 2, 2]
+    assert encoder.features == encoder.card["features"] == 2 * 2 * 2 * plain.stage_widths["layer2"]
+    clips = torch.rand(2, 3, 6, 32, 32)
+    assert torch.equal(encoder.pooled(clips), plain(clips))
 
 
 def test_motion_sampling_and_the_flow_store_survive_a_stop(videos, tiny, tmp_path, differences):

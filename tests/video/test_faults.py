@@ -311,3 +311,16 @@ def test_a_damaged_picture_in_the_middle_costs_itself(unpacked: Path) -> None:
     (entry,) = scan_folder(unpacked.parent, progress=False)
     assert (entry.status, entry.frames, entry.duration) == ("partial", 19, 2.0)
     assert entry.error.startswith("corrupt at 0.600 s")
+
+
+def test_frames_that_would_take_all_memory_are_refused(write_video) -> None:
+    path = write_video("huge.gif", 2, codec="gif", pixel_format="rgb8", options={})
+    content = bytearray(path.read_bytes())
+    content[6:10] = (15000).to_bytes(2, "little") * 2
+    path.write_bytes(content)
+    assert row(path).error == "its frames of 15000x15000 pixels are larger than 8K; scale it down"
+
+
+def test_times_beyond_all_clocks_give_the_last_frame() -> None:
+    with Video(FAULTS / "interlaced" / "inter.mp4") as video:
+        assert video.at_times([1e15, 1e300]).timestamps.tolist() == [1.96, 1.96]

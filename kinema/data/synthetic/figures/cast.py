@@ -14,11 +14,11 @@ from kinema.data.synthetic.figures.animals import Animal, resting
 from kinema.data.synthetic.figures.bodies import Array, Part, View
 from kinema.data.synthetic.figures.curves import Rng
 from kinema.data.synthetic.figures.faces import speak
-from kinema.data.synthetic.figures.gestures import PERSON_MOTIONS, stand
+from kinema.data.synthetic.figures.gestures import PERSON_MOTIONS, improvise, stand
 from kinema.data.synthetic.figures.hand_motions import HAND_MOTIONS
 from kinema.data.synthetic.figures.hands import Hand, open_hand
 from kinema.data.synthetic.figures.mouth_motions import MOUTH_MOTIONS
-from kinema.data.synthetic.figures.pairs import PAIR_MOTIONS
+from kinema.data.synthetic.figures.pairs import PAIR_MOTIONS, improvise_together
 from kinema.data.synthetic.figures.palettes import Palette
 from kinema.data.synthetic.figures.people import Person
 from kinema.data.synthetic.figures.skeleton import standing
@@ -75,7 +75,7 @@ def _behind(parts: list[Part], far: float) -> list[Part]:
 
 def _person(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
     pose = standing(stage.times, movement)
-    PERSON_MOTIONS[motion](pose, stage.times, movement)
+    (improvise if motion == IMPROVISE else PERSON_MOTIONS[motion])(pose, stage.times, movement)
     height = _height(stage, 0.6, look)
     ground, x = _ground(stage, height, look), stage.width * (0.5 + look.normal(0, 0.12))
     view = View(x, ground, height, yaw=_facing(look), elevation=look.uniform(0, 0.25))
@@ -92,7 +92,7 @@ def _centre(forward: Array) -> None:
 
 def _pair(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
     poses = standing(stage.times, movement), standing(stage.times, movement)
-    apart = PAIR_MOTIONS[motion](*poses, stage.times, movement)
+    apart = (improvise_together if motion == IMPROVISE else PAIR_MOTIONS[motion])(*poses, stage.times, movement)
     height = _height(stage, apart + 0.35, look)
     ground, flip = _ground(stage, height, look), look.random() < 0.5
     slant, elevation = look.normal(0, 0.25), look.uniform(0, 0.2)
@@ -174,9 +174,14 @@ class Kind:
     often: int
 
 
+IMPROVISE = "improvise"
+"""What has no name: every joint in its own time. A third of the set, since much moves in it."""
+
 KINDS: Mapping[str, Kind] = {
     "person": Kind(tuple(PERSON_MOTIONS), _person, 2),
     "pair": Kind(tuple(PAIR_MOTIONS), _pair, 4),
+    "solo": Kind((IMPROVISE,), _person, 40),
+    "duet": Kind((IMPROVISE,), _pair, 80),
     "crowd": Kind(CROWD_MOTIONS, _crowd, 1),
     "animal": Kind(tuple(ANIMAL_MOTIONS), _animal, 3),
     "hand": Kind(tuple(HAND_MOTIONS), _hand, 2),

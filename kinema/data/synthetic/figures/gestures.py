@@ -220,6 +220,37 @@ def fall(pose: Pose, t: Array, rng: Rng) -> None:
         arm.spread += 0.5 * go
 
 
+def improvise(pose: Pose, t: Array, rng: Rng) -> None:
+    """Move whatever joint one likes, each in its own time: nothing that has a name, but much of it at once."""
+
+    def freely(joint: Array, far: float, rest: float = 0.0) -> None:
+        kind = rng.choice(5, p=(0.2, 0.25, 0.3, 0.15, 0.1))
+        if kind == 1:
+            go = np.sin(rhythm(t, rng, (0.6, 2.5)))
+        elif kind == 2:
+            go = rng.choice((-1, 1)) * strokes(t, rng, (0.35, 1.4))
+        elif kind == 3:
+            go = rng.choice((-1, 1)) * hold(t, rng, (0.15, 0.6), 0.3)
+        else:
+            go = wander(t, rng, 0.7) if kind == 4 else np.zeros_like(t)
+        joint += rest + far * rng.uniform(0.2, 1.2) * go
+
+    for arm in pose.arms:
+        freely(arm.swing, 1.2, rng.uniform(-0.3, 0.8))
+        freely(arm.spread, 0.8, rng.uniform(0, 0.5))
+        freely(arm.bend, 0.9, rng.uniform(0, 0.7))
+    for leg in pose.legs:
+        if rng.random() < 0.6:
+            freely(leg.swing, 0.7)
+            freely(leg.bend, 0.5, 0.2)
+        leg.bend[:] = np.maximum(leg.bend, 0)
+    freely(pose.lean, 0.35)
+    freely(pose.turn, 0.3)
+    freely(pose.forward, 0.35)
+    if rng.random() < 0.3:
+        (walk if rng.random() < 0.7 else jump)(pose, t, rng)
+
+
 PERSON_MOTIONS: Mapping[str, Gesture] = {
     g.__name__: g
     for g in (

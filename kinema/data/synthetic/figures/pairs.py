@@ -236,6 +236,17 @@ def dance(one: Pose, other: Pose, t: Array, rng: Rng) -> float:
     return 2 * ARM * 0.85
 
 
+def improvise_together(one: Pose, other: Pose, t: Array, rng: Rng) -> float:
+    """Both move as they like; at times one then does what moves the other, who gives way."""
+    for pose in (one, other):
+        gestures.improvise(pose, t, rng)
+    if rng.random() < 0.3:
+        start, seconds = rng.uniform(0, 0.6) * t[-1], rng.uniform(0.3, 0.8)
+        one.forward += rng.uniform(0.1, 0.3) * ease(t, start, seconds)
+        _stagger(other, delayed(ease(t, start + 0.7 * seconds, seconds), _lag(t, rng)), rng, rng.uniform(0.1, 0.5))
+    return rng.uniform(0.3, 0.9)
+
+
 PAIR_MOTIONS: Mapping[str, Interaction] = {
     g.__name__: g
     for g in (
