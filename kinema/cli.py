@@ -113,10 +113,8 @@ def _run(command: Command, name: str, words: list[str]) -> None:
         print(_help(parser, command, name, preset, job, full="--help_all" in asked))
         return
     parsed = _parse(parser, words, preset, job)
-    if job is not None and parsed.get("preset", preset) != preset:  # a file of settings names another
-        parsed = _parse(parser, words, parsed.preset, job)
-    if job is not None and (beneath := _beneath(parsed, job)):
-        parsed = parser.parse_args(["--config", json.dumps(beneath), *words])
+    if job is not None:
+        parsed = _settled(parser, words, parsed, preset, job)
     settings = {key: _plain(value) for key, value in vars(parser.instantiate(parsed)).items()}
     settings.pop("config")
     if kind is not None:
@@ -125,16 +123,32 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     command.function(**settings)
 
 
-def _beneath(parsed: Namespace, job: Job) -> dict[str, Any]:
-    """What lies between the preset and the user's words: no length if the user says one, and the weights' settings."""
-    settings: dict[str, Any] = {}
+def _settled(parser: ArgumentParser, words: list[str], parsed: Namespace, preset: str, job: Job) -> Namespace:
+    """The user's words with all that lies beneath them: what the weights to begin with say, on what the preset says.
+
+    Args:
+        parser: of the command.
+        words: the user's.
+        parsed: them, with ``preset`` beneath.
+        preset: the one that the words name, or the default.
+        job: whose presets are meant.
+    """
+    weights = parsed.get("weights") if job == "pretrain" else None
+    beneath: dict[str, Any] = {}
+    if weights is not None and parsed.preset is None:
+        from kinema.adapting import adapting
+
+        beneath = adapting(weights)
+    if "preset" in parsed:  # which a file of settings may name
+        beneath["preset"] = beneath.get("preset") or parsed.preset or preset
+        parsed = _parse(parser, ["--config", json.dumps(beneath), *words], beneath["preset"], job)
     if all(parsed.get(name) is not None for name in LENGTHS):
-        settings |= dict.fromkeys(LENGTHS)
-    if job == "pretrain" and parsed.get("weights") is not None:
+        beneath |= dict.fromkeys(LENGTHS)  # the user's takes the place of the other
+    if weights is not None:
         from kinema.methods.beginning import settings_of
 
-        settings |= settings_of(parsed.weights, "hcml" if "hcml" in parsed.method else "none")
-    return settings
+        beneath |= settings_of(weights, "hcml" if "hcml" in parsed.method else "none")
+    return parser.parse_args(["--config", json.dumps(beneath), *words])
 
 
 def _help(parser: ArgumentParser, command: Command, name: str, preset: str, job: Job | None, *, full: bool) -> str:

@@ -21,7 +21,7 @@ def pretrain(
     config: PretrainConfig,
     method: MethodName = "mscl",
     weights: str | None = None,
-    preset: str = DEFAULT_PRESET,
+    preset: str | None = None,
     manifest: str | None = None,
     resume: bool = False,
     dry_run: bool = False,
@@ -36,10 +36,11 @@ def pretrain(
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
             features from RGB alone, one level after another; mscl+hcml has the losses of both.
         weights: what the encoder begins with: a run's folder, an encoder file, published weights, or the name of an
-            encoder that comes with kinema. The architecture is theirs, and so are the clips unless settings say
-            otherwise; none by default.
-        preset: named settings to begin with (tiny, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and --config go
-            on top.
+            encoder that comes with kinema. The architecture is theirs, and so are the clips and the readout unless
+            settings say otherwise. Without a preset it is adapted: with the preset and the method that it was trained
+            with, for 600 steps, at a third of the learning rate. None by default.
+        preset: named settings to begin with (tiny, motion, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and
+            --config go on top; tiny by default, or with weights the one that they were trained with.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
         resume: go on where the run in this folder was stopped.
         dry_run: train on nothing and write nothing, but say what memory and time the training would take.
@@ -53,6 +54,7 @@ def pretrain(
     refuse_count(count)
     from kinema.training import pretrain
 
+    preset = preset or DEFAULT_PRESET
     run = pretrain(videos, out, config, method=method, weights=weights, preset=preset, manifest=manifest, resume=resume)
     if is_first():  # of several processes one speaks
         print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")

@@ -14,6 +14,7 @@ from kinema.methods.recognition import Recognition
 from kinema.methods.registry import create_method, settings_for
 from kinema.models import WithMotion, add_motion_hierarchy, load_encoder
 from kinema.models.encoder import VideoEncoder, build_encoder
+from kinema.models.pyramid import TemporalPyramid
 from kinema.provenance import differing
 
 Config = TypeVar("Config", FinetuneConfig, PretrainConfig)
@@ -26,7 +27,10 @@ BESIDE = ("flow_width", "flow_patch", "flow_input", "embedding")
 
 
 def settings_of(weights: str | Path, motion: Motion) -> dict[str, Any]:
-    """What of the settings of a pretraining the weights say, unless one says otherwise: the architecture and the clips.
+    """What of the settings of a pretraining the weights say, unless one says otherwise: the architecture, the clips and
+    the readout.
+
+    An encoder without a pyramid says nothing of it: one is added where the settings ask for it.
 
     Args:
         weights: as :func:`kinema.load_encoder` takes them.
@@ -39,7 +43,10 @@ def settings_of(weights: str | Path, motion: Motion) -> dict[str, Any]:
         CheckpointError: the weights are damaged, or no encoder.
     """
     card = load_encoder(weights).card
-    taken = {"model": _architecture(ModelConfig(**card["model"])), "clip": card.get("clip") or {}}
+    taken = {"model": _architecture(ModelConfig(**card["model"]))}
+    if taken["model"]["pyramid"] is None:
+        del taken["model"]["pyramid"]
+    taken |= {name: card[name] for name in ("clip", "readout") if card.get(name)}
     if motion == "hcml" and card.get("hcml"):
         taken["hcml"] = {name: card["hcml"][name] for name in HIERARCHY if name in card["hcml"]}
     return taken
@@ -64,13 +71,15 @@ def begin_pretraining(
     if weights is None:
         return settings, lambda: create_method(method, settings)
     begun = _pretraining_settings(settings, motion, weights)
-    return begun, lambda: create_method(method, begun, starting_encoder(begun, motion, weights))
+    return begun, lambda: create_method(method, begun, _with_pyramid(starting_encoder(begun, motion, weights), begun))
 
 
 def _pretraining_settings(config: PretrainConfig, motion: Motion, weights: str | Path) -> PretrainConfig:
     """The settings, with the motion hierarchy of an encoder whose hierarchy the method does not train as one."""
     encoder = starting_encoder(config, motion, weights)
     found, wanted = _architecture(ModelConfig(**encoder.card["model"])), _architecture(config.model)
+    if None in (found["pyramid"], wanted["pyramid"]):  # it is left out, or added
+        found["pyramid"] = wanted["pyramid"]
     if others := differing(found, wanted):
         raise CheckpointError(
             f"{weights} holds another network than the settings under model ask for ({'; '.join(others)}); ask for "
@@ -119,6 +128,15 @@ def starting_encoder(config: TrainConfig, motion: Motion, weights: str | Path | 
     moving = VideoEncoder(with_levels, encoder.input, encoder.colours, encoder.readout, encoder.pyramid)
     moving.card = encoder.card
     return moving
+
+
+def _with_pyramid(encoder: VideoEncoder, config: PretrainConfig) -> VideoEncoder:
+    """The encoder with a new pyramid if the settings ask for one and it has none, without its own if they do not."""
+    channels = config.model.pyramid
+    if (encoder.pyramid is None) == (channels is None):
+        return encoder
+    pyramid = None if channels is None else TemporalPyramid(encoder.backbone.stage_widths, channels)
+    return VideoEncoder(encoder.backbone, encoder.input, encoder.colours, config.readout, pyramid)
 
 
 def _architecture(model: ModelConfig) -> dict[str, Any]:

@@ -17,11 +17,15 @@ from kinema.models.encoder import VideoEncoder
 def settings_for(name: MethodName, config: PretrainConfig) -> PretrainConfig:
     """The settings as a method takes them: ``moco`` is ``mscl`` with all but its RGB loss switched off.
 
+    The encoder's pyramid, which dense losses train, is no part of what has none: ``moco`` and ``hcml``.
+
     Raises:
         ConfigError: there is no method of that name.
     """
     if name not in get_args(MethodName):
         raise ConfigError(f"unknown method {name!r}: choose one of {', '.join(get_args(MethodName))}")
+    if name in ("moco", "hcml"):
+        config = dataclasses.replace(config, model=dataclasses.replace(config.model, pyramid=None))
     return dataclasses.replace(config, mscl=config.mscl.rgb_only()) if name == "moco" else config
 
 

@@ -47,8 +47,6 @@ def check_pretraining(config: PretrainConfig, method: MethodName = "mscl") -> No
     _check_training(config, contrastive and config.mscl.uses_flow)
     if contrastive:
         _check_mscl(config.mscl, config.model)
-    elif config.model.pyramid is not None:
-        raise ConfigError("settings: hcml does not train model.pyramid: set it to null")
     if "hcml" in method:
         _check_hcml(config, alone=not contrastive)
 

@@ -124,9 +124,9 @@ def test_the_command_takes_architecture_and_clips_from_the_weights(first, moving
         for words in ([first], [first, "--clip.size", "[16,16]", "--mscl.queue", 8], [moving, "--method", "hcml"]):
             refused("pretrain", "VIDEOS", "--out", "RUN", "--weights", *words)
     (whole, others), (changed, _), (hierarchical, _) = asked
-    assert others["weights"] == str(first)
+    assert (others["weights"], others["method"], others["preset"]) == (str(first), "moco", "tiny")
     assert (whole.model.width, whole.model.input, whole.model.embedding) == (4, "difference", 128)
-    assert (whole.clip.frames, whole.clip.size, whole.steps) == (4, (32, 32), 518)
+    assert (whole.clip.frames, whole.clip.size, whole.steps) == (4, (32, 32), 600)
     assert (changed.clip.frames, changed.clip.size, changed.mscl.queue) == (4, (16, 16), 8)
     assert (hierarchical.hcml.levels, hierarchical.hcml.reduction, hierarchical.hcml.places) == (1, 1, 32)
     said = refused("pretrain", "VIDEOS", "--out", tmp_path / "run", "--weights", first, "--model.width", 8)

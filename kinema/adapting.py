@@ -1,0 +1,41 @@
+"""Adapting a trained encoder: what a pretraining that begins with weights does unless its user says otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from kinema.config import MethodName, PretrainConfig
+from kinema.models import load_encoder
+from kinema.presets import DEFAULT_PRESET, list_presets, settings_on
+
+ADAPTING_STEPS = 600
+"""Steps of a training that adapts an encoder: minutes with the presets for a laptop. Ours."""
+ADAPTING_RATE = 1 / 3
+"""Share of the preset's learning rate at which it does so, lest what the encoder has learned is lost at once. Ours."""
+
+
+def adapting(weights: str | Path) -> dict[str, Any]:
+    """The settings that lie beneath the user's where no preset is named.
+
+    Args:
+        weights: as :func:`kinema.load_encoder` takes them.
+
+    Returns:
+        Settings, nested as in a file of settings: the preset and the method that the weights' card names, as far as
+        they are kinema's, otherwise the default preset; :data:`ADAPTING_STEPS`, and :data:`ADAPTING_RATE` of the
+        preset's learning rate.
+
+    Raises:
+        CheckpointError: the weights are damaged, or no encoder.
+    """
+    card = load_encoder(weights).card
+    preset = card["preset"] if card.get("preset") in list_presets() else DEFAULT_PRESET
+    rate = settings_on(preset, PretrainConfig, {}).optimizer.lr
+    return {
+        "preset": preset,
+        **({"method": card["method"]} if card.get("method") in get_args(MethodName) else {}),
+        "steps": ADAPTING_STEPS,
+        "epochs": None,
+        "optimizer": {"lr": rate * ADAPTING_RATE},
+    }
