@@ -59,6 +59,7 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
             "ablate mscl",
             "ablate hcml",
             "evaluate",
+            "evaluate triplets",
             *REPRODUCE,
             *ENCODERS,
             *SEARCH,

@@ -38,6 +38,10 @@ def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     run("flow", "extract", videos, "--out", folder / "store", "--estimator", "dis", "--workers", 0)
     run("flow", "export", folder / "store", "--out", folder / "exported")
     run("index", videos, "--index", folder / "index", "--encoder", folder / "run", "--workers", 1)
+    triplet = folder / "triplets/slide/example_1"
+    triplet.mkdir(parents=True)
+    for name, role in zip(names, ("ref", "positive", "negative"), strict=False):
+        (triplet / f"{role}.mp4").symlink_to(videos / name)
     frame = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
     for number in (10, 11):
         (folder / "truth/scene").mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,9 @@ WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
     "evaluate": lambda given, out: [
         "knn", given / "run", "--data", given / "videos", "--labels", given / "labels.csv",
         "--out", out / "figures.json", "--workers", 0, "--clips", 1,
+    ],
+    "evaluate triplets": lambda given, out: [
+        given / "triplets", "--encoder", given / "run", "--out", out / "figures.json", "--workers", 0, "--clips", 1,
     ],
     "reproduce": lambda given, out: ["random-0", "--out", out / "reproduced"],
     "weights": lambda given, out: [given / "run", "--out", out / "encoder"],

@@ -68,7 +68,7 @@ COMMANDS = {
         evaluate,
         "Measure what an encoder has learned, on labelled videos.",
         ("protocol", "run"),
-        ("data", "out", "labels", "label_column", "group_column", "benchmark", "jitter", "shaken", "device"),
+        ("data", "out", "labels", "label_column", "group_column", "benchmark", "jitter", "shaken"),
     ),
     "evaluate triplets": Command(
         evaluate_triplets,

@@ -289,7 +289,7 @@ def test_boxes_go_everywhere():
 BREAKS = {
     "no such file": lambda path: path.unlink(),
     "bytes when it was scanned, and has": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-    "it is not a file": lambda path: (path.unlink(), os.mkfifo(path)),
+    "it is a named pipe, not a file": lambda path: (path.unlink(), os.mkfifo(path)),
     "it is not a video": lambda path: path.write_bytes(bytes(path.stat().st_size)),
 }
 
