@@ -121,8 +121,8 @@ class ClipPairsModule(L.LightningDataModule):
         """The loader, beginning at the trainer's place in its epoch."""
         trainer, settings = self.trainer, self.config.trainer
         assert trainer is not None
-        sampler = EpochSampler(self.plan, self.config.seed, trainer.global_rank)
-        sampler.start_at(trainer.global_step)
+        # Where the trainer takes an epoch to end depends on how it was stopped before; its step does not.
+        sampler = EpochSampler(self.plan, self.config.seed, trainer.global_rank, lambda: trainer.global_step)
         sampling, augment = self.config.sampling, self.config.augment
         pairs = ClipPairs(
             self.entries,

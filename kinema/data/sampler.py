@@ -5,7 +5,7 @@ So is which video takes the place of one that is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -32,30 +32,26 @@ class EpochSampler(Sampler[Draw]):
         plan: of the training; an epoch's incomplete last batch is left out.
         seed: the run's seed.
         rank: this process, from 0.
+        at: says at which step of the run an iteration begins; each ends with its epoch.
 
     Attributes:
         out: positions of the videos that are left out.
     """
 
-    def __init__(self, plan: Plan, seed: int, rank: int = 0):
+    def __init__(self, plan: Plan, seed: int, rank: int = 0, at: Callable[[], int] = lambda: 0):
         self.plan = plan
         self.seed = seed
         self.rank = rank
-        self.step = 0
+        self.at = at
         self.out: set[int] = set()
         self._dealt: tuple[int, np.ndarray] | None = None
-
-    def start_at(self, step: int) -> None:
-        """Let the next iteration begin at this step of the run; each iteration ends with its epoch."""
-        self.step = step
 
     def __len__(self) -> int:
         return self.plan.steps_per_epoch * self.plan.batch_size
 
     def __iter__(self) -> Iterator[Draw]:
-        first, steps = self.step, self.plan.steps_per_epoch
-        self.step = (first // steps + 1) * steps
-        for step in range(first, self.step):
+        first, steps = self.at(), self.plan.steps_per_epoch
+        for step in range(first, (first // steps + 1) * steps):
             yield from self.draws(step)
 
     def leave_out(self, video: int) -> None:

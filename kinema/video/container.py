@@ -15,9 +15,8 @@ from kinema.video.identity import size_and_time
 from kinema.video.pictures import open_pictures
 
 DEFAULT = 5_000_000  # pixels that being the default is worth; the choice is ffmpeg's
-MOST_PIXELS = 40_000_000
-"""What a frame may have, 8K with something to spare: damaged headers ask for thousands of millions."""
-OPTIONS = {"max_pixels": str(MOST_PIXELS)}
+OPTIONS = {"max_pixels": "40000000"}
+"""Of decoders: frames may be of 8K with something to spare, since damaged headers ask for thousands of millions."""
 
 
 def open_stream(path: str) -> tuple[InputContainer, VideoStream]:
@@ -65,8 +64,6 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     if not known:
         raise VideoError(path, "its codec is unknown to this build of libav; convert it, for example to H.264")
     chosen = max(known, key=lambda s: s.width * s.height + DEFAULT * bool(s.disposition & Disposition.default))
-    if chosen.width * chosen.height > MOST_PIXELS:
-        raise VideoError(path, f"its frames of {chosen.width}x{chosen.height} pixels are larger than 8K; scale it down")
     for stream in container.streams:
         if stream is not chosen:
             stream.discard = Discard.all

@@ -166,8 +166,10 @@ class Source:
         self._run = self._decode(from_start=True)
         first = next(self._run, None)
         if first is None:
+            sized = bool(self.stream.width)  # libav does not say the size of what is too large
             self.close()
             why = self.damage.reason and f" ({self.damage.reason})"
+            why += "" if sized else "; frames larger than 8K are not read"
             raise VideoError(self.path, f"no frame of it can be decoded{why}")
         self._current = first
 

@@ -143,8 +143,8 @@ class Header:
 class Film:
     """An open video of ten frames at 10 per second, whatever its header says."""
 
-    def __init__(self, duration: float, fps: float):
-        self.info = Header(duration, fps)
+    def __init__(self, duration: float, fps: float, steady: bool = True):
+        self.info, self.steady = Header(duration, fps), steady
 
     def at_times(self, seconds):
         assert seconds[0] > 1000
@@ -154,5 +154,6 @@ class Film:
 def test_the_length_is_found_out_where_the_header_is_silent():
     assert timeline(Film(1.2, 10.0)) == Timeline(1.2, 10.0)
     assert timeline(Film(0.0, 10.0)) == Timeline(1.0, 10.0)
+    assert timeline(Film(5001.0, 10.0, steady=False)) == Timeline(1.0, 10.0)
     assert timeline(Film(0.0, 0.0)) == Timeline(pytest.approx(0.94), 25.0)
     assert timeline(Film(5.0, 10.0), shown=0.4) == Timeline(0.5, 10.0)

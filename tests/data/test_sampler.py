@@ -23,8 +23,12 @@ def make(videos: int, clips: int, batch: int, seed: int, rank: int = 0, processe
 
 
 def epochs(sampler: EpochSampler, count: int = 1, start: int = 0) -> list[Draw]:
-    sampler.start_at(start)
-    return [draw for _ in range(count) for draw in sampler]
+    """All draws of the epoch in which the step ``start`` is, from there on, and of those that follow."""
+    draws: list[Draw] = []
+    sampler.at = lambda: draws[-1].step + 1 if draws else start
+    for _ in range(count):
+        draws += list(sampler)
+    return draws
 
 
 @few
@@ -110,7 +114,7 @@ def test_others_take_the_places_of_what_is_left_out_and_nothing_else_changes(vid
     fresh = make(videos, clips, batch, 7, 0, processes)
     for video in out:
         fresh.leave_out(video)
-    fresh.start_at(step)
+    fresh.at = lambda: step
     assert [next(draws := iter(fresh)), *(next(draws) for _ in range(batch - 1))] == after[:batch]
 
 

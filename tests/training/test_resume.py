@@ -15,7 +15,7 @@ import torch
 from kinema import load_encoder
 from kinema.errors import CheckpointError, OutputError
 from kinema.training import Stopped, pretrain
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.callbacks import METRICS, Checkpoints, read_metrics
 from kinema.training.module import TrainingModule
 
 
@@ -51,6 +51,17 @@ def test_four_epochs_are_two_and_two_more(videos, tiny, tmp_path, whole, differe
     assert second.earlier_seconds == pytest.approx(first.seconds)
     assert second.card["training"]["steps"] == 12
     assert second.card["training"]["seconds"] == pytest.approx(second.earlier_seconds + second.seconds)
+
+
+def test_a_checkpoint_that_an_older_version_left_at_the_end_of_an_epoch(
+    videos, tiny, tmp_path, whole, differences, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "on_train_batch_end", lambda *_: None)
+        patch.setattr(Checkpoints, "on_train_epoch_end", lambda self, trainer, _: self._save(trainer))
+        pretrain(videos, tmp_path, tiny({"trainer.stop_after": 2}))
+    pretrain(videos, tmp_path, tiny(), resume=True)
+    assert not differences(tmp_path, whole)
 
 
 def test_the_same_settings_give_the_same_run_and_another_seed_another(videos, tiny, tmp_path, differences):

@@ -167,7 +167,7 @@ def test_a_picture_that_stays_for_long_is_no_jump_and_gives_no_thousands_of_wind
     entry = row(path)
     assert (entry.status, entry.frames) == ("ok", 3)
     assert entry.duration > 500
-    assert windows(path) == 24
+    assert windows(path) == 22  # ten seconds of the second picture
 
 
 # ------------------------------------------------------------------ damage
@@ -318,7 +318,8 @@ def test_frames_that_would_take_all_memory_are_refused(write_video) -> None:
     content = bytearray(path.read_bytes())
     content[6:10] = (15000).to_bytes(2, "little") * 2
     path.write_bytes(content)
-    assert row(path).error == "its frames of 15000x15000 pixels are larger than 8K; scale it down"
+    assert row(path).error.startswith("no frame of it can be decoded (")
+    assert row(path).error.endswith("; frames larger than 8K are not read")
 
 
 def test_times_beyond_all_clocks_give_the_last_frame() -> None:
