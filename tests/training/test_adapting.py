@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,13 @@ from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.checks import check_pretraining
 
 NARROW = {
-    "clip": {"frames": 4, "size": [32, 32]},
+    "clip": {"frames": 4, "size": [48, 48]},
     "model": {"width": 4, "flow_width": 4, "pyramid": 8},
     "readout": {"grid": [2, 2, 2], "frames": 4},
+    "hcml": {"levels": 1, "reduction": 1, "radius": 1},
 }
-TRAINER = '{"batch_size": 4, "workers": 0, "threads": 1, "precision": "32", "accelerator": "cpu"}'
-QUICK = ["--steps", "2", "--trainer", TRAINER]
-SMALL = [*QUICK, "--clip.frames", "4", "--clip.size", "[32,32]", "--model.width", "4", "--readout.frames", "4"]
+TRAINER = {"batch_size": 4, "workers": 0, "threads": 1, "precision": "32", "accelerator": "cpu"}
+QUICK = {"steps": 2, "trainer": TRAINER}
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def test_a_card_without_a_preset_of_kinemas_means_the_default(motion, tmp_path):
 
 
 def test_an_encoder_is_adapted_by_the_losses_that_made_it(videos, dense, tmp_path):
-    words = ["pretrain", videos, "--out", tmp_path / "run", "--weights", dense, *QUICK]
+    words = ["pretrain", videos, "--out", tmp_path / "run", "--weights", dense, "--config", json.dumps(QUICK)]
     assert main([str(word) for word in words]) == 0
     rows = [row for row in read_metrics(tmp_path / "run" / METRICS) if "loss" in row]
     assert [set(row) for row in rows] == [{"step", "epoch", "loss", "loss_motion"}] * 2
@@ -148,34 +149,18 @@ def test_an_encoder_is_adapted_by_the_losses_that_made_it(videos, dense, tmp_pat
 @pytest.mark.parametrize("begun", [True, False])
 def test_rgb_moco_on_the_network_of_the_preset_has_no_pyramid(videos, dense, tmp_path, capsys, begun):
     words = ["pretrain", videos, "--out", tmp_path / "run", "--preset", "motion", "--method", "moco"]
-    words += ["--weights", dense, *QUICK] if begun else SMALL
+    words += ["--weights", dense, "--config", json.dumps(QUICK)] if begun else ["--config", json.dumps(QUICK | NARROW)]
     assert main([*map(str, words), "--dry-run"]) == 0
     assert "losses: rgb\n" in capsys.readouterr().out
     assert main([str(word) for word in words]) == 0
     encoder = load_encoder(tmp_path / "run")
     assert (encoder.pyramid, encoder.readout.stage, encoder.card["model"]["pyramid"]) == (None, "layer2", None)
-    assert encoder(torch.rand(2, 3, 4, 32, 32)).shape == (2, encoder.features)
+    assert encoder(torch.rand(2, 3, 4, 48, 48)).shape == (2, encoder.features)
 
 
 def test_a_dry_run_adapts_too(dense, capsys):
-    assert (
-        main(
-            [
-                "pretrain",
-                "NOWHERE",
-                "--out",
-                "RUN",
-                "--weights",
-                str(dense),
-                "--count",
-                "50",
-                "--dry-run",
-                "--trainer",
-                TRAINER,
-            ]
-        )
-        == 0
-    )
+    words = ["pretrain", "NOWHERE", "--out", "RUN", "--weights", str(dense), "--count", "50", "--dry-run"]
+    assert main([*words, "--config", json.dumps({"trainer": TRAINER})]) == 0
     said = capsys.readouterr().out
     assert f"{ADAPTING_STEPS} in all" in said and "losses: motion\n" in said
 
