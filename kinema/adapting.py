@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-from kinema.config import MethodName, PretrainConfig
+import yaml
+
+from kinema.config import MethodName
 from kinema.models import load_encoder
-from kinema.presets import DEFAULT_PRESET, list_presets, settings_on
+from kinema.presets import DEFAULT_PRESET, list_presets, preset_path
 
 ADAPTING_STEPS = 600
 """Steps of a training that adapts an encoder: minutes with the presets for a laptop. Ours."""
@@ -31,7 +33,7 @@ def adapting(weights: str | Path) -> dict[str, Any]:
     """
     card = load_encoder(weights).card
     preset = card["preset"] if card.get("preset") in list_presets() else DEFAULT_PRESET
-    rate = settings_on(preset, PretrainConfig, {}).optimizer.lr
+    rate = yaml.safe_load(preset_path(preset).read_text(encoding="utf-8"))["optimizer"]["lr"]
     return {
         "preset": preset,
         **({"method": card["method"]} if card.get("method") in get_args(MethodName) else {}),

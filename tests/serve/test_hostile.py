@@ -92,7 +92,7 @@ def ask(port: int, request: bytes) -> bytes:
             connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(1 << 16):
                 said += part
-        except (ConnectionError, TimeoutError):
+        except OSError:  # the server has hung up, before its answer was asked for or in the middle of it
             pass
     return said
 
