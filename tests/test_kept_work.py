@@ -106,7 +106,11 @@ def test_the_disk_is_full_while_training(name, refused, videos, run, quick_setti
 @pytest.mark.parametrize(
     ("option", "status", "words"),
     [
-        ("--preset huge", 1, "unknown preset 'huge'; choose one of hcml-r3d18-k400, motion, mscl-r3d18-k400, r3d18, tiny"),
+        (
+            "--preset huge",
+            1,
+            "unknown preset 'huge'; choose one of hcml-r3d18-k400, motion, mscl-r3d18-k400, r3d18, tiny",
+        ),
         (
             "--method byol",
             2,

@@ -278,7 +278,7 @@ def test_both_together_read_pairs_and_flow_once_mscl_learns(joint, videos, setti
 
     monkeypatch.setattr(TrainingModule, "training_step", watch)
     pretrain(videos, tmp_path, settings({"trainer.stop_after": 3}), method="mscl+hcml")
-    assert seen == [["query"]] * 6 + [["key", "key_flow", "query", "query_flow"]] * 3
+    assert seen == [["query"]] * 6 + [["flow_seconds", "key", "key_flow", "query", "query_flow"]] * 3
     assert json.loads((joint / "card.json").read_text())["training"]["clips_seen"] == 6 * 4 + 6 * 4 * 2
 
 
