@@ -22,6 +22,8 @@ class ClipConfig:
         size: height and width in pixels of what the encoder sees, cut from the scaled frame.
         squeeze: the whole frame is scaled to ``size``, whatever its proportions, so that nothing is cut off;
             ``short_side`` then plays no part.
+        stretch: a video that is shorter than a clip is slowed down to it where features are made of it, each frame a
+            mixture of two; otherwise its last frame is held, as it always is in training.
         center_crop: width and height in pixels of a central crop at the file's own scale, before anything else.
         center_seconds: use only the central part of a video of this length.
     """
@@ -32,6 +34,7 @@ class ClipConfig:
     short_side: int | None = 64
     size: tuple[int, int] = (48, 48)
     squeeze: bool = False
+    stretch: bool = False
     center_crop: tuple[int, int] | None = None
     center_seconds: float | None = None
 

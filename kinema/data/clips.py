@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NEVER = 1e9
 """Seconds: later than any video's end."""
 
+MISSING = -1
+"""In place of the number of a frame that a video is too short for."""
+
 
 class Timed(Protocol):
     """What has a length and a frame rate: a manifest's entry, a file's header, or a :class:`Timeline`."""
@@ -131,6 +134,40 @@ def clip_times(config: ClipConfig, start: float, info: Timed, extra: float = 0) 
         start = (np.floor(start * info.fps) + 0.5) / info.fps
     times = start + step_seconds(config, info.fps) * np.arange(config.frames + extra)
     return np.minimum(times, max(start, usable_part(config, info)[1]))
+
+
+def stretched(frames: np.ndarray, count: int) -> np.ndarray:
+    """Frames (n, ...) uint8 slowed down to ``count`` of them, each a mixture of the two that it lies between.
+
+    Without the mixture most frames would repeat the one before, and nothing would move in them.
+    """
+    places = np.linspace(0, len(frames) - 1, count)
+    before = places.astype(int)
+    after = np.minimum(before + 1, len(frames) - 1)
+    share = (places - before).astype(np.float32).reshape(-1, *[1] * (frames.ndim - 1))
+    mixed: np.ndarray = (frames[before] * (1 - share) + frames[after] * share).round().astype(np.uint8)
+    return mixed
+
+
+def mark_missing(rows: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Which frames (n, T) clips show at their times (n, T), with :data:`MISSING` in place of those whose time is that
+    of the frame before, as it is where a video is too short."""
+    marked = rows.copy()
+    marked[:, 1:][np.diff(times, axis=1) <= 0] = MISSING
+    return marked
+
+
+def clips_of(frames: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The clips (n, T, ...) of frames (F, ...) uint8.
+
+    Args:
+        frames: of a video.
+        rows: (n, T) which of them each clip shows; one with some that are :data:`MISSING` is the others, slowed down.
+    """
+    clips = frames[rows]
+    for number in np.flatnonzero((rows == MISSING).any(axis=1)):
+        clips[number] = stretched(frames[rows[number][rows[number] != MISSING]], rows.shape[1])
+    return clips
 
 
 def center_cut(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:

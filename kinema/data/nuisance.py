@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from kinema.config import ClipConfig
-from kinema.data.clips import center_cut, clip_times, timeline, usable_part
+from kinema.data.clips import center_cut, clip_times, clips_of, mark_missing, timeline, usable_part
 
 if TYPE_CHECKING:
     from kinema.video import Video
@@ -127,4 +127,5 @@ def nuisance_views(
     frames = video.at_times(distinct.tolist()).frames
     center_cut(frames[:1], clip.size)  # refuses frames that are too small
     order = order.reshape(wanted.shape)
-    return np.stack([nuisance.frames(frames[rows], clip.size) for nuisance, rows in zip(drawn, order, strict=True)])
+    shown = clips_of(frames, mark_missing(order, wanted) if clip.stretch else order)
+    return np.stack([nuisance.frames(part, clip.size) for nuisance, part in zip(drawn, shown, strict=True)])

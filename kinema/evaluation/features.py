@@ -43,7 +43,7 @@ class Features:
         clips: clips per video.
         precision: as asked for.
         duration: seconds of video, of all files together.
-        short: positions of the videos that are shorter than a clip, whose last frame was held.
+        short: positions of the videos that are shorter than a clip, which was slowed down or its last frame held.
         early: positions of the videos that end before their header says; their clips lie in what there is.
         seconds: wall time.
         waiting: seconds of it spent waiting for frames.

@@ -13,7 +13,15 @@ import cv2
 import numpy as np
 
 from kinema.config import ClipConfig
-from kinema.data.clips import Timeline, center_cut, clip_times, uniform_starts, usable_part
+from kinema.data.clips import (
+    MISSING,
+    Timeline,
+    center_cut,
+    clip_times,
+    clips_of,
+    uniform_starts,
+    usable_part,
+)
 from kinema.data.nuisance import Nuisance, draw_nuisance
 from kinema.errors import ConfigError
 
@@ -45,7 +53,7 @@ class Look(Protocol):
 
         Args:
             frames: (F, H, W, 3) uint8, scaled but not cut.
-            rows: (n, T) the frames of each clip.
+            rows: (n, T) the frames of each clip, as of :func:`~kinema.data.clips.clips_of`.
             size: height and width of what the encoder sees.
             draw: the same as for the times.
 
@@ -88,7 +96,7 @@ class Uniform:
 
     def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """The central part, (1, n, T, *size, 3)."""
-        return center_cut(frames, size)[rows][None]
+        return clips_of(center_cut(frames, size), rows)[None]
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,7 @@ class Jittered(Uniform):
         padded = np.pad(frames, ((0, 0), *((m, m) for m in margin), (0, 0)), mode="edge")
         height, width = frames.shape[1:3]
         cut = [
-            center_cut(padded[:, top : top + height, left : left + width], size)[rows]
+            clips_of(center_cut(padded[:, top : top + height, left : left + width], size), rows)
             for top, left in (margin + shifts).tolist()
         ]
         return np.stack(cut)
@@ -169,13 +177,14 @@ class Shaken(Uniform):
         grain = cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), self.grain)
         grain = grain * (self.texture / max(float(grain.std()), 1e-6))
         textured = (frames + grain[:, :, None]).round().clip(0, 255).astype(np.uint8)
-        shaken = np.empty((*rows.shape, height, width, 3), np.uint8)
-        for place, shift in zip(np.ndindex(*rows.shape), rng.normal(0, self.pixels, (rows.size, 2)), strict=True):
+        shaken = np.empty((rows.size, height, width, 3), np.uint8)
+        for number, (row, shift) in enumerate(zip(rows.flat, rng.normal(0, self.pixels, (rows.size, 2)), strict=True)):
             moved = np.hstack([np.eye(2), shift[:, None]])
-            shaken[place] = cv2.warpAffine(
-                textured[rows[place]], moved, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            shaken[number] = cv2.warpAffine(
+                textured[row], moved, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
-        return center_cut(shaken, size)[None]
+        own = np.where(rows == MISSING, MISSING, np.arange(rows.size).reshape(rows.shape))
+        return clips_of(center_cut(shaken, size), own)[None]
 
 
 @dataclass(frozen=True)
@@ -217,8 +226,8 @@ class Copies:
     def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """(1, windows * copies, T, *size, 3)."""
         center_cut(frames[:1], size)  # refuses frames that are too small
-        shown = zip(rows, self._nuisances(draw), strict=True)
-        return np.stack([nuisance.frames(frames[row], size) for row, nuisance in shown])[None]
+        shown = zip(clips_of(frames, rows), self._nuisances(draw), strict=True)
+        return np.stack([nuisance.frames(part, size) for part, nuisance in shown])[None]
 
     def _nuisances(self, draw: Draw) -> list[Nuisance]:
         return [draw_nuisance((*draw, number)) for number in range(self.variants)]

@@ -127,8 +127,9 @@ def _labels_sha256(labelled: LabelledSet) -> str:
 def notes_on(results: Iterable[Result], labelled: LabelledSet, features: Features) -> tuple[str, ...]:
     """What a reader of the figures should know, in sentences."""
     notes = [labelled.gaps] if labelled.gaps else []
+    short = "they are slowed down to it" if features.clip.stretch else "their last frame is held"
     for positions, what in (
-        (features.short, "shorter than a clip, their last frame is held"),
+        (features.short, f"shorter than a clip, {short}"),
         (features.early, "shorter than their header says, their clips lie in what there is"),
     ):
         if positions:

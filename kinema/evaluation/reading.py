@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from kinema.config import ClipConfig
-from kinema.data.clips import Timeline, clip_view, is_short, timeline
+from kinema.data.clips import Timeline, clip_view, is_short, mark_missing, timeline
 from kinema.errors import KinemaError, VideoError, blaming
 from kinema.evaluation.looks import Draw, Look
 from kinema.evaluation.store import Facts, fingerprint
@@ -110,11 +110,13 @@ class ClipsOfVideos(Dataset[Read | Unread]):
         first = np.unique(frame, return_index=True)[1]
         shown = {}
         for look in looks:
-            rows, weights = frame[np.searchsorted(distinct, times[look])], None
+            rows, weights = first[frame[np.searchsorted(distinct, times[look])]], None
+            if self.config.stretch:
+                rows = mark_missing(rows, times[look])
             if look.averaged:
                 rows, counts = np.unique(rows, axis=0, return_counts=True)
                 weights = torch.from_numpy(counts / counts.sum()).float()
-            clips = look.show(clip.frames, first[rows], self.config.size, draws[look])
+            clips = look.show(clip.frames, rows, self.config.size, draws[look])
             shown[look] = Shown(torch.from_numpy(clips), weights)
         return shown, float(distinct[-1] - clip.timestamps[-1]), float(clip.timestamps[-1])
 

@@ -37,7 +37,7 @@ class Facts:
 
     Attributes:
         duration: seconds.
-        short: it is shorter than a clip, whose last frame is then held.
+        short: it is shorter than a clip.
         early: it ends before its header says; its clips lie in what there is.
     """
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from kinema.config import ClipConfig
-from kinema.data.clips import center_cut, clip_view, span, step_seconds
+from kinema.data.clips import center_cut, clip_view, span, step_seconds, stretched
 from kinema.errors import ConfigError, blaming
 from kinema.flow import create_estimator
 from kinema.video import Video, View
@@ -99,7 +99,7 @@ class SeenWindow:
         end: seconds.
         clips: (clips, T, H, W, 3) uint8, what the encoder sees.
         strength: mean length of the flow, in widths of the frame per second.
-        held: the video ends before the window, whose last frame was repeated.
+        short: the video ends before the window, which was slowed down, or its last frame repeated.
         thumbnail: the middle frame as JPEG.
     """
 
@@ -107,7 +107,7 @@ class SeenWindow:
     end: float
     clips: np.ndarray
     strength: float
-    held: bool
+    short: bool
     thumbnail: bytes
 
     @property
@@ -209,14 +209,16 @@ class WindowReader:
         shown = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)
         if self.clip.squeeze and shape is not None:
             shown = cv2.resize(shown, View(short_side=min(shown.shape[:2])).scaled(shape[1], shape[0]))
-        if missing:
+        if missing and self.clip.stretch:
+            frames = stretched(frames, grid.frames)
+        elif missing:
             frames = np.concatenate([frames, np.repeat(frames[-1:], missing, 0)])
         return SeenWindow(
             start=start,
             end=start + len(held) * grid.step,
             clips=center_cut(frames, self.clip.size)[grid.clips],
             strength=self._strength(list(held)[1:], grid.step),
-            held=missing > 0,
+            short=missing > 0,
             thumbnail=cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes(),
         )
 

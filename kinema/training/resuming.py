@@ -21,7 +21,7 @@ UNTRAINED = ("seed", "clip", "model", "readout")
 
 LATER = {
     "augment": ("still_texture", "fading", "flicker", "rolling_light", "shake", "sensor_noise"),
-    "clip": ("squeeze",),
+    "clip": ("squeeze", "stretch"),
     "flow": ("step_frames",),
     "model": ("keep_time", "pyramid"),
     "mscl": ("motion", "motion_boundaries", "motion_stabilised", "dense_lmcl", "dense_cells"),

@@ -9,13 +9,17 @@ from hypothesis import strategies as st
 
 from kinema.config import ClipConfig, FlowConfig
 from kinema.data.clips import (
+    MISSING,
     Timeline,
     center_cut,
     clip_times,
     clip_view,
+    clips_of,
     is_short,
+    mark_missing,
     span,
     start_range,
+    stretched,
     timeline,
     uniform_starts,
     usable_part,
@@ -157,3 +161,25 @@ def test_the_length_is_found_out_where_the_header_is_silent():
     assert timeline(Film(5001.0, 10.0, steady=False)) == Timeline(1.0, 10.0)
     assert timeline(Film(0.0, 0.0)) == Timeline(pytest.approx(0.94), 25.0)
     assert timeline(Film(5.0, 10.0), shown=0.4) == Timeline(0.5, 10.0)
+
+
+@given(st.integers(1, 9), st.integers(1, 30))
+def test_frames_of_even_change_change_evenly_when_they_are_stretched(frames, count):
+    ramp = np.linspace(0, 240, frames).repeat(6).reshape(frames, 2, 3).astype(np.uint8)
+    found = stretched(ramp, count)
+    assert found.shape == (count, 2, 3) and found.dtype == np.uint8
+    last = 240 if frames > 1 and count > 1 else 0
+    np.testing.assert_allclose(found[:, 0, 0], np.linspace(0, last, count), atol=1.5)
+
+
+def test_what_a_clip_misses_is_made_of_the_frames_that_there_are():
+    times = np.array([[0.1, 0.1, 0.3, 0.5, 0.5], [0.1, 0.2, 0.3, 0.4, 0.5]])
+    rows = mark_missing(np.array([[0, 0, 2, 4, 4], [0, 1, 2, 3, 4]]), times)
+    assert rows.tolist() == [[0, MISSING, 2, 4, MISSING], [0, 1, 2, 3, 4]]
+    frames = np.array([0, 10, 20, 30, 40], np.uint8)[:, None]
+    assert clips_of(frames, rows)[..., 0].tolist() == [[0, 10, 20, 30, 40], [0, 10, 20, 30, 40]]
+    assert clips_of(frames, np.array([[1, MISSING, MISSING]]))[..., 0].tolist() == [[10, 10, 10]]
+
+
+def test_two_times_of_one_frame_are_no_missing_frames():
+    assert mark_missing(np.array([[0, 0, 1]]), np.array([[0.0, 0.1, 0.2]])).tolist() == [[0, 0, 1]]

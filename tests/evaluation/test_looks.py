@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -133,3 +135,18 @@ def test_clips_of_the_same_frames_are_computed_once(tmp_path, counting_video):
 def test_looks_that_make_no_sense(make, words):
     with pytest.raises(ConfigError, match=words):
         make()
+
+
+def test_a_video_that_is_too_short_is_slowed_down_in_every_look(tmp_path, write_video):
+    """Two frames at a clip's step, of greys 40 and 100, make four."""
+    frames = np.stack([np.full((24, 32, 3), grey, np.uint8) for grey in (40, 100)])
+    path = write_video(tmp_path / "short.mp4", frames)
+    looks = {"plain": Uniform(1), "jittered": Jittered(1, rounds=2), "shaken": Shaken(1, 0.3, texture=0)}
+    for stretch, expected in ((True, [40, 60, 80, 100]), (False, [40, 100, 100, 100])):
+        clip = replace(CLIP, stretch=stretch)
+        asked = {name: Seen(Pixels(), look) for name, look in looks.items()}
+        found = extract_features(asked, [path], clip, clips=1, **QUICK)
+        assert found.short == (0,)
+        for name in looks:
+            shown = pictures(found[name].flatten(0, -2)).mean((-1, -2))
+            np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=2, err_msg=name)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count, islice
 
 import cv2
@@ -101,7 +102,7 @@ def test_windows_hold_the_frames_of_their_times(tmp_path, frames, starts):
             expected = video.at_times([window.start + 0.03125 + 0.125 * n for n in range(4)]).frames[:, :, 8:-8]
             np.testing.assert_array_equal(window.clips[0], expected)
             np.testing.assert_array_equal(window.middle, expected[2])
-    assert not any(window.held for window in windows)
+    assert not any(window.short for window in windows)
 
 
 def test_the_end_of_a_video_belongs_to_a_window(tmp_path):
@@ -114,8 +115,15 @@ def test_the_end_of_a_video_belongs_to_a_window(tmp_path):
 
 def test_a_clip_shorter_than_a_window_holds_its_last_frame(tmp_path):
     (window,) = WindowReader(CLIP, Windowing()).read(grey_video(tmp_path / "v.mp4", 5))
-    assert window.held and (window.start, window.end) == (0, 0.375)
+    assert window.short and (window.start, window.end) == (0, 0.375)
     np.testing.assert_array_equal(window.clips[0][2], window.clips[0][3])
+
+
+def test_a_clip_shorter_than_a_window_is_slowed_down_where_the_encoder_wants_it(tmp_path):
+    path = grey_video(tmp_path / "v.mp4", 3)  # at a clip's step: frames 0 and 2, of greys 0 and 16
+    (window,) = WindowReader(replace(CLIP, stretch=True), Windowing()).read(path)
+    assert window.short and (window.start, window.end) == (0, 0.25)
+    np.testing.assert_allclose(window.clips[0].mean((1, 2, 3)), [0, 16 / 3, 32 / 3, 16], atol=1.5)
 
 
 def test_part_of_a_video(tmp_path):
