@@ -53,7 +53,8 @@ class ReadoutConfig:
 
     Attributes:
         stage: ``pooled`` for the last stage averaged over time and place, whatever the settings up to ``moments`` are;
-            or the name of a stage of the network.
+            or the name of a stage of the network, or several joined by ``+``, from low to high (``layer1+layer2``),
+            whose features follow one another.
         grid: cells over time, height and width whose averages of the stage are kept; any clip's map is cut into them.
         root: the averages' square roots, with their signs.
         unit: the averages of each ``time``, or the whole ``clip``, are scaled to length 1.
@@ -69,6 +70,11 @@ class ReadoutConfig:
     moments: bool = False
     frames: int | None = None
     step: float | None = None
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names in ``stage``."""
+        return tuple(self.stage.split("+"))
 
     def clip(self, trained: ClipConfig) -> ClipConfig:
         """The geometry of the clips that are read out, of an encoder that was trained on others."""

@@ -154,7 +154,7 @@ class VideoEncoder(nn.Module):
         """
         if self.reader is None:
             return self.pooled(clips)
-        features: Tensor = self.reader(self.stages(clips, self.readout.stage))
+        features: Tensor = self.reader(self.stages(clips, self.readout.stages[-1]))
         return features
 
     def both(self, clips: Tensor) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Readouts: from the stages of a network to one feature a clip (ours).
 
 Averaging the last stage over time and place, which most encoders are read out by, forgets when and where things moved.
-A readout keeps the averages over the cells of a grid, of whichever stage knows most.
+A readout keeps the averages over the cells of a grid, of whichever stages know most.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ MOMENTS = 3
 class Readout(nn.Module):
     """The averages of a stage over the cells of a grid, one after another in time; or, there, its moments over time.
 
+    Of several stages each is read by itself, and all count alike.
+
     Args:
-        config: which stage and grid, and what becomes of the averages; the stage is not ``pooled``.
+        config: which stages and grid, and what becomes of the averages; the stage is not ``pooled``.
         widths: channels of the network's stages by name.
 
     Attributes:
@@ -44,20 +46,24 @@ class Readout(nn.Module):
         self.config = config
         time, height, width = config.grid
         self.steps = MOMENTS if config.moments else time
-        self.features = self.steps * height * width * widths[config.stage]
+        self.features = self.steps * height * width * sum(widths[name] for name in config.stages)
 
     def forward(self, stages: Mapping[str, Tensor]) -> Tensor:
         """Stages by name, each (B, C, T', H', W') -> features (B, ``features``) in single precision.
 
         Raises:
-            ConfigError: the grid has more cells than the stage has places.
+            ConfigError: the grid has more cells than a stage has places.
         """
-        config, x = self.config, stages[self.config.stage]
+        parts = [self._read(name, stages[name]) for name in self.config.stages]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1) / len(parts) ** 0.5
+
+    def _read(self, name: str, x: Tensor) -> Tensor:
+        config = self.config
         time, height, width = config.grid
         if any(cells > side for cells, side in zip(config.grid, x.shape[2:], strict=True)):
             sides = "x".join(str(side) for side in x.shape[2:])
             raise ConfigError(
-                f"readout.grid is {time}x{height}x{width} (time x height x width), but of these clips {config.stage} "
+                f"readout.grid is {time}x{height}x{width} (time x height x width), but of these clips {name} "
                 f"is a map of {sides}: choose a smaller grid, a lower stage, or longer or larger clips"
             )
         x = average_to(x, (x.shape[2] if config.moments else time, height, width)).float()
@@ -100,11 +106,11 @@ def check_readout(config: ReadoutConfig, widths: Mapping[str, int]) -> None:
         ConfigError: says which setting, and what it may be.
     """
     known = [*widths, POOLED]
+    ordered = [name for name in widths if name in config.stages]
     units = get_args(get_type_hints(ReadoutConfig)["unit"])
     checks = {
-        f"readout.stage is {config.stage!r}, which the network has not got: choose one of {', '.join(known)}": (
-            config.stage in known
-        ),
+        f"readout.stage is {config.stage!r}, which the network has not got: choose one of {', '.join(known)}, or some "
+        "from low to high, joined by +": config.stage == POOLED or list(config.stages) == ordered,
         f"readout.grid must be three numbers of cells (time, height, width), each at least 1, not {config.grid}": (
             len(config.grid) == 3 and min(config.grid) >= 1
         ),

@@ -21,6 +21,22 @@ BATCH = 8
 """Windows of a query per forward pass: few, so that there is progress to tell."""
 STILL = 0.01
 """Widths per second; a query that moves less has next to no motion to search by."""
+MOVING = 0.3
+"""A moment of a query counts where at least this share of what moves in its strongest moment moves."""
+MOMENTS = 32
+"""Moments of a query that are compared, at most; of a longer one they are drawn evenly."""
+
+
+def moments(vectors: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """The vectors of those windows of a query, by their strengths (N,), that a search compares: (N, D) -> (Q, D).
+
+    Places are found that are like one of them. The mean of windows, which a query of several movements would be
+    compared by otherwise, is like none of them; what stands still in a query would find all that stands still.
+    """
+    moving = np.flatnonzero(strength >= MOVING * strength.max())
+    if len(moving) > MOMENTS:
+        moving = moving[np.linspace(0, len(moving) - 1, MOMENTS).round().astype(int)]
+    return unit(vectors[moving])
 
 
 def embed_clip(
@@ -46,20 +62,21 @@ def embed_clip(
         VideoError: the clip cannot be read.
     """
     start, end = bounds(start, end)
-    sums: dict[By, np.ndarray] = {}
-    strength, number, last = 0.0, 0, 0.0
+    kept: dict[By, list[np.ndarray]] = {way: [] for way in WAYS}
+    strengths: list[float] = []
+    last = 0.0
     seen = reader.read(clip, start, end)
     while batch := embedder(list(islice(seen, BATCH))):
         for way in WAYS:
-            sums[way] = sums.get(way, 0) + np.stack([getattr(window, way) for window in batch]).sum(0)
-        strength += sum(window.strength for window in batch)
-        number, last = number + len(batch), batch[-1].end
+            kept[way] += [getattr(window, way) for window in batch]
+        strengths += [window.strength for window in batch]
+        last = batch[-1].end
         if progress is not None:
             progress(last)
-    if not number:
+    if not strengths:
         raise ConfigError(f"{clip} ends before {clock(start)}: start earlier")
-    query = Query(str(Path(clip).resolve()), start, last, strength / number, number)
-    return EmbeddedQuery(query, {way: unit(total) for way, total in sums.items()})
+    query = Query(str(Path(clip).resolve()), start, last, float(np.mean(strengths)), len(strengths))
+    return EmbeddedQuery(query, {way: moments(np.stack(kept[way]), np.array(strengths)) for way in WAYS})
 
 
 def bounds(start: float | None, end: float | None) -> tuple[float, float]:

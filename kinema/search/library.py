@@ -16,7 +16,7 @@ from kinema.files import make_folder
 from kinema.locking import locked
 from kinema.search import database
 from kinema.search.adding import bring_up_to_date
-from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
+from kinema.search.asking import WAYS, bounds, embed_clip, moments, part_of, warnings_about
 from kinema.search.classifier import Classifier, fit_classifier
 from kinema.search.comparing import BASIS, WHITENING, copied_features, fit_basis, fit_whitening, some_places
 from kinema.search.contents import Contents
@@ -27,7 +27,6 @@ from kinema.search.ranking import Ranker
 from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.watching import Labelled, watch
 from kinema.search.windows import SeenWindow, Windowing, WindowReader
-from kinema.vectors import unit
 from kinema.video import find_videos
 from kinema.video.identity import content_sha256
 from kinema.whitening import Basis
@@ -280,9 +279,9 @@ class Library(Contents):
             windows = part_of(self.windows_of(window.path), *span)
             span = span[0], min(span[1], max(window.end for window in windows))
         ids = [window.id for window in windows]
-        strength = sum(window.strength for window in windows) / len(windows)
-        vectors = {way: unit(self.vectors(ids, way).sum(0)) for way in WAYS}
-        return EmbeddedQuery(Query(window.path, *span, strength, len(windows)), vectors)
+        strengths = np.array([window.strength for window in windows])
+        vectors = {way: moments(self.vectors(ids, way), strengths) for way in WAYS}
+        return EmbeddedQuery(Query(window.path, *span, float(strengths.mean()), len(windows)), vectors)
 
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:

@@ -50,12 +50,12 @@ class Ranker:
         self._background: dict[By, tuple[int, np.ndarray]] = {}
 
     def nearest(
-        self, vector: np.ndarray, by: By, top: int, allowed: tuple[str, list[Any]], exact: bool
+        self, vectors: np.ndarray, by: By, top: int, allowed: tuple[str, list[Any]], exact: bool
     ) -> tuple[Hit, ...]:
-        """The ``top`` places that are most like ``vector`` (D,), best first; the answer is of one state of the index.
+        """The ``top`` places that are most like any of the vectors, best first, of one state of the index.
 
         Args:
-            vector: of length 1, as stored.
+            vectors: (D,) or (Q, D) of length 1, as stored.
             by: what is compared.
             top: how many.
             allowed: which windows may be found, as of :func:`~kinema.search.database.condition`.
@@ -64,13 +64,13 @@ class Ranker:
         for _ in range(10):
             try:
                 with snapshot(self._folder) as db:
-                    return self._nearest(db, vector, by, top, allowed, exact)
+                    return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact)
             except FileNotFoundError:  # a new generation came between the database and its file
                 continue
         raise DataError(f"{self._folder} has lost a file of its approximate index; run `kinema index` again")
 
-    def typical(self, vector: np.ndarray, by: By) -> tuple[float, float]:
-        """The median score of the library's windows, drawn evenly, with ``vector`` (D,), and their spread around it.
+    def typical(self, vectors: np.ndarray, by: By) -> tuple[float, float]:
+        """The median score of the library's windows, drawn evenly, with ``vectors`` (Q, D), and their spread around it.
 
         Both are of the median kind, so that the few that are like the query do not count as typical.
         """
@@ -80,36 +80,36 @@ class Ranker:
                 held = self._background.get(by)
                 if held is None or held[0] != state:
                     ids = ids_where(db, "1", [])
-                    _, vectors = vectors_of(db, by, ids[:: -(-len(ids) // BACKGROUND) or 1])
-                    held = state, comparison(db)(by, vectors)
+                    _, others = vectors_of(db, by, ids[:: -(-len(ids) // BACKGROUND) or 1])
+                    held = state, comparison(db)(by, others)
                     self._background[by] = held
             if not len(held[1]):
                 return 0.0, 1.0
-            scores = held[1] @ comparison(db)(by, vector)
+            scores = best_of(held[1], comparison(db)(by, vectors))
         middle = float(np.median(scores))
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
     def _nearest(
         self,
         db: sqlite3.Connection,
-        vector: np.ndarray,
+        vectors: np.ndarray,
         by: By,
         top: int,
         allowed: tuple[str, list[Any]],
         exact: bool,
     ) -> tuple[Hit, ...]:
-        made, vector = generation(db), comparison(db)(by, vector)
-        recent = self._recent_scores(db, by, vector, made)
+        made, asked = generation(db), comparison(db)(by, vectors)
+        recent = self._recent_scores(db, by, asked, made)
         wanted = 8 * top
         while made.last and not exact and wanted <= FEW:
-            likely = self._likely_scores(db, by, vector, made, wanted)
+            likely = self._likely_scores(db, by, asked, made, wanted)
             ids, scores = (np.concatenate(parts) for parts in zip(likely, recent, strict=True))
             hits = _hits(db, ids, scores, top, wanted, allowed)
             if len(hits) == top:
                 return hits
             wanted *= 4
         if made.last:
-            recent = _scores(db, by, vector, ids_where(db, *allowed))
+            recent = _scores(db, by, asked, ids_where(db, *allowed))
         while True:
             hits = _hits(db, *recent, top, wanted, allowed)
             if len(hits) == top or wanted >= len(recent[0]):
@@ -117,7 +117,7 @@ class Ranker:
             wanted *= 4
 
     def _recent_scores(
-        self, db: sqlite3.Connection, by: By, vector: np.ndarray, made: Generation
+        self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation
     ) -> tuple[np.ndarray, np.ndarray]:
         key = (get_about(db, "state"), made.last)
         with self._lock:
@@ -126,26 +126,32 @@ class Ranker:
                 ids, vectors = as_matrix(list(vectors_after(db, by, made.last)))
                 held = key, ids, comparison(db)(by, vectors)
                 self._recent[by] = held
-        return held[1], held[2] @ vector if len(held[1]) else np.zeros(0, np.float32)
+        return held[1], best_of(held[2], asked) if len(held[1]) else np.zeros(0, np.float32)
 
     def _likely_scores(
-        self, db: sqlite3.Connection, by: By, vector: np.ndarray, made: Generation, wanted: int
+        self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation, wanted: int
     ) -> tuple[np.ndarray, np.ndarray]:
         with self._lock:
             held = self._indexes.get(by)
             if held is None or held[0] != made.number:
                 held = made.number, open_index(self._folder, made, by)
                 self._indexes[by] = held
-        return _scores(db, by, vector, candidates(held[1], vector, wanted))
+        return _scores(db, by, asked, candidates(held[1], asked, wanted))
 
 
-def _scores(db: sqlite3.Connection, by: By, vector: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Those of ``ids`` that there are and their cosines with ``vector``."""
+def best_of(vectors: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """(N,) cosines of vectors (N, D) with the one of those asked for (Q, D) that each is most like; all of length 1."""
+    best: np.ndarray = (vectors @ asked.T).max(axis=1)
+    return best
+
+
+def _scores(db: sqlite3.Connection, by: By, asked: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of ``ids`` that there are and their scores, as of :func:`best_of`."""
     numbers, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     for at in range(0, len(ids), CHUNK):
         part, vectors = vectors_of(db, by, ids[at : at + CHUNK])
         numbers.append(part)
-        scores.append(comparison(db)(by, vectors) @ vector if len(part) else np.zeros(0, np.float32))
+        scores.append(best_of(comparison(db)(by, vectors), asked) if len(part) else np.zeros(0, np.float32))
     return np.concatenate(numbers), np.concatenate(scores)
 
 

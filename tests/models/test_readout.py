@@ -70,6 +70,13 @@ def test_a_readout_by_a_slow_loop(stage, grid, unit, root):
     np.testing.assert_allclose(found, slowly(config, stages()[stage]), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("unit", ["none", "time", "clip"])
+def test_several_stages_follow_one_another_and_count_alike(unit):
+    both = ReadoutConfig("layer1+layer2", (2, 3, 2), True, unit)
+    parts = [read(ReadoutConfig(name, (2, 3, 2), True, unit), stages()) for name in both.stages]
+    torch.testing.assert_close(read(both, stages()), torch.cat(parts, dim=1) / 2**0.5)
+
+
 def test_what_happens_later_is_told_from_what_happens_earlier():
     backwards = {name: stage.flip(2) for name, stage in stages().items()}
     assert not torch.allclose(read(GRID, stages()), read(GRID, backwards), atol=0.1)

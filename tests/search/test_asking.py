@@ -11,10 +11,12 @@ import pytest
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, DataError
 from kinema.search import Filters, Library, Windowing
+from kinema.search.asking import moments
 from kinema.search.comparing import WHITENING
 from kinema.search.database import get_map, snapshot
 from kinema.search.ranking import merge
-from kinema.search.results import Window
+from kinema.search.results import EmbeddedQuery, Query, Window
+from kinema.vectors import unit
 from kinema.whitening import Whitening
 
 
@@ -180,8 +182,7 @@ def test_a_part_of_an_indexed_video_is_its_kept_vectors_and_nothing_is_read(enco
     own = library.windows()
     Path(own[0].path).unlink()
     asked = library.embed(own[0], own[3].start, own[4].end)
-    expected = library.vectors([own[3].id, own[4].id]).sum(0)
-    np.testing.assert_allclose(asked.vectors["motion"], expected / np.linalg.norm(expected), rtol=1e-5)
+    np.testing.assert_array_equal(asked.vectors["motion"], library.vectors([own[3].id, own[4].id]))
     assert (asked.query.start, asked.query.end, asked.query.windows) == (own[3].start, own[4].end, 2)
     short = library.embed(own[0], own[3].start + 0.3, own[3].start + 0.32)
     assert short.query.windows == 1, "a part shorter than a window is the window that most of it lies in"
@@ -211,3 +212,24 @@ def test_what_is_typical_of_the_library_is_its_median(indexed):
     assert answer.spread == pytest.approx(1.4826 * np.median(np.abs(scores - np.median(scores))), abs=1e-4)
     best = answer.hits[0]
     assert answer.outstanding(best) == pytest.approx((best.score - answer.typical) / answer.spread)
+
+
+def test_moments_that_move_are_compared_and_not_too_many():
+    vectors = np.random.default_rng(0).normal(size=(100, 4))
+    strength = np.where(np.arange(100) % 2, 1.0, 0.29)
+    found = moments(vectors, strength)
+    assert found.shape == (32, 4)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(found[[0, -1]], unit(vectors[[1, 99]]), rtol=1e-5)
+    np.testing.assert_allclose(moments(vectors[:3], np.zeros(3)), unit(vectors[:3]), rtol=1e-5)
+    np.testing.assert_allclose(moments(vectors[:3], np.array([0.3, 1, 0.2])), unit(vectors[:2]), rtol=1e-5)
+
+
+def test_a_query_of_two_movements_finds_both(library, moving_texture, tmp_path):
+    """Each place scores as the moment of the query that it is most like, and none as their mean."""
+    two = EmbeddedQuery(Query("elsewhere.mp4", 0, 1, 1.0, 2), {"motion": library.vectors([1, 5])})
+    hits = {hit.window.id: hit.score for hit in library.search(two, top=100, exclude_own=False).hits}
+    for number in (1, 5):
+        one = EmbeddedQuery(two.query, {"motion": library.vectors([number])})
+        (best,) = library.search(one, top=1, exclude_own=False).hits
+        assert hits[best.window.id] == pytest.approx(best.score) and best.score == pytest.approx(1, abs=1e-4)
