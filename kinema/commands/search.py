@@ -46,7 +46,7 @@ def embed(
 
     require_pyarrow()
     make_folder(Path(out).parent)
-    library = _library(out + ".index", encoder, length, stride, device)
+    library = _library(out + ".index", encoder, length, stride, device=device)
     _report(library.add(folder, batch_size=batch_size, workers=workers))
     print(f"{out}: {library.export(out, thumbnails)} windows")
 
@@ -57,6 +57,7 @@ def index(
     encoder: str | None = None,
     length: PositiveFloat | None = None,
     stride: PositiveFloat | None = None,
+    mirror: bool | None = None,
     batch_size: PositiveInt = 64,
     workers: PositiveInt | None = None,
     device: str = "auto",
@@ -70,6 +71,8 @@ def index(
             exists knows its own.
         length: seconds of a window; what the encoder's clip spans by default.
         stride: seconds from one window to the next; half a window by default.
+        mirror: whether a movement and its mirror image count as alike, as they do by default; say false where left and
+            right are to be told apart.
         batch_size: windows per forward pass.
         workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
@@ -78,7 +81,7 @@ def index(
 
     if encoder is None and not has_tables(Path(index)):
         encoder = "motion"
-    library = _library(index, encoder, length, stride, device)
+    library = _library(index, encoder, length, stride, mirror, device)
     _report(library.add(folder, batch_size=batch_size, workers=workers))
     print(f"{index}: {library.count()} windows")
 
@@ -194,11 +197,18 @@ def _seconds(option: str, text: str | None) -> float | None:
         raise ConfigError(f"--{option}: {error}") from error
 
 
-def _library(index: str, encoder: str | None, length: float | None, stride: float | None, device: str) -> Library:
+def _library(
+    index: str,
+    encoder: str | None,
+    length: float | None = None,
+    stride: float | None = None,
+    mirror: bool | None = None,
+    device: str = "auto",
+) -> Library:
     from kinema.search import Library, Windowing
 
     windowing = None if length is None and stride is None else Windowing(length, stride)
-    return Library(index, encoder, windowing=windowing, device=device)
+    return Library(index, encoder, windowing=windowing, mirror=mirror, device=device)
 
 
 def _report(added: Added) -> None:

@@ -12,7 +12,7 @@ from kinema.progress import make_bar
 from kinema.search import database
 from kinema.search.approximate import refresh
 from kinema.search.changes import Changes, find_changes
-from kinema.search.comparing import LEAST, comparison, copied_features, fit_whitening, indexed_places
+from kinema.search.comparing import LEAST, MIRROR, comparison, copied_features, fit_whitening, indexed_places
 from kinema.search.database import FileState, get_about, transaction
 from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting, embed_videos
 from kinema.search.results import Added, IndexedVideo
@@ -82,7 +82,7 @@ def _whitened_anew(db: sqlite3.Connection, embedder: Embedder) -> Whitening | No
     whitening = comparison(db).whitening if fitted is None else None  # that of the first videos, which these are
     if whitening is None:
         assert embedder.basis is not None, "an index that exists has one"
-        whitening = fit_whitening(copied_features(indexed_places(db), embedder), embedder.basis)
+        whitening = fit_whitening(copied_features(indexed_places(db), embedder, get_about(db, MIRROR)), embedder.basis)
     with transaction(db):
         database.set_about(db, "whitened", total)
     return whitening

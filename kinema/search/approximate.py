@@ -175,11 +175,11 @@ def open_index(folder: Path, made: Generation, by: By) -> faiss.IndexIVF:
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
 
 
-def candidates(index: faiss.IndexIVF, vectors: np.ndarray, count: int) -> np.ndarray:
-    """The numbers of windows that are likely to be the nearest to ``vectors`` (Q, D), up to ``count`` for each."""
+def candidates(index: faiss.IndexIVF, vector: np.ndarray, count: int) -> np.ndarray:
+    """Up to ``count`` numbers of windows that are likely to be the nearest to ``vector`` (D,), nearest first."""
     faiss = _faiss()
     probed = min(index.nlist, max(PROBED, index.nlist * count // max(1, index.ntotal) * 4))
-    found = np.unique(index.search(vectors, count, params=faiss.SearchParametersIVF(nprobe=probed))[1])
+    found = index.search(vector[None], count, params=faiss.SearchParametersIVF(nprobe=probed))[1][0]
     return found[found >= 0]
 
 

@@ -14,29 +14,12 @@ from kinema.errors import ConfigError
 from kinema.search.embedding import Embedder
 from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
 from kinema.search.windows import WindowReader
-from kinema.vectors import unit
 
 WAYS: tuple[By, ...] = get_args(By)
 BATCH = 8
 """Windows of a query per forward pass: few, so that there is progress to tell."""
 STILL = 0.01
 """Widths per second; a query that moves less has next to no motion to search by."""
-MOVING = 0.3
-"""A moment of a query counts where at least this share of what moves in its strongest moment moves."""
-MOMENTS = 32
-"""Moments of a query that are compared, at most; of a longer one they are drawn evenly."""
-
-
-def moments(vectors: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """The vectors of those windows of a query, by their strengths (N,), that a search compares: (N, D) -> (Q, D).
-
-    Places are found that are like one of them. The mean of windows, which a query of several movements would be
-    compared by otherwise, is like none of them; what stands still in a query would find all that stands still.
-    """
-    moving = np.flatnonzero(strength >= MOVING * strength.max())
-    if len(moving) > MOMENTS:
-        moving = moving[np.linspace(0, len(moving) - 1, MOMENTS).round().astype(int)]
-    return unit(vectors[moving])
 
 
 def embed_clip(
@@ -76,7 +59,7 @@ def embed_clip(
     if not strengths:
         raise ConfigError(f"{clip} ends before {clock(start)}: start earlier")
     query = Query(str(Path(clip).resolve()), start, last, float(np.mean(strengths)), len(strengths))
-    return EmbeddedQuery(query, {way: moments(np.stack(kept[way]), np.array(strengths)) for way in WAYS})
+    return EmbeddedQuery(query, {way: np.stack(kept[way]) for way in WAYS})
 
 
 def bounds(start: float | None, end: float | None) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -42,6 +43,10 @@ BATCH = 32
 
 BASIS, WHITENING = "basis", "whitening"
 """Names of the maps in the database."""
+MIRROR = "mirror"
+"""What the index says under this name: whether mirror images count as alike."""
+
+T = TypeVar("T")
 
 Place = tuple[str, float]
 """A video and the second at which a window of it starts."""
@@ -83,8 +88,6 @@ def _whitening(content: bytes) -> Whitening:
 
 def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
     """Places of windows, spread evenly over videos that are not indexed yet; those that cannot be read have none."""
-    chosen = paths[:: -(-len(paths) // WINDOWS)]
-    each = WINDOWS // len(chosen)
 
     def starts(path: Path) -> list[Place]:
         try:
@@ -92,32 +95,41 @@ def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
                 found = timeline(video)
                 earliest, latest = start_range(embedder.clip, found)
                 count = int(2 * (latest - earliest) / span(embedder.clip, found.fps)) + 1  # as an index cuts it
-                starts = uniform_starts(embedder.clip, found, min(each, count))
-                return [(str(path), float(start)) for start in starts]
+                return [(str(path), float(start)) for start in uniform_starts(embedder.clip, found, count)]
         except KinemaError:  # the index will say what is wrong with it
             return []
 
     with ThreadPoolExecutor(usual_workers()) as team:
-        return [place for places in team.map(starts, chosen) for place in places]
+        return _evenly([place for places in team.map(starts, _evenly(paths)) for place in places])
+
+
+def _evenly(items: Sequence[T]) -> list[T]:
+    """:data:`WINDOWS` of them at equal distances, or all."""
+    count = min(WINDOWS, len(items))
+    return [items[number * len(items) // count] for number in range(count)]
 
 
 def indexed_places(db: sqlite3.Connection) -> list[Place]:
     """Places of windows, spread evenly over an index."""
     query = "SELECT path, start FROM windows JOIN videos ON windows.video = videos.id ORDER BY windows.id"
     places = db.execute(query).fetchall()
-    return places[:: -(-len(places) // WINDOWS)]
+    return _evenly(places)
 
 
-def copied_features(places: Sequence[Place], embedder: Embedder) -> np.ndarray:
-    """Features (:data:`COPIES`, N, D) of copies of the windows at ``places``, but for those that cannot be read."""
+def copied_features(places: Sequence[Place], embedder: Embedder, mirror: bool) -> np.ndarray:
+    """Features (:data:`COPIES`, N, D) of copies of the windows at ``places``, but for those that cannot be read; with
+    ``mirror`` every second copy is a mirror image, so that left and right hardly count."""
 
     def copies(numbered: tuple[int, Place]) -> np.ndarray | None:
         number, (path, start) = numbered
         try:
             with Video(path, view=clip_view(embedder.clip)) as video:
-                return nuisance_views(video, start, embedder.clip, COPIES, (0, number))
+                seen = nuisance_views(video, start, embedder.clip, COPIES, (0, number))
         except KinemaError:
             return None
+        if mirror:
+            seen[1::2] = seen[1::2, :, :, ::-1].copy()
+        return seen
 
     features: list[np.ndarray] = []
     waiting: list[np.ndarray] = []

@@ -312,6 +312,16 @@ def vectors_of(db: sqlite3.Connection, by: By, ids: np.ndarray) -> tuple[np.ndar
     return as_matrix(db.execute(query).fetchall())
 
 
+def videos_of(db: sqlite3.Connection, ids: np.ndarray) -> np.ndarray:
+    """(N,) int64: the numbers of the videos that the windows ``ids`` (N,), which exist and are sorted, belong to."""
+    if not len(ids):
+        return ids
+    query = "SELECT id, video FROM windows WHERE id BETWEEN ? AND ? ORDER BY id"
+    rows = np.array(db.execute(query, (int(ids[0]), int(ids[-1]))).fetchall(), np.int64)
+    videos: np.ndarray = rows[np.isin(rows[:, 0], ids), 1]
+    return videos
+
+
 def as_matrix(rows: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers (N,) int64 and vectors (N, D) float32 of rows; (0,) and (0, 0) of none."""
     numbers = np.array([row[0] for row in rows], np.int64)

@@ -16,9 +16,9 @@ from kinema.files import make_folder
 from kinema.locking import locked
 from kinema.search import database
 from kinema.search.adding import bring_up_to_date
-from kinema.search.asking import WAYS, bounds, embed_clip, moments, part_of, warnings_about
+from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
 from kinema.search.classifier import Classifier, fit_classifier
-from kinema.search.comparing import BASIS, WHITENING, copied_features, fit_basis, fit_whitening, some_places
+from kinema.search.comparing import BASIS, MIRROR, WHITENING, copied_features, fit_basis, fit_whitening, some_places
 from kinema.search.contents import Contents
 from kinema.search.database import FORMAT, connected, get_about, snapshot
 from kinema.search.embedding import Embedder, open_embedder
@@ -44,6 +44,7 @@ class Library(Contents):
         encoder: whatever :func:`kinema.models.open_encoder` takes; None for the encoder of an index that exists, and
             for motion, which comes with kinema, where a new one is to be made.
         windowing: how videos are cut, for an index that does not exist yet; one that does keeps to its own.
+        mirror: whether a movement and its mirror image count as alike (True unless it is given), likewise.
         device: "auto" (every GPU, or the CPU), "cpu", "cuda:1", "cuda:0,cuda:1", ...
 
     Raises:
@@ -56,6 +57,7 @@ class Library(Contents):
         encoder: str | Path | None = None,
         *,
         windowing: Windowing | None = None,
+        mirror: bool | None = None,
         device: str = "auto",
     ):
         super().__init__(path)
@@ -65,9 +67,15 @@ class Library(Contents):
         self._fingerprint: str | None = None
         self._basis: Basis | None = None
         self._asked, self.windowing = windowing, windowing or Windowing()
+        self.mirror = mirror is None or mirror
         self._ranker = Ranker(self.path)
         if database.has_tables(self.path):
             self._read_about()
+            if mirror not in (None, self.mirror):
+                raise ConfigError(
+                    f"in {self.path} mirror images count as {'alike' if self.mirror else 'different'}: leave mirror "
+                    "out, or name another folder for a new index"
+                )
         elif encoder is None:
             raise database.no_index(self.path)
 
@@ -279,9 +287,9 @@ class Library(Contents):
             windows = part_of(self.windows_of(window.path), *span)
             span = span[0], min(span[1], max(window.end for window in windows))
         ids = [window.id for window in windows]
-        strengths = np.array([window.strength for window in windows])
-        vectors = {way: moments(self.vectors(ids, way), strengths) for way in WAYS}
-        return EmbeddedQuery(Query(window.path, *span, float(strengths.mean()), len(windows)), vectors)
+        strength = sum(window.strength for window in windows) / len(windows)
+        vectors = {way: self.vectors(ids, way) for way in WAYS}
+        return EmbeddedQuery(Query(window.path, *span, strength, len(windows)), vectors)
 
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:
@@ -299,6 +307,7 @@ class Library(Contents):
             self._fingerprint = get_about(db, "fingerprint")
             self._source = self._source or get_about(db, "encoder")
             kept = Windowing(**get_about(db, "windowing"))
+            self.mirror = get_about(db, MIRROR)
             basis = database.get_map(db, BASIS)
             self._basis = None if basis is None else Basis.from_bytes(basis, str(self.path))
         if self._asked not in (None, kept):
@@ -313,13 +322,14 @@ class Library(Contents):
         if database.has_tables(self.path):
             return
         paths = find_videos(root)[0]
-        features = copied_features(some_places(paths, embedder) if paths else [], embedder)
+        features = copied_features(some_places(paths, embedder) if paths else [], embedder, self.mirror)
         basis = fit_basis(features, embedder)
         whitening = fit_whitening(features, basis)
         about = {
             "encoder": embedder.source,
             "fingerprint": embedder.fingerprint,
             "windowing": asdict(self.windowing),
+            MIRROR: self.mirror,
             "kinema": __version__,
         }
         db.execute("BEGIN IMMEDIATE")

@@ -20,9 +20,11 @@ from kinema.search.database import (
     snapshot,
     vectors_after,
     vectors_of,
+    videos_of,
     windows_where,
 )
 from kinema.search.results import By, Hit, Window
+from kinema.vectors import unit
 
 FEW = 2_000
 """Candidates beyond which comparing all windows that the filters allow is the better way."""
@@ -45,17 +47,20 @@ class Ranker:
     def __init__(self, folder: Path):
         self._folder = folder
         self._lock = threading.Lock()
-        self._recent: dict[By, tuple[tuple[int, int], np.ndarray, np.ndarray]] = {}
+        self._recent: dict[By, tuple[tuple[int, int], np.ndarray, np.ndarray, np.ndarray]] = {}
         self._indexes: dict[By, tuple[int, Any]] = {}
         self._background: dict[By, tuple[int, np.ndarray]] = {}
 
     def nearest(
         self, vectors: np.ndarray, by: By, top: int, allowed: tuple[str, list[Any]], exact: bool
     ) -> tuple[Hit, ...]:
-        """The ``top`` places that are most like any of the vectors, best first, of one state of the index.
+        """The ``top`` places that are most like the query, best first, of one state of the index.
+
+        The mean of the query's windows is compared with that of as many windows of a video around a place: a movement
+        that lasts is looked for as long as it lasts.
 
         Args:
-            vectors: (D,) or (Q, D) of length 1, as stored.
+            vectors: (D,) or (Q, D) of length 1, as stored: those of the query's windows.
             by: what is compared.
             top: how many.
             allowed: which windows may be found, as of :func:`~kinema.search.database.condition`.
@@ -85,7 +90,7 @@ class Ranker:
                     self._background[by] = held
             if not len(held[1]):
                 return 0.0, 1.0
-            scores = best_of(held[1], comparison(db)(by, vectors))
+            scores = held[1] @ _mean(comparison(db)(by, vectors))
         middle = float(np.median(scores))
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
@@ -98,18 +103,18 @@ class Ranker:
         allowed: tuple[str, list[Any]],
         exact: bool,
     ) -> tuple[Hit, ...]:
-        made, asked = generation(db), comparison(db)(by, vectors)
-        recent = self._recent_scores(db, by, asked, made)
+        made, asked, length = generation(db), _mean(comparison(db)(by, vectors)), len(vectors)
+        recent = self._recent_scores(db, by, asked, made, length)
         wanted = 8 * top
         while made.last and not exact and wanted <= FEW:
-            likely = self._likely_scores(db, by, asked, made, wanted)
+            likely = self._likely_scores(db, by, asked, made, wanted, length)
             ids, scores = (np.concatenate(parts) for parts in zip(likely, recent, strict=True))
             hits = _hits(db, ids, scores, top, wanted, allowed)
             if len(hits) == top:
                 return hits
             wanted *= 4
         if made.last:
-            recent = _scores(db, by, asked, ids_where(db, *allowed))
+            recent = _scores(db, by, asked, ids_where(db, *allowed), length)
         while True:
             hits = _hits(db, *recent, top, wanted, allowed)
             if len(hits) == top or wanted >= len(recent[0]):
@@ -117,42 +122,76 @@ class Ranker:
             wanted *= 4
 
     def _recent_scores(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation
+        self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation, length: int
     ) -> tuple[np.ndarray, np.ndarray]:
         key = (get_about(db, "state"), made.last)
         with self._lock:
             held = self._recent.get(by)
             if held is None or held[0] != key:
                 ids, vectors = as_matrix(list(vectors_after(db, by, made.last)))
-                held = key, ids, comparison(db)(by, vectors)
+                held = key, ids, comparison(db)(by, vectors), videos_of(db, ids)
                 self._recent[by] = held
-        return held[1], best_of(held[2], asked) if len(held[1]) else np.zeros(0, np.float32)
+        _, ids, vectors, videos = held
+        return ids, along(vectors @ asked, videos, length) if len(ids) else np.zeros(0, np.float32)
 
     def _likely_scores(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation, wanted: int
+        self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation, wanted: int, length: int
     ) -> tuple[np.ndarray, np.ndarray]:
         with self._lock:
             held = self._indexes.get(by)
             if held is None or held[0] != made.number:
                 held = made.number, open_index(self._folder, made, by)
                 self._indexes[by] = held
-        return _scores(db, by, asked, candidates(held[1], asked, wanted))
+        return _scores(db, by, asked, np.sort(candidates(held[1], asked, wanted)), length)
 
 
-def best_of(vectors: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """(N,) cosines of vectors (N, D) with the one of those asked for (Q, D) that each is most like; all of length 1."""
-    best: np.ndarray = (vectors @ asked.T).max(axis=1)
-    return best
+def _mean(vectors: np.ndarray) -> np.ndarray:
+    """(Q, D) -> (D,) of length 1."""
+    return unit(vectors.mean(axis=0))
 
 
-def _scores(db: sqlite3.Connection, by: By, asked: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Those of ``ids`` that there are and their scores, as of :func:`best_of`."""
-    numbers, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    for at in range(0, len(ids), CHUNK):
-        part, vectors = vectors_of(db, by, ids[at : at + CHUNK])
+def along(scores: np.ndarray, videos: np.ndarray, length: int) -> np.ndarray:
+    """The mean of scores (N,) over ``length`` windows around each; what its video has not got counts as nothing.
+
+    Args:
+        scores: of windows, those of a video together and in the order of time.
+        videos: (N,) the video of each.
+        length: windows.
+    """
+    if length == 1 or not len(scores):
+        return scores
+    edges = np.flatnonzero(np.diff(videos, prepend=-1, append=-1))  # where a video begins, and the end
+    run = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+    place = np.arange(len(scores))
+    first = np.maximum(edges[run], place - (length - 1) // 2)
+    after = np.minimum(edges[run + 1], place + length // 2 + 1)
+    sums = np.concatenate([[0.0], np.cumsum(scores, dtype=np.float64)])
+    return ((sums[after] - sums[first]) / length).astype(np.float32)
+
+
+def around(ids: np.ndarray, length: int) -> np.ndarray:
+    """The numbers ``ids`` (N,), sorted, with all that lie less than ``length`` from one of them, sorted."""
+    if length == 1 or not len(ids):
+        return ids
+    begins = np.flatnonzero(np.diff(ids, prepend=ids[0] - 2 * length) > 2 * length - 1)
+    ends = np.append(begins[1:], len(ids)) - 1
+    return np.concatenate([np.arange(ids[a] - length + 1, ids[b] + length) for a, b in zip(begins, ends, strict=True)])
+
+
+def _scores(
+    db: sqlite3.Connection, by: By, asked: np.ndarray, ids: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Those of ``ids``, sorted, that there are, and their cosines with ``asked`` (D,), :func:`along` their videos."""
+    numbers, scores, wanted = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], around(ids, length)
+    for at in range(0, len(wanted), CHUNK):
+        part, vectors = vectors_of(db, by, wanted[at : at + CHUNK])
         numbers.append(part)
-        scores.append(best_of(comparison(db)(by, vectors), asked) if len(part) else np.zeros(0, np.float32))
-    return np.concatenate(numbers), np.concatenate(scores)
+        scores.append(comparison(db)(by, vectors) @ asked if len(part) else np.zeros(0, np.float32))
+    found, cosines = np.concatenate(numbers), np.concatenate(scores)
+    if length > 1:
+        own = np.isin(found, ids)
+        found, cosines = found[own], along(cosines, videos_of(db, found), length)[own]
+    return found, cosines
 
 
 def _hits(

@@ -79,7 +79,7 @@ class EmbeddedQuery:
 
     Attributes:
         query: what was asked for.
-        vectors: (Q, D) float32 of length 1 for each way to compare: those of the query's moments.
+        vectors: (Q, D) float32 of length 1 for each way to compare: those of the query's windows.
     """
 
     query: Query

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, DataError
 from kinema.search import Filters, Library, Windowing
-from kinema.search.asking import moments
 from kinema.search.comparing import WHITENING
 from kinema.search.database import get_map, snapshot
-from kinema.search.ranking import merge
+from kinema.search.ranking import along, around, merge
 from kinema.search.results import EmbeddedQuery, Query, Window
-from kinema.vectors import unit
 from kinema.whitening import Whitening
 
 
@@ -214,22 +215,36 @@ def test_what_is_typical_of_the_library_is_its_median(indexed):
     assert answer.outstanding(best) == pytest.approx((best.score - answer.typical) / answer.spread)
 
 
-def test_moments_that_move_are_compared_and_not_too_many():
-    vectors = np.random.default_rng(0).normal(size=(100, 4))
-    strength = np.where(np.arange(100) % 2, 1.0, 0.29)
-    found = moments(vectors, strength)
-    assert found.shape == (32, 4)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(found[[0, -1]], unit(vectors[[1, 99]]), rtol=1e-5)
-    np.testing.assert_allclose(moments(vectors[:3], np.zeros(3)), unit(vectors[:3]), rtol=1e-5)
-    np.testing.assert_allclose(moments(vectors[:3], np.array([0.3, 1, 0.2])), unit(vectors[:2]), rtol=1e-5)
+@pytest.mark.parametrize("length", [1, 2, 3, 50])
+def test_scores_along_videos_by_a_slow_loop(length):
+    rng = np.random.default_rng(length)
+    videos = np.repeat([4, 2, 9], [5, 1, 7])
+    scores = rng.normal(size=13).astype(np.float32)
+    expected = []
+    for place, video in enumerate(videos):
+        near = range(place - (length - 1) // 2, place + length // 2 + 1)
+        expected.append(sum(scores[n] for n in near if 0 <= n < 13 and videos[n] == video) / length)
+    np.testing.assert_allclose(along(scores, videos, length), expected, rtol=1e-5)
 
 
-def test_a_query_of_two_movements_finds_both(library, moving_texture, tmp_path):
-    """Each place scores as the moment of the query that it is most like, and none as their mean."""
-    two = EmbeddedQuery(Query("elsewhere.mp4", 0, 1, 1.0, 2), {"motion": library.vectors([1, 5])})
-    hits = {hit.window.id: hit.score for hit in library.search(two, top=100, exclude_own=False).hits}
-    for number in (1, 5):
-        one = EmbeddedQuery(two.query, {"motion": library.vectors([number])})
-        (best,) = library.search(one, top=1, exclude_own=False).hits
-        assert hits[best.window.id] == pytest.approx(best.score) and best.score == pytest.approx(1, abs=1e-4)
+@given(st.sets(st.integers(1, 60)), st.integers(1, 9))
+def test_numbers_around_others(ids, length):
+    expected = {near for number in ids for near in range(number - length + 1, number + length)}
+    assert around(np.array(sorted(ids), np.int64), length).tolist() == sorted(expected)
+
+
+def test_a_query_of_several_windows_finds_stretches_that_are_alike_all_along(indexed):
+    """Whether all windows are compared or only those that are allowed."""
+    some = indexed.windows()
+    query = next([a, b] for a, b in pairwise(some) if a.path == b.path)
+    ids = [window.id for window in query]
+    asked = EmbeddedQuery(Query("elsewhere.mp4", 0, 1, 1.0, 2), {"motion": indexed.vectors(ids)})
+    compared = as_compared(indexed, indexed.vectors([window.id for window in some]))
+    mean = compared[[some.index(window) for window in query]].mean(0)
+    scores = along(compared @ mean / np.linalg.norm(mean), np.array([hash(w.path) for w in some]), 2)
+    for filters in (Filters(), Filters(min_strength=-1.0)):
+        hits = indexed.search(asked, top=500, exclude_own=False, filters=filters).hits
+        found = {hit.window.id: hit.score for hit in hits}
+        known = {window.id: score for window, score in zip(some, scores, strict=True)}
+        assert found == pytest.approx({number: known[number] for number in found}, abs=1e-4)
+        assert hits[0].score == pytest.approx(scores.max(), abs=1e-4)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from kinema.config import ModelConfig, ReadoutConfig
+from kinema.errors import ConfigError
 from kinema.models import random_encoder, save_encoder
 from kinema.search import Library
-from kinema.search.comparing import BASIS, VALUES, WHITENING, comparison
+from kinema.search.comparing import BASIS, COPIES, VALUES, WHITENING, comparison, copied_features
 from kinema.search.database import get_about, get_map, snapshot
+from kinema.search.embedding import open_embedder
 from kinema.vectors import unit
 
 
@@ -88,7 +90,7 @@ def test_a_query_that_was_embedded_before_a_new_whitening_is_compared_by_the_new
         compared = comparison(db)
     hit = library.search(asked, top=1).hits[0]
     vectors = compared("motion", library.vectors([hit.window.id]))
-    assert hit.score == pytest.approx(float(vectors[0] @ compared("motion", asked.vectors["motion"])), abs=1e-4)
+    assert hit.score == pytest.approx(float(vectors[0] @ compared("motion", asked.vectors["motion"])[0]), abs=1e-4)
 
 
 def test_a_library_too_small_to_whiten_is_centred(videos: Path, encoder: Path, tmp_path: Path) -> None:
@@ -108,3 +110,24 @@ def test_nothing_that_can_be_read_makes_an_index_all_the_same(encoder: Path, tmp
     (folder / "broken.mp4").write_bytes(b"no video")
     library = Library(tmp_path / "index", encoder)
     assert [problem.path for problem in library.add(folder).problems] == [str(folder / "broken.mp4")]
+
+
+def test_every_second_copy_is_a_mirror_image_where_mirror_images_count_as_alike(placed: Path, videos: Path) -> None:
+    seen: list[np.ndarray] = []
+    embedder = open_embedder(placed)
+    features = embedder.features
+    embedder.features = lambda clips: (seen.append(clips), features(clips))[1]  # type: ignore[method-assign]
+    places = [(str(sorted(videos.rglob("*.mp4"))[0]), 0.1)]
+    apart, alike = (copied_features(places, embedder, mirror) for mirror in (False, True))
+    assert apart.shape == alike.shape == (COPIES, 1, 1024)
+    np.testing.assert_array_equal(seen[1][::2], seen[0][::2])
+    np.testing.assert_array_equal(seen[1][1::2], seen[0][1::2, :, :, ::-1])
+
+
+def test_an_index_keeps_to_what_it_thinks_of_mirror_images(videos: Path, encoder: Path, tmp_path: Path) -> None:
+    made = {mirror: Library(tmp_path / str(mirror), encoder, mirror=mirror) for mirror in (True, False)}
+    for library in made.values():
+        library.add(videos)
+    assert kept(made[True])[1] != kept(made[False])[1] and not Library(made[False].path).mirror
+    with pytest.raises(ConfigError, match=r"False mirror images count as different: leave mirror out"):
+        Library(made[False].path, mirror=True)
