@@ -21,6 +21,7 @@ def synth(
     fps: float = 16.0,
     test_share: float = 0.2,
     workers: PositiveInt | None = None,
+    kinds: list[str] = [],  # noqa: B006, only read
 ) -> None:
     """Write synthetic videos whose motion and appearance are independent, with labels and true flow.
 
@@ -35,11 +36,12 @@ def synth(
         fps: frames per second.
         test_share: share of the videos in the test split, from 0 to 1.
         workers: processes that share the work; as many as there are cores by default.
+        kinds: of figures those that are seen, such as person or animal; all by default.
     """
     from kinema.data.synthetic import synthesise
 
     cores = workers or os.cpu_count() or 1
-    print(synthesise(out, videos, seed, difficulty, size, frames, fps, test_share, cores))
+    print(synthesise(out, videos, seed, difficulty, size, frames, fps, test_share, cores, kinds))
 
 
 def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = None) -> None:

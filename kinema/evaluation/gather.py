@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,13 @@ class Gathered:
     whitening: dict[str, Any] | None
 
 
-def gather(
-    encoder: OpenedEncoder,
+def gather(encoder: OpenedEncoder, *args: Any, **settings: Any) -> Gathered:
+    """Ask an encoder about some videos: :func:`gather_several` for one."""
+    return gather_several({encoder.name: encoder}, *args, **settings)[encoder.name]
+
+
+def gather_several(
+    encoders: Mapping[str, OpenedEncoder],
     paths: Sequence[str | Path],
     clip: ClipConfig,
     *,
@@ -79,14 +84,14 @@ def gather(
     clips: int = 10,
     cache: str | Path | None = None,
     **settings: Any,
-) -> Gathered:
-    """Ask an encoder about some videos.
+) -> dict[str, Gathered]:
+    """Ask encoders about some videos, which are decoded once for all of them.
 
     Args:
-        encoder: the encoder.
+        encoders: by name.
         paths: the video files.
         clip: the clips' geometry.
-        fit_on: positions of the videos on whose windows the whitening is fitted; none for no whitening.
+        fit_on: positions of the videos on whose windows the whitenings are fitted; none for no whitening.
         transductive: whether those that are compared are among them.
         orders: the orders of frames to see too.
         jitter: rounds of shifted crops; None for none.
@@ -95,29 +100,43 @@ def gather(
         cache: folder of a store of features; None for none.
         settings: of the extraction, as of :func:`~kinema.evaluation.features.extract_features`.
 
+    Returns:
+        What each makes of them, by name.
+
     Raises:
         KinemaError: as of :func:`~kinema.evaluation.features.extract_features`.
     """
-    name, module = encoder.name, encoder.module
-    several = isinstance(module, VideoEncoder) and module.reader is not None
-    both = WithPooled(module) if isinstance(module, VideoEncoder) and several else module
-    asked: dict[str, nn.Module | Seen] = {name: both}
-    altered = {order: f"{name} with frames {order}" for order in orders}
-    asked |= {altered[order]: Reordered(module, order) for order in orders}
-    if jitter is not None:
-        asked[f"{name}, jittered"] = Seen(both, Jittered(clips, rounds=jitter))
-    if shaken is not None:
-        asked[f"{name}, shaken"] = Seen(both, Shaken(clips, pixels=shaken))
-
     chosen, copies = fitted_on(fit_on) if fit_on else ((), None)
-    if copies is not None:
-        asked[f"{name}, copies"] = Seen(both, copies, chosen)
+    asked: dict[str, nn.Module | Seen] = {}
+    for name, encoder in encoders.items():
+        module = encoder.module
+        both = WithPooled(module) if isinstance(module, VideoEncoder) and _has_pooled_too(encoder) else module
+        asked[name] = both
+        asked |= {_altered(name, order): Reordered(module, order) for order in orders}
+        if jitter is not None:
+            asked[f"{name}, jittered"] = Seen(both, Jittered(clips, rounds=jitter))
+        if shaken is not None:
+            asked[f"{name}, shaken"] = Seen(both, Shaken(clips, pixels=shaken))
+        if copies is not None:
+            asked[f"{name}, copies"] = Seen(both, copies, chosen)
     features = extract_features(asked, paths, clip, clips=clips, cache=cache, **settings)
-    seen = features.values
-    facts: dict[str, Any] | None = None
+    facts = None
     if copies is not None:
         facts = {"windows": copies.windows * len(chosen), "copies": copies.copies, "shrinkage": SHRINKAGE}
         facts |= {"transductive": transductive, "left_out": None}
+    return {name: _gathered(name, encoder, features, orders, copies, facts) for name, encoder in encoders.items()}
+
+
+def _gathered(
+    name: str,
+    encoder: OpenedEncoder,
+    features: Features,
+    orders: Sequence[Order],
+    copies: Copies | None,
+    facts: Mapping[str, Any] | None,
+) -> Gathered:
+    seen = features.values
+    facts = None if facts is None else dict(facts)
 
     def representation(part: slice) -> Representation:
         whitening = None
@@ -131,10 +150,20 @@ def gather(
         conditions = (None if values is None else values[..., part] for values in (jittered, shook))
         return Representation(seen[name][..., part], whitening, *conditions)
 
-    width = module.features if several else seen[name].shape[1]
+    several = _has_pooled_too(encoder)
+    width = encoder.module.features if several else seen[name].shape[1]
     readout = representation(slice(0, width))
     pooled = representation(slice(width, None)) if several else readout
-    return Gathered(features, readout, pooled, {order: seen[altered[order]] for order in orders}, facts)
+    return Gathered(features, readout, pooled, {order: seen[_altered(name, order)] for order in orders}, facts)
+
+
+def _has_pooled_too(encoder: OpenedEncoder) -> bool:
+    """Whether an encoder has pooled features beside those that it gives."""
+    return isinstance(encoder.module, VideoEncoder) and encoder.module.reader is not None
+
+
+def _altered(name: str, order: Order) -> str:
+    return f"{name} with frames {order}"
 
 
 def fitted_on(positions: Sequence[int]) -> tuple[tuple[int, ...], Copies]:

@@ -16,6 +16,7 @@ from kinema.data.synthetic.figures.camera import develop, move_camera
 from kinema.data.synthetic.figures.cast import direct
 from kinema.data.synthetic.figures.scenery import draw_scenery
 from kinema.data.synthetic.figures.stage import Stage
+from kinema.errors import OutputError
 
 SMALL = {"difficulty": "figures", "videos": 6, "frames": 8, "size": 32, "test_share": 0.34}
 STAGE = Stage(1.3, 1.0, 32, np.arange(16) / 12)
@@ -55,6 +56,19 @@ def test_the_files_hold_what_was_rendered(small: Path) -> None:
         assert min(frames.shape[1:3]) == 32
         luma = (decoded - frames.astype(float)) @ [0.299, 0.587, 0.114]
         assert 10 * np.log10(255**2 / np.mean(luma**2)) > 30
+
+
+def test_kinds_alone_are_seen_each_motion_equally_often(small: Path, tmp_path: Path) -> None:
+    asked = {**SMALL, "videos": 54, "test_share": 0.0}
+    counts = Counter(spec.motion for spec in plan(SynthConfig(**asked, kinds=("pair", "hand"))))
+    assert {motion.split("_")[0] for motion in counts} == {"pair", "hand"}
+    people = Counter(spec.motion for spec in plan(SynthConfig(**asked, kinds=("person",))))
+    assert people == dict.fromkeys((motion for motion in FIGURE_MOTIONS if motion.startswith("person_")), 2)
+    assert synthesise(tmp_path, **{**SMALL, "kinds": ("mouth",)}).made == 6
+    assert synthesise(tmp_path, **{**SMALL, "kinds": ("mouth",)}).made == 0
+    with pytest.raises(OutputError, match=r"kinds \['mouth'\] there, None asked"):
+        synthesise(tmp_path, **SMALL)
+    assert "kinds" not in json.loads((small / "synth.json").read_text()), "older folders are known again"
 
 
 def test_the_same_parameters_give_the_same_bytes_whatever_the_workers(small: Path, tmp_path: Path) -> None:

@@ -139,6 +139,8 @@ def test_a_full_disk_stops_with_one_sentence_and_keeps_what_is_whole(
         ({"fps": 0}, "fps must lie between 1 and 120"),
         ({"test_share": 1.0}, "test_share must be at least 0 and below 1"),
         ({"workers": 0}, "workers must be at least 1"),
+        ({"kinds": ("person",)}, "kinds are of figures, not of default"),
+        ({"difficulty": "figures", "kinds": ("person", "robot")}, "unknown kind 'robot': choose from person, pair"),
     ],
 )
 def test_settings_out_of_range_are_refused_before_anything_is_written(

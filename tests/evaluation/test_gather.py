@@ -9,7 +9,7 @@ import torch
 from kinema.config import ClipConfig, ModelConfig, ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.evaluation import evaluate
-from kinema.evaluation.gather import OF_A_VIDEO, WINDOWS, fitted_on, gather
+from kinema.evaluation.gather import OF_A_VIDEO, WINDOWS, fitted_on, gather, gather_several
 from kinema.evaluation.opening import open_asked
 from kinema.models import random_encoder, save_encoder
 from kinema.whitening import Whitening
@@ -65,6 +65,20 @@ def test_readout_and_pooled_come_from_one_pass_and_are_what_the_encoder_gives(ru
     again = gather(opened, paths(clips), clip, cache=tmp_path, **asked)
     assert again.features.read == 0
     torch.testing.assert_close(again.pooled.shaken, found.pooled.shaken, rtol=0, atol=0)
+
+
+def test_several_encoders_see_what_each_would_see_alone(run, clips):
+    (opened, clip), (pooled, _) = open_asked(run), open_asked(run, ReadoutConfig())
+    asked = {"fit_on": range(9), "transductive": True, **QUICK}
+    found = gather_several({"readout": opened, "pooled": pooled}, paths(clips), clip, **asked)
+    assert list(found) == ["readout", "pooled"] and found["pooled"].pooled is found["pooled"].readout
+    alone = gather(opened, paths(clips), clip, **asked)
+    torch.testing.assert_close(found["readout"].readout.values, alone.readout.values)
+    torch.testing.assert_close(found["readout"].pooled.values, found["pooled"].readout.values)
+    for name in found:
+        assert found[name].whitening == alone.whitening
+    white = found["pooled"].readout.whitening
+    np.testing.assert_allclose(white.mean, alone.pooled.whitening.mean, rtol=1e-4, atol=1e-5)
 
 
 def test_features_are_of_single_precision_whatever_the_network_computes_in(run, clips):

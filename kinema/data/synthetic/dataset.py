@@ -66,6 +66,7 @@ def synthesise(
     fps: float = 16.0,
     test_share: float = 0.2,
     workers: int = 1,
+    kinds: Sequence[str] = (),
 ) -> SynthSummary:
     """Write videos in which motion and appearance are independent.
 
@@ -86,12 +87,13 @@ def synthesise(
         fps: frames a second.
         test_share: share of the videos in the test split, whose textures and colours never occur in training.
         workers: processes that share the work.
+        kinds: of "figures" those that are seen, such as "person" or "animal"; all by default.
 
     Raises:
         ConfigError: a parameter is out of range.
         OutputError: ``out`` cannot be written or holds something else.
     """
-    config = SynthConfig(videos, seed, difficulty, size, frames, fps, test_share)
+    config = SynthConfig(videos, seed, difficulty, size, frames, fps, test_share, tuple(kinds))
     if workers < 1:
         raise ConfigError(f"workers must be at least 1, not {workers}")
     start = time.perf_counter()
@@ -109,7 +111,9 @@ def synthesise(
 
 def _claim(folder: Path, config: SynthConfig) -> Path:
     """Make ``folder`` ours: new, empty, or begun with the same parameters."""
-    wanted = {"generator": GENERATOR_VERSION, **asdict(config)}
+    wanted = {"generator": GENERATOR_VERSION, **asdict(config), "kinds": list(config.kinds)}
+    if not config.kinds:
+        del wanted["kinds"]  # so that older folders are known again
     if not folder.is_dir() or not any(folder.iterdir()):
         make_folder(folder)
         write_json(folder / "synth.json", wanted)
@@ -118,7 +122,9 @@ def _claim(folder: Path, config: SynthConfig) -> Path:
     if found is None:
         raise OutputError(f"{folder} is not empty and holds no synthetic videos; choose a new folder")
     differing = [
-        f"{key} {found.get(key)} there, {value} asked" for key, value in wanted.items() if found.get(key) != value
+        f"{key} {found.get(key)} there, {wanted.get(key)} asked"
+        for key in wanted | found
+        if found.get(key) != wanted.get(key)
     ]
     if differing:
         raise OutputError(

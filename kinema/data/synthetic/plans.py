@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kinema.data.synthetic.appearance import SCENES, SHAPES
-from kinema.data.synthetic.figures import CAMERAS, PALETTES, FigureSpec, dealt_motions
+from kinema.data.synthetic.figures import CAMERAS, KINDS, PALETTES, FigureSpec, dealt_motions
 from kinema.data.synthetic.figures import SCENES as SCENERIES
 from kinema.data.synthetic.motions import DIFFICULTIES
 from kinema.data.synthetic.render import VideoSpec
@@ -34,6 +34,7 @@ class SynthConfig:
         frames: per video.
         fps: frames a second.
         test_share: share of the videos in the test split.
+        kinds: of "figures" those that are seen; none for all.
     """
 
     videos: int = 1000
@@ -43,10 +44,12 @@ class SynthConfig:
     frames: int = 32
     fps: float = 16.0
     test_share: float = 0.2
+    kinds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.difficulty not in SETS:
             raise ConfigError(f"unknown difficulty {self.difficulty!r}: choose one of {', '.join(SETS)}")
+        unknown = next((kind for kind in self.kinds if kind not in KINDS), None)
         for ok, problem in (
             (self.videos >= 1, f"videos must be at least 1, not {self.videos}"),
             (self.seed >= 0, f"seed must not be negative, not {self.seed}"),
@@ -54,6 +57,11 @@ class SynthConfig:
             (self.frames >= 2, f"frames must be at least 2, not {self.frames}"),
             (1 <= self.fps <= 120, f"fps must lie between 1 and 120, not {self.fps:g}"),
             (0 <= self.test_share < 1, f"test_share must be at least 0 and below 1, not {self.test_share:g}"),
+            (unknown is None, f"unknown kind {unknown!r}: choose from {', '.join(KINDS)}"),
+            (
+                not self.kinds or self.difficulty == FIGURES,
+                f"kinds are of figures, not of {self.difficulty}",
+            ),
         ):
             if not ok:
                 raise ConfigError(problem)
@@ -79,7 +87,9 @@ def _objects(config: SynthConfig, split: str, count: int, rng: np.random.Generat
 
 def _figures(config: SynthConfig, split: str, count: int, rng: np.random.Generator) -> list[FigureSpec]:
     order = rng.permutation(count)
-    pairs = _crossed(rng.permutation(dealt_motions()).tolist(), rng.permutation(list(SCENERIES)).tolist(), count)
+    pairs = _crossed(
+        rng.permutation(dealt_motions(config.kinds)).tolist(), rng.permutation(list(SCENERIES)).tolist(), count
+    )
     palettes, cameras = _dealt(list(PALETTES), count, rng), _dealt(list(CAMERAS), count, rng)
     return [
         FigureSpec(split, i, pairs[k][0], pairs[k][1], palettes[i], cameras[i], config.seed)

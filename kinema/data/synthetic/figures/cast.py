@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -203,6 +203,7 @@ FIGURE_MOTIONS: Mapping[str, tuple[str, str]] = {
 """Label of each motion of the set: its kind, and its name among those of the kind."""
 
 
-def dealt_motions() -> list[str]:
-    """Labels of all motions, each as often as it occurs relative to the others."""
-    return [f"{kind}_{motion}" for kind, of in KINDS.items() for motion in of.motions for _ in range(of.often)]
+def dealt_motions(kinds: Sequence[str] = ()) -> list[str]:
+    """Labels of all motions of the kinds, or of all kinds; each as often as it occurs relative to the others."""
+    chosen = {kind: KINDS[kind] for kind in kinds} or KINDS
+    return [f"{kind}_{motion}" for kind, of in chosen.items() for motion in of.motions for _ in range(of.often)]
