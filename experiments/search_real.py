@@ -2,9 +2,9 @@
 
     python experiments/search_real.py FOLDER TABLE --index INDEX [--encoder motion]
 
-FOLDER holds the clips, TABLE (CSV) the columns path, class and group of each. Every clip is searched for as the page and
-the command do, and clips of its own group (the same recording) are passed over: of the first ten others, how many show
-the same class? Prints JSON.
+FOLDER holds the clips, TABLE (CSV) the columns path, class and group of each. Every clip is searched for as the
+page and the command do, and clips of its own group (the same recording) are passed over: of the first ten others, how
+many show the same class? Prints JSON.
 """
 
 from __future__ import annotations

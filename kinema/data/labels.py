@@ -108,11 +108,11 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
         return values
 
     files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
+    missing = [file for file in files if not os.path.exists(folder / file)]  # what cannot be a name does not
+    _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
     places = Counter(os.path.realpath(folder / file) for file in files)
     repeated = [file for file in files if places[os.path.realpath(folder / file)] > 1]
     _refuse(table, "lists more than once", repeated, "keep one row for each video")
-    missing = [file for file in files if not (folder / file).exists()]
-    _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
     splits = column_of("split") if "split" in columns else None
     strange = sorted(set(splits or ()) - {"train", "test"})
     _refuse(table, "has in its column 'split', besides train and test,", strange, "use these two only")
@@ -176,6 +176,6 @@ def _refuse(source: str | Path, complaint: str, culprits: Sequence[str], remedy:
 
 def first_few(items: Sequence[object]) -> str:
     """The first three of ``items`` and how many more there are, for the sentence of an error."""
-    shown = ", ".join(str(item) for item in items[:3])
+    shown = ", ".join(text if (text := str(item)).isprintable() else repr(text) for item in items[:3])
     more = f" and {len(items) - 3} more ({len(items)} in all)" if len(items) > 3 else ""
     return f"{shown}{more}"

@@ -19,7 +19,16 @@ import numpy as np
 from kinema.errors import ConfigError
 from kinema.files import atomic_path
 from kinema.search.comparing import WHITENING, Comparison, comparison
-from kinema.search.database import as_matrix, get_about, set_about, set_map, transaction, vectors_after, vectors_of
+from kinema.search.database import (
+    as_matrix,
+    get_about,
+    get_record,
+    set_about,
+    set_map,
+    transaction,
+    vectors_after,
+    vectors_of,
+)
 from kinema.search.results import By
 from kinema.whitening import Whitening
 
@@ -54,7 +63,7 @@ class Generation:
 
 def generation(db: sqlite3.Connection) -> Generation:
     """The generation that belongs to the state of the database."""
-    return Generation(**(get_about(db, "approximate") or {}))
+    return get_record(db, "approximate", Generation) or Generation()
 
 
 def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = None) -> None:

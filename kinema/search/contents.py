@@ -96,10 +96,10 @@ class Contents:
         """
         number = window if isinstance(window, int) else window.id
         with snapshot(self.path) as db:
-            row = db.execute("SELECT thumbnail FROM vectors WHERE id = ?", (number,)).fetchone()
-        if row is None:
+            picture = database.thumbnail_of(db, number)
+        if picture is None:
             raise self._missing(number)
-        return row[0]
+        return picture
 
     def _missing(self, number: int) -> DataError:
         return DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")

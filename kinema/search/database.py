@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from kinema.search.results import By, Filters, IndexedVideo, Window
 DATABASE = "windows.sqlite"
 FORMAT = 2
 """Version of the tables; an index of another one has to be made anew."""
+Record = TypeVar("Record")
+Value = TypeVar("Value")
 STAGE = 512
 """Windows of an unfinished video that are held in memory; more of them wait in the database, unseen by searches."""
 
@@ -107,10 +109,15 @@ def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise OutputError(f"cannot use the index {path}: {error}; give write permission and free space") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if isinstance(error, sqlite3.OperationalError) and not damaged(error):
+            raise OutputError(f"cannot use the index {path}: {error}; give write permission and free space") from error
         raise DataError(f"{path} is damaged or no index ({error}); delete it and run `kinema index` again") from error
+
+
+def damaged(error: sqlite3.OperationalError) -> bool:
+    """Whether a database's content is at fault, where SQLite has no class of errors of its own for it."""
+    return any(words in str(error) for words in ("Could not decode", "no such table", "no such column", "malformed"))
 
 
 def no_index(folder: Path) -> DataError:
@@ -169,7 +176,19 @@ def create_tables(db: sqlite3.Connection, about: dict[str, Any]) -> None:
 def get_about(db: sqlite3.Connection, name: str) -> Any:
     """What the index says of itself under a name; None if it says nothing."""
     row = db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-    return None if row is None else json.loads(row[0])
+    try:
+        return None if row is None else json.loads(row[0])
+    except (TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError(f"what it says of {name} cannot be read") from error
+
+
+def get_record(db: sqlite3.Connection, name: str, kind: type[Record]) -> Record | None:
+    """What the index says of itself under a name, as a dataclass of its fields; None if it says nothing."""
+    said = get_about(db, name)
+    try:
+        return None if said is None else kind(**said)
+    except TypeError as error:
+        raise sqlite3.DatabaseError(f"what it says of {name} cannot be read") from error
 
 
 def set_about(db: sqlite3.Connection, name: str, value: Any) -> None:
@@ -180,7 +199,7 @@ def set_about(db: sqlite3.Connection, name: str, value: Any) -> None:
 def get_map(db: sqlite3.Connection, name: str) -> bytes | None:
     """A map of vectors that the index keeps under a name; None if there is none."""
     row = db.execute("SELECT content FROM maps WHERE name = ?", (name,)).fetchone()
-    return None if row is None else row[0]
+    return None if row is None else _blob(row[0])
 
 
 def set_map(db: sqlite3.Connection, name: str, content: bytes | None) -> None:
@@ -244,7 +263,7 @@ def indexed_videos(db: sqlite3.Connection) -> list[IndexedVideo]:
     query = """SELECT path, count(windows.id), error, min(windows.id)
                FROM videos LEFT JOIN windows ON windows.video = videos.id
                GROUP BY videos.id ORDER BY path"""
-    return [IndexedVideo(*row) for row in db.execute(query)]
+    return [IndexedVideo(_text(path), count, _text(error), first) for path, count, error, first in db.execute(query)]
 
 
 def condition(
@@ -278,7 +297,7 @@ def windows_at(db: sqlite3.Connection, places: Iterable[tuple[str, float, float]
     """The windows at each of ``places`` (content, start and end in seconds): several where a video has copies."""
     query = """SELECT windows.id, path, start, end, strength FROM windows JOIN videos ON windows.video = videos.id
                WHERE sha256 = ? AND abs(start - ?) < 1e-6 AND abs(end - ?) < 1e-6 ORDER BY windows.id"""
-    return [tuple(Window(*row) for row in db.execute(query, place)) for place in places]
+    return [tuple(map(_window, db.execute(query, place))) for place in places]
 
 
 def place_of(db: sqlite3.Connection, number: int) -> tuple[str, float, float] | None:
@@ -291,7 +310,7 @@ def windows_where(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> 
     """The windows that meet a condition, sorted by path and time."""
     query = f"""SELECT windows.id, path, start, end, strength FROM windows JOIN videos ON windows.video = videos.id
                 WHERE {where} ORDER BY path, start"""
-    return (Window(*row) for row in db.execute(query, values))
+    return map(_window, db.execute(query, values))
 
 
 def ids_where(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> np.ndarray:
@@ -325,5 +344,35 @@ def videos_of(db: sqlite3.Connection, ids: np.ndarray) -> np.ndarray:
 def as_matrix(rows: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers (N,) int64 and vectors (N, D) float32 of rows; (0,) and (0, 0) of none."""
     numbers = np.array([row[0] for row in rows], np.int64)
+    if len({len(_blob(row[1])) for row in rows}) > 1 or (rows and len(rows[0][1]) % 4):
+        raise sqlite3.DatabaseError("a vector has another length than the others")
     joined = np.frombuffer(b"".join(row[1] for row in rows), np.float32)
     return numbers, joined.reshape(len(rows), -1) if rows else joined.reshape(0, 0)
+
+
+def thumbnail_of(db: sqlite3.Connection, number: int) -> bytes | None:
+    """The picture of a window as JPEG; None if there is no such window."""
+    row = db.execute("SELECT thumbnail FROM vectors WHERE id = ?", (number,)).fetchone()
+    return None if row is None else _blob(row[0])
+
+
+# SQLite reads values of any kind from a damaged file, whatever the table's columns say
+
+
+def _blob(value: Any) -> bytes:
+    return _checked(value, bytes)
+
+
+def _text(value: Any) -> str:
+    return _checked(value, str)
+
+
+def _window(row: tuple[Any, ...]) -> Window:
+    number, path, *seconds = row
+    return Window(number, _text(path), *(_checked(value, float) for value in seconds))
+
+
+def _checked(value: Any, kind: type[Value]) -> Value:
+    if not isinstance(value, kind):
+        raise sqlite3.DatabaseError(f"it holds {type(value).__name__} where {kind.__name__} belongs")
+    return value

@@ -229,9 +229,10 @@ class Labels:
         path = self._index / FILE
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise OutputError(f"cannot keep labels in {path}: {error}; give write permission and free space") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and not database.damaged(error):
+                said = f"cannot keep labels in {path}: {error}; give write permission and free space"
+                raise OutputError(said) from error
             raise DataError(f"{path} is damaged or holds no labels ({error}); move it away") from error
 
 

@@ -20,7 +20,7 @@ from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_abo
 from kinema.search.classifier import Classifier, fit_classifier
 from kinema.search.comparing import BASIS, MIRROR, WHITENING, copied_features, fit_basis, fit_whitening, some_places
 from kinema.search.contents import Contents
-from kinema.search.database import FORMAT, connected, get_about, snapshot
+from kinema.search.database import FORMAT, connected, get_about, get_record, snapshot
 from kinema.search.embedding import Embedder, open_embedder
 from kinema.search.export import write_parquet
 from kinema.search.ranking import Ranker
@@ -306,8 +306,8 @@ class Library(Contents):
                 )
             self._fingerprint = get_about(db, "fingerprint")
             self._source = self._source or get_about(db, "encoder")
-            kept = Windowing(**get_about(db, "windowing"))
-            self.mirror = get_about(db, MIRROR)
+            kept = get_record(db, "windowing", Windowing) or Windowing()
+            self.mirror = bool(get_about(db, MIRROR))
             basis = database.get_map(db, BASIS)
             self._basis = None if basis is None else Basis.from_bytes(basis, str(self.path))
         if self._asked not in (None, kept):

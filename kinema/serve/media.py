@@ -65,7 +65,7 @@ def moving(path: str | Path, start: float, end: float, kind: Kind = "clip") -> b
     """A part of a video as an endless animated WebP, as it is or, of kind "flow", under its optical flow.
 
     Raises:
-        VideoError: it cannot be read, or ends before the part.
+        VideoError: it cannot be read, ends before the part, or is too narrow for flow.
     """
     with blaming(path):
         with Video(path) as video:
@@ -78,7 +78,10 @@ def moving(path: str | Path, start: float, end: float, kind: Kind = "clip") -> b
             frames = video.at_times((times + 0.5 / FPS).tolist()).frames
         scale = max(1, min(SIDE // short, LONG_SIDE // long))
         if kind == "flow":
-            frames = flow_overlay(frames, create_estimator("dis").estimate(frames), scale)
+            estimator = create_estimator("dis")
+            if min(frames.shape[1:3]) < estimator.minimum_side:
+                raise VideoError(path, "its frames are too narrow for optical flow")
+            frames = flow_overlay(frames, estimator.estimate(frames), scale)
             scale = 1
         return animated_webp(frames, FPS, scale, quality=60)
 

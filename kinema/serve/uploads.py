@@ -89,7 +89,9 @@ class Uploads:
             size = await self._write(upload, parts, promised)
             if size > self.limit:
                 most = f"{self.limit / (1 << 20):g} MiB"
-                raise TooLarge(f"{upload.name} has more than {most}; send a shorter clip, or raise --max-upload")
+                raise TooLarge(
+                    f"the clip {upload.name} has more than {most}; send a shorter clip, or raise --max-upload"
+                )
             complete = True
         except TimeoutError as error:
             raise DataError(f"nothing more of {upload.name} has come for {STALLED:g} s; send it again") from error
@@ -184,7 +186,9 @@ def _explained(upload: Upload) -> Iterator[None]:
         yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"{upload.name} cannot be kept: {reason}; free some space and send it again") from error
+        raise OutputError(
+            f"the clip {upload.name} cannot be kept: {reason}; free some space and send it again"
+        ) from error
 
 
 def shown_name(name: str) -> str:

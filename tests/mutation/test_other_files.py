@@ -18,7 +18,7 @@ from kinema.data.labels import LabelledSet
 from kinema.flow import FlowStore
 from kinema.models import random_encoder, save_encoder
 from kinema.models.sources import open_encoder
-from kinema.search import Classifier, Library
+from kinema.search import Classifier, Labels, Library
 from kinema.serve import create_app
 from kinema.video import read_manifest, scan_folder, write_manifest
 
@@ -65,6 +65,16 @@ class Using:
             library.thumbnail(window)
         return hits + len(library.videos())
 
+    def given(self, path: str) -> int:
+        """The labels that were given on the page."""
+        labels = Labels(Path(path).parent)
+        try:
+            labels.set(labels.state().labels[0].windows[0].id, "c")
+            labels.undo(labels.version())
+            return len(labels.state().labels)
+        finally:
+            labels.close()
+
     def flow(self, path: str) -> int:
         """A store's flow of one video."""
         store = Path(path).parent
@@ -104,6 +114,10 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         library.add(videos)
     ids = [window.id for window in library.windows()]
     classifier = library.train_classifier({ids[0]: "a", ids[5]: "b", ids[9]: "a"}).save(root / "classifier.safetensors")
+    given = Labels(root / "index")
+    for number, name in zip(ids[:4], "abab", strict=True):
+        given.set(number, name)
+    given.close()
     reader = store_reader(videos, root / "store", FLOW)
     extract_flow(reader, entries)
     return {
@@ -112,6 +126,7 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "encoder": encoder,
         "classifier": classifier,
         "database": root / "index" / "windows.sqlite",
+        "given": root / "index" / "labels.sqlite",
         "flow": root / "store" / f"{names[0]}.flow",
         "recipe": root / "store" / "store.json",
         "upload": videos / names[0],
@@ -121,7 +136,7 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 @pytest.mark.slow
 @pytest.mark.timeout(36000)
 @pytest.mark.parametrize(
-    "kind", ["labels", "manifest", "encoder", "classifier", "database", "flow", "recipe", "upload"]
+    "kind", ["labels", "manifest", "encoder", "classifier", "database", "given", "flow", "recipe", "upload"]
 )
 def test_no_mutant_of_other_files_breaks_anything(
     kind: str, originals: dict[str, Path], videos: Path, tmp_path: Path, mutation: dict[str, int]
@@ -133,9 +148,11 @@ def test_no_mutant_of_other_files_breaks_anything(
     donor = next(iter(sorted(videos.iterdir()))).read_bytes()
     try:
         with Watched(Using, str(videos), str(originals["encoder"].parent / "page")) as process:
+            place.write_bytes(content)
+            assert process.ask(kind, str(place)).kind == "done", "the good file"
             for number in range(mutation["others"]):
                 said, bad = mutant(content, random.Random(f"{mutation['seed']} {kind} {number}"), donor)
-                for beside in good.parent.glob("windows.sqlite-*"):
+                for beside in good.parent.glob(f"{good.name}-*"):
                     beside.unlink()
                 place.write_bytes(bad)
                 outcome = process.ask(kind, str(place))

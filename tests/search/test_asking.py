@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from itertools import pairwise
 from pathlib import Path
 
@@ -165,8 +166,6 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
     with pytest.raises(ConfigError, match="keeps to windows of"):
         Library(library.path, windowing=Windowing(1.0))
     assert Library(library.path).search(folder / "00000.mp4").hits == library.search(folder / "00000.mp4").hits
-    import sqlite3
-
     with sqlite3.connect(library.path / "windows.sqlite") as db:
         db.execute("UPDATE about SET value = '99' WHERE name = 'format'")
     with pytest.raises(DataError, match="is an index of format 99, this version of kinema reads 2; delete it and run"):
@@ -174,6 +173,33 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
     (library.path / "windows.sqlite").write_bytes(b"something else entirely" * 100)
     with pytest.raises(DataError, match="is damaged or no index"):
         Library(library.path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE vectors SET motion = x'00000000' WHERE id = 2",
+        "UPDATE vectors SET motion = x'0000'",
+        "UPDATE vectors SET motion = 'text' WHERE id = 2",
+        "UPDATE windows SET start = 'text' WHERE id = 2",
+        "UPDATE windows SET start = CAST(x'ff' AS TEXT) WHERE id = 2",
+        "UPDATE maps SET content = 'text'",
+        "UPDATE about SET value = '{' WHERE name = 'windowing'",
+        """UPDATE about SET value = '{"pace": 1}' WHERE name = 'windowing'""",
+        "DROP TABLE maps",
+    ],
+)
+def test_values_that_cannot_be_are_damage(indexed, damage, tmp_path):
+    folder = shutil.copytree(indexed.path, tmp_path / "index")
+    with sqlite3.connect(folder / "windows.sqlite") as db:
+        db.execute(damage)
+
+    def use() -> None:
+        damaged = Library(folder)
+        damaged.search(damaged.windows()[0])
+
+    with pytest.raises(DataError, match=r"windows\.sqlite is damaged or no index"):
+        use()
 
 
 def test_a_part_of_an_indexed_video_is_its_kept_vectors_and_nothing_is_read(encoder, moving_texture, tmp_path):

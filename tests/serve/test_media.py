@@ -104,6 +104,13 @@ def test_what_is_no_video_is_named(make: Callable[[Path], object], tmp_path: Pat
         make(tmp_path / "text.mp4")
 
 
+def test_a_video_too_narrow_for_flow_is_named_and_shown_without() -> None:
+    path = Path(__file__).parents[1] / "faults" / "extreme_aspect" / "wide.mp4"
+    assert frames_of(media.moving(path, 0.0, 0.5))
+    with pytest.raises(VideoError, match=r"wide\.mp4: its frames are too narrow for optical flow"):
+        media.moving(path, 0.0, 0.5, "flow")
+
+
 def test_the_cache_makes_a_file_once_and_keeps_below_its_limit(tmp_path: Path) -> None:
     made: list[int] = []
 

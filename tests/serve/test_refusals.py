@@ -50,7 +50,7 @@ def test_too_large_an_upload_is_413(library: Library, serve_page: Callable[..., 
         for content in (bytes(1 << 21), (bytes(1 << 18) for _ in range(8))):  # with and without a length
             answer = page.post("/api/uploads", params={"name": "big.mp4"}, content=content)
             assert (answer.status_code, answer.json()["error"]) == (
-                413, "big.mp4 has more than 1 MiB; send a shorter clip, or raise --max-upload"
+                413, "the clip big.mp4 has more than 1 MiB; send a shorter clip, or raise --max-upload"
             )  # fmt: skip
 
 

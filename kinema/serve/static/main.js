@@ -39,5 +39,6 @@ if (library) {
   await labels.open();
   classes.open(search.more);
   restore();
+  query.ready();
   window.addEventListener("popstate", restore);
 }

@@ -18,6 +18,8 @@ let coming = null; // what is being sent or opened
 let limit = Infinity;
 let searching = () => {};
 let stopping = () => {};
+let begun = () => {};
+const beginning = new Promise((resolve) => (begun = resolve)); // until the page knows what its address asks for
 
 /** Begin; `search` is called when the reader asks for it, `stop` when its answer is wanted no more. */
 export function open(search, stop, about) {
@@ -28,6 +30,9 @@ export function open(search, stop, about) {
   element("samples").querySelector("ul").replaceChildren(...choices);
   close();
 }
+
+/** From now on clips are taken; one that was dropped before has waited. */
+export const ready = () => begun();
 
 /** What is asked for now, or null. */
 export const question = () => source && { ...source.address, start: part.from, end: part.to };
@@ -89,8 +94,9 @@ export async function takeSent(token, span = []) {
 
 async function upload(chosen) {
   if (!chosen) return;
+  await beginning;
   if (chosen.size > limit) {
-    say(`${chosen.name} has more than ${limit / 2 ** 20} MiB; send a shorter clip, or raise --max-upload.`, "bad");
+    say(`The clip ${chosen.name} has more than ${limit / 2 ** 20} MiB; send a shorter clip, or raise --max-upload.`, "bad");
     return;
   }
   const seen = await alone(`Sending ${chosen.name}`, (tell, signal) =>
