@@ -2,8 +2,9 @@
 
     python experiments/readouts.py FOLDER TABLE --out FILE.json [--encoder motion] [--every 4] [--jitter 8] [--ut-crop]
 
-FOLDER holds the clips of one set, TABLE (CSV) the columns path, class and group. All readouts come from one decoding.
-By figures of this kind, on UT-Interaction and a quarter of the spoken words, that of the ready encoder was chosen.
+FOLDER holds the clips of one set, TABLE (CSV) the columns path, class and group. All readouts come from one decoding
+and one pass. By figures of this kind, on UT-Interaction and a quarter of the spoken words, that of the ready encoder
+was chosen.
 """
 
 from __future__ import annotations
@@ -12,31 +13,54 @@ import argparse
 import csv
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from torch import Tensor, nn
+
 from kinema.config import ReadoutConfig
 from kinema.data.labels import LabelledSet
+from kinema.evaluation.features import extract_features
 from kinema.evaluation.folds import group_folds
-from kinema.evaluation.gather import gather_several
-from kinema.evaluation.representation import retrieve
-from kinema.models import open_encoder
+from kinema.evaluation.gather import SHRINKAGE, fitted_on
+from kinema.evaluation.looks import Jittered, Shaken, Uniform
+from kinema.evaluation.representation import Representation, retrieve
+from kinema.evaluation.table import Seen
+from kinema.models import VideoEncoder, open_encoder
+from kinema.models.readout import Readout
+from kinema.whitening import Whitening
 
 STAGES = ("layer1", "layer2", "layer3", "layer1+layer2", "layer2+layer3", "layer1+layer2+layer3")
-GRIDS = ((1, 5, 5), (2, 4, 4), (2, 5, 5), (4, 4, 4), (4, 5, 5), (8, 4, 4))
+GRIDS = ((1, 5, 5), (2, 5, 5), (4, 5, 5), (8, 4, 4))
 UT_CROP = {"center_crop": (128, 212), "center_seconds": 1.6}
 
 
-def readouts(usual: ReadoutConfig) -> Iterator[tuple[str, ReadoutConfig]]:
-    """By name."""
-    for stage in STAGES:
-        for grid in GRIDS:
-            yield f"{stage} {'x'.join(map(str, grid))}", replace(usual, stage=stage, grid=grid, unit="clip")
+class Several(nn.Module):
+    """The features of several readouts of one network, one after another."""
+
+    def __init__(self, encoder: VideoEncoder, usual: ReadoutConfig):
+        super().__init__()
+        self.encoder = encoder
+        self.readouts = [replace(usual, stage=stage, grid=grid, unit="clip") for stage in STAGES for grid in GRIDS]
+        self.readers = nn.ModuleList(Readout(config, encoder.stage_widths) for config in self.readouts)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, D)."""
+        stages = self.encoder.stages(clips, "layer3")
+        return torch.cat([reader(stages) for reader in self.readers], dim=1)
+
+    def parts(self) -> list[tuple[str, slice]]:
+        """The name of each readout, and where its features lie."""
+        found, begin = [], 0
+        for config, reader in zip(self.readouts, self.readers, strict=True):
+            found.append((f"{config.stage} {'x'.join(map(str, config.grid))}", slice(begin, begin + reader.features)))
+            begin += reader.features
+        return found
 
 
 def labelled_set(folder: Path, table: Path, every: int) -> LabelledSet:
-    """Every so-manieth clip of the table that lies in the folder."""
+    """Every so-manieth of the table's clips that lie in the folder."""
     with table.open(newline="") as source:
         rows = [row for row in csv.DictReader(source) if f"/{folder.name}/" in row["path"]][::every]
     with tempfile.NamedTemporaryFile("w", suffix=".csv", newline="") as chosen:
@@ -45,6 +69,32 @@ def labelled_set(folder: Path, table: Path, every: int) -> LabelledSet:
         writer.writerows((row["path"].split(f"/{folder.name}/")[1], row["class"], row["group"]) for row in rows)
         chosen.flush()
         return LabelledSet.read(folder, chosen.name, "label", "group")
+
+
+def measure(several: Several, labelled: LabelledSet, clip: object, jitter: int) -> dict[str, dict[str, float]]:
+    """R@1 by readout and way to look."""
+    chosen, copies = fitted_on(range(len(labelled)))
+    looks = {
+        "still": Seen(several, Uniform(1)),
+        "jittered": Seen(several, Jittered(1, rounds=jitter)),
+        "shaken": Seen(several, Shaken(1, pixels=0.3)),
+        "copies": Seen(several, copies, chosen),
+    }
+    seen = extract_features(looks, labelled.paths, clip, clips=1)
+    figures = {}
+    for name, part in several.parts():
+        views = seen["copies"][..., part].unflatten(1, (copies.windows, copies.copies))
+        whitening = Whitening.fit(views.permute(2, 0, 1, 3).flatten(1, 2).numpy(), SHRINKAGE)
+        jittered = seen["jittered"].view(len(labelled), jitter, -1)[..., part]
+        each = Representation(seen["still"][:, part], whitening, jittered, seen["shaken"][:, part])
+        found = retrieve(each, labelled, group_folds(labelled), (1,), 0)
+        figures[name] = {
+            "plain": found.still.plain.recall[1],
+            "whitened": found.still.whitened.recall[1],
+            "jittered": found.jittered.whitened.r1,
+            "shaken": found.shaken.whitened,
+        }
+    return figures
 
 
 def main() -> None:
@@ -59,25 +109,17 @@ def main() -> None:
     parser.add_argument("--ut-crop", action="store_true", help="the window of UT-Interaction")
     args = parser.parse_args()
     labelled = labelled_set(args.folder, args.table, args.every)
-    usual = open_encoder(args.encoder)
-    clip = replace(usual.clip, **UT_CROP) if args.ut_crop else usual.clip
-    encoders = {}
-    for name, readout in readouts(usual.module.readout):
-        encoders[f"trained, {name}"] = open_encoder(args.encoder, readout=readout)
-        encoders[f"untrained, {name}"] = open_encoder("random", like=args.encoder, readout=readout)
-    positions = range(len(labelled))
-    asked = {"fit_on": positions, "transductive": True, "jitter": args.jitter, "shaken": 0.3, "clips": 1}
-    figures = {}
-    for name, seen in gather_several(encoders, labelled.paths, clip, **asked).items():
-        found = retrieve(seen.readout, labelled, group_folds(labelled), (1,), 0)
-        figures[name] = {
-            "plain": found.still.plain.recall[1],
-            "whitened": found.still.whitened.recall[1],
-            "jittered": found.jittered.whitened.r1,
-            "shaken": found.shaken.whitened,
-        }
-        print(f"{name:45}" + " ".join(f"{way} {value:.3f}" for way, value in figures[name].items()), flush=True)
-    args.out.write_text(json.dumps({"clips": len(labelled), "figures": figures}, indent=2))
+    trained = open_encoder(args.encoder)
+    clip = replace(trained.clip, **UT_CROP) if args.ut_crop else trained.clip
+    result = {}
+    for name, opened in (("trained", trained), ("untrained", open_encoder("random", like=args.encoder))):
+        several = Several(opened.module, trained.module.readout)
+        result[name] = measure(several, labelled, clip, args.jitter)
+        for readout, figures in result[name].items():
+            print(
+                f"{name:10}{readout:30}" + " ".join(f"{way} {value:.3f}" for way, value in figures.items()), flush=True
+            )
+    args.out.write_text(json.dumps({"clips": len(labelled), "figures": result}, indent=2))
     print(args.out)
 
 

@@ -120,7 +120,7 @@ def gather_several(
         if copies is not None:
             asked[f"{name}, copies"] = Seen(both, copies, chosen)
     features = extract_features(asked, paths, clip, clips=clips, cache=cache, **settings)
-    facts = None
+    facts: dict[str, Any] | None = None
     if copies is not None:
         facts = {"windows": copies.windows * len(chosen), "copies": copies.copies, "shrinkage": SHRINKAGE}
         facts |= {"transductive": transductive, "left_out": None}
