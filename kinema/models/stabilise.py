@@ -9,8 +9,8 @@ camera.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 LUMA = (0.299, 0.587, 0.114)
 ROUNDS = 3
@@ -30,11 +30,12 @@ def stabilised_difference(clips: Tensor) -> Tensor:
         about two pixels hardly less than the plain difference.
     """
     earlier, later = clips[:, :, :-1], clips[:, :, 1:]
-    change, (across, down) = later - earlier, _slopes((earlier + later) / 2)
+    change, (across, down) = later - earlier, _differences(earlier + later)
     luma = clips.new_tensor(LUMA).view(1, 3, 1, 1, 1)
-    grey = ((part[..., ::EVERY, ::EVERY] * luma).sum(1) for part in (change, across, down))
-    u, v = (shift[:, None, :, None, None] for shift in frame_shift(*grey))
-    return change - u * across - v * down
+    grey, *slopes = ((part[..., ::EVERY, ::EVERY] * luma).sum(1) for part in (change, across, down))
+    # differences over two pixels, of twice the mean picture: four times the slopes
+    u, v = (shift[:, None, :, None, None] for shift in frame_shift(grey, *(slope / 4 for slope in slopes)))
+    return change.addcmul(across, u, value=-0.25).addcmul(down, v, value=-0.25)
 
 
 def frame_shift(change: Tensor, across: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,9 +63,14 @@ def frame_shift(change: Tensor, across: Tensor, down: Tensor) -> tuple[Tensor, T
     return u, v
 
 
-def _slopes(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Rightward and downward slopes of (..., H, W), by central differences; the border repeats."""
-    *lead, height, width = pictures.shape
-    wide = F.pad(pictures.flatten(0, -3), (1, 1, 1, 1), mode="replicate").view(*lead, height + 2, width + 2)
-    across = (wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2]) / 2
-    return across, (wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]) / 2
+def _differences(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each pixel's neighbours to the right and left, and below and above, of (..., H, W); the border repeats."""
+
+    def along(axis: int) -> Tensor:
+        first, second = pictures.narrow(axis, 0, 1), pictures.narrow(axis, 1, 1)
+        length = pictures.shape[axis]
+        before, last = pictures.narrow(axis, length - 2, 1), pictures.narrow(axis, length - 1, 1)
+        inner = pictures.narrow(axis, 2, length - 2) - pictures.narrow(axis, 0, length - 2)
+        return torch.cat((second - first, inner, last - before), axis)
+
+    return along(-1), along(-2)

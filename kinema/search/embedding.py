@@ -29,6 +29,10 @@ from kinema.vectors import unit
 from kinema.whitening import Basis
 
 
+CLIPS_AT_ONCE = 4
+"""Of a pass on a CPU: the memory of larger ones is asked of the system anew each time, which takes as long as the pass."""
+
+
 @dataclass(frozen=True)
 class EmbeddedWindow:
     """A window and its vectors.
@@ -99,8 +103,9 @@ class Embedder:
         outputs = []
         with torch.inference_mode():
             for part, (module, on) in zip(parts, self._replicas, strict=False):  # a GPU goes on by itself
-                with autocast_for(on):
-                    outputs.append(module(torch.from_numpy(part).to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
+                for few in torch.from_numpy(part).split(CLIPS_AT_ONCE if on.type == "cpu" else len(part)):
+                    with autocast_for(on):
+                        outputs.append(module(few.to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
         return np.concatenate([output.float().cpu().numpy() for output in outputs])
 
 
