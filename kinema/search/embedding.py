@@ -28,9 +28,8 @@ from kinema.search.windows import SeenWindow, WindowReader
 from kinema.vectors import unit
 from kinema.whitening import Basis
 
-
 CLIPS_AT_ONCE = 4
-"""Of a pass on a CPU: the memory of larger ones is asked of the system anew each time, which takes as long as the pass."""
+"""Of a pass on a CPU: the memory of larger ones comes from the system anew each time, and takes as long as the pass."""
 
 
 @dataclass(frozen=True)
