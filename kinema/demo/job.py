@@ -25,7 +25,7 @@ from kinema.models import open_encoder
 from kinema.models.sources import RANDOM
 from kinema.provenance import software_versions
 from kinema.report.demo import write_demo_report
-from kinema.report.demo_content import DemoContent, LabelledVideo, PeopleContent, Query, Way
+from kinema.report.demo_content import SHOWN, DemoContent, LabelledVideo, PeopleContent, Query, Way
 from kinema.synthetic_comparison import CLIPS, read_labels, retrieve
 from kinema.training import Run, pretrain
 from kinema.training.callbacks import METRICS, read_metrics
@@ -35,8 +35,8 @@ from kinema.video.manifest import MANIFEST
 TRAINED: tuple[MethodName, ...] = ("moco", "mscl")
 NEIGHBOURS = 4
 MAP_POINTS = 300
-PROBED: tuple[Way, ...] = ("readout", "pooled")
-"""Whitening is a linear map, of which a linear probe has little."""
+PROBED: tuple[Way, ...] = (SHOWN, "pooled")
+"""Ways with a linear probe, of which plain linear maps make little difference."""
 READ_BY = ReadoutConfig("layer2", (8, 3, 3), root=True, unit="time", frames=16)
 """The readout of the encoders, unless the settings name one; chosen on seed 3 (docs/results.md). It is not the preset's
 own, since what is recorded of that (``kinema/results``) is of pooled features."""
@@ -74,7 +74,8 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     _say("evaluating")
     labelled = read_labels(out / "videos")
     gathered = _gather(runs, config, labelled["motion"])
-    measured, neighbours = _compare(gathered, labelled)
+    features = {name: _ways(each) for name, each in gathered.items()}
+    measured, neighbours = _compare(features, labelled)
     _say("looking at people")
     people = find_people(out / "people")
     earlier = sum(run.earlier_seconds for run in runs.values())
@@ -90,7 +91,7 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
         "versions": software_versions(),
     }
     _say("writing the report")
-    content = _content(out, results, gathered, labelled, neighbours, people)
+    content = _content(out, results, features, labelled, neighbours, people)
     report = write_demo_report(out / "report.html", content)
     for title, methods in (("objects", measured), ("people", people.methods)):
         for name, ways in methods.items():
@@ -108,29 +109,37 @@ def _gather(runs: Mapping[str, Run], config: PretrainConfig, motion: LabelledSet
     return gather_several(encoders, motion.paths, clip, fit_on=train, transductive=False, clips=CLIPS)
 
 
+def _ways(each: Gathered) -> dict[Way, np.ndarray]:
+    """The features of one encoder by each way."""
+    readout, pooled = np.asarray(each.readout.values), np.asarray(each.pooled.values)
+    assert each.readout.whitening is not None and each.pooled.whitening is not None
+    return {
+        "readout, whitened": each.readout.whitening.transform(readout),
+        "readout": readout,
+        "pooled, whitened": each.pooled.whitening.transform(pooled),
+        "pooled": pooled,
+    }
+
+
 def _compare(
-    gathered: Mapping[str, Gathered], labelled: Mapping[str, LabelledSet]
+    features: Mapping[str, Mapping[Way, np.ndarray]], labelled: Mapping[str, LabelledSet]
 ) -> tuple[dict[str, dict[Way, dict[str, float]]], dict[str, list[list[int]]]]:
-    """Method to way to figures, and method to the neighbours of every query by the readout as it is."""
+    """Method to way to figures, and method to the neighbours of every query by the way that is shown."""
     measured: dict[str, dict[Way, dict[str, float]]] = {}
     neighbours = {}
-    for name, each in gathered.items():
-        ways: dict[Way, Any] = {"readout": each.readout.values, "pooled": each.pooled.values}
-        if each.readout.whitening is not None and each.pooled.whitening is not None:
-            ways["readout, whitened"] = each.readout.whitening.transform(np.asarray(each.readout.values))
-            ways["pooled, whitened"] = each.pooled.whitening.transform(np.asarray(each.pooled.values))
+    for name, ways in features.items():
         retrieved = {way: retrieve(values, labelled) for way, values in ways.items()}
         measured[name] = {way: figures for way, (figures, _) in retrieved.items()}
         for way in PROBED:
             measured[name][way]["motion_probe"] = evaluate_probe(ways[way], labelled["motion"]).top1
-        _, neighbours[name] = retrieved["readout"]
+        _, neighbours[name] = retrieved[SHOWN]
     return measured, neighbours
 
 
 def _content(
     out: Path,
     results: dict[str, Any],
-    gathered: Mapping[str, Gathered],
+    features: Mapping[str, Mapping[Way, np.ndarray]],
     labelled: Mapping[str, LabelledSet],
     neighbours: Mapping[str, Sequence[Sequence[int]]],
     people: PeopleContent,
@@ -156,7 +165,7 @@ def _content(
         queries=queries,
         drawn_with=DRAWN_WITH,
         people=people,
-        features={name: np.asarray(each.readout.values)[points] for name, each in gathered.items()},
+        features={name: ways[SHOWN][points] for name, ways in features.items()},
         points=[everything[i] for i in points],
         samples=[query.video for query in queries],
         commands=[f"kinema demo --out {out} --videos {len(everything)} --seed {seed}"],

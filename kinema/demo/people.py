@@ -9,11 +9,11 @@ from pathlib import Path
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
 from kinema.demo.drawing import draw_one_each
-from kinema.evaluation import RetrievalResult, evaluate_retrieval
+from kinema.evaluation import RetrievalFigures, RetrievalResult, evaluate_retrieval
 from kinema.evaluation.gather import gather_several
 from kinema.models import open_encoder
 from kinema.models.sources import RANDOM
-from kinema.report.demo_content import LabelledVideo, PeopleContent, Query, Way
+from kinema.report.demo_content import SHOWN, LabelledVideo, PeopleContent, Query, Way
 
 READY = "motion"
 VIDEOS = 168
@@ -24,7 +24,7 @@ DRAWING = {"size": 96, "frames": 27, "fps": 15.0, "test_share": 0.0}
 KINDS = ("pair",)
 LABELS = ("motion", "scene")
 NEIGHBOURS = 4
-SHOWN = 6
+QUERIES = 6
 """Motions of which a query is shown."""
 
 
@@ -51,7 +51,7 @@ def find_people(out: Path, videos: int = VIDEOS) -> PeopleContent:
     shown = [LabelledVideo(*each) for each in zip(motion.paths, *names.values(), strict=True)]
 
     def query(i: int) -> Query:
-        nearest = {name: results["motion"].plain.neighbours[i][:NEIGHBOURS] for name, results in found.items()}
+        nearest = {name: _shown(results["motion"]).neighbours[i][:NEIGHBOURS] for name, results in found.items()}
         return Query(shown[i], {name: [shown[j] for j in rows] for name, rows in nearest.items()})
 
     return PeopleContent(
@@ -59,15 +59,19 @@ def find_people(out: Path, videos: int = VIDEOS) -> PeopleContent:
         chance={column: result.chance for column, result in found[READY].items()},
         videos=len(motion),
         motions=len(motion.classes),
-        queries=[query(i) for i in draw_one_each(names["motion"], SHOWN)],
+        queries=[query(i) for i in draw_one_each(names["motion"], QUERIES)],
     )
 
 
 def _by_way(results: Mapping[str, RetrievalResult]) -> dict[Way, dict[str, float]]:
-    ways: dict[Way, dict[str, float]] = {}
-    for column, result in results.items():
-        still = result.readout.still
-        for way, figures in (("readout", still.plain), ("readout, whitened", still.whitened)):
-            if figures is not None:
-                ways.setdefault(way, {})[f"{column}_r1"] = figures.recall[1]
-    return ways
+    return {
+        SHOWN: {f"{column}_r1": _shown(result).recall[1] for column, result in results.items()},
+        "readout": {f"{column}_r1": result.plain.recall[1] for column, result in results.items()},
+    }
+
+
+def _shown(result: RetrievalResult) -> RetrievalFigures:
+    """Figures of the whitened readout."""
+    whitened = result.readout.still.whitened
+    assert whitened is not None
+    return whitened

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from kinema import __version__
 from kinema.config import POOLED, ReadoutConfig
 from kinema.files import write_text
-from kinema.report.demo_content import MEASURES, DemoContent, LabelledVideo, Measure, PeopleContent, Query
+from kinema.report.demo_content import MEASURES, SHOWN, DemoContent, LabelledVideo, Measure, PeopleContent, Query
 from kinema.report.pages import FPS, MovingPicture, moving_picture, pages, read_frames
 from kinema.report.pictures import animation, colour_wheel, figure_svg, flow_view, still
 from kinema.report.plots import (
@@ -52,8 +52,9 @@ def write_demo_report(path: str | Path, content: DemoContent) -> Path:
             names=METHOD_NAMES,
             measures=MEASURES,
             methods=results["methods"],
-            headline={method: ways["readout"] for method, ways in results["methods"].items()},
+            headline={method: ways[SHOWN] for method, ways in results["methods"].items()},
             readout=readout_in_words(content),
+            shown=SHOWN,
             verdict=verdict(content),
             error=standard_error,
             bars={measure.key: _bars(content, measure) for measure in MEASURES},
@@ -81,7 +82,7 @@ def standard_error(share: float, trials: int) -> float:
 
 def verdict(content: DemoContent) -> str:
     """Say in two sentences how MSCL and RGB MoCo compare on motion and on scene, as far as the figures bear it out."""
-    moco, mscl = (content.results["methods"][method]["readout"] for method in ("moco", "mscl"))
+    moco, mscl = (content.results["methods"][method][SHOWN] for method in ("moco", "mscl"))
 
     def clearly_more(key: str, first: Mapping[str, float], second: Mapping[str, float]) -> bool:
         errors = [standard_error(scores[key], content.test_videos) for scores in (first, second)]
@@ -103,7 +104,7 @@ def readout_in_words(content: DemoContent) -> str:
     if readout["stage"] == POOLED:
         return "the last stage averaged over time and place"
     time, height, width = readout["grid"]
-    cells = f"averaged over {time} times {height} times {width} cells of time, height and width"
+    cells = f"averaged over {time} × {height} × {width} cells of time, height and width"
     return f"the stage {readout['stage']}, {cells}, so that it keeps when and where things move"
 
 
@@ -118,12 +119,12 @@ def _as_options(readout: Mapping[str, Any]) -> str:
 
 
 def _bars(content: DemoContent, measure: Measure) -> Markup:
-    scores = {method: ways["readout"][measure.key] for method, ways in content.results["methods"].items()}
+    scores = {method: ways[SHOWN][measure.key] for method, ways in content.results["methods"].items()}
     return _drawn_bars(measure.term, scores, content.chance[measure.chance], content.test_videos)
 
 
 def _people_bars(people: PeopleContent, label: str) -> Markup:
-    scores = {method: ways["readout"][f"{label}_r1"] for method, ways in people.methods.items()}
+    scores = {method: ways[SHOWN][f"{label}_r1"] for method, ways in people.methods.items()}
     return _drawn_bars(f"{label} R@1 on people", scores, people.chance[label], people.videos)
 
 

@@ -12,6 +12,9 @@ import numpy as np
 Way = Literal["readout", "readout, whitened", "pooled", "pooled, whitened"]
 """What of an encoder is compared: its readout or its pooled features, as they are or whitened."""
 
+SHOWN: Way = "readout, whitened"
+"""The way of headline, bars, pictures and maps, since an index compares so."""
+
 
 @dataclass(frozen=True)
 class LabelledVideo:

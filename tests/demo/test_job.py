@@ -55,7 +55,7 @@ def test_people_are_judged_one_by_one_against_chance(people: PeopleContent) -> N
     assert (people.videos, people.motions, len(people.queries)) == (56, 14, 6)
     assert people.chance["motion"] == pytest.approx(3 / 55)
     assert {name: list(ways) for name, ways in people.methods.items()} == {
-        name: ["readout", "readout, whitened"] for name in ("random", "motion")
+        name: ["readout, whitened", "readout"] for name in ("random", "motion")
     }
     for query in people.queries:
         assert query.video.motion.startswith("pair_")
@@ -68,16 +68,16 @@ def test_the_files_hold_every_way_of_every_method(made: Path) -> None:
     results = json.loads((made / "results.json").read_text())
     assert list(results["methods"]) == ["random", "moco", "mscl"]
     for ways in results["methods"].values():
-        assert list(ways) == ["readout", "pooled", "readout, whitened", "pooled, whitened"]
+        assert list(ways) == ["readout, whitened", "readout", "pooled, whitened", "pooled"]
         for way, figures in ways.items():
             assert {"motion_r1", "scene_r1", "shape_r1"} <= set(figures)
-            assert ("motion_probe" in figures) == ("whitened" not in way)
+            assert ("motion_probe" in figures) == (way in job.PROBED)
             assert all(0 <= share <= 1 for share in figures.values())
         assert ways["readout"] != ways["pooled"]
     html = (made / "report.html").read_text()
-    cells = re.findall(r'data-method="mscl" data-way="readout" data-measure="motion_r1">([\d.]+)%', html)
+    cells = re.findall(r'data-method="mscl" data-way="readout, whitened" data-measure="motion_r1">([\d.]+)%', html)
     assert [float(cell) for cell in cells] == [
-        pytest.approx(100 * results["methods"]["mscl"]["readout"]["motion_r1"], abs=0.0501)
+        pytest.approx(100 * results["methods"]["mscl"]["readout, whitened"]["motion_r1"], abs=0.0501)
     ]
 
 
@@ -97,7 +97,10 @@ def test_what_is_there_is_used_again(
     before = json.loads((made / "results.json").read_text())
     monkeypatch.setattr(job, "find_people", lambda out: people)
     words = ["demo", "--out", made, "--videos", 120, "--config", made.parent / "settings.yaml"]
-    assert main([*map(str, words), "--readout.stage", "layer2", "--readout.grid", "[1,2,2]"]) == 0
+    assert (
+        main([*map(str, words), "--readout.stage", "layer2", "--readout.grid", "[1,2,2]", "--readout.frames", "16"])
+        == 0
+    )
     after = json.loads((made / "results.json").read_text())
     for method in ("random", "moco", "mscl"):
         ways, again = (results["methods"][method] for results in (before, after))
