@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from torch import Tensor
+
 from kinema.data.labels import LabelledSet
-from kinema.evaluation import Features, evaluate_probe, evaluate_retrieval
+from kinema.evaluation import evaluate_probe, evaluate_retrieval
 
 LABELS = ("motion", "scene", "shape")
 CLIPS = 4
@@ -18,24 +21,23 @@ def read_labels(folder: Path) -> dict[str, LabelledSet]:
     return {column: LabelledSet.read(folder, folder / "labels.csv", column) for column in LABELS}
 
 
-def compare(
-    features: Features, labelled: Mapping[str, LabelledSet]
-) -> tuple[dict[str, dict[str, float]], dict[str, list[list[int]]]]:
-    """Retrieval by each label, and a linear probe of motion, for every encoder.
+def retrieve(
+    features: Tensor | np.ndarray, labelled: Mapping[str, LabelledSet]
+) -> tuple[dict[str, float], list[list[int]]]:
+    """Retrieval by each label.
 
     Args:
-        features: of the videos of ``labelled``, in their order.
+        features: (N, D) of the videos of ``labelled``, in their order.
         labelled: the same videos under each of the columns motion, scene and shape.
 
     Returns:
-        Encoder to figures (``motion_r1``, ``scene_r1``, ``shape_r1``, ``motion_probe``, from 0 to 1), and encoder to
-        the neighbours of every query.
+        Figures (``motion_r1``, ``scene_r1``, ``shape_r1``, from 0 to 1), and the neighbours of every query.
     """
-    measured: dict[str, dict[str, float]] = {}
-    neighbours = {}
-    for name in features.values:
-        retrieved = {column: evaluate_retrieval(features[name], labelled[column]) for column in LABELS}
-        measured[name] = {f"{column}_r1": retrieved[column].plain.recall[1] for column in LABELS}
-        measured[name]["motion_probe"] = evaluate_probe(features[name], labelled["motion"]).top1
-        neighbours[name] = retrieved["motion"].plain.neighbours
-    return measured, neighbours
+    retrieved = {column: evaluate_retrieval(features, labelled[column]).plain for column in LABELS}
+    return {f"{column}_r1": found.recall[1] for column, found in retrieved.items()}, retrieved["motion"].neighbours
+
+
+def compare(features: Tensor | np.ndarray, labelled: Mapping[str, LabelledSet]) -> dict[str, float]:
+    """The figures of :func:`retrieve`, and ``motion_probe``: the share of motions that a linear probe names rightly."""
+    figures, _ = retrieve(features, labelled)
+    return figures | {"motion_probe": evaluate_probe(features, labelled["motion"]).top1}

@@ -119,7 +119,7 @@ def ablate_mscl(
         labelled = read_labels(folder)
         clip = settings.readout.clip(settings.clip)
         features = extract_features({rung: encoder}, labelled["motion"].paths, clip, clips=CLIPS, workers=0)
-        return {**compare(features, labelled)[0][rung], **facts, **came_from(decided, folder)}
+        return {**compare(features[rung], labelled), **facts, **came_from(decided, folder)}
 
     ladder = Ladder((RANDOM, *trained), "difficulty", "{} set", FIGURES, FACTS, BARS)
     return ladder.climb(out, [difficulty], seeds, only, measure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 from markupsafe import Markup
 
 from kinema import __version__
+from kinema.config import POOLED, ReadoutConfig
 from kinema.files import write_text
+from kinema.report.demo_content import MEASURES, SHOWN, DemoContent, LabelledVideo, Measure, PeopleContent, Query
 from kinema.report.pages import FPS, MovingPicture, moving_picture, pages, read_frames
 from kinema.report.pictures import animation, colour_wheel, figure_svg, flow_view, still
 from kinema.report.plots import (
@@ -28,100 +30,6 @@ from kinema.report.plots import (
 )
 
 MAP_POINTS = 300
-
-
-@dataclass(frozen=True)
-class LabelledVideo:
-    """A video file and what is known of it; encoders never saw these labels."""
-
-    path: Path
-    motion: str
-    scene: str
-    shape: str = ""
-
-
-@dataclass(frozen=True)
-class Query:
-    """A video and the most similar others by each method, nearest first."""
-
-    video: LabelledVideo
-    found: Mapping[str, Sequence[LabelledVideo]]
-
-
-@dataclass(frozen=True)
-class DemoContent:
-    """Everything the demo's report tells; methods are called ``random``, ``moco`` and ``mscl``.
-
-    Attributes:
-        results: as in ``results.json``: ``methods`` (method to ``motion_r1``, ``scene_r1``, ``shape_r1`` and
-            ``motion_probe``, shares in [0, 1]), ``seconds``, ``clips_seen`` (by each trained method) and ``seeds``.
-        chance: what guessing reaches on ``motion``, ``scene`` and ``shape``, in [0, 1]; with ``lmcl_accuracy`` also
-            on matching time steps.
-        test_videos: how many questions each share in ``results`` stands on; gives the standard errors.
-        curves: method to the rows of its ``metrics.csv``, for the trained methods.
-        queries: a few test videos with their neighbours under every method.
-        features: method to (N, D) features of the same N videos.
-        points: those N videos.
-        samples: videos to show with their optical flow.
-        commands: what to type to make this report again.
-        folder: where the demo's ``videos`` and the run ``mscl`` lie, as it is typed.
-        environment: versions and machine, name to value.
-    """
-
-    results: Mapping[str, Any]
-    chance: Mapping[str, float]
-    test_videos: int
-    curves: Mapping[str, Sequence[Mapping[str, float]]]
-    queries: Sequence[Query]
-    features: Mapping[str, np.ndarray]
-    points: Sequence[LabelledVideo]
-    samples: Sequence[LabelledVideo]
-    commands: Sequence[str]
-    folder: str
-    environment: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One column of the table of results."""
-
-    key: str
-    chance: str
-    title: str
-    term: str
-    meaning: str
-
-
-MEASURES = (
-    Measure(
-        "motion_r1",
-        "motion",
-        "Finds the same motion",
-        "motion R@1",
-        "the most similar video it finds moves the same way, whatever it looks like",
-    ),
-    Measure(
-        "scene_r1",
-        "scene",
-        "Finds the same scene",
-        "scene R@1",
-        "the most similar video it finds has the same kind of background, however it moves",
-    ),
-    Measure(
-        "shape_r1",
-        "shape",
-        "Finds the same shape",
-        "shape R@1",
-        "the most similar video it finds shows an object of the same shape",
-    ),
-    Measure(
-        "motion_probe",
-        "motion",
-        "Motion can be read off",
-        "motion probe",
-        "a linear classifier, trained with labels on top of the frozen encoder, names the motion rightly",
-    ),
-)
 
 
 def write_demo_report(path: str | Path, content: DemoContent) -> Path:
@@ -144,16 +52,20 @@ def write_demo_report(path: str | Path, content: DemoContent) -> Path:
             names=METHOD_NAMES,
             measures=MEASURES,
             methods=results["methods"],
+            headline={method: ways[SHOWN] for method, ways in results["methods"].items()},
+            readout=readout_in_words(content),
+            shown=SHOWN,
             verdict=verdict(content),
-            errors={
-                method: {m.key: standard_error(scores[m.key], content.test_videos) for m in MEASURES}
-                for method, scores in results["methods"].items()
-            },
+            error=standard_error,
             bars={measure.key: _bars(content, measure) for measure in MEASURES},
+            people_bars={key: _people_bars(content.people, key) for key in ("motion", "scene")},
+            right={method: _right_first(content.queries, method) for method in results["methods"]},
+            people_right={method: _right_first(content.people.queries, method) for method in content.people.methods},
+            options=_as_options(results["readout"]),
             losses={method: _losses(method, rows) for method, rows in content.curves.items()},
             terms=loss_terms([row for rows in content.curves.values() for row in rows]),
             accuracy=_accuracy(content),
-            pictures=_pictures(content.queries),
+            pictures=_pictures([*content.queries, *content.people.queries]),
             flows=[(video, _flow_picture(video)) for video in content.samples],
             wheel=colour_wheel(),
             styles=styles,
@@ -170,7 +82,7 @@ def standard_error(share: float, trials: int) -> float:
 
 def verdict(content: DemoContent) -> str:
     """Say in two sentences how MSCL and RGB MoCo compare on motion and on scene, as far as the figures bear it out."""
-    moco, mscl = content.results["methods"]["moco"], content.results["methods"]["mscl"]
+    moco, mscl = (content.results["methods"][method][SHOWN] for method in ("moco", "mscl"))
 
     def clearly_more(key: str, first: Mapping[str, float], second: Mapping[str, float]) -> bool:
         errors = [standard_error(scores[key], content.test_videos) for scores in (first, second)]
@@ -186,12 +98,44 @@ def verdict(content: DemoContent) -> str:
     return f"{motion} RGB MoCo does not lean on the scenery more than MSCL does: {scenes} show the same kind of scene."
 
 
+def readout_in_words(content: DemoContent) -> str:
+    """Say in a few words what of the networks is compared."""
+    readout = content.results["readout"]
+    if readout["stage"] == POOLED:
+        return "the last stage averaged over time and place"
+    time, height, width = readout["grid"]
+    cells = f"averaged over {time} × {height} × {width} cells of time, height and width"
+    return f"the stage {readout['stage']}, {cells}, so that it keeps when and where things move"
+
+
+def _as_options(readout: Mapping[str, Any]) -> str:
+    """What of a readout is not the usual, as options of a training."""
+    usual = asdict(ReadoutConfig())
+
+    def told(value: Any) -> str:
+        return f"[{','.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value).lower()
+
+    return " ".join(f"--readout.{name} {told(value)}" for name, value in readout.items() if value != usual[name])
+
+
 def _bars(content: DemoContent, measure: Measure) -> Markup:
-    scores = {method: values[measure.key] for method, values in content.results["methods"].items()}
-    chance = content.chance[measure.chance]
+    scores = {method: ways[SHOWN][measure.key] for method, ways in content.results["methods"].items()}
+    return _drawn_bars(measure.term, scores, content.chance[measure.chance], content.test_videos)
+
+
+def _people_bars(people: PeopleContent, label: str) -> Markup:
+    scores = {method: ways[SHOWN][f"{label}_r1"] for method, ways in people.methods.items()}
+    return _drawn_bars(f"{label} R@1 on people", scores, people.chance[label], people.videos)
+
+
+def _drawn_bars(term: str, scores: Mapping[str, float], chance: float, trials: int) -> Markup:
     told = ", ".join(f"{METHOD_NAMES[method]} {score:.0%}" for method, score in scores.items())
-    description = f"Bar chart of {measure.term}: {told}; chance {chance:.0%}."
-    return figure_svg(result_bars(scores, chance, content.test_videos), description)
+    return figure_svg(result_bars(scores, chance, trials), f"Bar chart of {term}: {told}; chance {chance:.0%}.")
+
+
+def _right_first(queries: Sequence[Query], method: str) -> int:
+    """Of how many queries the nearest video shows the same motion."""
+    return sum(query.found[method][0].motion == query.video.motion for query in queries)
 
 
 def _losses(method: str, rows: Sequence[Mapping[str, float]]) -> Markup:

@@ -23,6 +23,7 @@ PALETTE: dict[str, tuple[str, str]] = {
     "random": ("#8b8d98", "#8c8f99"),
     "moco": ("#c4500a", "#f0883e"),
     "mscl": ("#0b68b8", "#58a6f0"),
+    "motion": ("#7b46b5", "#b78af0"),
     "same": ("#1a7f37", "#3fb950"),
     "other": ("#c93038", "#f06a64"),
 }

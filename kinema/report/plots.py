@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from kinema.report.pictures import PALETTE
 
-METHOD_NAMES = {"random": "Untrained", "moco": "RGB MoCo", "mscl": "MSCL"}
+METHOD_NAMES = {"random": "Untrained", "moco": "RGB MoCo", "mscl": "MSCL", "motion": "motion"}
 """What a reader is told instead of the name on the command line."""
 
 INK, MUTED, RULE = (PALETTE[name][0] for name in ("ink", "muted", "rule"))

@@ -17,7 +17,8 @@ from PIL import Image
 
 from kinema import __version__
 from kinema.errors import OutputError, VideoError
-from kinema.report.demo import MEASURES, DemoContent, LabelledVideo, standard_error, verdict, write_demo_report
+from kinema.report.demo import standard_error, verdict, write_demo_report
+from kinema.report.demo_content import SHOWN, DemoContent, LabelledVideo
 
 VOID = {"meta", "link", "img", "source", "br", "input", "hr"}
 
@@ -85,7 +86,8 @@ def test_nothing_is_fetched_from_anywhere(report: Path, page: Page, content: Dem
 
 def test_every_picture_decodes_and_is_described(page: Page, content: DemoContent) -> None:
     images, sources = page.all("img"), page.all("source")
-    answers = sum(1 + sum(map(len, query.found.values())) for query in content.queries)
+    queries = [*content.queries, *content.people.queries]
+    answers = sum(1 + sum(map(len, query.found.values())) for query in queries)
     assert len(sources) == answers + len(content.samples)
     assert len(images) == len(sources) + 1
     assert sum(not image["alt"] for image in images) == 1, "only the wheel, whose frame is described, has no text"
@@ -102,13 +104,48 @@ def test_pictures_move_for_as_long_as_the_videos(page: Page) -> None:
 
 def test_table_says_what_was_measured(report: Path, content: DemoContent) -> None:
     html = report.read_text(encoding="utf-8")
-    for method, scores in content.results["methods"].items():
-        for measure in MEASURES:
-            cell = re.search(rf'data-method="{method}" data-measure="{measure.key}">([\d.]+)% <small>± ([\d.]+)<', html)
-            assert cell is not None
-            assert float(cell[1]) == pytest.approx(100 * scores[measure.key], abs=0.0501)
-            error = np.sqrt(scores[measure.key] * (1 - scores[measure.key]) / content.test_videos)
-            assert float(cell[2]) == pytest.approx(100 * error, abs=0.0501)
+    cells = re.findall(r'data-method="(.+?)" data-way="(.+?)" data-measure="(.+?)">([\d.]+)% <small>± ([\d.]+)<', html)
+    found = {(method, way, measure): (float(share), float(error)) for method, way, measure, share, error in cells}
+    expected = {
+        (method, way, measure): (100 * share, 100 * np.sqrt(share * (1 - share) / content.test_videos))
+        for method, ways in content.results["methods"].items()
+        for way, scores in ways.items()
+        for measure, share in scores.items()
+    }
+    assert found.keys() == expected.keys()
+    for key, figures in expected.items():
+        assert found[key] == pytest.approx(figures, abs=0.0501)
+    assert html.count(">–</td>") == 6, "two ways of each have no probe"
+
+
+def test_people_are_told_as_they_were_measured(report: Path, page: Page, content: DemoContent) -> None:
+    html = report.read_text(encoding="utf-8")
+    told = re.findall(r'data-people="(.+?)" data-way="(.+?)" data-measure="(.+?)">([\d.]+)%', html)
+    assert {tuple(key): float(share) for *key, share in told} == {
+        (method, way, measure): pytest.approx(100 * share, abs=0.0501)
+        for method, ways in content.people.methods.items()
+        for way, scores in ways.items()
+        for measure, share in scores.items()
+    }
+    words = page.words()
+    assert "189 generated videos of two people that it has never seen: 27 things that they do" in words
+    assert "guessing 3.2%" in words
+    assert "guessing 12.2%" in words
+
+
+def test_the_draw_and_what_came_of_it_are_said(page: Page) -> None:
+    words = page.words()
+    assert "For every motion one of its test videos was drawn at random (seed 4)" in words
+    assert re.search(
+        r"Of these 2 the nearest .* same motion: Untrained \d, RGB MoCo \d, MSCL 2; the shares above are of", words
+    )
+    assert "1 of the 27 motions were drawn at random, and a video of each (seed 4)" in words
+
+
+def test_the_readout_is_said_and_can_be_typed(page: Page) -> None:
+    words = page.words()
+    assert "the stage layer3, averaged over 2 × 3 × 4 cells of time, height and width" in words
+    assert "--out runs/mine --readout.stage layer3 --readout.grid [2,3,4] #" in words
 
 
 def test_headline_and_facts_are_there(page: Page) -> None:
@@ -124,7 +161,9 @@ def test_headline_and_facts_are_there(page: Page) -> None:
 def test_the_next_step_is_to_search(page: Page) -> None:
     words = page.words()
     assert "kinema index demo/videos --encoder demo/mscl --index demo/index kinema serve --index demo/index" in words
-    assert words.index("kinema index MY_VIDEOS") < words.index("kinema serve --index runs/index")
+    assert "kinema index MY_VIDEOS --index INDEX kinema serve --index INDEX" in words
+    assert words.index("kinema serve --index INDEX") < words.index("kinema pretrain MY_VIDEOS")
+    assert words.index("kinema pretrain MY_VIDEOS") < words.index("kinema index MY_VIDEOS --encoder runs/mine")
 
 
 def test_versions_are_said_once(content: DemoContent, tmp_path: Path) -> None:
@@ -146,7 +185,7 @@ def test_answers_are_marked_by_motion_and_scene(page: Page, content: DemoContent
     marks = [attributes["class"] for attributes in page.all("li") if "class" in attributes]
     expected = [
         "same" if video.motion == query.video.motion else "other"
-        for query in content.queries
+        for query in (*content.queries, *content.people.queries)
         for found in query.found.values()
         for video in found
     ]
@@ -161,7 +200,7 @@ def test_names_of_parts_are_unique_and_sections_labelled(page: Page) -> None:
     for attributes in page.all("section"):
         assert attributes["aria-labelledby"] in names
     charts = [attributes for attributes in page.all("svg") if attributes.get("class") == "figure"]
-    assert len(charts) == 4 + 3 + 6
+    assert len(charts) == 4 + 2 + 3 + 6
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
 
 
@@ -187,9 +226,9 @@ def test_report_of_a_training_without_matching_and_terms(content: DemoContent, t
 
 
 def with_motion(content: DemoContent, moco: float, mscl: float, moco_scene: float = 0.9) -> DemoContent:
-    methods = {method: dict(scores) for method, scores in content.results["methods"].items()}
-    methods["moco"].update(motion_r1=moco, scene_r1=moco_scene)
-    methods["mscl"].update(motion_r1=mscl)
+    methods = {method: {**ways, SHOWN: dict(ways[SHOWN])} for method, ways in content.results["methods"].items()}
+    methods["moco"][SHOWN].update(motion_r1=moco, scene_r1=moco_scene)
+    methods["mscl"][SHOWN].update(motion_r1=mscl)
     return replace(content, results={**content.results, "methods": methods})
 
 
