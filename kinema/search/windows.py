@@ -117,6 +117,13 @@ class SeenWindow:
         return clip[len(clip) // 2]
 
 
+def _jpeg(frame: np.ndarray) -> bytes:
+    made, content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not made:  # who reads says of which video
+        raise ValueError(f"JPEG holds no frame of {frame.shape[1]} x {frame.shape[0]} pixels")
+    return content.tobytes()
+
+
 @dataclass
 class _Frame:
     pixels: np.ndarray  # (H, W, 3), scaled, not yet cut to the encoder's size
@@ -217,7 +224,7 @@ class WindowReader:
             clips=center_cut(frames, self.clip.size)[grid.clips],
             strength=self._strength(list(held)[1:], grid.step),
             held=missing > 0,
-            thumbnail=cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes(),
+            thumbnail=_jpeg(shown),
         )
 
 
