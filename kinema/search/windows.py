@@ -166,7 +166,7 @@ class WindowReader:
             times = (start + grid.first + number * grid.step for number in count())
             shown = video.follow(takewhile(lambda time: time < end, times))
             yield from self.cut((pixels for _, pixels in shown), grid, start, (video.info.height, video.info.width))
-            return video.damage
+            return video.shortfall if start <= 0 and end == float("inf") else video.damage
 
     def grid(self, fps: float) -> Grid:
         """The grid for a video of ``fps`` frames per second; 0 if that is not known."""
