@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
@@ -20,7 +21,7 @@ VIDEOS = 168
 """Twelve of each of the 14 things that two people do."""
 SEED = 7
 """The encoder was trained on videos of seed 0."""
-DRAWING = {"size": 96, "frames": 27, "fps": 15.0, "test_share": 0.0}
+DRAWING: dict[str, Any] = {"size": 96, "frames": 27, "fps": 15.0, "test_share": 0.0}
 KINDS = ("pair",)
 LABELS = ("motion", "scene")
 NEIGHBOURS = 4

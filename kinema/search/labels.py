@@ -99,7 +99,11 @@ class Labels:
             if not self.kept and path.exists():
                 with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as others:
                     others.backup(self._db)
-            self._db.executescript(_TABLES)
+            try:
+                self._db.executescript(_TABLES)
+            except BaseException:
+                self._db.close()  # with its locks
+                raise
 
     def version(self) -> int:
         """The version of the last change; 0 before the first."""

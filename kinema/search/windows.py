@@ -117,6 +117,13 @@ class SeenWindow:
         return clip[len(clip) // 2]
 
 
+def _jpeg(frame: np.ndarray) -> bytes:
+    made, content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not made:  # who reads says of which video
+        raise ValueError(f"JPEG holds no frame of {frame.shape[1]} x {frame.shape[0]} pixels")
+    return content.tobytes()
+
+
 @dataclass
 class _Frame:
     pixels: np.ndarray  # (H, W, 3), scaled, not yet cut to the encoder's size
@@ -159,7 +166,7 @@ class WindowReader:
             times = (start + grid.first + number * grid.step for number in count())
             shown = video.follow(takewhile(lambda time: time < end, times))
             yield from self.cut((pixels for _, pixels in shown), grid, start, (video.info.height, video.info.width))
-            return video.damage
+            return video.shortfall if start <= 0 and end == float("inf") else video.damage
 
     def grid(self, fps: float) -> Grid:
         """The grid for a video of ``fps`` frames per second; 0 if that is not known."""
@@ -219,7 +226,7 @@ class WindowReader:
             clips=center_cut(frames, self.clip.size)[grid.clips],
             strength=self._strength(list(held)[1:], grid.step),
             short=missing > 0,
-            thumbnail=cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes(),
+            thumbnail=_jpeg(shown),
         )
 
 

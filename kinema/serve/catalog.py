@@ -72,13 +72,14 @@ class Catalog:
         """What the page has to know of the library."""
         now = self._now()
         readable = [video for video in now.videos if video.windows]
+        few = min(SAMPLES, len(readable))
         strengths = [window.strength for window in self.library.sample(2000)]
         return {
             "name": self.library.path.name,
             "videos": len(readable),
             "windows": sum(video.windows for video in readable),
             "folders": list(now.folders),
-            "samples": [self._listed(video) for video in readable[:: max(1, len(readable) // SAMPLES)][:SAMPLES]],
+            "samples": [self._listed(readable[n * len(readable) // few]) for n in range(few)],
             "strongest": float(np.quantile(strengths, 0.99)) if strengths else 0.0,
             "problems": [{"name": self.name(video.path), "error": video.error} for video in now.videos if video.error],
         }

@@ -179,6 +179,11 @@ class Video:
         return str(self._source.damage)
 
     @property
+    def shortfall(self) -> str:
+        """As :attr:`damage`, and by how much the file ends before its header says: of one read from start to end."""
+        return self._source.shortfall()
+
+    @property
     def steady(self) -> bool:
         """Whether the file's own clock never jumps; where it does, the header's duration says nothing."""
         return self._source.steady

@@ -69,8 +69,9 @@ class Using:
         """The labels that were given on the page."""
         labels = Labels(Path(path).parent)
         try:
-            labels.set(labels.state().labels[0].windows[0].id, "c")
-            labels.undo(labels.version())
+            for number in list(labels.examples())[:1]:
+                labels.set(number, "c")
+                labels.undo(labels.version())
             return len(labels.state().labels)
         finally:
             labels.close()

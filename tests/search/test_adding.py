@@ -7,6 +7,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from kinema.locking import locked
 from kinema.search import Filters, Library
 from kinema.search.database import connected
 from kinema.search.library import LOCK
+from kinema.video.scan import scan_file
 
 
 def contents(library: Library) -> dict[tuple[str, float], bytes]:
@@ -85,6 +87,13 @@ def test_an_index_holds_several_folders(library, folder, synthetic_videos):
 def test_videos_that_cannot_be_read_are_listed_with_the_reason(folder, encoder, tmp_path):
     (folder / "words.mp4").write_text("no video")
     (folder / "empty.mp4").touch()
+    with av.open(str(folder / "cut.avi"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=16)
+        stream.width = stream.height = 32
+        for frame in np.random.default_rng(0).integers(0, 255, (32, 32, 32, 3), np.uint8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
+        container.mux(stream.encode())
+    os.truncate(folder / "cut.avi", (folder / "cut.avi").stat().st_size // 2)
     write_video(folder / "tiny.mp4", [np.zeros((16, 16, 3), np.uint8)] * 3, 8.0)
     (folder / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"")
     library = Library(tmp_path / "index", encoder)
@@ -93,13 +102,16 @@ def test_videos_that_cannot_be_read_are_listed_with_the_reason(folder, encoder, 
     assert reasons == {
         b"words.mp4": "it is not a video, or its header is damaged",
         b"empty.mp4": "the file is empty",
+        b"cut.avi": scan_file(folder / "cut.avi", folder).error,
         b"caf\xe9.mp4": "its name is not valid UTF-8; rename it",
     }
-    assert library.count() == 25
+    assert "ends early" in reasons[b"cut.avi"]
+    assert library.count() > 25
     assert library.add(folder).problems == added.problems
     assert {video.path for video in library.videos() if video.error} == {
         str(folder / "words.mp4"),
         str(folder / "empty.mp4"),
+        str(folder / "cut.avi"),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -119,6 +120,16 @@ def test_a_damaged_file_is_named(library):
     (library.path / FILE).write_bytes(b"no database" * 100)
     with pytest.raises(DataError, match=f"{FILE} is damaged or holds no labels"):
         Labels(library.path)
+
+
+def test_a_file_that_is_refused_does_not_stay_locked(library):
+    with sqlite3.connect(library.path / FILE) as db:
+        db.execute("CREATE VIEW steps AS SELECT 1")  # no table, which comes out after others have been written
+    with pytest.raises(OutputError, match="cannot keep labels in") as refusal:
+        Labels(library.path)
+    assert refusal.value.__traceback__ is not None, "what it held on to is still referred to"
+    with sqlite3.connect(library.path / FILE, timeout=0) as db:
+        db.execute("BEGIN IMMEDIATE")
 
 
 def test_too_many_are_refused_and_the_rest_stays(library, monkeypatch):

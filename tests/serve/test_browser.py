@@ -168,6 +168,7 @@ def test_label_classify_map_export_and_keep(
     page.reload()
     page.locator("#tab-classes").click()
     expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    page.context.close()  # before its server ends
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -77,6 +77,7 @@ def test_all_are_removed_and_come_back_and_one_is_renamed(
     expect(page.locator("#classes-said")).to_contain_text("Label a few windows with two or more names")
     page.reload()
     expect(page.locator("#classes .chip")).to_have_text(["jump2"])
+    page.context.close()  # before its server ends
 
 
 def test_a_long_video_alone_is_searched_and_shown_in_full(

@@ -36,6 +36,7 @@ def test_about_the_library(page: TestClient, library: Library) -> None:
     about = page.get("/api/library").json()
     assert (about["videos"], about["windows"]) == (12, library.count())
     assert about["folders"] == ["left", "right"]
+    assert {video["name"].partition("/")[0] for video in about["samples"]} == {"left", "right"}, "drawn from all"
     assert str(library.path.parent) not in json.dumps(about), "paths of this machine stay here"
 
 

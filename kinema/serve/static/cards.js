@@ -102,7 +102,7 @@ export function card(window, more, { score = null, outstanding = 0, share = null
     tag.style.setProperty("--of", name ? labels.colour(name) : "");
   };
   mark();
-  const watch = () => (item.isConnected ? mark() : labels.removeEventListener("change", watch));
-  labels.addEventListener("change", watch);
+  const follow = () => (item.isConnected ? mark() : labels.removeEventListener("change", follow));
+  labels.addEventListener("change", follow);
   return item;
 }

@@ -33,7 +33,7 @@ function group(name, fact, share, cards) {
   const title = make("h3", {}, name);
   const rename = make("button", { type: "button", className: "quiet" }, "Rename");
   rename.setAttribute("aria-label", `Rename ${name}`);
-  rename.addEventListener("click", () => title.replaceWith(renaming(name, title)));
+  rename.addEventListener("click", () => rewrite(name, title));
   const head = make("div", { className: "line" }, dot, title, rename, make("span", { className: "hint" }, fact), bar);
   head.style.setProperty("--of", labels.colour(name));
   head.style.setProperty("--share", `${100 * share}%`);
@@ -41,19 +41,25 @@ function group(name, fact, share, cards) {
   return make("div", { className: "group" }, head, make("ol", { className: "cards" }, ...cards));
 }
 
-/** A field in the place of a class's title; Enter takes what is written, Escape and leaving it do not. */
-function renaming(name, title) {
+/** Put a field in the place of a class's title; Enter takes what is written, Escape and leaving it do not. */
+function rewrite(name, title) {
   const field = make("input", { type: "text", maxLength: 60, value: name });
   field.setAttribute("aria-label", `Another name for ${name}`);
-  const back = () => field.isConnected && field.replaceWith(title);
+  let open = true;
+  const back = () => {
+    if (!open) return; // taking the field away makes it lose the focus
+    open = false;
+    field.replaceWith(title);
+  };
   field.addEventListener("keydown", (event) => {
     const to = field.value.trim();
     if (event.key === "Escape" || (event.key === "Enter" && to === name)) back();
     else if (event.key === "Enter" && to) labels.rename(name, to);
   });
   field.addEventListener("blur", back);
-  requestAnimationFrame(() => field.select());
-  return field;
+  title.replaceWith(field);
+  field.focus(); // before the next key
+  field.select();
 }
 
 function changed() {

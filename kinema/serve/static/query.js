@@ -35,7 +35,12 @@ export function open(search, stop, about) {
 export const ready = () => begun();
 
 /** What is asked for now, or null. */
-export const question = () => source && { ...source.address, start: part.from, end: part.to };
+export function question() {
+  if (!source) return null;
+  const [from, to] = source.kept || [];
+  if (part.from === from && part.to === to) return { like: source.address.window };
+  return { ...source.address, start: part.from, end: part.to };
+}
 
 function preview() {
   if (!source) return;
@@ -71,11 +76,15 @@ function alone(sentence, work) {
   return doing(sentence, work, coming);
 }
 
-/** Ask for a window of the library: all of its video is on the strip; the window is chosen, or the part given. */
+/**
+ * Ask for a window of the library: all of its video is on the strip; the window is chosen, or the part given. As long as
+ * it stays chosen the window itself is asked for, whose vector is kept, and not the stretch of its video.
+ */
 export async function take(number, span = null) {
   return alone("Opening the video", async (tell, signal) => {
     const seen = await get(`/api/source/window/${number}`, signal);
     begin({ window: number }, `/media/window/${number}`, seen, span || [seen.start, seen.end]);
+    if (!span) source.kept = [part.from, part.to];
     say(seen.gone ? `${seen.gone}.` : "");
     return seen;
   });
