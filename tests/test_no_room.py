@@ -1,15 +1,16 @@
-"""Every command where nothing can be written: one sentence, no traceback, and what was there before stays.
+"""Every command where nothing can be written or its output goes nowhere: one sentence, and what was there before stays.
 
 The places are small file systems in memory, which only root may mount; where that is refused, the tests are skipped.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,51 @@ def test_an_index_that_may_only_be_read_is_searched(inputs, tmp_path, place):
     subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
     run("search", inputs / "videos/00000.mp4", "--index", place / "index", "--out", tmp_path / "hits.html")
     assert (tmp_path / "hits.html").stat().st_size > 1000
+
+
+# standard output
+
+HELP = {"demo", "finetune", "ablate mscl", "ablate hcml", "reproduce", "serve", "watch", "data check"}
+"""What takes minutes, or never ends: its help goes nowhere instead."""
+
+
+@contextmanager
+def output_to(descriptor: int) -> Iterator[None]:
+    """Let standard output go to an open file, as a shell does."""
+    usual, kept = sys.stdout, os.dup(1)
+    os.dup2(descriptor, 1)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    try:
+        yield
+    finally:
+        sys.stdout.close()  # raises, as Python does when it ends, if something has been left to be written
+        sys.stdout = usual
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("command", [*WORDS, *QUIET])
+@pytest.mark.parametrize("place", ["unread", "full"])
+def test_output_that_goes_nowhere(command, place, inputs, tmp_path, capfd):
+    if place == "unread":
+        ours, descriptor = os.pipe()
+        os.close(ours)
+    elif Path("/dev/full").exists():
+        descriptor = os.open("/dev/full", os.O_WRONLY)
+    else:
+        pytest.skip("there is no /dev/full")
+    words = ["--help"] if command in HELP else WORDS.get(command, lambda given, out: [])(inputs, tmp_path)
+    capfd.readouterr()
+    with output_to(descriptor):
+        status = main([*command.split(), *map(str, words)])
+    _, errors = capfd.readouterr()
+    assert "Traceback" not in errors
+    said = [line for line in errors.splitlines() if line.startswith("kinema ")]
+    if place == "unread":
+        assert (status, said) == (141, [])
+    else:
+        assert status == 1 and len(said) == 1 and "No space left on device" in said[0]
 
 
 # shared memory

@@ -110,7 +110,10 @@ def evaluate_flow(truth: str, out: str, estimators: str = "dis,farneback,tvl1") 
     evaluation = evaluate_flow(truth, [name.strip() for name in estimators.split(",")], out)
     for row in evaluation.left_out:
         print(f"left out: {row['scene']}{' by ' + row['estimator'] if 'estimator' in row else ''}: {row['reason']}")
-    Console(width=None if sys.stdout.isatty() else 140).print(evaluation.table())
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    with console.capture() as table:  # which would end the process by itself where nobody reads on
+        console.print(evaluation.table())
+    print(table.get(), end="")
     print(out)
 
 
