@@ -134,6 +134,14 @@ def test_retrieval_says_readout_and_pooled_three_times_each(run, clips, tmp_path
     assert {"R@1 whitened", "R@1 whitened, pooled features", "R@1 plain, jittered"} <= set(names)
 
 
+def test_a_single_round_of_shifted_crops_has_no_deviation(run, clips):
+    asked = {"label_column": "motion", "group_column": "place", "jitter": 1, **QUICK}
+    found = evaluate("retrieval", run, clips, clips / "labels.csv", **asked).to_dict()["result"]
+    for part in (found, found["pooled"]):
+        spread = part["jittered"]["whitened"]
+        assert spread["deviation"] is None and spread["by_round"] == [spread["r1"]]
+
+
 def test_with_a_split_the_whitening_knows_nothing_of_the_test_videos(run, clips, tmp_path):
     rows = (clips / "labels.csv").read_text().splitlines()
     table = tmp_path / "split.csv"
