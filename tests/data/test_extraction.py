@@ -117,8 +117,9 @@ def in_own_group(many: Path, out: Path) -> None:
 
 
 @pytest.mark.parametrize("group", [True, False])
-def test_an_extraction_that_is_killed_goes_on(many, whole, tmp_path, group):
-    """Ten times, with its workers or without them, so that they live on beside the next one."""
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_an_extraction_that_is_killed_goes_on(many, whole, tmp_path, group, kills):
+    """With its workers or without them, so that they live on beside the next one."""
     out, draw, done = tmp_path / "store", random.Random(0), {}
     set_opencv_threads(1)  # a forked process would wait for others
     undisturbed = FORK.Process(target=in_own_group, args=(many, tmp_path / "undisturbed"))
@@ -129,7 +130,7 @@ def test_an_extraction_that_is_killed_goes_on(many, whole, tmp_path, group):
     took = time.perf_counter() - began
     runs: list[Any] = []
     midway = 0
-    while len(runs) < 10:
+    while len(runs) < kills:
         runs.append(FORK.Process(target=in_own_group, args=(many, out)))
         runs[-1].start()
         time.sleep(took * draw.uniform(0.05, 0.7))

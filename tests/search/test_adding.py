@@ -157,6 +157,7 @@ def test_ten_thousand_tiny_files(encoder, tmp_path):
     assert again.unchanged == 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_assets_as_a_library(shared_data, encoder, tmp_path):
     from kinema.video import find_videos

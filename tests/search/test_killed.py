@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 
@@ -30,10 +30,9 @@ def many_videos(folder: Path, count: int) -> Path:
     return folder
 
 
-def start(folder: Path, index: Path, encoder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, index: Path, encoder: Path) -> BaseProcess:
     words = ["index", folder, "--index", index, "--encoder", encoder, "--batch_size", 4]
-    command = [sys.executable, "-m", "kinema.cli", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return forked.start(words, index.with_suffix(".log"))
 
 
 def state(index: Path) -> dict[tuple[str, float], tuple[float, float, np.ndarray]]:
@@ -45,30 +44,28 @@ def state(index: Path) -> dict[tuple[str, float], tuple[float, float, np.ndarray
 
 def killed_and_rerun(folder: Path, encoder: Path, tmp_path: Path, kills: int) -> None:
     whole, often = tmp_path / "whole", tmp_path / "often"
+    assert forked.ended(forked.start(["--version"], tmp_path / "log")) == 0  # from here on processes start at once
     began = time.perf_counter()
-    process = start(folder, whole, encoder)
-    assert process.wait() == 0
+    assert forked.ended(start(folder, whole, encoder)) == 0
     usual = time.perf_counter() - began
     chance = random.Random(1)
     died = 0
     for _ in range(kills):
         process = start(folder, often, encoder)
         if chance.random() < 0.7:  # most of the time goes by before the first window: let some kills come after it
-            while process.poll() is None and not (often / "windows.sqlite").exists():
+            while process.is_alive() and not (often / "windows.sqlite").exists():
                 time.sleep(0.005)
             time.sleep(chance.uniform(0, 0.3 * usual))
         else:
             time.sleep(chance.uniform(0, usual))
-        process.send_signal(signal.SIGKILL)
-        died += process.wait() == -signal.SIGKILL
-        process.communicate()
+        process.kill()
+        died += forked.ended(process) == -signal.SIGKILL
         if (often / "windows.sqlite").exists() and died:
             complete = {video.path: video.windows for video in _videos(often)}
             expected = {video.path: video.windows for video in Library(whole).videos()}
             assert complete.items() <= expected.items()  # a video is there in full or not at all
     assert died
-    process = start(folder, often, encoder)
-    assert process.wait() == 0, process.communicate()
+    assert forked.ended(start(folder, often, encoder)) == 0, often.with_suffix(".log").read_text()
     one, other = state(whole), state(often)
     assert one.keys() == other.keys() and len(one) == Library(often).count()
     for place, (end, strength, vector) in one.items():

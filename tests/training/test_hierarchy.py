@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -137,8 +138,7 @@ def test_four_epochs_are_some_and_the_rest(videos, settings, tmp_path, whole, di
 
 
 KILL = """
-import os, signal, sys
-from kinema.cli import main
+import os, signal
 from kinema.training.module import TrainingModule
 train = TrainingModule.training_step
 def training_step(self, batch, batch_idx):
@@ -146,20 +146,19 @@ def training_step(self, batch, batch_idx):
         os.kill(os.getpid(), signal.SIGKILL)
     return train(self, batch, batch_idx)
 TrainingModule.training_step = training_step
-sys.exit(main(sys.argv[1:]))
 """
 
 
 def test_killed_in_the_middle_of_a_frozen_epoch(videos, settings, options, tmp_path, joint, differences):
     config = settings({"trainer.checkpoint_minutes": 0.00001})
     words = ["pretrain", str(videos), "--method", "mscl+hcml", "--out", str(tmp_path), *options(config)]
-    killed = subprocess.run([sys.executable, "-c", KILL, *words], capture_output=True, timeout=200)
-    assert killed.returncode == -signal.SIGKILL
+    assert forked.ended(forked.start(words, tmp_path / "log", KILL)) == -signal.SIGKILL
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 4
     pretrain(videos, tmp_path, settings(), method="mscl+hcml", resume=True)
     assert not differences(tmp_path, joint)
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_each_phase_trains(videos, settings, options, tmp_path):
     config = settings({"trainer.devices": 2, "trainer.batch_size": 3}, epochs=4)
     words = ["pretrain", str(videos), "--method", "mscl+hcml", "--out", str(tmp_path), *options(config)]

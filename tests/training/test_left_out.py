@@ -186,6 +186,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_agree(folder, options, tiny, tmp_path):
     (tmp_path / "spy.py").write_text(SPY)
     config = tiny({"mscl.queue": 12, "trainer.devices": 2, "trainer.batch_size": 3}, epochs=2)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 
@@ -179,10 +180,9 @@ TrainingModule.training_step = training_step
 
 
 def test_kill_in_mid_epoch(videos, tiny, tmp_path, whole, differences, options):
-    words = [str(videos), "--out", str(tmp_path), *options(tiny({"trainer.checkpoint_minutes": 0.00001}))]
-    killed = run_kinema(words, AT_STEP.format(step=7, action="os.kill(os.getpid(), signal.SIGKILL)"))
-    killed.communicate(timeout=120)
-    assert killed.returncode == -signal.SIGKILL
+    words = ["pretrain", videos, "--out", tmp_path, *options(tiny({"trainer.checkpoint_minutes": 0.00001}))]
+    before = AT_STEP.format(step=7, action="os.kill(os.getpid(), signal.SIGKILL)")
+    assert forked.ended(forked.start(words, tmp_path / "log", before)) == -signal.SIGKILL
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 7
     assert not (tmp_path / "encoder.safetensors").exists()
     pretrain(videos, tmp_path, tiny(), resume=True)
