@@ -28,7 +28,8 @@ def dry(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 )
 def test_every_preset_without_a_video(job: str, preset: str, tmp_path: Path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = dry(capsys, job, "NOWHERE", "--out", "RUN", "--preset", preset, "--count", 1000, *SMALL.split())
+    words = [*SMALL.split(), *(["--readout.grid", "[1,1,1]"] if preset == "motion" else [])]
+    said = dry(capsys, job, "NOWHERE", "--out", "RUN", "--preset", preset, "--count", 1000, *words)
     assert "1000 videos (given with --count), 2 clips a step on one device; 500 an epoch" in said
     assert ("phase 'prime'" in said and "phase 'all'" in said) == preset.startswith("hcml")
     assert all(gpu in said for gpu in GPUS) and "an ESTIMATE" in said
