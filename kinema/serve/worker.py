@@ -170,6 +170,8 @@ class Guarded:
     def _running(self) -> Connection:
         if self._pipe is None or self._process is None or not self._process.is_alive():
             self._end()
+            if self._closed:  # a process that starts while this one ends would find nobody to tell it what to do
+                raise EOFError
             context = multiprocessing.get_context("spawn")  # a fork of threads is none
             self._pipe, theirs = context.Pipe()
             self._process = context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)

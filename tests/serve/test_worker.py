@@ -193,3 +193,11 @@ def test_a_missing_encoder_is_named(library: Library, tmp_path: Path) -> None:
             guarded.ask("warm")
     finally:
         guarded.close()
+
+
+def test_what_is_closed_starts_no_process_any_more(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = Guarded(library.path)
+    closed.close()
+    monkeypatch.setattr(worker, "multiprocessing", None)
+    with pytest.raises(VideoError):
+        closed.ask("ready")

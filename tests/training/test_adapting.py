@@ -154,7 +154,11 @@ def test_rgb_moco_on_the_network_of_the_preset_has_no_pyramid(videos, dense, tmp
     assert "losses: rgb\n" in capsys.readouterr().out
     assert main([str(word) for word in words]) == 0
     encoder = load_encoder(tmp_path / "run")
-    assert (encoder.pyramid, encoder.readout.stage, encoder.card["model"]["pyramid"]) == (None, "layer1+layer2+layer3", None)
+    assert (encoder.pyramid, encoder.readout.stage, encoder.card["model"]["pyramid"]) == (
+        None,
+        "layer1+layer2+layer3",
+        None,
+    )
     assert encoder(torch.rand(2, 3, 4, 48, 48)).shape == (2, encoder.features)
 
 
