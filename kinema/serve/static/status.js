@@ -2,10 +2,19 @@
 
 const line = document.getElementById("status");
 
-/** Say something; `deed` is a button beside it: { text, run }. */
+let told = null; // the deed that is offered, and the text beside it
+
+/** Say something; `deed` is a button beside it: { text, run }. The same deed keeps its button, however often more is said. */
 export function say(sentence, kind = "", deed = null) {
-  line.replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
+  const text = new Text(sentence && sentence[0].toUpperCase() + sentence.slice(1));
   line.className = kind;
+  if (deed && told?.deed === deed) {
+    told.text.replaceWith(text);
+    told.text = text;
+    return;
+  }
+  told = deed && { deed, text };
+  line.replaceChildren(text);
   if (!deed) return;
   const button = make("button", { type: "button", className: "quiet deed", textContent: deed.text });
   button.addEventListener("click", deed.run);
