@@ -10,13 +10,13 @@ was chosen.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from real_sets import labels
 from torch import Tensor, nn
 
 from kinema.config import ReadoutConfig
@@ -59,18 +59,6 @@ class Several(nn.Module):
         return found
 
 
-def labelled_set(folder: Path, table: Path, every: int) -> LabelledSet:
-    """Every so-manieth of the table's clips that lie in the folder."""
-    with table.open(newline="") as source:
-        rows = [row for row in csv.DictReader(source) if f"/{folder.name}/" in row["path"]][::every]
-    with tempfile.NamedTemporaryFile("w", suffix=".csv", newline="") as chosen:
-        writer = csv.writer(chosen)
-        writer.writerow(("file", "label", "group"))
-        writer.writerows((row["path"].split(f"/{folder.name}/")[1], row["class"], row["group"]) for row in rows)
-        chosen.flush()
-        return LabelledSet.read(folder, chosen.name, "label", "group")
-
-
 def measure(several: Several, labelled: LabelledSet, clip: object, jitter: int) -> dict[str, dict[str, float]]:
     """R@1 by readout and way to look."""
     chosen, copies = fitted_on(range(len(labelled)))
@@ -108,7 +96,9 @@ def main() -> None:
     parser.add_argument("--jitter", type=int, default=8)
     parser.add_argument("--ut-crop", action="store_true", help="the window of UT-Interaction")
     args = parser.parse_args()
-    labelled = labelled_set(args.folder, args.table, args.every)
+    with tempfile.TemporaryDirectory() as place:
+        chosen = labels(args.table, args.folder.name, Path(place), args.every)
+        labelled = LabelledSet.read(args.folder, chosen, "label", "group")
     trained = open_encoder(args.encoder)
     clip = replace(trained.clip, **UT_CROP) if args.ut_crop else trained.clip
     result = {}

@@ -35,15 +35,14 @@ ENCODERS = {
 FIGURES = ("plain", "whitened", "jittered", "shaken", "pooled")
 
 
-def labels(table: Path, name: str, out: Path) -> Path:
-    """``file,label,group`` of a set, the files relative to its folder."""
+def labels(table: Path, name: str, out: Path, every: int = 1) -> Path:
+    """``file,label,group`` of every so-manieth clip of a set, the files relative to its folder."""
     path = out / f"{name}.csv"
     with table.open(newline="") as source, path.open("w", newline="") as target:
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(("file", "label", "group"))
-        for row in csv.DictReader(source):
-            if f"/{name}/" in row["path"]:
-                writer.writerow((row["path"].split(f"/{name}/")[1], row["class"], row["group"]))
+        rows = [row for row in csv.DictReader(source) if f"/{name}/" in row["path"]]
+        writer.writerows((row["path"].split(f"/{name}/")[1], row["class"], row["group"]) for row in rows[::every])
     return path
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 DRAWN_WITH = 0
 """Seed of the draw."""
+NEIGHBOURS = 4
+"""Of a video that is shown, how many are shown beside it."""
 
 
 def draw_one_each(labels: Sequence[str], count: int | None = None) -> list[int]:

@@ -16,7 +16,7 @@ import numpy as np
 from kinema.config import MethodName, PretrainConfig, ReadoutConfig
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
-from kinema.demo.drawing import DRAWN_WITH, draw_one_each
+from kinema.demo.drawing import DRAWN_WITH, NEIGHBOURS, draw_one_each
 from kinema.demo.people import find_people
 from kinema.evaluation import evaluate_probe
 from kinema.evaluation.gather import Gathered, gather_several
@@ -33,7 +33,6 @@ from kinema.video import scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST
 
 TRAINED: tuple[MethodName, ...] = ("moco", "mscl")
-NEIGHBOURS = 4
 MAP_POINTS = 300
 PROBED: tuple[Way, ...] = (SHOWN, "pooled")
 """Ways with a linear probe, of which plain linear maps make little difference."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
-from kinema.demo.drawing import draw_one_each
+from kinema.demo.drawing import NEIGHBOURS, draw_one_each
 from kinema.evaluation import RetrievalFigures, RetrievalResult, evaluate_retrieval
 from kinema.evaluation.gather import gather_several
 from kinema.models import open_encoder
@@ -24,7 +24,6 @@ SEED = 7
 DRAWING: dict[str, Any] = {"size": 96, "frames": 27, "fps": 15.0, "test_share": 0.0}
 KINDS = ("pair",)
 LABELS = ("motion", "scene")
-NEIGHBOURS = 4
 QUERIES = 6
 """Motions of which a query is shown."""
 

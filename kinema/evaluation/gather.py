@@ -147,8 +147,8 @@ def _gathered(
             except DataError as error:
                 facts["left_out"] = str(error)
         jittered, shook = (seen.get(f"{name}, {how}") for how in ("jittered", "shaken"))
-        if jittered is not None and jittered.ndim == 2:  # of one round
-            jittered = jittered[:, None]
+        if jittered is not None:
+            jittered = jittered.view(len(jittered), -1, jittered.shape[-1])  # also of a single round
         conditions = (None if values is None else values[..., part] for values in (jittered, shook))
         return Representation(seen[name][..., part], whitening, *conditions)
 

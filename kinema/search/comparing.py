@@ -112,8 +112,7 @@ def _evenly(items: Sequence[T]) -> list[T]:
 def indexed_places(db: sqlite3.Connection) -> list[Place]:
     """Places of windows, spread evenly over an index."""
     query = "SELECT path, start FROM windows JOIN videos ON windows.video = videos.id ORDER BY windows.id"
-    places = db.execute(query).fetchall()
-    return _evenly(places)
+    return _evenly(db.execute(query).fetchall())
 
 
 def copied_features(places: Sequence[Place], embedder: Embedder, mirror: bool) -> np.ndarray:
