@@ -153,7 +153,7 @@ def output_to(descriptor: int) -> Iterator[None]:
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("command", [*WORDS, *QUIET])
+@pytest.mark.parametrize("command", [*WORDS, *sorted(QUIET)])
 @pytest.mark.parametrize("place", ["unread", pytest.param("full", marks=pytest.mark.slow)])
 def test_output_that_goes_nowhere(command, place, inputs, tmp_path, capfd):
     if place == "unread":

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,19 @@ class _Loader(DataLoader[Any]):
             yield batch
 
 
+@contextmanager
+def explaining() -> Iterator[None]:
+    """Around work on what a loader brings: PyTorch says that a process died wherever the program happens to be then.
+
+    Raises:
+        ConfigError: one of the loader's processes was killed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise _explained(error) or error from error
+
+
 def _explained(error: RuntimeError) -> KinemaError | None:
     """What PyTorch's error about a loader's process means; None if it is another error."""
     text = str(error)
@@ -69,6 +83,9 @@ def _explained(error: RuntimeError) -> KinemaError | None:
 def _start_worker(parent: int, _worker: int) -> None:
     if os.getppid() != parent:  # it was killed already, and the worker would wait for ever
         os._exit(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; whoever loads decides what it means
+    # Ctrl-C in a terminal, timeout and job systems signal a whole group; whoever loads decides what that means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
     torch.set_num_threads(1)
     set_opencv_threads(1)

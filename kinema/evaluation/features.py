@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from kinema.config import ClipConfig
 from kinema.data.labels import first_few
-from kinema.data.loader import make_loader
+from kinema.data.loader import explaining, make_loader
 from kinema.device import find_device
 from kinema.errors import DataError
 from kinema.evaluation.looks import Uniform
@@ -128,7 +128,13 @@ def extract_features(
     failed: list[tuple[int, str]] = []
     waiting, begun = 0.0, time.perf_counter()
     autocast = autocast_for(on) if coarse else nullcontext()
-    with table, _evaluating([seen.encoder for seen in asked.values()], on), torch.inference_mode(), autocast:
+    with (
+        table,
+        _evaluating([seen.encoder for seen in asked.values()], on),
+        torch.inference_mode(),
+        autocast,
+        explaining(),
+    ):
         for batch in track(loader, "Reading videos", total=len(loader)) if todo else ():
             waiting += time.perf_counter() - begun
             failed += [(todo[read.position], read.error) for read in batch if isinstance(read, Unread)]

@@ -26,6 +26,7 @@ def forget_peak(device: torch.device) -> None:
     """Let :func:`peak_memory` count from here, where the system allows it."""
     gc.collect()
     if device.type == "cuda":
+        torch.cuda.init()  # before it nothing is counted, and there is nothing to reset
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     else:

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from kinema.config import TrainConfig, TrainerConfig
 from kinema.data.clips import paced, span
 from kinema.data.fields import flow_steps
+from kinema.data.loader import explaining
 from kinema.data.module import ClipPairsModule
 from kinema.data.plan import Plan, make_plan
 from kinema.errors import ConfigError, DataError, OutputError
@@ -46,6 +47,7 @@ from kinema.video.manifest import MANIFEST
 
 NOISE = (
     ".*does not have many workers",
+    "GPU available but not used",
     "Experiment logs directory .* exists and is not empty",
     "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler knows where it was
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
@@ -202,7 +204,7 @@ def fit(
     loggers = [MetricsLogger(out, step, phases), TensorBoardLogger(out, name="tensorboard", version="")]
     trainer = make_trainer(config, out, callbacks, loggers, end)
     try:
-        with warnings.catch_warnings(), signals_given_back():
+        with warnings.catch_warnings(), signals_given_back(), explaining():
             for message in NOISE:
                 warnings.filterwarnings("ignore", message=message)
             trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)

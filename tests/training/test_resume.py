@@ -189,10 +189,13 @@ def test_kill_in_mid_epoch(videos, tiny, tmp_path, whole, differences, options):
     assert not differences(tmp_path, whole)
 
 
-def test_ctrl_c_in_a_terminal_reaches_the_workers_too(videos, tiny, tmp_path, whole, differences, options):
-    """A terminal sends SIGINT to the whole group: the workers must live on until the step is done."""
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_to_the_whole_group_leaves_the_workers_alone(
+    videos, tiny, tmp_path, whole, differences, options, name
+):
+    """A terminal sends SIGINT to all, job systems SIGTERM: the workers must live on until the step is done."""
     words = [str(videos), "--out", str(tmp_path), *options(tiny({"trainer.workers": 1}))]
-    stopped = run_kinema(words, AT_STEP.format(step=4, action="os.killpg(0, signal.SIGINT)"))
+    stopped = run_kinema(words, AT_STEP.format(step=4, action=f"os.killpg(0, signal.{name})"))
     output, errors = stopped.communicate(timeout=120)
     assert stopped.returncode == 130
     assert output == ""
@@ -201,6 +204,17 @@ def test_ctrl_c_in_a_terminal_reaches_the_workers_too(videos, tiny, tmp_path, wh
     assert "kinema pretrain: stopped at step 5" in errors.splitlines()[-1]
     pretrain(videos, tmp_path, tiny(), resume=True)
     assert not differences(tmp_path, whole)
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_a_sentence(videos, tiny, tmp_path, options):
+    """As the system does where memory is short; whether in a step or between two."""
+    words = [str(videos), "--out", str(tmp_path), *options(tiny({"trainer.workers": 1}))]
+    action = "import multiprocessing; [os.kill(p.pid, signal.SIGKILL) for p in multiprocessing.active_children()]"
+    ended = run_kinema(words, AT_STEP.format(step=4, action=action))
+    _, errors = ended.communicate(timeout=120)
+    assert ended.returncode == 1
+    assert "Traceback" not in errors
+    assert "kinema pretrain: a process that reads videos was killed by signal: Killed" in errors.splitlines()[-1]
 
 
 # what cannot be resumed
