@@ -28,7 +28,7 @@ from kinema.errors import ConfigError, KinemaError
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 from kinema.streams import open_streams, silence
 
-SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own")
+SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_checkpoint")
 """Parameters of commands that are given without a value."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What parameters are that may be given without a value, if they are."""

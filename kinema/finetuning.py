@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from kinema.models.weights import weights_file
 from kinema.processes import is_first
 from kinema.provenance import file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
+from kinema.training.fitted import Fitted
 from kinema.training.run import fit, run_folder
 from kinema.video import ManifestEntry, read_manifest, scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST, UNREADABLE
@@ -141,23 +143,35 @@ def finetune(
                     "weights": "none" if weights is None else file_sha256(weights_file(weights))[:12],
                 },
                 hierarchical=motion == "hcml",
+                facts={
+                    "method": "recognition",
+                    "preset": preset,
+                    "motion": motion,
+                    "classes": list(labelled.classes),
+                },
                 labels=chosen,
                 manifest=manifest,
                 resume=resume,
+                save=partial(_save, classes=labelled.classes),
             )
             if not fitted.module.trainer.is_global_zero:
                 continue  # one of several processes tests
             method = fitted.module.method
             assert isinstance(method, Recognition)
-            card = {**fitted.card("recognition", preset), "motion": motion, "classes": list(labelled.classes)}
-            fitted.save(card)
-            save_classifier(method, place / CLASSIFIER_FILE, labelled.classes)
             rounds.append(_probabilities(method, labelled, fold, config))
         results = _results(rounds, folds, labelled, config, motion, per_class, samples) if rounds else {}
         if rounds:
             write_json(out / RESULTS, results)
             _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
         return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
+
+
+def _save(fitted: Fitted, classes: Sequence[str]) -> None:
+    """The network as it is now: the encoder and the classifier on it."""
+    method = fitted.module.method
+    assert isinstance(method, Recognition)
+    fitted.save()
+    save_classifier(method, fitted.module.out / CLASSIFIER_FILE, classes)
 
 
 def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: LabelledSet, folds: Folds) -> None:

@@ -185,7 +185,7 @@ def _untrained(config: Config, run: Path) -> dict[str, Any]:
 
 
 def _finished(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[str, Any] | None:
-    """The card of a training that is done; None if there is none, or it was to stop before its end.
+    """The card of a training that is done; None if there is none, or it has not come to its end.
 
     Raises:
         CheckpointError: the card is damaged, or that of another method, other settings or other videos.
@@ -204,14 +204,14 @@ def _finished(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[s
         card = json.loads(path.read_text())
         settings = card["config"]
         found = {"method": card["method"], "videos": card["data"]["sha256"][:12], **_deciding(recipe, settings)}
-        stop = settings["trainer"]["stop_after"]
+        steps, planned = (card["training"][name] for name in ("steps", "steps_planned"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged; delete {run} to train anew") from error
     if others := differing(found, wanted):
         raise CheckpointError(
             f"{run} was trained in another way than {recipe.name} ({'; '.join(others[:5])}); choose another folder"
         )
-    return None if stop is not None and stop < config.length else card
+    return None if steps < planned else card
 
 
 def _figures(recipe: Recipe, run: Path, videos: Path, workers: int) -> dict[str, float | None]:

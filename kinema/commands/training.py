@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse.typing import PositiveInt
 
@@ -11,6 +12,9 @@ from kinema.config import BenchmarkName, FinetuneConfig, MethodName, Motion, Pre
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
 from kinema.processes import is_first
+
+if TYPE_CHECKING:
+    from kinema.training.keeping import Monitor
 
 Difficulty = Literal["easy", "default", "hard"]
 
@@ -23,6 +27,10 @@ def pretrain(
     weights: str | None = None,
     preset: str | None = None,
     manifest: str | None = None,
+    monitor: str | None = None,
+    monitor_labels: str | None = None,
+    monitor_column: str = "label",
+    monitor_every: PositiveInt = 200,
     resume: bool = False,
     dry_run: bool = False,
     count: PositiveInt | None = None,
@@ -42,6 +50,11 @@ def pretrain(
         preset: named settings to begin with (tiny, motion, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and
             --config go on top; tiny by default, or with weights the one that they were trained with.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
+        monitor: folder of labelled videos, or synthetic for generated ones: on the way it is measured how often a
+            video's nearest one is of its class (R@1), and the best encoder is kept. Nothing by default.
+        monitor_labels: CSV file of the monitor's labels; class folders by default.
+        monitor_column: column of its labels.
+        monitor_every: steps from one measurement to the next.
         resume: go on where the run in this folder was stopped.
         dry_run: train on nothing and write nothing, but say what memory and time the training would take.
         count: number of videos that a dry run reckons with; those of the folder by default.
@@ -54,12 +67,38 @@ def pretrain(
     refuse_count(count)
     from kinema.training import pretrain
 
-    preset = preset or DEFAULT_PRESET
-    run = pretrain(videos, out, config, method=method, weights=weights, preset=preset, manifest=manifest, resume=resume)
+    run = pretrain(
+        videos,
+        out,
+        config,
+        method=method,
+        weights=weights,
+        preset=preset or DEFAULT_PRESET,
+        manifest=manifest,
+        monitor=_monitor(out, config, monitor, monitor_labels, monitor_column, monitor_every),
+        resume=resume,
+    )
     if is_first():  # of several processes one speaks
         print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
         for path in run.files:
             print(path)
+
+
+def _monitor(
+    out: str, config: PretrainConfig, folder: str | None, labels: str | None, column: str, every: int
+) -> Monitor | None:
+    """What measures the encoder on the way, if anything is asked for."""
+    if folder is None:
+        if labels is not None:
+            raise ConfigError("--monitor-labels are those of a folder: name it by --monitor")
+        return None
+    if not is_first():  # of several processes one measures
+        return None
+    from kinema.monitoring import GENERATED, labelled_monitor, synthetic_monitor
+
+    if folder == GENERATED:
+        return synthetic_monitor(Path(out) / "monitor", config.clip, every)
+    return labelled_monitor(folder, labels, column, config.clip, every)
 
 
 def finetune(

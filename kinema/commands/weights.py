@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,7 @@ def export(
     readout: dict[str, Any] | None = None,
     repo: str | None = None,
     private: bool = False,
+    from_checkpoint: bool = False,
 ) -> None:
     """Write an encoder in a format of others.
 
@@ -49,26 +51,42 @@ def export(
         readout: settings of the readout in place of the encoder's, such as --readout.stage layer3.
         repo: with hub, OWNER/NAME to push it to as well.
         private: with hub, whether a new repository is private.
+        from_checkpoint: take the encoder out of the run's last checkpoint instead of the encoder beside it.
     """
-    from kinema.evaluation.opening import open_asked, overlaid
-    from kinema.models import load_encoder
-
     if format != "hub" and (repo is not None or private):
         raise ConfigError(f"repo and private belong to the format hub, not to {format}: leave them out")
     asked = None if readout is None else checked_settings(ReadoutConfig, readout)
     make_folder(out if format == "hub" else Path(out).parent)
-    if format == "hub":
-        from kinema.models.hub import push_to_hub, save_pretrained
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = _of_checkpoint(run, Path(folder)) if from_checkpoint else run
+        if format == "hub":
+            _to_hub(chosen, out, asked, repo, private)
+            return
+        from kinema.evaluation.opening import open_asked
+        from kinema.models.export import export_onnx, export_torch
 
-        encoder = load_encoder(run)
-        if asked is not None:
-            encoder.read_by(overlaid("readout", encoder.readout, asked))
-        for path in save_pretrained(encoder, out, repo):
-            print(path)
-        if repo is not None:
-            print(push_to_hub(encoder, repo, private))
-        return
-    from kinema.models.export import export_onnx, export_torch
+        opened, clip = open_asked(chosen, asked)
+        print((export_onnx if format == "onnx" else export_torch)(opened.module, clip, out))
 
-    opened, clip = open_asked(run, asked)
-    print((export_onnx if format == "onnx" else export_torch)(opened.module, clip, out))
+
+def _of_checkpoint(run: str, folder: Path) -> str:
+    """A file in ``folder`` with the encoder of a run's checkpoint."""
+    from kinema.models import save_encoder
+    from kinema.training.from_checkpoint import encoder_from_checkpoint
+
+    encoder = encoder_from_checkpoint(run)
+    return str(save_encoder(encoder, folder / f"{Path(run).name}.safetensors", encoder.card))
+
+
+def _to_hub(run: str, out: str, readout: dict[str, Any] | None, repo: str | None, private: bool) -> None:
+    from kinema.evaluation.opening import overlaid
+    from kinema.models import load_encoder
+    from kinema.models.hub import push_to_hub, save_pretrained
+
+    encoder = load_encoder(run)
+    if readout is not None:
+        encoder.read_by(overlaid("readout", encoder.readout, readout))
+    for path in save_pretrained(encoder, out, repo):
+        print(path)
+    if repo is not None:
+        print(push_to_hub(encoder, repo, private))

@@ -51,7 +51,10 @@ class TrainerConfig:
         precision: ``bf16`` for autocast, ``32`` for single precision, ``auto`` for what this machine is quick at.
         devices: devices to train on; None for every GPU, or one CPU process.
         accelerator: what to train on.
-        checkpoint_minutes: minutes between checkpoints; stopping and the end leave one as well.
+        checkpoint_minutes: minutes between checkpoints, each with the encoder as it is then; stopping and the end leave
+            one as well.
+        keep_every: keep an encoder of every so many steps, or epochs where the training is set in epochs, in the run's
+            folder ``encoders``; None for none.
         max_bad_share: stop when more than this share of the videos, from 0 to 1, cannot be read, before the training or
             while it runs; fewer are left out.
     """
@@ -65,6 +68,7 @@ class TrainerConfig:
     devices: int | None = None
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     checkpoint_minutes: float = 5.0
+    keep_every: int | None = None
     max_bad_share: float = 0.1
 
 

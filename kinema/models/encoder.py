@@ -100,6 +100,15 @@ class VideoEncoder(nn.Module):
         self.reader = None if readout.stage == POOLED else Readout(readout, self.stage_widths)
         self.features = self.backbone.features if self.reader is None else self.reader.features
 
+    def features_by(self, readout: ReadoutConfig) -> int:
+        """How many features a readout would give.
+
+        Raises:
+            ConfigError: the backbone has not got what the readout wants.
+        """
+        check_readout(readout, self.stage_widths)
+        return self.backbone.features if readout.stage == POOLED else Readout(readout, self.stage_widths).features
+
     def normalise(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape but for the channels."""
         parts = 2 if self.input == "both" else 1

@@ -8,7 +8,7 @@ import io
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -53,12 +53,14 @@ class Checkpoints(L.Callback):
         path: the checkpoint.
         minutes: between two checkpoints.
         end: the step after which this call ends.
+        keep: writes what belongs to a checkpoint; called after each, in one of several processes.
     """
 
-    def __init__(self, path: Path, minutes: float, end: int):
+    def __init__(self, path: Path, minutes: float, end: int, keep: Callable[[], None] = lambda: None):
         self.path = path
         self.minutes = minutes
         self.end = end
+        self.keep = keep
         self._last = time.monotonic()
         self._asked = self._stopping = False
 
@@ -104,6 +106,7 @@ class Checkpoints(L.Callback):
         if trainer.is_global_zero:
             with atomic_path(self.path) as temporary:  # Lightning's own temporary file may be on another disk
                 trainer.save_checkpoint(temporary)
+            self.keep()
         else:
             trainer.save_checkpoint(self.path)  # takes part, but writes nothing
         self._last = time.monotonic()

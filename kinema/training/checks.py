@@ -89,6 +89,7 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         "trainer.devices": (trainer.devices, 1),
         "trainer.threads": (trainer.threads, 1),
         "trainer.stop_after": (trainer.stop_after, 1),
+        "trainer.keep_every": (trainer.keep_every, 1),
         "sampling.clips_per_video": (config.sampling.clips_per_video, 1),
         "model.width": (config.model.width, 1),
         "model.flow_width": (config.model.flow_width, 1),

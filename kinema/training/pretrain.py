@@ -8,11 +8,13 @@ from typing import Any
 
 from kinema.config import MethodName, PretrainConfig
 from kinema.data.plan import Plan
+from kinema.errors import ConfigError
 from kinema.methods.beginning import begin_pretraining
 from kinema.models.weights import ENCODER_FILE, name_of, weights_file
 from kinema.provenance import file_sha256
 from kinema.training.callbacks import CHECKPOINT, METRICS
 from kinema.training.checks import check_pretraining, too_short
+from kinema.training.keeping import BEST, ENCODERS, Monitor
 from kinema.training.run import fit, run_folder
 from kinema.video.manifest import MANIFEST
 
@@ -41,7 +43,9 @@ class Run:
     @property
     def files(self) -> list[Path]:
         """The files that a user would look for."""
-        return [self.out / name for name in (ENCODER_FILE, "card.json", METRICS, MANIFEST, CHECKPOINT)]
+        names = (ENCODER_FILE, "card.json", METRICS, MANIFEST, CHECKPOINT)
+        kept = [self.out / name for name in (BEST, ENCODERS) if (self.out / name).exists()]
+        return [*(self.out / name for name in names), *kept]
 
 
 def pretrain(
@@ -53,6 +57,7 @@ def pretrain(
     weights: str | Path | None = None,
     preset: str = "",
     manifest: str | Path | None = None,
+    monitor: Monitor | None = None,
     resume: bool = False,
 ) -> Run:
     """Train an encoder on the videos of a folder, without labels.
@@ -68,6 +73,8 @@ def pretrain(
             (:func:`kinema.methods.beginning.settings_of` says it). None to begin from scratch.
         preset: name of the preset that the settings began as, for the card.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
+        monitor: what is measured of the encoder on the way, whose best is kept as ``best.safetensors``; None for
+            nothing. :mod:`kinema.monitoring` has one.
         resume: go on where an earlier call with the same settings was stopped.
 
     Raises:
@@ -78,6 +85,8 @@ def pretrain(
     config, make = begin_pretraining(method, config, weights)
     check_pretraining(config, method)
     began = None if weights is None else {"name": name_of(weights), "sha256": file_sha256(weights_file(weights))}
+    if monitor is not None and monitor.every < 1:
+        raise ConfigError(f"a monitor measures every so many steps, at least 1, not {monitor.every}")
 
     def warn(plan: Plan) -> str:
         return too_short(plan.steps) if weights is None else ""
@@ -90,14 +99,10 @@ def pretrain(
             make,
             {"method": method, "weights": "none" if began is None else began["sha256"][:12]},
             hierarchical="hcml" in method,
+            facts={"method": method, "preset": preset, **({} if began is None else {"began_with": began})},
             warn=warn,
             manifest=manifest,
             resume=resume,
+            monitor=monitor,
         )
-        card = fitted.card(method, preset)
-        if began is not None:
-            card["began_with"] = began
-        if words := warn(fitted.module.plan):
-            card["training"]["too_short"] = words
-        fitted.save(card)
-    return Run(out, card, fitted.loading.seconds - fitted.loading.earlier, fitted.loading.earlier)
+    return Run(out, fitted.card(), fitted.loading.seconds - fitted.loading.earlier, fitted.loading.earlier)

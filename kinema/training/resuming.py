@@ -13,7 +13,7 @@ from kinema.config import LENGTHS, ReadoutConfig, TrainConfig
 from kinema.errors import CheckpointError
 from kinema.provenance import differing
 
-MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes", "max_bad_share")
+MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes", "keep_every", "max_bad_share")
 """Settings of the trainer that may change from one part of a run to the next."""
 
 UNTRAINED = ("seed", "clip", "model", "readout")

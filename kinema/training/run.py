@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +23,20 @@ from kinema.data.loader import explaining
 from kinema.data.module import ClipPairsModule
 from kinema.data.plan import Plan, make_plan
 from kinema.errors import ConfigError, DataError, OutputError
-from kinema.files import make_folder, write_json
+from kinema.files import make_folder
 from kinema.locking import locked
 from kinema.methods.base import Method
-from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.precision import quick_bfloat16, trains_in_bfloat16
 from kinema.processes import is_first
-from kinema.provenance import ids_sha256, software_versions
 from kinema.training.callbacks import (
     CHECKPOINT,
-    METRICS,
     Checkpoints,
     Loading,
     MetricsLogger,
-    read_metrics,
     signals_given_back,
 )
+from kinema.training.fitted import Fitted
+from kinema.training.keeping import Keeping, Monitor
 from kinema.training.module import TrainingModule
 from kinema.training.resuming import check_checkpoint
 from kinema.training.telling import Telling
@@ -56,72 +54,6 @@ NOISE = (
     r"torch\.distributed\.nn\.functional\.all_gather is deprecated",
 )
 """Beginnings of Lightning's and PyTorch's warnings that are of no use to the user of a run."""
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a training left in memory.
-
-    Attributes:
-        module: with the trained method.
-        data: what it was trained on.
-        loading: the times.
-    """
-
-    module: TrainingModule
-    data: ClipPairsModule
-    loading: Loading
-
-    def card(self, method: str, preset: str) -> dict[str, Any]:
-        """Facts about the trained encoder, for its file.
-
-        Args:
-            method: its name.
-            preset: name of the preset that the settings began as.
-        """
-        config, entries, trainer = self.module.config, self.data.entries, self.module.trainer
-        plan = self.module.plan
-        rows = read_metrics(self.module.out / METRICS) if trainer.is_global_zero else []
-        last = [row for row in rows if "loss" in row][-plan.steps_per_epoch :]
-        names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
-        means = {name: [row[name] for row in last if name in row] for name in names}
-        settings = asdict(config)
-        settings["flow"].pop("cache")
-        encoder = self.module.method.trained_encoder().read_by(config.readout)
-        return {
-            "method": method,
-            "preset": preset,
-            "seed": config.seed,
-            "clip": settings["clip"],
-            "model": settings["model"],
-            "readout": settings["readout"],
-            **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
-            "config": settings,
-            "features": encoder.features,
-            "training": {
-                "steps": trainer.global_step,
-                "steps_planned": plan.steps,
-                "steps_per_epoch": plan.steps_per_epoch,
-                "clips_per_video": plan.clips_per_video,
-                "clips_seen": self.data.clips_seen(trainer.global_step),
-                "seconds": self.loading.seconds,
-                "data_wait": self.loading.share,
-                "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},
-            },
-            "data": {
-                "videos": len(entries),
-                "hours": sum(entry.duration for entry in entries) / 3600,
-                "sha256": ids_sha256([f"{entry.path},{entry.bytes}" for entry in entries]),
-                "left_out": [asdict(left) for left in self.data.left_out],
-            },
-            "versions": software_versions(),
-        }
-
-    def save(self, card: dict[str, Any]) -> None:
-        """Write the trained encoder with its card into the run's folder; in one of several processes."""
-        if self.module.trainer.is_global_zero:
-            save_encoder(self.module.method.trained_encoder(), self.module.out / ENCODER_FILE, card)
-            write_json(self.module.out / "card.json", card)
 
 
 @contextmanager
@@ -148,10 +80,13 @@ def fit(
     identity: dict[str, str],
     *,
     hierarchical: bool,
+    facts: Mapping[str, Any],
     warn: Callable[[Plan], str] = lambda plan: "",
     labels: Mapping[str, int] | None = None,
     manifest: str | Path | None = None,
     resume: bool = False,
+    save: Callable[[Fitted], None] = Fitted.save,
+    monitor: Monitor | None = None,
 ) -> Fitted:
     """Train a method on the videos of a folder.
 
@@ -162,10 +97,13 @@ def fit(
         make: makes the untrained method.
         identity: what, beside the settings, must be the same on resuming: plain values by name.
         hierarchical: whether the settings of HCML play a part.
+        facts: what the encoder's card says beside what the training knows: ``method``, ``preset`` and others.
         warn: what the user should know of a plan before the training begins; an empty word for nothing.
         labels: the class of each video to train on by its path in the manifest; None for all videos, without labels.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
+        save: writes the encoder as it is; called with every checkpoint and at the end, in one of several processes.
+        monitor: what is measured of the encoder on the way; None for nothing.
 
     Raises:
         KinemaError: the videos, the settings, a checkpoint or the output folder are at fault; or the loss is not
@@ -199,8 +137,11 @@ def fit(
     )
     end = min(plan.steps, (config.trainer.stop_after or plan.length) * plan.unit)
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
-    loading, telling = Loading(), Telling(end, module.schedule)
-    callbacks = [loading, telling, Checkpoints(checkpoint, config.trainer.checkpoint_minutes, end)]
+    fitted = Fitted(module, data, Loading(), facts, warn(plan))
+    every = config.trainer.keep_every
+    keeping = Keeping(out, every and every * plan.unit, monitor, config.readout, end, fitted.card)
+    checkpoints = Checkpoints(checkpoint, config.trainer.checkpoint_minutes, end, partial(save, fitted))
+    callbacks = [keeping, fitted.loading, Telling(end, module.schedule, keeping.newest), checkpoints]
     loggers = [MetricsLogger(out, step, phases), TensorBoardLogger(out, name="tensorboard", version="")]
     trainer = make_trainer(config, out, callbacks, loggers, end)
     try:
@@ -219,7 +160,9 @@ def fit(
     if data.left_out and trainer.is_global_zero:
         print(f"{len(data.left_out)} of {len(entries)} videos broke and were left out:", file=sys.stderr)
         print(*(f"  {left}" for left in data.left_out), sep="\n", file=sys.stderr, flush=True)
-    return Fitted(module, data, loading)
+    if trainer.is_global_zero:
+        save(fitted)
+    return fitted
 
 
 def use_threads(settings: TrainerConfig) -> None:

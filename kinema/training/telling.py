@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import lightning as L
@@ -24,11 +25,15 @@ class Telling(L.Callback):
     Args:
         end: the step after which this call ends.
         schedule: the training's phases; None for one that has none.
+        beside: facts that are told beside those of the step, as they are then.
     """
 
-    def __init__(self, end: int, schedule: ProgressiveSchedule | None = None) -> None:
+    def __init__(
+        self, end: int, schedule: ProgressiveSchedule | None = None, beside: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
         self.end = end
         self.schedule = schedule
+        self.beside = beside
         self.bar = make_bar("loss")
         self._began = self._said = time.monotonic()
         self._first = 0
@@ -50,7 +55,8 @@ class Telling(L.Callback):
         step, facts = trainer.global_step, outputs["facts"]
         phase = "" if self.schedule is None else self.schedule.phases[self.schedule.number(step - 1)].name
         if not self.bar.disable:
-            doing, loss = f"training {phase}".strip(), f"loss {facts['loss']:.3f}"
+            found = "".join(f", {name} {value:.3f}" for name, value in self.beside.items())
+            doing, loss = f"training {phase}".strip(), f"loss {facts['loss']:.3f}{found}"
             self.bar.update(self.bar.task_ids[0], completed=step, description=doing, loss=loss)
             return
         now = time.monotonic()
@@ -58,6 +64,7 @@ class Telling(L.Callback):
         if step >= self.end or ended or now - self._said >= SECONDS:
             minutes = (self.end - step) * (now - self._began) / (step - self._first) / 60
             self._said = now
+            facts = {**facts, **self.beside}
             print(_line(f"{step}/{self.end}", phase, facts, minutes), file=sys.stderr, flush=True)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,0 +1,79 @@
+"""What a training has in memory, and what it leaves of it: the encoder and its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kinema.data.module import ClipPairsModule
+from kinema.files import write_json
+from kinema.models.weights import ENCODER_FILE, save_encoder
+from kinema.provenance import ids_sha256, software_versions
+from kinema.training.callbacks import METRICS, Loading, read_metrics
+from kinema.training.module import TrainingModule
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training left in memory.
+
+    Attributes:
+        module: with the trained method.
+        data: what it was trained on.
+        loading: the times.
+        facts: what the card says beside that: ``method``, ``preset`` and others.
+        warning: what the user was told of the plan; an empty word for nothing.
+    """
+
+    module: TrainingModule
+    data: ClipPairsModule
+    loading: Loading
+    facts: Mapping[str, Any]
+    warning: str = ""
+
+    def card(self) -> dict[str, Any]:
+        """Facts about the encoder as it is now, for its file."""
+        config, entries, trainer = self.module.config, self.data.entries, self.module.trainer
+        plan = self.module.plan
+        rows = read_metrics(self.module.out / METRICS) if trainer.is_global_zero else []
+        last = [row for row in rows if "loss" in row][-plan.steps_per_epoch :]
+        names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
+        means = {name: [row[name] for row in last if name in row] for name in names}
+        settings = asdict(config)
+        settings["flow"].pop("cache")
+        encoder = self.module.method.trained_encoder()
+        return {
+            **self.facts,
+            "seed": config.seed,
+            "clip": settings["clip"],
+            "model": settings["model"],
+            "readout": settings["readout"],
+            **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
+            "config": settings,
+            "features": encoder.features_by(config.readout),
+            "training": {
+                "steps": trainer.global_step,
+                "steps_planned": plan.steps,
+                "steps_per_epoch": plan.steps_per_epoch,
+                "clips_per_video": plan.clips_per_video,
+                "clips_seen": self.data.clips_seen(trainer.global_step),
+                "seconds": self.loading.seconds,
+                "data_wait": self.loading.share,
+                "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},
+                **({"too_short": self.warning} if self.warning else {}),
+            },
+            "data": {
+                "videos": len(entries),
+                "hours": sum(entry.duration for entry in entries) / 3600,
+                "sha256": ids_sha256([f"{entry.path},{entry.bytes}" for entry in entries]),
+                "left_out": [asdict(left) for left in self.data.left_out],
+            },
+            "versions": software_versions(),
+        }
+
+    def save(self) -> None:
+        """Write the encoder as it is now, with its card, into the run's folder."""
+        card = self.card()
+        save_encoder(self.module.method.trained_encoder(), self.module.out / ENCODER_FILE, card)
+        write_json(self.module.out / "card.json", card)

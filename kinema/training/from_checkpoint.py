@@ -1,0 +1,75 @@
+"""The encoder in a run's checkpoint, which may be newer than the one beside it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig, from_plain
+from kinema.errors import CheckpointError, ConfigError
+from kinema.methods.base import Method
+from kinema.methods.beginning import new_network
+from kinema.methods.registry import create_method, settings_for
+from kinema.models.encoder import VideoEncoder
+from kinema.training.callbacks import CHECKPOINT
+
+Config = TypeVar("Config", bound=TrainConfig)
+RECOGNITION = "recognition with motion "
+
+
+def encoder_from_checkpoint(run: str | Path) -> VideoEncoder:
+    """The encoder as it was when a run's checkpoint was written, with its card, in evaluation mode.
+
+    Args:
+        run: the run's folder. Nothing in its checkpoint is executed.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+    """
+    path = Path(run) / CHECKPOINT
+    if not path.is_file():
+        raise CheckpointError(f"{run} holds no {CHECKPOINT}: name the folder of a run that was trained here")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        made_by, weights = state["identity"]["method"], state["state_dict"]
+        method, config = _rebuilt(made_by, state["config"], weights)
+        method.load_state_dict({name.removeprefix("method."): value for name, value in weights.items()})
+    except ConfigError:
+        raise
+    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
+        raise CheckpointError(f"{path} is damaged or no checkpoint of kinema ({error!s:.200})") from error
+    encoder = method.trained_encoder().read_by(config.readout).eval()
+    settings = asdict(config)
+    settings["flow"].pop("cache")
+    encoder.card = {
+        "method": "recognition" if made_by.startswith(RECOGNITION) else made_by,
+        **{name: settings[name] for name in ("seed", "clip", "model", "readout")},
+        **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
+        "config": settings,
+        "features": encoder.features,
+        "training": {"steps": state["global_step"]},
+    }
+    return encoder
+
+
+def _rebuilt(made_by: str, settings: dict[str, Any], weights: dict[str, Any]) -> tuple[Method, TrainConfig]:
+    if made_by.startswith(RECOGNITION):
+        motion: Motion = "hcml" if made_by.endswith("hcml") else "none"
+        labelled = _config(FinetuneConfig, settings)
+        return new_network(labelled, len(weights["method.classifier.bias"]), motion, None), labelled
+    name: MethodName = made_by  # type: ignore[assignment]
+    config = settings_for(name, _config(PretrainConfig, settings))
+    return create_method(name, config), config
+
+
+def _config(kind: type[Config], settings: dict[str, Any]) -> Config:
+    """Settings of a ``kind`` from those that a checkpoint holds, nested and plain."""
+    usual = kind()
+    parts = {
+        name: from_plain(type(getattr(usual, name)), value) if isinstance(value, dict) else value
+        for name, value in settings.items()
+    }
+    return kind(**parts)
