@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from kinema.errors import ConfigError
 from kinema.evaluation.few_label import check_few
 from kinema.evaluation.folds import Split, make_folds
 from kinema.methods.beginning import begin_pretraining, network_settings, new_network
+from kinema.processes import available_cores
 from kinema.training.checks import check_finetuning, check_pretraining, too_short
 from kinema.training.cost import StepCost, measure
 from kinema.training.run import use_threads
@@ -128,7 +128,7 @@ class DryRun:
 
         if self.cost.device.type == "cuda":
             return f"one {torch.cuda.get_device_name(self.cost.device)}"
-        return f"CPU, {torch.get_num_threads()} of {os.cpu_count()} cores"
+        return f"CPU, {torch.get_num_threads()} of {available_cores()} cores"
 
 
 def dry_pretrain(

@@ -1,4 +1,4 @@
-"""Several processes that share one piece of work."""
+"""The cores that there are for a piece of work, and the processes that share it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import os
 
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
 """Where those who begin the processes of one training say which is which."""
+
+
+def available_cores() -> int:
+    """Cores that this process may use: fewer than the machine has where a job system or a container says so."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def is_first() -> bool:

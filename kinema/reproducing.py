@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from kinema.methods import settings_for
 from kinema.models import random_encoder
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.presets import settings_on
+from kinema.processes import available_cores
 from kinema.provenance import differing, ids_sha256, origin, software_versions
 from kinema.recipes import (
     FIGURES,
@@ -132,7 +132,7 @@ def _measure(recipe: Recipe, out: Path) -> Row:
     out = make_folder(out)
     videos = out / f"videos-{recipe.difficulty}-{recipe.seed}"
     _say(f"{recipe.videos} videos in {videos}")
-    synthesise(videos, recipe.videos, recipe.seed, recipe.difficulty, **recipe.drawing, workers=os.cpu_count() or 1)
+    synthesise(videos, recipe.videos, recipe.seed, recipe.difficulty, **recipe.drawing, workers=available_cores())
     run = out / recipe.name
     card = _train(recipe, config, run, videos)
     _say(f"judging {run}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from kinema.data.synthetic import synthesise
 from kinema.errors import ConfigError
 from kinema.files import atomic_path, make_folder, write_text
+from kinema.processes import available_cores
 from kinema.provenance import ORIGIN, origin, software_versions
 from kinema.report.ladder import Bar, draw_ladder
 from kinema.video import scan_folder, write_manifest
@@ -116,7 +116,7 @@ def mean_and_spread(values: Sequence[float]) -> str:
 def make_videos(out: Path, difficulty: str, seed: int, videos: int, part: str = "") -> tuple[Path, Path]:
     """The synthetic videos of a seed, made once, and the manifest of them or of a ``part``, train or test."""
     folder = out / f"videos-{difficulty}-{seed}"
-    synthesise(folder, videos, seed, difficulty, workers=os.cpu_count() or 1)
+    synthesise(folder, videos, seed, difficulty, workers=available_cores())
     manifest = out / "-".join(filter(None, (folder.name, part, MANIFEST)))
     if not manifest.exists():
         write_manifest(scan_folder(folder / part), manifest)

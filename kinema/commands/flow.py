@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +9,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
 from kinema.config import ExtractConfig
 from kinema.errors import DataError
+from kinema.processes import available_cores
 
 if TYPE_CHECKING:
     from kinema.data.extraction import Extraction
@@ -49,7 +49,7 @@ def extract(
     part = parse_shard(shard)
     reader = store_reader(videos, out, config)
     entries = _entries(videos, manifest)
-    workers = (os.cpu_count() or 1) if workers is None else workers
+    workers = available_cores() if workers is None else workers
     _tell(extract_flow(reader, entries, part, workers, device), videos, out)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from kinema.files import make_folder
+from kinema.processes import available_cores
 
 
 def synth(
@@ -40,7 +40,7 @@ def synth(
     """
     from kinema.data.synthetic import synthesise
 
-    cores = workers or os.cpu_count() or 1
+    cores = workers or available_cores()
     print(synthesise(out, videos, seed, difficulty, size, frames, fps, test_share, cores, kinds))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -23,6 +22,7 @@ from kinema.evaluation.gather import Gathered, gather_several
 from kinema.files import make_folder, write_json
 from kinema.models import open_encoder
 from kinema.models.sources import RANDOM
+from kinema.processes import available_cores
 from kinema.provenance import software_versions
 from kinema.report.demo import write_demo_report
 from kinema.report.demo_content import SHOWN, DemoContent, LabelledVideo, PeopleContent, Query, Way
@@ -61,7 +61,7 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     if config.readout == ReadoutConfig():
         config = replace(config, readout=READ_BY)
     _say(f"making {videos} videos")
-    synthesise(out / "videos", videos, config.seed, workers=os.cpu_count() or 1)
+    synthesise(out / "videos", videos, config.seed, workers=available_cores())
     train = out / "videos" / "train"
     manifest = write_manifest(scan_folder(train), out / MANIFEST)
     runs: dict[str, Run] = {}
@@ -171,7 +171,7 @@ def _content(
         folder=str(out),
         environment={
             **results["versions"],
-            "machine": f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores",
+            "machine": f"{platform.system()}, {platform.machine()}, {available_cores()} cores",
         },
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from kinema.evaluation import RetrievalFigures, RetrievalResult, evaluate_retrie
 from kinema.evaluation.gather import gather_several
 from kinema.models import open_encoder
 from kinema.models.sources import RANDOM
+from kinema.processes import available_cores
 from kinema.report.demo_content import SHOWN, LabelledVideo, PeopleContent, Query, Way
 
 READY = "motion"
@@ -35,7 +35,7 @@ def find_people(out: Path, videos: int = VIDEOS) -> PeopleContent:
         out: folder of the videos; what an earlier call left there is used.
         videos: how many; as many as give each motion at least two.
     """
-    synthesise(out, videos, SEED, "figures", **DRAWING, workers=os.cpu_count() or 1, kinds=KINDS)
+    synthesise(out, videos, SEED, "figures", **DRAWING, workers=available_cores(), kinds=KINDS)
     labelled = {column: LabelledSet.read(out, out / "labels.csv", column) for column in LABELS}
     motion = labelled["motion"]
     encoders = {RANDOM: open_encoder(RANDOM, like=READY), READY: open_encoder(READY)}

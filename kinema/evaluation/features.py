@@ -6,7 +6,6 @@ the very batches that it would have been made in, so that the outcome is the sam
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -26,6 +25,7 @@ from kinema.evaluation.looks import Uniform
 from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
 from kinema.evaluation.table import FeatureTable, Seen
 from kinema.precision import autocast_for, quick_bfloat16
+from kinema.processes import available_cores
 from kinema.progress import track
 
 Precision = Literal["auto", "32"]
@@ -120,7 +120,7 @@ def extract_features(
     looks = [tuple(dict.fromkeys(asked[name].look for name in names)) for names in missing.values()]
     loader = make_loader(
         ClipsOfVideos([paths[position] for position in todo], clip, looks),
-        workers=min((os.cpu_count() or 1) - 1, 8, len(todo)) if workers is None else workers,
+        workers=min(available_cores() - 1, 8, len(todo)) if workers is None else workers,
         batch_size=max(1, batch_size // clips),
         collate_fn=list,
         generator=torch.Generator(),  # the loader seeds its workers from it, and so leaves the global state alone

@@ -22,6 +22,7 @@ from kinema.errors import ConfigError, DataError
 from kinema.evaluation.flow_scenes import TrueFlow, find_scenes
 from kinema.files import atomic_path, make_folder, write_json
 from kinema.flow import parse_estimator
+from kinema.processes import available_cores
 from kinema.progress import track
 from kinema.provenance import software_versions
 
@@ -145,7 +146,7 @@ class FlowEvaluation:
             "means": self.means(),
             "scenes": self.scenes,
             "left_out": self.left_out,
-            "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "threads": threads},
+            "machine": {"cores": available_cores(), "load": os.getloadavg()[0], "threads": threads},
             "versions": software_versions(),
         }
         table = Path(out).with_suffix(".csv")

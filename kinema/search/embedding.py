@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -22,6 +21,7 @@ from kinema.models.encoder import VideoEncoder
 from kinema.models.folding import fold_batch_norms
 from kinema.models.sources import open_encoder, weights_sha256
 from kinema.precision import autocast_for
+from kinema.processes import available_cores
 from kinema.provenance import config_sha256
 from kinema.search.appearance import appearance_vectors
 from kinema.search.windows import SeenWindow, WindowReader
@@ -129,7 +129,7 @@ class Waiting:
 
 def usual_workers() -> int:
     """How many threads decode where nobody says: as many as there are cores, at most 16."""
-    return min(os.cpu_count() or 1, 16)
+    return min(available_cores(), 16)
 
 
 def embed_videos(

@@ -22,6 +22,7 @@ from kinema.data.synthetic.files import encode_video
 from kinema.errors import OutputError, VideoError, blaming
 from kinema.files import atomic_path, make_folder
 from kinema.flow import create_estimator
+from kinema.processes import available_cores
 from kinema.report.pictures import animated_webp, flow_overlay
 from kinema.video import Video, View
 
@@ -156,7 +157,7 @@ class Cache:
         except OutputError:
             self._temporary = tempfile.TemporaryDirectory(prefix="kinema-previews-")
             self._folder = Path(self._temporary.name)
-        self._room = threading.Semaphore(at_a_time or os.cpu_count() or 1)
+        self._room = threading.Semaphore(at_a_time or available_cores())
         self._lock = threading.Lock()
         self._written = limit  # look at the folder when the first file comes
 

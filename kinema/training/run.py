@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +26,7 @@ from kinema.files import make_folder
 from kinema.locking import locked
 from kinema.methods.base import Method
 from kinema.precision import quick_bfloat16, trains_in_bfloat16
-from kinema.processes import is_first
+from kinema.processes import available_cores, is_first
 from kinema.training.callbacks import (
     CHECKPOINT,
     Checkpoints,
@@ -168,7 +167,7 @@ def fit(
 def use_threads(settings: TrainerConfig) -> None:
     """Leave as many cores to the processes that decode as there are such processes, if a CPU trains."""
     if settings.accelerator != "gpu" and not torch.cuda.is_available():
-        torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - settings.workers))
+        torch.set_num_threads(settings.threads or max(1, available_cores() - settings.workers))
 
 
 def _entries(

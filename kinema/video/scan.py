@@ -13,6 +13,7 @@ import numpy as np
 
 from kinema.clock import clock
 from kinema.errors import DataError, VideoError, blaming
+from kinema.processes import available_cores
 from kinema.progress import make_bar
 from kinema.video.identity import size_and_time
 from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
@@ -128,7 +129,7 @@ def _of_each(
         bar.advance(task)
         return found
 
-    with bar, ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:  # libav decodes without Python's lock
+    with bar, ThreadPoolExecutor(workers or available_cores()) as pool:  # libav decodes without Python's lock
         return list(pool.map(seen, items))
 
 
