@@ -166,7 +166,7 @@ def fit(
 
 def use_threads(settings: TrainerConfig) -> None:
     """Leave as many cores to the processes that decode as there are such processes, if a CPU trains."""
-    if settings.accelerator != "gpu" and not torch.cuda.is_available():
+    if not _on_gpu(settings):
         torch.set_num_threads(settings.threads or max(1, available_cores() - settings.workers))
 
 
