@@ -16,9 +16,9 @@ import yaml
 
 import kinema
 from kinema.cli import COMMANDS, main
-from kinema.config import ClipConfig, PretrainConfig
+from kinema.config import ClipConfig, FinetuneConfig, PretrainConfig
 from kinema.flow import create_estimator, list_estimators
-from kinema.presets import list_presets, preset_path
+from kinema.presets import DEFAULT_PRESET, list_presets, preset_path, settings_on
 from kinema.provenance import file_sha256
 from kinema.training.callbacks import METRICS, read_metrics
 from kinema.video import read_manifest
@@ -215,6 +215,16 @@ def test_options_and_yaml_give_the_same_typed_settings(settings_of, tmp_path):
     assert (config.model.patch, config.mscl.fra_negatives, from_file["resume"]) == (None, True, True)
     later = settings_of("--config", tmp_path / "settings.yaml", "--epochs", 4)
     assert (later["config"].epochs, later["method"]) == (4, "moco")
+
+
+@pytest.mark.parametrize("kind", [PretrainConfig, FinetuneConfig])
+def test_python_and_the_commands_have_the_same_defaults(kind):
+    assert kind() == settings_on(DEFAULT_PRESET, kind, {})
+
+
+@pytest.mark.parametrize("name", list_presets())
+def test_settings_on_a_preset_are_those_of_the_command(settings_of, name):
+    assert settings_on(name, PretrainConfig, {}) == settings_of("--preset", name)["config"]
 
 
 def test_presets_lie_beneath_all_other_settings(settings_of, tmp_path):

@@ -12,7 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from kinema.config import AugmentConfig, ClipConfig, FinetuneConfig, HCMLConfig, ModelConfig, TrainerConfig
+from kinema.config import (
+    AugmentConfig,
+    ClipConfig,
+    FinetuneConfig,
+    HCMLConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainerConfig,
+)
 from kinema.data.synthetic.files import encode_video
 from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
 from kinema.finetuning import finetune
@@ -28,6 +36,7 @@ QUICK = FinetuneConfig(
     augment=AugmentConfig(jitter=0.0, grey=0.0, blur=0.0),
     model=ModelConfig(width=4, patch=4, input="rgb"),
     hcml=HCMLConfig(levels=1, radius=1, shares=(0.25, 0.25, 0.5)),
+    optimizer=OptimizerConfig(lr=2e-3),
     trainer=TrainerConfig(batch_size=4, workers=0, threads=1, precision="32", accelerator="cpu"),
     clips=3,
 )

@@ -38,7 +38,7 @@ class ModelConfig:
     backbone: str = "r3d_18"
     width: int | None = 16
     patch: int | None = 4
-    input: EncoderInput = "difference"
+    input: EncoderInput = "both"
     flow_width: int = 8
     flow_patch: int | None = 4
     flow_input: Literal["vectors", "wheel"] = "vectors"
@@ -109,10 +109,10 @@ class MSCLConfig:
         dense_cells: moving cells of each clip that take part in dense LMCL.
     """
 
-    rgb: float = 0.5
+    rgb: float = 0.05
     flow: float = 1.0
     cross: float = 1.0
-    lmcl: float = 3.0
+    lmcl: float = 8.0
     fra_negatives: bool = False
     fra_clips: float = 0.0
     temperature: float = 0.1
@@ -191,7 +191,7 @@ class HCMLConfig:
     prime: bool = True
     fusion: bool = True
     chain: bool = True
-    reduction: int = 4
+    reduction: int = 2
     radius: int = 3
     dilation: int = 1
     pool: int = 1

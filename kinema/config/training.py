@@ -28,7 +28,7 @@ class OptimizerConfig:
     """
 
     name: Literal["adamw", "sgd"] = "adamw"
-    lr: float = 2e-3
+    lr: float = 8e-4
     lr_batch: int | None = None
     weight_decay: float = 1e-4
     warmup_epochs: float = 1.0
@@ -60,9 +60,9 @@ class TrainerConfig:
     """
 
     stop_after: int | None = None
-    batch_size: int = 64
+    batch_size: int = 32
     workers: int = 1
-    hold_mib: int = 0
+    hold_mib: int = 512
     threads: int | None = None
     precision: Literal["auto", "bf16", "32"] = "auto"
     devices: int | None = None
@@ -76,8 +76,8 @@ class TrainerConfig:
 class TrainConfig:
     """What every training is decided by; saved with it.
 
-    How long it is, either ``steps`` or ``epochs`` says; learning rate, momentum and phases follow a schedule over all
-    of it.
+    The defaults are those of the preset ``tiny``, which the commands train with. How long a training is, ``steps`` or
+    ``epochs`` says; learning rate, momentum and phases follow a schedule over all of it.
 
     Attributes:
         steps: batches that are trained on; a small folder is gone through more often, and more clips of each video are
@@ -116,18 +116,23 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class PretrainConfig(TrainConfig):
-    """Everything that decides a pretraining run.
+    """Everything that decides a pretraining run; 518 steps where nothing says how long it is.
 
     Attributes:
         mscl: the losses of MSCL, which the methods mscl, moco and mscl+hcml have.
     """
 
+    flow: FlowConfig = field(default_factory=lambda: FlowConfig(parameters={"finest_scale": 1}))
     mscl: MSCLConfig = field(default_factory=MSCLConfig)
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.epochs is None:
+            object.__setattr__(self, "steps", 518)
 
 
 @dataclass(frozen=True)
 class FinetuneConfig(TrainConfig):
-    """Everything that decides a training with labels.
+    """Everything that decides a training with labels; 30 epochs where nothing says how long it is.
 
     Attributes:
         dropout: share of the features that are dropped before the classifier while training.
@@ -138,3 +143,7 @@ class FinetuneConfig(TrainConfig):
     dropout: float = 0.0
     label_smoothing: float = 0.0
     clips: int = 10
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.epochs is None:
+            object.__setattr__(self, "epochs", 30)

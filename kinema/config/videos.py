@@ -31,7 +31,7 @@ class ClipConfig:
     frames: int = 8
     step: float | None = 0.125
     step_frames: int | None = None
-    short_side: int | None = 64
+    short_side: int | None = 56
     size: tuple[int, int] = (48, 48)
     squeeze: bool = False
     stretch: bool = False
@@ -133,13 +133,13 @@ class AugmentConfig:
     min_area: float = 0.6
     aspect: float = 1.333
     flip: float = 0.0
-    jitter: float = 0.8
+    jitter: float = 0.0
     brightness: float = 0.4
     contrast: float = 0.4
     saturation: float = 0.4
     hue: float = 0.1
-    grey: float = 0.2
-    blur: float = 0.5
+    grey: float = 0.0
+    blur: float = 0.0
     still_texture: float = 0.0
     fading: float = 0.0
     flicker: float = 0.0

@@ -20,6 +20,9 @@ Job = Literal["pretrain", "finetune"]
 JOBS: dict[type | None, Job] = {PretrainConfig: "pretrain", FinetuneConfig: "finetune"}
 """Which presets are of which settings; other settings have none."""
 
+WORDS: dict[type, tuple[str, ...]] = {PretrainConfig: ("method",), FinetuneConfig: ("motion",)}
+"""What else presets may say: options of the command that are no settings."""
+
 Kind = TypeVar("Kind", PretrainConfig, FinetuneConfig)
 
 DEFAULT_PRESET = "tiny"
@@ -61,9 +64,12 @@ def settings_on(preset: str, kind: type[Kind], settings: Mapping[str, Any]) -> K
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind)
+    for word in WORDS[kind]:
+        parser.add_argument(f"--{word}")
     parser.default_config_files = [glob.escape(str(preset_path(preset, JOBS[kind])))]
     try:
         parsed = parser.parse_object(dict(settings))
     except ArgumentError as error:
         raise ConfigError(f"the settings on the preset {preset} are wrong: {' '.join(str(error).split())}") from error
-    return kind(**vars(parser.instantiate(parsed)))
+    made = vars(parser.instantiate(parsed))
+    return kind(**{name: value for name, value in made.items() if name not in WORDS[kind]})

@@ -71,12 +71,7 @@ def check_finetuning(config: FinetuneConfig, motion: Motion) -> None:
 
 def _check_training(config: TrainConfig, uses_flow: bool) -> None:
     clip, trainer, paces = config.clip, config.trainer, config.sampling.paces
-    _refuse(
-        {
-            "say how long to train, with either steps or epochs": config.steps is not None or config.epochs is not None,
-            "say either steps or epochs, not both": config.steps is None or config.epochs is None,
-        }
-    )
+    _refuse({"say either steps or epochs, not both": config.steps is None or config.epochs is None})
     span(clip, 30.0)
     estimator = create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
     smallest = {

@@ -14,15 +14,28 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kinema.config import AugmentConfig, ClipConfig, ModelConfig, MSCLConfig, PretrainConfig, TrainerConfig
+from kinema.config import (
+    AugmentConfig,
+    ClipConfig,
+    FlowConfig,
+    HCMLConfig,
+    ModelConfig,
+    MSCLConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    TrainerConfig,
+)
 from kinema.training.callbacks import METRICS, read_metrics
 
 TINY = PretrainConfig(
     epochs=4,
     clip=ClipConfig(frames=4, step=0.125, short_side=32, size=(32, 32)),
-    augment=AugmentConfig(flip=0.5),
-    model=ModelConfig(width=4, flow_width=4, embedding=8),
-    mscl=MSCLConfig(queue=8, fra_negatives=True, fra_clips=0.5),
+    augment=AugmentConfig(flip=0.5, jitter=0.8, grey=0.2, blur=0.5),
+    flow=FlowConfig(),
+    model=ModelConfig(width=4, flow_width=4, embedding=8, input="difference"),
+    mscl=MSCLConfig(rgb=0.5, lmcl=3.0, queue=8, fra_negatives=True, fra_clips=0.5),
+    hcml=HCMLConfig(reduction=4),
+    optimizer=OptimizerConfig(lr=2e-3),
     trainer=TrainerConfig(batch_size=4, workers=0, threads=1, precision="32", accelerator="cpu"),
 )
 """Three steps an epoch on twelve videos; every random choice that a run can make."""

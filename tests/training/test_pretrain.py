@@ -235,7 +235,6 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_steps_are_kept(videos,
         ({"trainer.devices": 0}, "trainer.devices must be at least 1, not 0"),
         ({"trainer.stop_after": 0}, "trainer.stop_after must be at least 1, not 0"),
         ({"steps": 10}, "say either steps or epochs, not both"),
-        ({"epochs": None}, "say how long to train, with either steps or epochs"),
         ({"epochs": None, "steps": 0}, "steps must be at least 1, not 0"),
         (
             {"epochs": None, "steps": 9, "optimizer.drops": (1,)},
