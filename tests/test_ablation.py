@@ -88,7 +88,7 @@ def test_rungs_of_hcml_differ_in_what_they_say_alone():
 
 def test_rungs_of_mscl_add_one_part_after_another():
     found = list(mscl_rungs(PretrainConfig()).values())[:7]
-    assert [rung.model.input for rung in found[:2]] == ["rgb", "difference"]
+    assert [rung.model.input for rung in found[:2]] == ["rgb", "both"]
     assert [bool(rung.mscl.flow) for rung in found] == [False, False, True, True, True, True, True]
     assert [bool(rung.mscl.lmcl) for rung in found] == [False, False, False, True, True, True, True]
     assert [rung.mscl.fra_negatives for rung in found] == [False] * 4 + [True] * 3
