@@ -214,6 +214,8 @@ def _library(
 def _report(added: Added) -> None:
     for video in added.problems:
         print(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}")
+    for name in added.remade:
+        print(f"made anew: {name}, which was damaged or gone")
     print(added)
     if not added.whitened:
         print("there are too few windows to learn from them what does not count; add videos for better hits")

@@ -55,7 +55,7 @@ def bring_up_to_date(
     paths = [state.path for state in todo]
     items = embed_videos(paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting)
     windows = _store(db, todo, items)
-    refresh(db, index, _whitened_anew(db, embedder))
+    remade = refresh(db, index, _whitened_anew(db, embedder))
     found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
     problems = [video for video in found if video.error]
     problems += [IndexedVideo(path, 0, reason) for path, reason in changes.unreadable.items()]
@@ -70,6 +70,7 @@ def bring_up_to_date(
         seconds=time.perf_counter() - began,
         waiting=waiting.seconds,
         whitened=comparison(db).whitening is not None,
+        remade=remade,
     )
 
 

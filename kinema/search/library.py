@@ -208,7 +208,10 @@ class Library(Contents):
             hits = self._ranker.nearest(vectors[way], way, top, allowed, exact)
             seconds = time.perf_counter() - began
             typical = self._ranker.typical(vectors[way], way)
-            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top, own), seconds, *typical))
+            warnings = warnings_about(query, way, hits, top, own)
+            if complaint := self._ranker.complaint(way):
+                warnings = complaint, *warnings
+            answers.append(Answer(query, way, hits, warnings, seconds, *typical))
         return answers
 
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kinema.errors import DataError
-from kinema.search.approximate import Generation, candidates, generation, open_index
+from kinema.search.approximate import Generation, candidates, generation, index_path, open_generation
 from kinema.search.comparing import comparison
 from kinema.search.database import (
     as_matrix,
@@ -23,6 +22,7 @@ from kinema.search.database import (
     videos_of,
     windows_where,
 )
+from kinema.search.faiss_files import DamagedFile, shown
 from kinema.search.results import By, Hit, Window
 from kinema.vectors import unit
 
@@ -49,6 +49,7 @@ class Ranker:
         self._lock = threading.Lock()
         self._recent: dict[By, tuple[tuple[int, int], np.ndarray, np.ndarray, np.ndarray]] = {}
         self._indexes: dict[By, tuple[int, Any]] = {}
+        self._broken: dict[By, tuple[int, str]] = {}
         self._background: dict[By, tuple[int, np.ndarray]] = {}
 
     def nearest(
@@ -72,7 +73,27 @@ class Ranker:
                     return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact)
             except FileNotFoundError:  # a new generation came between the database and its file
                 continue
-        raise DataError(f"{self._folder} has lost a file of its approximate index; run `kinema index` again")
+            except DamagedFile as error:
+                self._give_up(by, str(error))
+                break
+        else:
+            self._give_up(by, "")
+        with snapshot(self._folder) as db:
+            return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact=True)
+
+    def complaint(self, by: By) -> str:
+        """What is wrong with the approximate index that the last search did without; empty if nothing is."""
+        with self._lock:
+            return self._broken[by][1] if by in self._broken else ""
+
+    def _give_up(self, by: By, reason: str) -> None:
+        """Do without a generation's file, which is gone if there is no ``reason``."""
+        with snapshot(self._folder) as db:
+            made = generation(db)
+        said = reason or f"{shown(index_path(self._folder, made, by))} is gone"
+        with self._lock:
+            self._indexes.pop(by, None)
+            self._broken[by] = made.number, f"{said}, so that every window was compared; run `kinema index` again"
 
     def typical(self, vectors: np.ndarray, by: By) -> tuple[float, float]:
         """The median score of the library's windows, drawn evenly, with ``vectors`` (Q, D), and their spread around it.
@@ -104,6 +125,10 @@ class Ranker:
         exact: bool,
     ) -> tuple[Hit, ...]:
         made, asked, length = generation(db), _mean(comparison(db)(by, vectors)), len(vectors)
+        with self._lock:
+            if by in self._broken and self._broken[by][0] != made.number:
+                del self._broken[by]
+            exact = exact or by in self._broken
         recent = self._recent_scores(db, by, asked, made, length)
         wanted = 8 * top
         while made.last and not exact and wanted <= FEW:
@@ -140,7 +165,7 @@ class Ranker:
         with self._lock:
             held = self._indexes.get(by)
             if held is None or held[0] != made.number:
-                held = made.number, open_index(self._folder, made, by)
+                held = made.number, open_generation(db, self._folder, made, by)
                 self._indexes[by] = held
         return _scores(db, by, asked, np.sort(candidates(held[1], asked, wanted)), length)
 

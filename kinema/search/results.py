@@ -164,6 +164,7 @@ class Added:
         seconds: wall time.
         waiting: seconds of it spent waiting for frames.
         whitened: whether the library's windows are enough to learn from what does not count between them.
+        remade: files of the approximate index that were damaged or gone, and were made anew.
     """
 
     new: int
@@ -176,6 +177,7 @@ class Added:
     seconds: float
     waiting: float
     whitened: bool
+    remade: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         counts = ("new", "changed", "moved", "deleted", "unchanged")

@@ -111,19 +111,87 @@ def test_what_is_deleted_is_never_found_and_the_groups_are_made_anew(folder):
 
 def test_a_search_that_meets_a_newer_generation_begins_again(folder, monkeypatch):
     """The files of the state that it saw are gone when it opens them."""
-    ranker, opened = Ranker(folder), approximate.open_index
+    ranker, opened = Ranker(folder), approximate.open_generation
 
     def late(*asked):
         with connected(folder) as db:
-            monkeypatch.setattr("kinema.search.ranking.open_index", opened)
+            monkeypatch.setattr("kinema.search.ranking.open_generation", opened)
             for number in range(30, 34):
                 put(db, f"/{number}", 300, number)
             approximate.refresh(db, folder)
         return opened(*asked)
 
-    monkeypatch.setattr("kinema.search.ranking.open_index", late)
+    monkeypatch.setattr("kinema.search.ranking.open_generation", late)
     (hit,) = ranker.nearest(vectors(300, 31)[7], "motion", 1, condition(Filters()), False)
     assert hit.path == "/31" and files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
+
+
+def foreign(path, tmp_path) -> None:
+    """A file of the same size and kind, of other vectors."""
+    other = tmp_path / "other"
+    other.mkdir()
+    with connected(other) as db:
+        database.create_tables(db, {})
+        for number in range(10):
+            put(db, f"/{number}", 300, 40 + number)
+        approximate.refresh(db, other)
+    content = (other / path.name).read_bytes()
+    assert len(content) == path.stat().st_size
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "empty": lambda path, _: path.write_bytes(b""),
+    "cut": lambda path, _: path.write_bytes(path.read_bytes()[:5000]),
+    "foreign": foreign,
+    "words": lambda path, _: path.write_text("these are words\n" * 1000),
+    "another kind": lambda path, _: path.write_bytes(path.with_name("appearance.1.faiss").read_bytes()[:-8]),
+    "a wrong byte": lambda path, _: path.write_bytes(path.read_bytes()[:40] + b"\xff" * 8 + path.read_bytes()[48:]),
+    "gone": lambda path, _: path.unlink(),
+    "a folder": lambda path, _: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_file_is_done_without_named_and_made_anew(folder, tmp_path, kind):
+    asked = vectors(1, 1)[0], "motion", 10, condition(Filters())
+    opened = Ranker(folder)
+    before = opened.nearest(*asked, False)
+    DAMAGE[kind](folder / "motion.1.faiss", tmp_path)
+    ranker = Ranker(folder)
+    for _ in range(2):
+        assert ranker.nearest(*asked, False) == ranker.nearest(*asked, True) == before
+        said = ranker.complaint("motion")
+        state = "gone" if kind in ("gone", "a folder") else "damaged or cannot be read"
+        assert said.startswith(f"{folder.name}/motion.1.faiss is {state}, so that every window was compared; ")
+    assert len(ranker.nearest(vectors(1, 501)[0], "appearance", 10, condition(Filters()), False)) == 10
+    assert ranker.complaint("appearance") == ""
+    with connected(folder) as db:
+        assert approximate.refresh(db, folder) == (f"{folder.name}/motion.1.faiss",)
+        assert approximate.refresh(db, folder) == ()
+    assert {"motion.2.faiss", "appearance.2.faiss"} <= files(folder)
+    assert ranker.nearest(*asked, False) == before and ranker.complaint("motion") == ""
+    assert agreement(folder) >= 0.95
+
+
+def test_a_wrong_byte_among_the_vectors_is_found_when_the_library_is_brought_up_to_date(folder):
+    path = folder / "appearance.1.faiss"
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 255
+    path.write_bytes(content)
+    with connected(folder) as db:
+        assert approximate.refresh(db, folder) == (f"{folder.name}/appearance.1.faiss",)
+
+
+def test_files_of_an_index_of_before_there_were_seals_are_used_and_damage_is_still_said(folder):
+    with connected(folder) as db, transaction(db):
+        db.execute("DELETE FROM about WHERE name LIKE 'seal of %'")
+    assert agreement(folder) >= 0.95
+    path = folder / "motion.1.faiss"
+    path.write_bytes(path.read_bytes()[:5000])
+    ranker = Ranker(folder)
+    assert len(ranker.nearest(vectors(1, 1)[0], "motion", 10, condition(Filters()), False)) == 10
+    assert "motion.1.faiss is damaged" in ranker.complaint("motion")
 
 
 def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_install(tmp_path, monkeypatch):
@@ -136,6 +204,6 @@ def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_instal
     with connected(tmp_path) as db:
         database.create_tables(db, {})
         put(db, "/0", 300, 0)
-        with pytest.raises(ConfigError, match=r"more than 100 windows needs FAISS: pip install \"kinema\[search\]\""):
+        with pytest.raises(ConfigError, match=r"so many windows need FAISS: pip install \"kinema\[search\]\""):
             approximate.refresh(db, tmp_path)
     assert len(Ranker(tmp_path).nearest(vectors(1, 0)[0], "motion", 10, condition(Filters()), False)) == 10
