@@ -34,7 +34,8 @@ from common import spread, surroundings
 
 from kinema.search import Filters, database
 from kinema.search.approximate import centred, refresh
-from kinema.search.database import FileState, connected, transaction
+from kinema.search.connection import connected, transaction
+from kinema.search.database import FileState
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.vectors import unit

@@ -18,19 +18,14 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from kinema.search.about import get_list, get_record, set_about, set_map
 from kinema.search.comparing import WHITENING, Comparison, comparison
-from kinema.search.database import (
-    as_matrix,
-    get_about,
-    get_record,
-    set_about,
-    set_map,
-    transaction,
-    vectors_after,
-    vectors_of,
-)
+from kinema.search.connection import transaction
+from kinema.search.database import all_ids, vectors_after, vectors_of
 from kinema.search.faiss_files import DamagedFile, Seal, import_faiss, is_whole, open_index, shown, write_index
 from kinema.search.results import By
+from kinema.search.sampling import evenly
+from kinema.search.values import as_matrix
 from kinema.whitening import Whitening
 
 if TYPE_CHECKING:
@@ -94,7 +89,7 @@ def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = 
     files = {by: index_path(folder, now, by) for by in get_args(By)} if now.last and total > EXACT else {}
     broken = tuple(shown(path) for by, path in files.items() if not is_whole(path, _seal(db, by)))
     if total <= EXACT:
-        _settle(db, Generation(now.number), Comparison(whitened, _centre(_sample(db, "motion", 1))))
+        _settle(db, Generation(now.number), Comparison(whitened, _centre(_sample(db, "motion", total))))
     elif added > EXACT or 5 * lost > now.count or whitening is not None or broken:
         anew = not now.last or total > 2 * now.trained or 5 * lost > now.count or whitening is not None or bool(broken)
         if anew:
@@ -113,13 +108,12 @@ def _build(db: sqlite3.Connection, folder: Path, now: Generation, total: int, wh
     """Find groups and centre from vectors drawn evenly over the library, and put everything into the groups."""
     faiss = import_faiss()
     groups = round(2 * total**0.5)
-    every = max(1, total // (SAMPLES * groups))
     last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
     new = Generation(now.number + 1, last, total, total)
-    compared = Comparison(whitening, _centre(_sample(db, "motion", every)))
+    compared = Comparison(whitening, _centre(_sample(db, "motion", SAMPLES * groups)))
     seals: dict[By, Seal] = {}
     for by in get_args(By):
-        sample = compared(by, _sample(db, by, every))
+        sample = compared(by, _sample(db, by, SAMPLES * groups))
         index = faiss.index_factory(sample.shape[1], f"IVF{groups},SQ8", faiss.METRIC_INNER_PRODUCT)
         index.cp.niter, index.cp.min_points_per_centroid = 8, 1
         index.train(sample)
@@ -154,7 +148,7 @@ def _settle(
 ) -> None:
     """Let searches use what was made; nothing happens where it is what they use already."""
     used, centre = comparison(db), None if compared.centre is None else compared.centre.tolist()
-    if (generation(db), used.whitening, get_about(db, "centre")) != (new, compared.whitening, centre):
+    if (generation(db), used.whitening, get_list(db, "centre", float)) != (new, compared.whitening, centre):
         with transaction(db):
             set_about(db, "approximate", asdict(new))
             set_about(db, "centre", centre)
@@ -163,10 +157,11 @@ def _settle(
             set_map(db, WHITENING, None if compared.whitening is None else compared.whitening.to_bytes())
 
 
-def _sample(db: sqlite3.Connection, by: By, every: int) -> np.ndarray:
-    """(N, D) every so manieth vector."""
-    ids = [row[0] for row in db.execute("SELECT id FROM windows ORDER BY id")][::every]
-    parts = [vectors_of(db, by, np.array(ids[at : at + CHUNK]))[1] for at in range(0, len(ids), CHUNK)]
+def _sample(db: sqlite3.Connection, by: By, most: int) -> np.ndarray:
+    """(N, D) vectors, drawn evenly, at most so many."""
+    ids = all_ids(db)
+    ids = ids[evenly(len(ids), most)]
+    parts = [vectors_of(db, by, ids[at : at + CHUNK])[1] for at in range(0, len(ids), CHUNK)]
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 

@@ -1,8 +1,8 @@
 """The files of the approximate index: written in full or not at all, and looked at before FAISS believes them.
 
-FAISS reads what a file says of its own sizes. So the database keeps a seal of each file: its size, and digests of all of
-it and of its head, which holds everything but the vectors' bytes. The head is looked at whenever a file is opened, the
-rest when the library is brought up to date; a wrong byte there costs a candidate, no more.
+FAISS believes what a file says of its own sizes. So the database keeps a seal of each file: its size, and digests of
+all of it and of its head, which is everything but the vectors' bytes. The head is looked at whenever a file is opened,
+the rest when the library is brought up to date; a wrong byte there costs a candidate, no more.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinema.errors import ConfigError, DataError, OutputError
-from kinema.search import database
-from kinema.search.database import snapshot
+from kinema.search import connection, database
+from kinema.search.connection import snapshot
 from kinema.search.results import Window
 
 FILE = "labels.sqlite"
@@ -92,7 +92,7 @@ class Labels:
         self._index = Path(index)
         self._lock = threading.Lock()
         path = self._index / FILE
-        self.kept = database.writable(self._index) and (os.access(path, os.W_OK) or not path.exists())
+        self.kept = connection.writable(self._index) and (os.access(path, os.W_OK) or not path.exists())
         with self._explained():
             place = path if self.kept else ":memory:"
             self._db = sqlite3.connect(place, isolation_level=None, timeout=60, check_same_thread=False)
@@ -234,7 +234,7 @@ class Labels:
         try:
             yield
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if isinstance(error, sqlite3.OperationalError) and not database.damaged(error):
+            if isinstance(error, sqlite3.OperationalError) and not connection.damaged(error):
                 said = f"cannot keep labels in {path}: {error}; give write permission and free space"
                 raise OutputError(said) from error
             raise DataError(f"{path} is damaged or holds no labels ({error}); move it away") from error

@@ -96,8 +96,8 @@ class Answer:
         hits: best first.
         warnings: sentences for the user, such as that nothing moves in the query.
         seconds: from the query's vector to the hits; reading and embedding the query is not in it.
-        typical: score of the middle window of the library, by score.
-        spread: 1.4826 times their median distance from it, which of a normal distribution is the standard deviation.
+        typical: the median score in the library, of stretches as long as the query.
+        spread: 1.4826 times the median distance of scores from it, which of a normal distribution is the standard deviation.
     """
 
     query: Query

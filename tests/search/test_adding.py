@@ -15,7 +15,7 @@ from kinema.data.synthetic.files import write_video
 from kinema.errors import DataError, OutputError
 from kinema.locking import locked
 from kinema.search import Filters, Library
-from kinema.search.database import connected
+from kinema.search.connection import connected
 from kinema.search.library import LOCK
 from kinema.video.scan import scan_file
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kinema.search import Filters, approximate, database
-from kinema.search.database import FileState, condition, connected, transaction
+from kinema.search.connection import connected, transaction
+from kinema.search.database import FileState, condition
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.vectors import unit
@@ -192,6 +193,47 @@ def test_files_of_an_index_of_before_there_were_seals_are_used_and_damage_is_sti
     ranker = Ranker(folder)
     assert len(ranker.nearest(vectors(1, 1)[0], "motion", 10, condition(Filters()), False)) == 10
     assert "motion.1.faiss is damaged" in ranker.complaint("motion")
+
+
+@pytest.mark.parametrize("length", [1, 3, 40])
+@pytest.mark.parametrize("by", ["motion", "appearance"])
+def test_what_is_typical_is_of_stretches_as_long_as_the_query(tmp_path, length, by, monkeypatch):
+    """A slow reference: the score of every place, one after the other. Videos have 5 to 60 windows."""
+    monkeypatch.setattr("kinema.search.stretches.BACKGROUND_WINDOWS", 10**9)
+    sizes = np.random.default_rng(0).integers(5, 60, size=12).tolist()
+    with connected(tmp_path) as db:
+        database.create_tables(db, {})
+        for number, count in enumerate(sizes):
+            put(db, f"/{number}", count, number)
+        with transaction(db):
+            database.drop_videos(db, ["/3"])  # so that numbers have gaps
+        approximate.refresh(db, tmp_path)
+    query = vectors(length, 99)
+    kept = {n: vectors(count, n + 500 * (by == "appearance")) for n, count in enumerate(sizes) if n != 3}
+    centre = np.concatenate(list(kept.values())).mean(0) if by == "motion" else 0
+    asked = unit(unit(query - centre).mean(0))
+    scores = []
+    for own in kept.values():
+        for place in range(len(own)):
+            near = range(place - (length - 1) // 2, place + length // 2 + 1)
+            cosines = [float(unit(own[n] - centre) @ asked) for n in near if 0 <= n < len(own)]
+            scores.append(sum(cosines) / length)
+    typical, spread = Ranker(tmp_path).typical(query, by)
+    assert typical == pytest.approx(np.median(scores), abs=1e-5)
+    assert spread == pytest.approx(1.4826 * np.median(np.abs(scores - np.median(scores))), abs=1e-5)
+    (best,) = Ranker(tmp_path).nearest(query, by, 1, condition(Filters()), True)
+    assert best.score == pytest.approx(max(scores), abs=1e-5)
+
+
+def test_a_large_library_is_judged_by_stretches_drawn_evenly(folder, monkeypatch):
+    from kinema.search import stretches
+
+    query = vectors(6, 99)
+    monkeypatch.setattr(stretches, "CHUNK", 240)
+    drawn = Ranker(folder).typical(query, "motion")
+    monkeypatch.setattr(stretches, "BACKGROUND", 10**6)
+    monkeypatch.setattr(stretches, "BACKGROUND_WINDOWS", 10**9)
+    assert drawn == pytest.approx(Ranker(folder).typical(query, "motion"), abs=0.02)
 
 
 def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_install(tmp_path, monkeypatch):
