@@ -97,7 +97,8 @@ class Answer:
         warnings: sentences for the user, such as that nothing moves in the query.
         seconds: from the query's vector to the hits; reading and embedding the query is not in it.
         typical: the median score in the library, of stretches as long as the query.
-        spread: 1.4826 times the median distance of scores from it, which of a normal distribution is the standard deviation.
+        spread: 1.4826 times the median distance of scores from it, which of a normal distribution is the standard
+            deviation.
     """
 
     query: Query

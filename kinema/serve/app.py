@@ -19,10 +19,10 @@ from starlette.routing import Route
 from kinema.errors import DataError, KinemaError, OutputError
 from kinema.search import Labels, Library
 from kinema.serve.answers import WRONG, Json
+from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
 from kinema.serve.guard import LOCAL, Guard
 from kinema.serve.labelling import Labelling
-from kinema.serve.media import Cache
 from kinema.serve.pictures import Pictures
 from kinema.serve.routes import Routes
 from kinema.serve.searching import Searching

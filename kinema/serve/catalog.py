@@ -16,8 +16,8 @@ from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
 from kinema.search.sampling import evenly
 from kinema.serve import media
+from kinema.serve.cache import Cache
 from kinema.serve.guard import real_file
-from kinema.serve.media import Cache
 
 MAP_POINTS = 3000
 """Windows that the map shows, at most."""
