@@ -56,13 +56,17 @@ def run(*words: object) -> None:
 
 
 WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
-    "demo": lambda given, out: ["--out", out / "demo", "--videos", 10],
+    "demo": lambda given, out: ["--out", out / "demo", "--videos", 10, "--steps", 2],
     "synth": lambda given, out: [out / "synth", "--videos", 10, "--workers", 1],
     "scan": lambda given, out: [given / "videos", "--out", out / "manifest.csv"],
     "pretrain": lambda given, out: [given / "videos", "--out", out / "run", "--config", given / "settings.yaml"],
-    "finetune": lambda given, out: [given / "videos", "--labels", given / "labels.csv", "--out", out / "run"],
-    "ablate mscl": lambda given, out: [out / "ladder", "--videos", 10],
-    "ablate hcml": lambda given, out: [out / "ladder", "--videos", 10],
+    "finetune": lambda given, out: [
+        given / "videos", "--labels", given / "labels.csv", "--out", out / "run", "--epochs", 1, "--clip.frames", 4,
+        "--clip.short_side", 32, "--clip.size", "[32,32]", "--model.width", 4, "--trainer.batch_size", 4,
+        "--trainer.workers", 0,
+    ],
+    "ablate mscl": lambda given, out: [out / "ladder", "--videos", 10, "--steps", 2],
+    "ablate hcml": lambda given, out: [out / "ladder", "--videos", 10, "--steps", 2],
     "evaluate": lambda given, out: [
         "knn", given / "run", "--data", given / "videos", "--labels", given / "labels.csv",
         "--out", out / "figures.json", "--workers", 0, "--clips", 1,
@@ -90,10 +94,11 @@ def test_every_command_is_here():
 
 @pytest.fixture
 def place(request, tmp_path) -> Iterator[Path]:
-    """A folder in which nothing can be written: its disk is full, or it may only be read."""
+    """A folder whose disk is full, or has room for so many KiB, or that may only be read."""
     folder = tmp_path / "place"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)], capture_output=True)
+    size = f"{request.param if isinstance(request.param, int) else 16}k"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"cannot mount a file system: {mounted.stderr.decode().strip()}")
     try:
@@ -101,7 +106,7 @@ def place(request, tmp_path) -> Iterator[Path]:
             with (folder / "filling").open("wb", buffering=0) as file, suppress(OSError):
                 while True:
                     file.write(bytes(4096))
-        else:
+        elif request.param == "read-only":
             subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder
     finally:
@@ -120,6 +125,24 @@ def test_a_place_without_room(command, place, inputs, capfd):
     assert "Traceback" not in errors + output
     assert str(place) in said[-1] and errors.endswith(said[-1] + "\n")
     assert sorted(path.name for path in inputs.rglob("*")) == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("place", [8, 40, 150, 600], indirect=True)
+@pytest.mark.parametrize("command", WORDS)
+def test_a_place_that_becomes_full(command, place, inputs, capfd):
+    """However far it comes: it is done, or says what is in the way, and goes on once there is room."""
+    words = [*command.split(), *(str(word) for word in WORDS[command](inputs, place))]
+    capfd.readouterr()
+    status = main(words)
+    output, errors = capfd.readouterr()
+    said = [line for line in errors.splitlines() if line.startswith(f"kinema {command}: ")]
+    assert "Traceback" not in errors + output
+    if status:
+        assert status == 1 and str(place) in said[-1] and errors.endswith(said[-1] + "\n"), output + errors
+    else:
+        assert not said
 
 
 @pytest.mark.parametrize("place", ["read-only"], indirect=True)

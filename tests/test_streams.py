@@ -33,6 +33,26 @@ def test_output_that_cannot_be_written(words):
     assert shell(f"kinema {words} --nonsense > /dev/full 2>&1").returncode in (1, 2)
 
 
+TELLING = "import sys; from kinema.streams import open_streams; open_streams(); print('on the way', file=sys.stderr)"
+
+
+@needs_full_device
+@pytest.mark.parametrize("place", ["2> /dev/full", "2< /dev/null", "2>&-"])
+def test_what_is_told_on_the_way_ends_no_job(place):
+    command = f"""{sys.executable} -c "{TELLING}; print('done')" {place}"""
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+@needs_full_device
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["2> /dev/full", "2< /dev/null"])
+def test_a_training_whose_log_is_full_goes_on(place, videos, quick_settings, tmp_path):
+    done = shell(f"kinema pretrain {videos} --out {tmp_path / 'run'} --config {quick_settings} {place}")
+    assert done.returncode == 0, done
+    assert (tmp_path / "run" / "encoder.safetensors").is_file()
+
+
 def test_no_streams_at_all(videos, tmp_path):
     """As a service starts it: what is opened first must not become standard output."""
     done = shell(f"kinema scan {videos} --out {tmp_path / 'manifest.csv'} --workers 1 <&- >&- 2>&-")
