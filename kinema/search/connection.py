@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from kinema.errors import DataError, OutputError
@@ -41,10 +41,11 @@ def connected(folder: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to an index that this process may not write."""
+    """A connection to an index that this process does not write."""
     path = folder / DATABASE
+    log = path.with_name(f"{DATABASE}-wal")
     # Without a log nobody writes, and SQLite need not look for one, which it could not make here.
-    how = "mode=ro" if path.with_name(f"{DATABASE}-wal").exists() else "mode=ro&immutable=1"
+    how = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
     address = f"{path.absolute().as_uri()}?{how}"
     with _explained(path), closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=60)) as db:
         yield db
@@ -84,7 +85,11 @@ def snapshot(folder: Path) -> Iterator[sqlite3.Connection]:
     """
     if not (folder / DATABASE).is_file():
         raise no_index(folder)
-    with (connected if writable(folder) else _reading)(folder) as db:
+    with ExitStack() as opened:
+        try:
+            db = opened.enter_context((connected if writable(folder) else _reading)(folder))
+        except OutputError:  # a full disk has no room for the log that writers and readers share
+            db = opened.enter_context(_reading(folder))
         db.execute("BEGIN")
         yield db
 
@@ -96,7 +101,13 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         db.execute("UPDATE about SET value = value + 1 WHERE name = 'state'")
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        roll_back(db)
         raise
-    db.execute("COMMIT")
+
+
+def roll_back(db: sqlite3.Connection) -> None:
+    """Undo what the transaction has done, where SQLite has not done so itself, as it does when the disk is full."""
+    if db.in_transaction:
+        db.execute("ROLLBACK")

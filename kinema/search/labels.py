@@ -80,19 +80,21 @@ class Labels:
 
     Args:
         index: its folder. Where that is read-only, what is there is read, and changes end with this object.
+        keep: whether changes are to be written down where they can be.
 
     Attributes:
         kept: whether changes are written down.
 
     Raises:
         DataError: the file of labels is damaged.
+        OutputError: it cannot be made, as on a full disk.
     """
 
-    def __init__(self, index: str | Path):
+    def __init__(self, index: str | Path, keep: bool = True):
         self._index = Path(index)
         self._lock = threading.Lock()
         path = self._index / FILE
-        self.kept = connection.writable(self._index) and (os.access(path, os.W_OK) or not path.exists())
+        self.kept = keep and connection.writable(self._index) and (os.access(path, os.W_OK) or not path.exists())
         with self._explained():
             place = path if self.kept else ":memory:"
             self._db = sqlite3.connect(place, isolation_level=None, timeout=60, check_same_thread=False)
@@ -223,10 +225,10 @@ class Labels:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                connection.roll_back(self._db)
                 raise
-            self._db.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
