@@ -33,6 +33,20 @@ def test_output_that_cannot_be_written(words):
     assert shell(f"kinema {words} --nonsense > /dev/full 2>&1").returncode in (1, 2)
 
 
+def test_names_with_line_breaks_and_orders_to_the_terminal_are_shown_in_one_line(tmp_path, capsys):
+    from kinema.cli import main
+
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a\nok: b\x1b[2J\u202e.mp4").write_text("no video")
+    assert main(["scan", str(tmp_path / "videos"), "--out", str(tmp_path / "manifest.csv"), "--workers", "1"]) == 0
+    output, _ = capsys.readouterr()
+    assert len(output.splitlines()) == 2
+    assert output.startswith("unreadable: a\\nok: b\\x1b[2J\\u202e.mp4: ")
+    assert main(["scan", str(tmp_path / "nowhere\nat all")]) != 0
+    _, errors = capsys.readouterr()
+    assert len(errors.splitlines()) == 1
+
+
 TELLING = "import sys; from kinema.streams import open_streams; open_streams(); print('on the way', file=sys.stderr)"
 
 

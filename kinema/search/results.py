@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from kinema.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
 
 By = Literal["motion", "appearance"]
 """What is compared: how things move, or what they look like."""
+
+
+MOST = 1e12
+"""Seconds, or widths per second, that a filter names at most."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,9 @@ class Filters:
         before: windows that end at this second of their video or earlier.
         min_strength: widths per second; windows that move at least so much.
         max_strength: widths per second.
+
+    Raises:
+        ConfigError: a number is none.
     """
 
     path: str | None = None
@@ -131,6 +140,12 @@ class Filters:
     before: float | None = None
     min_strength: float | None = None
     max_strength: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("after", "before", "min_strength", "max_strength"):
+            value = getattr(self, name)
+            if value is not None and not -MOST <= value <= MOST:
+                raise ConfigError(f"the filter {name} is no number that a video can have; write another or none")
 
 
 @dataclass(frozen=True)

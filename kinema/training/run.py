@@ -29,6 +29,7 @@ from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.precision import quick_bfloat16, trains_in_bfloat16
 from kinema.processes import is_first
 from kinema.provenance import ids_sha256, software_versions
+from kinema.streams import in_one_line
 from kinema.training.callbacks import (
     CHECKPOINT,
     METRICS,
@@ -216,7 +217,7 @@ def fit(
         ) from error
     if data.left_out and trainer.is_global_zero:
         print(f"{len(data.left_out)} of {len(entries)} videos broke and were left out:", file=sys.stderr)
-        print(*(f"  {left}" for left in data.left_out), sep="\n", file=sys.stderr, flush=True)
+        print(*(in_one_line(f"  {left}") for left in data.left_out), sep="\n", file=sys.stderr, flush=True)
     return Fitted(module, data, loading)
 
 
