@@ -12,7 +12,7 @@ from kinema.progress import make_bar
 from kinema.search import database
 from kinema.search.about import get_about, get_list, set_about
 from kinema.search.approximate import refresh
-from kinema.search.changes import Changes, find_changes
+from kinema.search.changes import Changes, find_changes, settled
 from kinema.search.comparing import LEAST, MIRROR, comparison, copied_features, fit_whitening, indexed_places
 from kinema.search.connection import transaction
 from kinema.search.database import FileState
@@ -112,8 +112,9 @@ def _store(
         for number, item in items:
             windows = held.setdefault(number, [])
             if isinstance(item, Finished):
+                state, unsettled = settled(todo[number])
                 with transaction(db):
-                    database.put_video(db, number, todo[number], windows, item.error)
+                    database.put_video(db, number, state, windows, unsettled or item.error)
                 del held[number]
                 progress.advance(task)
                 continue

@@ -76,6 +76,35 @@ def test_new_changed_moved_touched_and_deleted_videos_are_noticed(library, folde
     assert library.add(folder).unchanged == 12
 
 
+@pytest.mark.parametrize("after", ["back", "elsewhere", "another", "gone"])
+def test_what_is_not_the_same_while_it_is_read_is_read_again(library, folder, monkeypatch, after):
+    """As where a disk is away for a moment, or a recording is still written."""
+    from kinema.search import adding
+
+    path, aside = folder / "new.mp4", folder.parent / "aside"
+    shutil.copy(folder / "00003.mp4", path)
+    path.write_bytes(path.read_bytes() + b"x")
+    embed = adding.embed_videos
+
+    def disturbed(*asked, **settings):
+        path.rename(aside)
+        yield from embed(*asked, **settings)
+
+    monkeypatch.setattr(adding, "embed_videos", disturbed)
+    (problem,) = library.add(folder).problems
+    assert problem.path == str(path) and "changed, moved or deleted while it was read" in problem.error
+    monkeypatch.setattr(adding, "embed_videos", embed)
+    if after == "another":
+        shutil.copy(folder / "00004.mp4", path)
+    elif after != "gone":
+        aside.rename(path if after == "back" else folder / "elsewhere.mp4")
+    again = library.add(folder)
+    assert again.problems == () and again.windows == (0 if after == "gone" else 2)
+    assert {Path(video.path) for video in library.videos()} == set(folder.glob("*.mp4"))
+    assert {(video.windows, video.error) for video in library.videos()} == {(2, "")}
+    assert library.add(folder).windows == 0
+
+
 def test_an_index_holds_several_folders(library, folder, synthetic_videos):
     library.add(synthetic_videos / "test")
     assert len(library.videos()) == 15
