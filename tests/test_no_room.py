@@ -202,9 +202,14 @@ def test_output_that_goes_nowhere(command, place, inputs, tmp_path, capfd):
 # shared memory
 
 
-def test_little_shared_memory_for_the_processes_that_read(videos, quick_settings, tmp_path):
-    words = ["pretrain", videos, "--out", tmp_path / "run", "--config", quick_settings, "--trainer.workers", 1]
-    words += ["--clip.size", "[160,160]", "--clip.short_side", 160, "--trainer.batch_size", 6, "--method", "moco"]
+@pytest.mark.parametrize("job", ["pretrain", "evaluate"])
+def test_little_shared_memory_for_the_processes_that_read(job, videos, quick_settings, evaluation, tmp_path):
+    if job == "pretrain":
+        words = ["pretrain", videos, "--out", tmp_path / "run", "--config", quick_settings, "--trainer.workers", 1]
+        words += ["--clip.size", "[160,160]", "--clip.short_side", 160, "--trainer.batch_size", 6, "--method", "moco"]
+    else:
+        words = ["evaluate", "knn", "random", *evaluation, "--workers", 1, "--clip.size", "[320,320]"]
+        words += ["--clip.short_side", 320]
     script = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"'
     command = ["unshare", "-m", "bash", "-c", script, "bash", sys.executable, "-m", "kinema.cli", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -212,4 +217,4 @@ def test_little_shared_memory_for_the_processes_that_read(videos, quick_settings
         pytest.skip("cannot mount a file system")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("kinema pretrain: processes that read videos hand them over in shared memory, and /dev/shm")
+    assert last.startswith(f"kinema {job}: processes that read videos hand them over in shared memory, and /dev/shm")
