@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +67,8 @@ def write_index(index: faiss.IndexIVF, path: Path) -> Seal:
     """
     with atomic_path(path) as temporary:
         try:
-            import_faiss().write_index(index, str(temporary))
+            with _as_utf8(temporary, os.O_RDWR | os.O_CREAT) as name:
+                import_faiss().write_index(index, name)
         except RuntimeError as error:  # how FAISS says that the disk is full
             raise OSError(errno.EIO, "it cannot be written in full") from error
         vectors = index.ntotal * (index.code_size + 8)  # with a number each
@@ -86,12 +90,28 @@ def open_index(path: Path, seal: Seal | None) -> faiss.IndexIVF:
     if not path.is_file():
         raise FileNotFoundError(path)
     try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP) if seal is None or seal.fits(path) else None
+        with _as_utf8(path, os.O_RDONLY) as name:
+            index = faiss.read_index(name, faiss.IO_FLAG_MMAP) if seal is None or seal.fits(path) else None
     except (RuntimeError, MemoryError, OSError) as error:  # FAISS has no errors of its own
         raise DamagedFile(_damaged(path)) from error
     if not isinstance(index, faiss.IndexIVF):
         raise DamagedFile(_damaged(path))
     return index
+
+
+@contextmanager
+def _as_utf8(path: Path, flags: int) -> Iterator[str]:
+    """A name for a file that FAISS takes, which knows only UTF-8."""
+    try:
+        name, number = os.fspath(path).encode().decode(), None
+    except UnicodeEncodeError:
+        number = os.open(path, flags, 0o666)
+        name = f"/dev/fd/{number}"
+    try:
+        yield name
+    finally:
+        if number is not None:
+            os.close(number)
 
 
 def is_whole(path: Path, seal: Seal | None) -> bool:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -234,6 +237,19 @@ def test_a_large_library_is_judged_by_stretches_drawn_evenly(folder, monkeypatch
     monkeypatch.setattr(stretches, "BACKGROUND", 10**6)
     monkeypatch.setattr(stretches, "BACKGROUND_WINDOWS", 10**9)
     assert drawn == pytest.approx(Ranker(folder).typical(query, "motion"), abs=0.02)
+
+
+def test_an_index_in_a_folder_whose_name_is_no_utf8(folder):
+    other = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9\nname"))
+    other.mkdir()
+    with connected(other) as db:
+        database.create_tables(db, {})
+        for number in range(5):
+            put(db, f"/{number}", 300, number)
+        approximate.refresh(db, other)
+    ranker = Ranker(other)
+    assert len(ranker.nearest(vectors(1, 1)[0], "motion", 10, condition(Filters()), False)) == 10
+    assert ranker.complaint("motion") == "" and files(other) == {"motion.1.faiss", "appearance.1.faiss"}
 
 
 def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_install(tmp_path, monkeypatch):
