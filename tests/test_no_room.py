@@ -28,6 +28,7 @@ def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     import cv2
 
     from kinema.flow.files import write_flow
+    from kinema.search import Library
 
     folder = tmp_path_factory.mktemp("inputs")
     (folder / "videos").symlink_to(videos)
@@ -39,6 +40,9 @@ def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     run("flow", "extract", videos, "--out", folder / "store", "--estimator", "dis", "--workers", 0)
     run("flow", "export", folder / "store", "--out", folder / "exported")
     run("index", videos, "--index", folder / "index", "--encoder", folder / "run", "--workers", 1)
+    library = Library(folder / "index")
+    ids = [window.id for window in library.windows()]
+    library.train_classifier({ids[0]: "a", ids[9]: "b"}).save(folder / "classifier.safetensors")
     triplet = folder / "triplets/slide/example_1"
     triplet.mkdir(parents=True)
     for name, role in zip(names, ("ref", "positive", "negative"), strict=False):
@@ -156,7 +160,12 @@ def test_an_index_that_may_only_be_read_is_searched(inputs, tmp_path, place):
 
 # standard output
 
-HELP = {"demo", "finetune", "ablate mscl", "ablate hcml", "reproduce", "serve", "watch", "data check"}
+READING: dict[str, Callable[[Path, Path], list[object]]] = {
+    "watch": lambda given, out: [
+        given / "videos/00000.mp4", "--classifier", given / "classifier.safetensors", "--index", given / "index",
+    ],
+}  # fmt: skip
+HELP = {"demo", "finetune", "ablate mscl", "ablate hcml", "reproduce", "serve", "data check"}
 """What takes minutes, or never ends: its help goes nowhere instead."""
 
 
@@ -186,7 +195,7 @@ def test_output_that_goes_nowhere(command, place, inputs, tmp_path, capfd):
         descriptor = os.open("/dev/full", os.O_WRONLY)
     else:
         pytest.skip("there is no /dev/full")
-    words = ["--help"] if command in HELP else WORDS.get(command, lambda given, out: [])(inputs, tmp_path)
+    words = ["--help"] if command in HELP else (WORDS | READING).get(command, lambda given, out: [])(inputs, tmp_path)
     capfd.readouterr()
     with output_to(descriptor):
         status = main([*command.split(), *map(str, words)])
