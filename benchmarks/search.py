@@ -33,8 +33,10 @@ import torch
 from common import spread, surroundings
 
 from kinema.search import Filters, database
-from kinema.search.approximate import centred, refresh
-from kinema.search.database import FileState, connected, transaction
+from kinema.search.approximate import refresh
+from kinema.search.comparing import comparison
+from kinema.search.connection import connected, transaction
+from kinema.search.database import FileState, condition
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.vectors import unit
@@ -92,9 +94,9 @@ def truth(folder: Path, windows: int, queries: np.ndarray) -> np.ndarray:
     """(queries, 10) numbers of the nearest windows, nearest first."""
     best, numbers = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
     with connected(folder) as db:
-        asked = centred(db, "motion", queries)
+        asked = comparison(db)("motion", queries)
         for first in range(0, windows, CHUNK):
-            vectors = centred(db, "motion", drawn("motion", min(CHUNK, windows - first), first))
+            vectors = comparison(db)("motion", drawn("motion", min(CHUNK, windows - first), first))
             best = np.concatenate([best, asked @ vectors.T], 1)
             ids = np.broadcast_to(first + 1 + np.arange(len(vectors)), (len(queries), len(vectors)))
             numbers = np.concatenate([numbers, ids], 1)
@@ -147,7 +149,9 @@ def main() -> None:
             ("half by strength", Filters(min_strength=0.5)),
             ("a hundredth by path", Filters(path="*00.mp4")),
         ):
-            rows[label], found = timed(lambda v, f=filters: ranker.nearest(v, "motion", 10, f, (), False), queries)
+            rows[label], found = timed(
+                lambda v, f=filters: ranker.nearest(v, "motion", 10, condition(f), False), queries
+            )
             if label == "all":
                 answers = [[hit.window.id for hit in hits] for hits in found]
         result["query_ms"] = rows

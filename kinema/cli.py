@@ -26,7 +26,7 @@ from kinema.commands.help import arguments, help_text, restore_docstrings
 from kinema.config import LENGTHS
 from kinema.errors import ConfigError, KinemaError
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
-from kinema.streams import open_streams, silence
+from kinema.streams import in_one_line, open_streams, silence
 
 SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_checkpoint")
 """Parameters of commands that are given without a value."""
@@ -76,7 +76,7 @@ def _answer(name: str | None, words: list[str]) -> int:
 
 def _fail(name: str | None, sentence: str, status: int) -> int:
     with suppress(OSError):
-        print(f"kinema {name or ''}".strip() + f": {sentence}", file=sys.stderr, flush=True)
+        print(f"kinema {name or ''}".strip() + f": {in_one_line(sentence)}", file=sys.stderr, flush=True)
     return status
 
 

@@ -28,6 +28,7 @@ def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     import cv2
 
     from kinema.flow.files import write_flow
+    from kinema.search import Library
 
     folder = tmp_path_factory.mktemp("inputs")
     (folder / "videos").symlink_to(videos)
@@ -39,6 +40,9 @@ def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     run("flow", "extract", videos, "--out", folder / "store", "--estimator", "dis", "--workers", 0)
     run("flow", "export", folder / "store", "--out", folder / "exported")
     run("index", videos, "--index", folder / "index", "--encoder", folder / "run", "--workers", 1)
+    library = Library(folder / "index")
+    ids = [window.id for window in library.windows()]
+    library.train_classifier({ids[0]: "a", ids[9]: "b"}).save(folder / "classifier.safetensors")
     triplet = folder / "triplets/slide/example_1"
     triplet.mkdir(parents=True)
     for name, role in zip(names, ("ref", "positive", "negative"), strict=False):
@@ -56,13 +60,17 @@ def run(*words: object) -> None:
 
 
 WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
-    "demo": lambda given, out: ["--out", out / "demo", "--videos", 10],
+    "demo": lambda given, out: ["--out", out / "demo", "--videos", 10, "--steps", 2],
     "synth": lambda given, out: [out / "synth", "--videos", 10, "--workers", 1],
     "scan": lambda given, out: [given / "videos", "--out", out / "manifest.csv"],
     "pretrain": lambda given, out: [given / "videos", "--out", out / "run", "--config", given / "settings.yaml"],
-    "finetune": lambda given, out: [given / "videos", "--labels", given / "labels.csv", "--out", out / "run"],
-    "ablate mscl": lambda given, out: [out / "ladder", "--videos", 10],
-    "ablate hcml": lambda given, out: [out / "ladder", "--videos", 10],
+    "finetune": lambda given, out: [
+        given / "videos", "--labels", given / "labels.csv", "--out", out / "run", "--epochs", 1, "--clip.frames", 4,
+        "--clip.short_side", 32, "--clip.size", "[32,32]", "--model.width", 4, "--trainer.batch_size", 4,
+        "--trainer.workers", 0,
+    ],
+    "ablate mscl": lambda given, out: [out / "ladder", "--videos", 10, "--steps", 2],
+    "ablate hcml": lambda given, out: [out / "ladder", "--videos", 10, "--steps", 2],
     "evaluate": lambda given, out: [
         "knn", given / "run", "--data", given / "videos", "--labels", given / "labels.csv",
         "--out", out / "figures.json", "--workers", 0, "--clips", 1,
@@ -90,10 +98,11 @@ def test_every_command_is_here():
 
 @pytest.fixture
 def place(request, tmp_path) -> Iterator[Path]:
-    """A folder in which nothing can be written: its disk is full, or it may only be read."""
+    """A folder whose disk is full, or has room for so many KiB, or that may only be read."""
     folder = tmp_path / "place"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)], capture_output=True)
+    size = f"{request.param if isinstance(request.param, int) else 16}k"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"cannot mount a file system: {mounted.stderr.decode().strip()}")
     try:
@@ -101,7 +110,7 @@ def place(request, tmp_path) -> Iterator[Path]:
             with (folder / "filling").open("wb", buffering=0) as file, suppress(OSError):
                 while True:
                     file.write(bytes(4096))
-        else:
+        elif request.param == "read-only":
             subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder
     finally:
@@ -122,6 +131,24 @@ def test_a_place_without_room(command, place, inputs, capfd):
     assert sorted(path.name for path in inputs.rglob("*")) == before
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("place", [8, 40, 150, 600], indirect=True)
+@pytest.mark.parametrize("command", WORDS)
+def test_a_place_that_becomes_full(command, place, inputs, capfd):
+    """However far it comes: it is done, or says what is in the way, and goes on once there is room."""
+    words = [*command.split(), *(str(word) for word in WORDS[command](inputs, place))]
+    capfd.readouterr()
+    status = main(words)
+    output, errors = capfd.readouterr()
+    said = [line for line in errors.splitlines() if line.startswith(f"kinema {command}: ")]
+    assert "Traceback" not in errors + output
+    if status:
+        assert status == 1 and str(place) in said[-1] and errors.endswith(said[-1] + "\n"), output + errors
+    else:
+        assert not said
+
+
 @pytest.mark.parametrize("place", ["read-only"], indirect=True)
 def test_an_index_that_may_only_be_read_is_searched(inputs, tmp_path, place):
     subprocess.run(["mount", "-o", "remount,rw,size=64m", str(place)], check=True)
@@ -133,7 +160,12 @@ def test_an_index_that_may_only_be_read_is_searched(inputs, tmp_path, place):
 
 # standard output
 
-HELP = {"demo", "finetune", "ablate mscl", "ablate hcml", "reproduce", "serve", "watch", "data check"}
+READING: dict[str, Callable[[Path, Path], list[object]]] = {
+    "watch": lambda given, out: [
+        given / "videos/00000.mp4", "--classifier", given / "classifier.safetensors", "--index", given / "index",
+    ],
+}  # fmt: skip
+HELP = {"demo", "finetune", "ablate mscl", "ablate hcml", "reproduce", "serve", "data check"}
 """What takes minutes, or never ends: its help goes nowhere instead."""
 
 
@@ -163,7 +195,7 @@ def test_output_that_goes_nowhere(command, place, inputs, tmp_path, capfd):
         descriptor = os.open("/dev/full", os.O_WRONLY)
     else:
         pytest.skip("there is no /dev/full")
-    words = ["--help"] if command in HELP else WORDS.get(command, lambda given, out: [])(inputs, tmp_path)
+    words = ["--help"] if command in HELP else (WORDS | READING).get(command, lambda given, out: [])(inputs, tmp_path)
     capfd.readouterr()
     with output_to(descriptor):
         status = main([*command.split(), *map(str, words)])
@@ -179,9 +211,14 @@ def test_output_that_goes_nowhere(command, place, inputs, tmp_path, capfd):
 # shared memory
 
 
-def test_little_shared_memory_for_the_processes_that_read(videos, quick_settings, tmp_path):
-    words = ["pretrain", videos, "--out", tmp_path / "run", "--config", quick_settings, "--trainer.workers", 1]
-    words += ["--clip.size", "[160,160]", "--clip.short_side", 160, "--trainer.batch_size", 6, "--method", "moco"]
+@pytest.mark.parametrize("job", ["pretrain", "evaluate"])
+def test_little_shared_memory_for_the_processes_that_read(job, videos, quick_settings, evaluation, tmp_path):
+    if job == "pretrain":
+        words = ["pretrain", videos, "--out", tmp_path / "run", "--config", quick_settings, "--trainer.workers", 1]
+        words += ["--clip.size", "[160,160]", "--clip.short_side", 160, "--trainer.batch_size", 6, "--method", "moco"]
+    else:
+        words = ["evaluate", "knn", "random", *evaluation, "--workers", 1, "--clip.size", "[320,320]"]
+        words += ["--clip.short_side", 320]
     script = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"'
     command = ["unshare", "-m", "bash", "-c", script, "bash", sys.executable, "-m", "kinema.cli", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -189,4 +226,4 @@ def test_little_shared_memory_for_the_processes_that_read(videos, quick_settings
         pytest.skip("cannot mount a file system")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("kinema pretrain: processes that read videos hand them over in shared memory, and /dev/shm")
+    assert last.startswith(f"kinema {job}: processes that read videos hand them over in shared memory, and /dev/shm")

@@ -33,6 +33,40 @@ def test_output_that_cannot_be_written(words):
     assert shell(f"kinema {words} --nonsense > /dev/full 2>&1").returncode in (1, 2)
 
 
+def test_names_with_line_breaks_and_orders_to_the_terminal_are_shown_in_one_line(tmp_path, capsys):
+    from kinema.cli import main
+
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a\nok: b\x1b[2J\u202e.mp4").write_text("no video")
+    assert main(["scan", str(tmp_path / "videos"), "--out", str(tmp_path / "manifest.csv"), "--workers", "1"]) == 0
+    output, _ = capsys.readouterr()
+    assert len(output.splitlines()) == 2
+    assert output.startswith("unreadable: a\\nok: b\\x1b[2J\\u202e.mp4: ")
+    assert main(["scan", str(tmp_path / "nowhere\nat all")]) != 0
+    _, errors = capsys.readouterr()
+    assert len(errors.splitlines()) == 1
+
+
+TELLING = "import sys; from kinema.streams import open_streams; open_streams(); print('on the way', file=sys.stderr)"
+
+
+@needs_full_device
+@pytest.mark.parametrize("place", ["2> /dev/full", "2< /dev/null", "2>&-"])
+def test_what_is_told_on_the_way_ends_no_job(place):
+    command = f"""{sys.executable} -c "{TELLING}; print('done')" {place}"""
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+@needs_full_device
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["2> /dev/full", "2< /dev/null"])
+def test_a_training_whose_log_is_full_goes_on(place, videos, quick_settings, tmp_path):
+    done = shell(f"kinema pretrain {videos} --out {tmp_path / 'run'} --config {quick_settings} {place}")
+    assert done.returncode == 0, done
+    assert (tmp_path / "run" / "encoder.safetensors").is_file()
+
+
 def test_no_streams_at_all(videos, tmp_path):
     """As a service starts it: what is opened first must not become standard output."""
     done = shell(f"kinema scan {videos} --out {tmp_path / 'manifest.csv'} --workers 1 <&- >&- 2>&-")

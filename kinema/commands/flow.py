@@ -10,6 +10,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 from kinema.config import ExtractConfig
 from kinema.errors import DataError
 from kinema.processes import available_cores
+from kinema.streams import in_one_line
 
 if TYPE_CHECKING:
     from kinema.data.extraction import Extraction
@@ -109,7 +110,8 @@ def evaluate_flow(truth: str, out: str, estimators: str = "dis,farneback,tvl1") 
 
     evaluation = evaluate_flow(truth, [name.strip() for name in estimators.split(",")], out)
     for row in evaluation.left_out:
-        print(f"left out: {row['scene']}{' by ' + row['estimator'] if 'estimator' in row else ''}: {row['reason']}")
+        by = f" by {row['estimator']}" if "estimator" in row else ""
+        print(in_one_line(f"left out: {row['scene']}{by}: {row['reason']}"))
     console = Console(width=None if sys.stdout.isatty() else 140)
     with console.capture() as table:  # which would end the process by itself where nobody reads on
         console.print(evaluation.table())
@@ -148,7 +150,7 @@ def _entries(videos: str, manifest: str | None) -> list[ManifestEntry]:
 
 def _tell(done: Extraction, source: str, out: str) -> None:
     for path, reason in done.failures[:20]:
-        print(f"left out: {path}: {reason}", file=sys.stderr)
+        print(in_one_line(f"left out: {path}: {reason}"), file=sys.stderr)
     if done.failures and not done.made + done.found:
         path, reason = done.failures[0]
         raise DataError(f"nothing of {source} has flow in {out} now (the first is {path}: {reason})")

@@ -12,6 +12,7 @@ from kinema.clock import clock, seconds_of
 from kinema.errors import ConfigError
 from kinema.files import make_folder
 from kinema.progress import following
+from kinema.streams import in_one_line
 
 if TYPE_CHECKING:
     from kinema.search import Added, Answer, Labelled, Library
@@ -213,7 +214,9 @@ def _library(
 
 def _report(added: Added) -> None:
     for video in added.problems:
-        print(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}")
+        print(in_one_line(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}"))
+    for name in added.remade:
+        print(f"made anew: {name}, which was damaged or gone")
     print(added)
     if not added.whitened:
         print("there are too few windows to learn from them what does not count; add videos for better hits")
@@ -221,9 +224,9 @@ def _report(added: Added) -> None:
 
 def _print_answer(answer: Answer) -> None:
     for warning in answer.warnings:
-        print(f"note: {warning}")
+        print(in_one_line(f"note: {warning}"))
     print(f"{'':>4}{'cosine':>7}{'from':>10}{'to':>10}{'strength':>10}  video")
     for place, hit in enumerate(answer.hits, 1):
         at = f"{clock(hit.start):>10}{clock(hit.end):>10}"
-        print(f"{place:>3}.{hit.score:>7.3f}{at}{hit.window.strength:>10.3f}  {hit.path}")
+        print(f"{place:>3}.{hit.score:>7.3f}{at}{hit.window.strength:>10.3f}  {in_one_line(hit.path)}")
     print(f"{answer.query.windows} windows asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")

@@ -9,6 +9,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from kinema.files import make_folder
 from kinema.processes import available_cores
+from kinema.streams import in_one_line
 
 
 def synth(
@@ -59,7 +60,7 @@ def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = N
     write_manifest(entries, out)
     for entry in entries:
         if entry.error:
-            print(f"{entry.status}: {entry.path}: {entry.error}")
+            print(in_one_line(f"{entry.status}: {entry.path}: {entry.error}"))
     counts = {status: sum(entry.status == status for entry in entries) for status in ("ok", "partial", "unreadable")}
     hours = sum(entry.duration for entry in entries) / 3600
     print(f"{out}: {len(entries)} videos, {', '.join(f'{n} {s}' for s, n in counts.items())}; {hours:.2f} h")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -123,9 +125,10 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
 def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, restval="", strict=True)
-            rows = [row for row in reader if any(value for value in row.values())]
-            columns = [name.strip() for name in reader.fieldnames or ()]
+            lines, delimiter = _delimited(stream.read())
+        reader = csv.DictReader(lines, restval="", strict=True, delimiter=delimiter)
+        rows = [row for row in reader if any(value for value in row.values())]
+        columns = [name.strip() for name in reader.fieldnames or ()]
     except OSError as error:
         raise DataError(
             f"cannot read the labels {table}: {error.strerror or error}; --labels names a CSV file"
@@ -139,6 +142,16 @@ def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     if any(None in row for row in rows):
         raise DataError(f"{table} has rows with more fields than its header; put quotes around fields with a comma")
     return columns, [dict(zip(columns, row.values(), strict=True)) for row in rows]
+
+
+def _delimited(text: str) -> tuple[io.StringIO, str]:
+    """A table from its header on, and what stands between its fields: spreadsheets of many places write semicolons."""
+    text = text.lstrip("\r\n")
+    said = re.match(r"sep=([,;\t])\r?\n", text)  # which some of them write as the first line
+    if said is not None:
+        return io.StringIO(text[said.end() :], newline=""), said[1]
+    header = next(iter(text.splitlines()), "")
+    return io.StringIO(text, newline=""), max(",;\t", key=header.count)
 
 
 def _from_folders(folder: Path) -> LabelledSet:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -35,6 +38,7 @@ def make_loader(data: Dataset[Any], workers: int, **options: Any) -> DataLoader[
     """
     if workers:  # OpenCV's threads do not outlive a fork, and the new process would wait for them for ever
         set_opencv_threads(1)
+        options["collate_fn"] = partial(_into_shared_memory, options.get("collate_fn"))
     return _Loader(data, num_workers=workers, worker_init_fn=partial(_start_worker, os.getpid()), **options)
 
 
@@ -65,6 +69,25 @@ def explaining() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise _explained(error) or error from error
+
+
+def _into_shared_memory(collate: Callable[[Any], Any] | None, items: Any) -> Any:
+    """Collate what a process has read, and put its tensors where another process can see them.
+
+    PyTorch would do so later, in a thread whose errors are printed and lost: the batch would be waited for for ever.
+    """
+    batch = items if collate is None else collate(items)
+    _Sharing(io.BytesIO()).dump(batch)
+    return batch
+
+
+class _Sharing(pickle.Pickler):
+    """Goes through whatever can be handed over; shares its tensors and writes none of the numbers."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            value.share_memory_()
+        return (int, ()) if isinstance(value, torch.Tensor | np.ndarray) else NotImplemented
 
 
 def _explained(error: RuntimeError) -> KinemaError | None:

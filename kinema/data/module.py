@@ -23,6 +23,7 @@ from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.plan import Plan
 from kinema.data.sampler import EpochSampler
 from kinema.errors import DataError, KinemaError
+from kinema.streams import in_one_line
 from kinema.video import ManifestEntry
 
 
@@ -174,7 +175,7 @@ class ClipPairsModule(L.LightningDataModule):
         self.left_out.append(left)
         if self.trainer is None or self.trainer.is_global_zero:
             count = f"{len(self.left_out)} of {len(self.entries)} videos so far"
-            print(f"left out ({count}): {left}", file=sys.stderr, flush=True)
+            print(in_one_line(f"left out ({count}): {left}"), file=sys.stderr, flush=True)
 
     def state_dict(self) -> dict[str, Any]:
         """What is left out, for the checkpoint."""

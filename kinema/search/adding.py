@@ -10,10 +10,12 @@ from pathlib import Path
 from kinema.clock import clock
 from kinema.progress import make_bar
 from kinema.search import database
+from kinema.search.about import get_about, get_list, set_about
 from kinema.search.approximate import refresh
-from kinema.search.changes import Changes, find_changes
+from kinema.search.changes import Changes, find_changes, settled
 from kinema.search.comparing import LEAST, MIRROR, comparison, copied_features, fit_whitening, indexed_places
-from kinema.search.database import FileState, get_about, transaction
+from kinema.search.connection import transaction
+from kinema.search.database import FileState
 from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting, embed_videos
 from kinema.search.results import Added, IndexedVideo
 from kinema.search.windows import WindowReader
@@ -55,7 +57,7 @@ def bring_up_to_date(
     paths = [state.path for state in todo]
     items = embed_videos(paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting)
     windows = _store(db, todo, items)
-    refresh(db, index, _whitened_anew(db, embedder))
+    remade = refresh(db, index, _whitened_anew(db, embedder))
     found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
     problems = [video for video in found if video.error]
     problems += [IndexedVideo(path, 0, reason) for path, reason in changes.unreadable.items()]
@@ -70,28 +72,30 @@ def bring_up_to_date(
         seconds=time.perf_counter() - began,
         waiting=waiting.seconds,
         whitened=comparison(db).whitening is not None,
+        remade=remade,
     )
 
 
 def _whitened_anew(db: sqlite3.Connection, embedder: Embedder) -> Whitening | None:
     """A whitening fitted to the library as it is now, if it is twice as large as when that was last done, or more."""
     total = db.execute("SELECT count(*) FROM windows").fetchone()[0]
-    fitted = get_about(db, "whitened")
+    fitted = get_about(db, "whitened", int)
     if total < LEAST or (fitted is not None and total < 2 * fitted):
         return None
     whitening = comparison(db).whitening if fitted is None else None  # that of the first videos, which these are
     if whitening is None:
         assert embedder.basis is not None, "an index that exists has one"
-        whitening = fit_whitening(copied_features(indexed_places(db), embedder, get_about(db, MIRROR)), embedder.basis)
+        mirror = get_about(db, MIRROR, bool) is True
+        whitening = fit_whitening(copied_features(indexed_places(db), embedder, mirror), embedder.basis)
     with transaction(db):
-        database.set_about(db, "whitened", total)
+        set_about(db, "whitened", total)
     return whitening
 
 
 def _note_changes(db: sqlite3.Connection, root: Path, changes: Changes) -> None:
     """What needs no reading of videos."""
-    known = get_about(db, "roots") or []
-    database.set_about(db, "roots", sorted({*known, str(root)}))
+    known = get_list(db, "roots", str) or []
+    set_about(db, "roots", sorted({*known, str(root)}))
     database.drop_videos(db, changes.deleted)
     for path, state in [*changes.moved.items(), *((state.path, state) for state in changes.touched)]:
         database.restate_video(db, path, state)
@@ -108,8 +112,9 @@ def _store(
         for number, item in items:
             windows = held.setdefault(number, [])
             if isinstance(item, Finished):
+                state, unsettled = settled(todo[number])
                 with transaction(db):
-                    database.put_video(db, number, todo[number], windows, item.error)
+                    database.put_video(db, number, state, windows, unsettled or item.error)
                 del held[number]
                 progress.advance(task)
                 continue

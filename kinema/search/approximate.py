@@ -7,29 +7,25 @@ files belong to one generation and are never changed, so a search that has begun
 
 from __future__ import annotations
 
-import errno
 import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from kinema.errors import ConfigError
-from kinema.files import atomic_path
+from kinema.search.about import get_list, get_record, set_about, set_map
 from kinema.search.comparing import WHITENING, Comparison, comparison
-from kinema.search.database import (
-    as_matrix,
-    get_about,
-    get_record,
-    set_about,
-    set_map,
-    transaction,
-    vectors_after,
-    vectors_of,
-)
+from kinema.search.connection import transaction
+from kinema.search.database import all_ids, vectors_after, vectors_of
+from kinema.search.faiss_files import DamagedFile, Seal, import_faiss, is_whole, open_index, shown, write_index
 from kinema.search.results import By
+from kinema.search.sampling import evenly
+from kinema.search.values import as_matrix
 from kinema.whitening import Whitening
 
 if TYPE_CHECKING:
@@ -66,8 +62,9 @@ def generation(db: sqlite3.Connection) -> Generation:
     return get_record(db, "approximate", Generation) or Generation()
 
 
-def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = None) -> None:
-    """Make a new generation where too much was added or deleted since the last one, or vectors are compared otherwise.
+def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = None) -> tuple[str, ...]:
+    """Make a new generation where too much was added or deleted since the last one, a file of it is damaged or gone, or
+    vectors are compared otherwise.
 
     What was added is put into the groups there are; where the library has doubled, or a fifth of what is covered is
     gone, the groups and the centre are found anew. A library of no more than :data:`EXACT` windows has a centre alone.
@@ -76,6 +73,9 @@ def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = 
         db: the database.
         folder: of the index.
         whitening: in the place of the one that there is; None to keep that.
+
+    Returns:
+        The files that were damaged or gone, in whose place others were made.
 
     Raises:
         ConfigError: FAISS is needed, and not installed.
@@ -86,10 +86,12 @@ def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = 
     added = db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0]
     lost = now.count - (total - added)
     whitened = whitening or comparison(db).whitening
+    files = {by: index_path(folder, now, by) for by in get_args(By)} if now.last and total > EXACT else {}
+    broken = tuple(shown(path) for by, path in files.items() if not is_whole(path, _seal(db, by)))
     if total <= EXACT:
-        _settle(db, Generation(now.number), Comparison(whitened, _centre(_sample(db, "motion", 1))))
-    elif added > EXACT or 5 * lost > now.count or whitening is not None:
-        anew = not now.last or total > 2 * now.trained or 5 * lost > now.count or whitening is not None
+        _settle(db, Generation(now.number), Comparison(whitened, _centre(_sample(db, "motion", total))))
+    elif added > EXACT or 5 * lost > now.count or whitening is not None or broken:
+        anew = not now.last or total > 2 * now.trained or 5 * lost > now.count or whitening is not None or bool(broken)
         if anew:
             _build(db, folder, now, total, whitened)
         else:
@@ -97,38 +99,41 @@ def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = 
     used = generation(db)
     kept = {index_path(folder, used, by) for by in get_args(By) if used.last}
     for path in set(folder.glob("*.faiss")) - kept:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # nobody reads it, whatever it is
+            path.unlink()
+    return broken
 
 
 def _build(db: sqlite3.Connection, folder: Path, now: Generation, total: int, whitening: Whitening | None) -> None:
     """Find groups and centre from vectors drawn evenly over the library, and put everything into the groups."""
-    faiss = _faiss()
+    faiss = import_faiss()
     groups = round(2 * total**0.5)
-    every = max(1, total // (SAMPLES * groups))
     last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
     new = Generation(now.number + 1, last, total, total)
-    compared = Comparison(whitening, _centre(_sample(db, "motion", every)))
+    compared = Comparison(whitening, _centre(_sample(db, "motion", SAMPLES * groups)))
+    seals: dict[By, Seal] = {}
     for by in get_args(By):
-        sample = compared(by, _sample(db, by, every))
+        sample = compared(by, _sample(db, by, SAMPLES * groups))
         index = faiss.index_factory(sample.shape[1], f"IVF{groups},SQ8", faiss.METRIC_INNER_PRODUCT)
         index.cp.niter, index.cp.min_points_per_centroid = 8, 1
         index.train(sample)
         _fill(db, index, by, 0, compared)
-        _write(index, index_path(folder, new, by))
-    _settle(db, new, compared)
+        seals[by] = write_index(index, index_path(folder, new, by))
+    _settle(db, new, compared, seals)
 
 
 def _extend(db: sqlite3.Connection, folder: Path, now: Generation, total: int) -> None:
     """Put what was added into the groups there are."""
-    faiss, compared = _faiss(), comparison(db)
+    faiss, compared = import_faiss(), comparison(db)
     last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
     added = db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0]
     new = Generation(now.number + 1, last, now.count + added, now.trained)
+    seals: dict[By, Seal] = {}
     for by in get_args(By):
         index = faiss.read_index(str(index_path(folder, now, by)))
         _fill(db, index, by, now.last, compared)
-        _write(index, index_path(folder, new, by))
-    _settle(db, new, compared)
+        seals[by] = write_index(index, index_path(folder, new, by))
+    _settle(db, new, compared, seals)
 
 
 def _fill(db: sqlite3.Connection, index: faiss.IndexIVF, by: By, after: int, compared: Comparison) -> None:
@@ -138,28 +143,25 @@ def _fill(db: sqlite3.Connection, index: faiss.IndexIVF, by: By, after: int, com
         index.add_with_ids(compared(by, vectors), ids)
 
 
-def _write(index: faiss.IndexIVF, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        try:
-            _faiss().write_index(index, str(temporary))
-        except RuntimeError as error:  # how FAISS says that the disk is full
-            raise OSError(errno.EIO, "it cannot be written in full") from error
-
-
-def _settle(db: sqlite3.Connection, new: Generation, compared: Comparison) -> None:
+def _settle(
+    db: sqlite3.Connection, new: Generation, compared: Comparison, seals: Mapping[By, Seal] = MappingProxyType({})
+) -> None:
     """Let searches use what was made; nothing happens where it is what they use already."""
     used, centre = comparison(db), None if compared.centre is None else compared.centre.tolist()
-    if (generation(db), used.whitening, get_about(db, "centre")) != (new, compared.whitening, centre):
+    if (generation(db), used.whitening, get_list(db, "centre", float)) != (new, compared.whitening, centre):
         with transaction(db):
             set_about(db, "approximate", asdict(new))
             set_about(db, "centre", centre)
+            for by, seal in seals.items():
+                set_about(db, f"seal of {by}", asdict(seal))
             set_map(db, WHITENING, None if compared.whitening is None else compared.whitening.to_bytes())
 
 
-def _sample(db: sqlite3.Connection, by: By, every: int) -> np.ndarray:
-    """(N, D) every so manieth vector."""
-    ids = [row[0] for row in db.execute("SELECT id FROM windows ORDER BY id")][::every]
-    parts = [vectors_of(db, by, np.array(ids[at : at + CHUNK]))[1] for at in range(0, len(ids), CHUNK)]
+def _sample(db: sqlite3.Connection, by: By, most: int) -> np.ndarray:
+    """(N, D) vectors, drawn evenly, at most so many."""
+    ids = all_ids(db)
+    ids = ids[evenly(len(ids), most)]
+    parts = [vectors_of(db, by, ids[at : at + CHUNK])[1] for at in range(0, len(ids), CHUNK)]
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
@@ -172,29 +174,30 @@ def index_path(folder: Path, made: Generation, by: By) -> Path:
     return folder / f"{by}.{made.number}.faiss"
 
 
-def open_index(folder: Path, made: Generation, by: By) -> faiss.IndexIVF:
-    """The index of a generation; what it does not look at is not read from disk.
+def _seal(db: sqlite3.Connection, by: By) -> Seal | None:
+    return get_record(db, f"seal of {by}", Seal)
+
+
+def open_generation(db: sqlite3.Connection, folder: Path, made: Generation, by: By) -> faiss.IndexIVF:
+    """The index of a generation, which is that of the database's state.
 
     Raises:
-        FileNotFoundError: a newer generation has taken its place.
+        FileNotFoundError: its file is gone, as it is where a newer generation has taken its place.
+        DamagedFile: it cannot be used.
     """
-    path, faiss = index_path(folder, made, by), _faiss()
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    return open_index(index_path(folder, made, by), _seal(db, by))
 
 
 def candidates(index: faiss.IndexIVF, vector: np.ndarray, count: int) -> np.ndarray:
-    """Up to ``count`` numbers of windows that are likely to be the nearest to ``vector`` (D,), nearest first."""
-    faiss = _faiss()
+    """Up to ``count`` numbers of windows that are likely to be the nearest to ``vector`` (D,), nearest first.
+
+    Raises:
+        DamagedFile: the index is of other vectors.
+    """
+    faiss = import_faiss()
     probed = min(index.nlist, max(PROBED, index.nlist * count // max(1, index.ntotal) * 4))
-    found = index.search(vector[None], count, params=faiss.SearchParametersIVF(nprobe=probed))[1][0]
-    return found[found >= 0]
-
-
-def _faiss():
     try:
-        import faiss
-    except ImportError as error:
-        raise ConfigError(f'searching more than {EXACT} windows needs FAISS: pip install "kinema[search]"') from error
-    return faiss
+        found = index.search(vector[None], count, params=faiss.SearchParametersIVF(nprobe=probed))[1][0]
+    except (RuntimeError, AssertionError) as error:
+        raise DamagedFile("the approximate index is damaged") from error
+    return found[found >= 0]

@@ -11,6 +11,21 @@ from kinema.search.database import FileState
 from kinema.video import find_videos
 from kinema.video.identity import content_sha256, size_and_time
 
+UNSETTLED = -1
+"""In place of the time of a file that was not the same before and after it was read: the next time it is read again."""
+
+
+def settled(state: FileState) -> tuple[FileState, str]:
+    """What is to be kept of a file that has just been read, and what is wrong with it: it may be another by now."""
+    try:
+        if size_and_time(state.path) == (state.size, state.mtime):
+            return state, ""
+    except VideoError:
+        pass
+    return replace(
+        state, mtime=UNSETTLED
+    ), "it was changed, moved or deleted while it was read; run `kinema index` again"
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -51,7 +66,8 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
         kept = f"; the index keeps the {len(below)} that it knew, delete it if they are gone for good" if below else ""
         raise DataError(f"{folder} holds no videos{kept or '; name a folder of videos'}")
     gone = below - set(paths)
-    elsewhere = {known[path].sha256: path for path in known if path in gone or not Path(path).exists()}
+    lost = (path for path in known if path in gone or not Path(path).exists())
+    elsewhere = {known[path].sha256: path for path in lost if known[path].mtime != UNSETTLED}
     new: list[FileState] = []
     changed: list[FileState] = []
     touched: list[FileState] = []
@@ -74,7 +90,8 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
             unreadable[path] = error.reason
             continue
         if before is not None:
-            (touched if before.sha256 == now.sha256 else changed).append(now)
+            same = before.sha256 == now.sha256 and before.mtime != UNSETTLED
+            (touched if same else changed).append(now)
         elif (old := elsewhere.pop(now.sha256, None)) is not None:
             moved[old] = now
         else:

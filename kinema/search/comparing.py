@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -23,9 +22,11 @@ from kinema.data.clips import clip_view, span, start_range, timeline, uniform_st
 from kinema.data.nuisance import nuisance_views
 from kinema.errors import DataError, KinemaError
 from kinema.progress import track
-from kinema.search.database import get_about, get_map
+from kinema.search.about import get_list, get_map
 from kinema.search.embedding import Embedder, usual_workers
 from kinema.search.results import By
+from kinema.search.sampling import evenly
+from kinema.search.values import check_length, read_as
 from kinema.vectors import unit
 from kinema.video import Video
 from kinema.whitening import Basis, Whitening
@@ -45,8 +46,6 @@ BASIS, WHITENING = "basis", "whitening"
 """Names of the maps in the database."""
 MIRROR = "mirror"
 """What the index says under this name: whether mirror images count as alike."""
-
-T = TypeVar("T")
 
 Place = tuple[str, float]
 """A video and the second at which a window of it starts."""
@@ -75,15 +74,29 @@ class Comparison:
 
 def comparison(db: sqlite3.Connection) -> Comparison:
     """That of the state of the database."""
-    centre = get_about(db, "centre")
+    centre = get_list(db, "centre", float)
+    if centre is not None:
+        check_length(db, "motion", len(centre), "the centre")
     kept = get_map(db, WHITENING)
-    whitening = None if kept is None else _whitening(kept)
+    whitening = None if kept is None else read_as(_whitening, kept, WHITENING)
+    if whitening is not None:
+        check_length(db, "motion", len(whitening.mean), "the whitening")
     return Comparison(whitening, None if centre is None else np.array(centre, np.float32))
 
 
 @lru_cache(maxsize=4)
 def _whitening(content: bytes) -> Whitening:
-    return Whitening.from_bytes(content, "the index")
+    return Whitening.from_bytes(content)
+
+
+def kept_basis(db: sqlite3.Connection) -> Basis | None:
+    """The basis of an index; None if it has none."""
+    kept = get_map(db, BASIS)
+    if kept is None:
+        return None
+    basis = read_as(Basis.from_bytes, kept, BASIS)
+    check_length(db, "motion", len(basis.directions), "the basis")
+    return basis
 
 
 def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
@@ -100,19 +113,16 @@ def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
             return []
 
     with ThreadPoolExecutor(usual_workers()) as team:
-        return _evenly([place for places in team.map(starts, _evenly(paths)) for place in places])
-
-
-def _evenly(items: Sequence[T]) -> list[T]:
-    """:data:`WINDOWS` of them at equal distances, or all."""
-    count = min(WINDOWS, len(items))
-    return [items[number * len(items) // count] for number in range(count)]
+        chosen = [paths[place] for place in evenly(len(paths), WINDOWS)]
+        found = [place for places in team.map(starts, chosen) for place in places]
+    return [found[place] for place in evenly(len(found), WINDOWS)]
 
 
 def indexed_places(db: sqlite3.Connection) -> list[Place]:
     """Places of windows, spread evenly over an index."""
     query = "SELECT path, start FROM windows JOIN videos ON windows.video = videos.id ORDER BY windows.id"
-    return _evenly(db.execute(query).fetchall())
+    found = db.execute(query).fetchall()
+    return [found[place] for place in evenly(len(found), WINDOWS)]
 
 
 def copied_features(places: Sequence[Place], embedder: Embedder, mirror: bool) -> np.ndarray:

@@ -9,8 +9,10 @@ import numpy as np
 
 from kinema.errors import DataError
 from kinema.search import database
-from kinema.search.database import get_about, snapshot
+from kinema.search.about import get_about, get_list
+from kinema.search.connection import snapshot
 from kinema.search.results import By, Filters, IndexedVideo, Window
+from kinema.search.sampling import evenly
 
 
 class Contents:
@@ -29,13 +31,13 @@ class Contents:
     def roots(self) -> list[Path]:
         """The folders that were added."""
         with snapshot(self.path) as db:
-            return [Path(root) for root in get_about(db, "roots") or ()]
+            return [Path(root) for root in get_list(db, "roots", str) or ()]
 
     @property
     def state(self) -> int:
         """A number that grows with every change of the library."""
         with snapshot(self.path) as db:
-            return get_about(db, "state")
+            return get_about(db, "state", int) or 0
 
     def window(self, number: int) -> Window:
         """A window by its number.
@@ -65,10 +67,11 @@ class Contents:
             return db.execute("SELECT count(*) FROM windows").fetchone()[0]
 
     def sample(self, count: int) -> list[Window]:
-        """At most about ``count`` windows, drawn evenly from all by their numbers; sorted by path and time."""
+        """At most ``count`` windows, drawn evenly from all by their numbers; sorted by path and time."""
         with snapshot(self.path) as db:
-            every = -(-db.execute("SELECT count(*) FROM windows").fetchone()[0] // count)
-            return list(database.windows_where(db, "windows.id % ? = 0", [max(1, every)]))
+            ids = database.all_ids(db)
+            drawn = ids[evenly(len(ids), count)].tolist()
+            return list(database.windows_where(db, f"windows.id IN ({', '.join(map(str, drawn))})", []))
 
     def videos(self) -> list[IndexedVideo]:
         """The videos of the library, sorted by path; those that cannot be read too, with the reason."""

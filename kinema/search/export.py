@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinema.errors import ConfigError
 from kinema.files import atomic_path
-from kinema.search.database import as_matrix
+from kinema.search.values import as_matrix
 
 if TYPE_CHECKING:
     import pyarrow as pa

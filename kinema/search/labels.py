@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinema.errors import ConfigError, DataError, OutputError
-from kinema.search import database
-from kinema.search.database import snapshot
+from kinema.search import connection, database
+from kinema.search.connection import snapshot
 from kinema.search.results import Window
 
 FILE = "labels.sqlite"
@@ -80,19 +80,21 @@ class Labels:
 
     Args:
         index: its folder. Where that is read-only, what is there is read, and changes end with this object.
+        keep: whether changes are to be written down where they can be.
 
     Attributes:
         kept: whether changes are written down.
 
     Raises:
         DataError: the file of labels is damaged.
+        OutputError: it cannot be made, as on a full disk.
     """
 
-    def __init__(self, index: str | Path):
+    def __init__(self, index: str | Path, keep: bool = True):
         self._index = Path(index)
         self._lock = threading.Lock()
         path = self._index / FILE
-        self.kept = database.writable(self._index) and (os.access(path, os.W_OK) or not path.exists())
+        self.kept = keep and connection.writable(self._index) and (os.access(path, os.W_OK) or not path.exists())
         with self._explained():
             place = path if self.kept else ":memory:"
             self._db = sqlite3.connect(place, isolation_level=None, timeout=60, check_same_thread=False)
@@ -223,10 +225,10 @@ class Labels:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                connection.roll_back(self._db)
                 raise
-            self._db.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -234,7 +236,7 @@ class Labels:
         try:
             yield
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if isinstance(error, sqlite3.OperationalError) and not database.damaged(error):
+            if isinstance(error, sqlite3.OperationalError) and not connection.damaged(error):
                 said = f"cannot keep labels in {path}: {error}; give write permission and free space"
                 raise OutputError(said) from error
             raise DataError(f"{path} is damaged or holds no labels ({error}); move it away") from error

@@ -14,13 +14,24 @@ from kinema import __version__
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
 from kinema.locking import locked
-from kinema.search import database
+from kinema.search import connection, database
+from kinema.search.about import get_about, get_record, set_map
 from kinema.search.adding import bring_up_to_date
 from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
 from kinema.search.classifier import Classifier, fit_classifier
-from kinema.search.comparing import BASIS, MIRROR, WHITENING, copied_features, fit_basis, fit_whitening, some_places
+from kinema.search.comparing import (
+    BASIS,
+    MIRROR,
+    WHITENING,
+    copied_features,
+    fit_basis,
+    fit_whitening,
+    kept_basis,
+    some_places,
+)
+from kinema.search.connection import connected, snapshot
 from kinema.search.contents import Contents
-from kinema.search.database import FORMAT, connected, get_about, get_record, snapshot
+from kinema.search.database import FORMAT
 from kinema.search.embedding import Embedder, open_embedder
 from kinema.search.export import write_parquet
 from kinema.search.ranking import Ranker
@@ -77,7 +88,7 @@ class Library(Contents):
                     "out, or name another folder for a new index"
                 )
         elif encoder is None:
-            raise database.no_index(self.path)
+            raise connection.no_index(self.path)
 
     @property
     def embedder(self) -> Embedder:
@@ -208,7 +219,10 @@ class Library(Contents):
             hits = self._ranker.nearest(vectors[way], way, top, allowed, exact)
             seconds = time.perf_counter() - began
             typical = self._ranker.typical(vectors[way], way)
-            answers.append(Answer(query, way, hits, warnings_about(query, way, hits, top, own), seconds, *typical))
+            warnings = warnings_about(query, way, hits, top, own)
+            if complaint := self._ranker.complaint(way):
+                warnings = complaint, *warnings
+            answers.append(Answer(query, way, hits, warnings, seconds, *typical))
         return answers
 
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
@@ -298,18 +312,19 @@ class Library(Contents):
 
     def _read_about(self) -> None:
         with snapshot(self.path) as db:
-            made = get_about(db, "format")
+            made = get_about(db, "format", int)
             if made != FORMAT:
                 raise DataError(
                     f"{self.path} is an index of format {made}, this version of kinema reads {FORMAT}; "
                     "delete it and run `kinema index` again"
                 )
-            self._fingerprint = get_about(db, "fingerprint")
-            self._source = self._source or get_about(db, "encoder")
+            self._fingerprint = get_about(db, "fingerprint", str)
+            self._source = self._source or get_about(db, "encoder", str)
+            if None in (self._fingerprint, self._source):
+                raise sqlite3.DatabaseError("it does not say which encoder it belongs to")
             kept = get_record(db, "windowing", Windowing) or Windowing()
-            self.mirror = bool(get_about(db, MIRROR))
-            basis = database.get_map(db, BASIS)
-            self._basis = None if basis is None else Basis.from_bytes(basis, str(self.path))
+            self.mirror = get_about(db, MIRROR, bool) is True
+            self._basis = kept_basis(db)
         if self._asked not in (None, kept):
             raise ConfigError(
                 f"{self.path} keeps to windows of {_said(kept)}, not of {_said(self._asked)}: leave length and stride "
@@ -334,8 +349,8 @@ class Library(Contents):
         }
         db.execute("BEGIN IMMEDIATE")
         database.create_tables(db, about)
-        database.set_map(db, BASIS, basis.to_bytes())
-        database.set_map(db, WHITENING, None if whitening is None else whitening.to_bytes())
+        set_map(db, BASIS, basis.to_bytes())
+        set_map(db, WHITENING, None if whitening is None else whitening.to_bytes())
         db.execute("COMMIT")
         self._fingerprint, self._basis = embedder.fingerprint, basis
         embedder.basis = basis

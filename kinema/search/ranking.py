@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kinema.errors import DataError
-from kinema.search.approximate import Generation, candidates, generation, open_index
+from kinema.search.about import get_about
+from kinema.search.approximate import Generation, candidates, generation, index_path, open_generation
 from kinema.search.comparing import comparison
-from kinema.search.database import (
-    as_matrix,
-    get_about,
-    ids_where,
-    snapshot,
-    vectors_after,
-    vectors_of,
-    videos_of,
-    windows_where,
-)
+from kinema.search.connection import snapshot
+from kinema.search.database import ids_where, vectors_after, videos_of, windows_where
+from kinema.search.faiss_files import DamagedFile, shown
 from kinema.search.results import By, Hit, Window
+from kinema.search.stretches import along, background, scores_of
+from kinema.search.values import as_matrix, check_length
 from kinema.vectors import unit
 
 FEW = 2_000
 """Candidates beyond which comparing all windows that the filters allow is the better way."""
-CHUNK = 20_000
-BACKGROUND = 2_000
-"""Windows that say what score is typical of the library, at most about."""
 LEAST_SPREAD = 1e-3
+KEPT = 8
+"""Lengths of queries whose backgrounds are held."""
 
 
 class Ranker:
@@ -49,7 +44,8 @@ class Ranker:
         self._lock = threading.Lock()
         self._recent: dict[By, tuple[tuple[int, int], np.ndarray, np.ndarray, np.ndarray]] = {}
         self._indexes: dict[By, tuple[int, Any]] = {}
-        self._background: dict[By, tuple[int, np.ndarray]] = {}
+        self._broken: dict[By, tuple[int, str]] = {}
+        self._background: OrderedDict[tuple[By, int], tuple[int, np.ndarray]] = OrderedDict()
 
     def nearest(
         self, vectors: np.ndarray, by: By, top: int, allowed: tuple[str, list[Any]], exact: bool
@@ -72,27 +68,55 @@ class Ranker:
                     return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact)
             except FileNotFoundError:  # a new generation came between the database and its file
                 continue
-        raise DataError(f"{self._folder} has lost a file of its approximate index; run `kinema index` again")
+            except DamagedFile as error:
+                self._give_up(by, str(error))
+                break
+        else:
+            self._give_up(by, "")
+        with snapshot(self._folder) as db:
+            return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact=True)
+
+    def complaint(self, by: By) -> str:
+        """What is wrong with the approximate index that the last search did without; empty if nothing is."""
+        with self._lock:
+            return self._broken[by][1] if by in self._broken else ""
+
+    def _give_up(self, by: By, reason: str) -> None:
+        """Do without a generation's file, which is gone if there is no ``reason``."""
+        with snapshot(self._folder) as db:
+            made = generation(db)
+        said = reason or f"{shown(index_path(self._folder, made, by))} is gone"
+        with self._lock:
+            self._indexes.pop(by, None)
+            self._broken[by] = made.number, f"{said}, so that every window was compared; run `kinema index` again"
 
     def typical(self, vectors: np.ndarray, by: By) -> tuple[float, float]:
-        """The median score of the library's windows, drawn evenly, with ``vectors`` (Q, D), and their spread around it.
+        """The median score in the library with the query's ``vectors`` (Q, D), and the spread of scores around it.
 
-        Both are of the median kind, so that the few that are like the query do not count as typical.
+        The scores are those that :meth:`nearest` compares, of stretches of Q windows, which lie closer together than
+        those of windows. Both figures are of the median kind, so that the few that are like the query do not count as
+        typical.
         """
         with snapshot(self._folder) as db:
-            state = get_about(db, "state")
-            with self._lock:
-                held = self._background.get(by)
-                if held is None or held[0] != state:
-                    ids = ids_where(db, "1", [])
-                    _, others = vectors_of(db, by, ids[:: -(-len(ids) // BACKGROUND) or 1])
-                    held = state, comparison(db)(by, others)
-                    self._background[by] = held
-            if not len(held[1]):
+            others = self._others(db, by, len(vectors))
+            if not len(others):
                 return 0.0, 1.0
-            scores = held[1] @ _mean(comparison(db)(by, vectors))
+            scores = others @ _mean(comparison(db)(by, vectors))
         middle = float(np.median(scores))
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
+
+    def _others(self, db: sqlite3.Connection, by: By, length: int) -> np.ndarray:
+        """See :func:`~kinema.search.stretches.background`."""
+        state = get_about(db, "state", int) or 0
+        with self._lock:
+            held = self._background.get((by, length))
+            if held is None or held[0] != state:
+                held = state, background(db, by, length)
+                self._background[by, length] = held
+            self._background.move_to_end((by, length))
+            while len(self._background) > KEPT:
+                self._background.popitem(last=False)
+        return held[1]
 
     def _nearest(
         self,
@@ -103,7 +127,12 @@ class Ranker:
         allowed: tuple[str, list[Any]],
         exact: bool,
     ) -> tuple[Hit, ...]:
+        check_length(db, by, vectors.shape[1], "the query")
         made, asked, length = generation(db), _mean(comparison(db)(by, vectors)), len(vectors)
+        with self._lock:
+            if by in self._broken and self._broken[by][0] != made.number:
+                del self._broken[by]
+            exact = exact or by in self._broken
         recent = self._recent_scores(db, by, asked, made, length)
         wanted = 8 * top
         while made.last and not exact and wanted <= FEW:
@@ -114,7 +143,7 @@ class Ranker:
                 return hits
             wanted *= 4
         if made.last:
-            recent = _scores(db, by, asked, ids_where(db, *allowed), length)
+            recent = scores_of(db, by, asked, ids_where(db, *allowed), length)
         while True:
             hits = _hits(db, *recent, top, wanted, allowed)
             if len(hits) == top or wanted >= len(recent[0]):
@@ -124,7 +153,7 @@ class Ranker:
     def _recent_scores(
         self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation, length: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        key = (get_about(db, "state"), made.last)
+        key = (get_about(db, "state", int) or 0, made.last)
         with self._lock:
             held = self._recent.get(by)
             if held is None or held[0] != key:
@@ -140,58 +169,14 @@ class Ranker:
         with self._lock:
             held = self._indexes.get(by)
             if held is None or held[0] != made.number:
-                held = made.number, open_index(self._folder, made, by)
+                held = made.number, open_generation(db, self._folder, made, by)
                 self._indexes[by] = held
-        return _scores(db, by, asked, np.sort(candidates(held[1], asked, wanted)), length)
+        return scores_of(db, by, asked, np.sort(candidates(held[1], asked, wanted)), length)
 
 
 def _mean(vectors: np.ndarray) -> np.ndarray:
     """(Q, D) -> (D,) of length 1."""
     return unit(vectors.mean(axis=0))
-
-
-def along(scores: np.ndarray, videos: np.ndarray, length: int) -> np.ndarray:
-    """The mean of scores (N,) over ``length`` windows around each; what its video has not got counts as nothing.
-
-    Args:
-        scores: of windows, those of a video together and in the order of time.
-        videos: (N,) the video of each.
-        length: windows.
-    """
-    if length == 1 or not len(scores):
-        return scores
-    edges = np.flatnonzero(np.diff(videos, prepend=-1, append=-1))  # where a video begins, and the end
-    run = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-    place = np.arange(len(scores))
-    first = np.maximum(edges[run], place - (length - 1) // 2)
-    after = np.minimum(edges[run + 1], place + length // 2 + 1)
-    sums = np.concatenate([[0.0], np.cumsum(scores, dtype=np.float64)])
-    return ((sums[after] - sums[first]) / length).astype(np.float32)
-
-
-def around(ids: np.ndarray, length: int) -> np.ndarray:
-    """The numbers ``ids`` (N,), sorted, with all that lie less than ``length`` from one of them, sorted."""
-    if length == 1 or not len(ids):
-        return ids
-    begins = np.flatnonzero(np.diff(ids, prepend=ids[0] - 2 * length) > 2 * length - 1)
-    ends = np.append(begins[1:], len(ids)) - 1
-    return np.concatenate([np.arange(ids[a] - length + 1, ids[b] + length) for a, b in zip(begins, ends, strict=True)])
-
-
-def _scores(
-    db: sqlite3.Connection, by: By, asked: np.ndarray, ids: np.ndarray, length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Those of ``ids``, sorted, that there are, and their cosines with ``asked`` (D,), :func:`along` their videos."""
-    numbers, scores, wanted = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], around(ids, length)
-    for at in range(0, len(wanted), CHUNK):
-        part, vectors = vectors_of(db, by, wanted[at : at + CHUNK])
-        numbers.append(part)
-        scores.append(comparison(db)(by, vectors) @ asked if len(part) else np.zeros(0, np.float32))
-    found, cosines = np.concatenate(numbers), np.concatenate(scores)
-    if length > 1:
-        own = np.isin(found, ids)
-        found, cosines = found[own], along(cosines, videos_of(db, found), length)[own]
-    return found, cosines
 
 
 def _hits(

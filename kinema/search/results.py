@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from kinema.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
 
 By = Literal["motion", "appearance"]
 """What is compared: how things move, or what they look like."""
+
+
+MOST = 1e12
+"""Seconds, or widths per second, that a filter names at most."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,9 @@ class Answer:
         hits: best first.
         warnings: sentences for the user, such as that nothing moves in the query.
         seconds: from the query's vector to the hits; reading and embedding the query is not in it.
-        typical: score of the middle window of the library, by score.
-        spread: 1.4826 times their median distance from it, which of a normal distribution is the standard deviation.
+        typical: the median score in the library, of stretches as long as the query.
+        spread: 1.4826 times the median distance of scores from it, which of a normal distribution is the standard
+            deviation.
     """
 
     query: Query
@@ -123,6 +130,9 @@ class Filters:
         before: windows that end at this second of their video or earlier.
         min_strength: widths per second; windows that move at least so much.
         max_strength: widths per second.
+
+    Raises:
+        ConfigError: a number is none.
     """
 
     path: str | None = None
@@ -130,6 +140,12 @@ class Filters:
     before: float | None = None
     min_strength: float | None = None
     max_strength: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("after", "before", "min_strength", "max_strength"):
+            value = getattr(self, name)
+            if value is not None and not -MOST <= value <= MOST:
+                raise ConfigError(f"the filter {name} is no number that a video can have; write another or none")
 
 
 @dataclass(frozen=True)
@@ -164,6 +180,7 @@ class Added:
         seconds: wall time.
         waiting: seconds of it spent waiting for frames.
         whitened: whether the library's windows are enough to learn from what does not count between them.
+        remade: files of the approximate index that were damaged or gone, and were made anew.
     """
 
     new: int
@@ -176,6 +193,7 @@ class Added:
     seconds: float
     waiting: float
     whitened: bool
+    remade: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         counts = ("new", "changed", "moved", "deleted", "unchanged")

@@ -19,10 +19,10 @@ from starlette.routing import Route
 from kinema.errors import DataError, KinemaError, OutputError
 from kinema.search import Labels, Library
 from kinema.serve.answers import WRONG, Json
+from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
 from kinema.serve.guard import LOCAL, Guard
 from kinema.serve.labelling import Labelling
-from kinema.serve.media import Cache
 from kinema.serve.pictures import Pictures
 from kinema.serve.routes import Routes
 from kinema.serve.searching import Searching
@@ -48,7 +48,7 @@ def create_app(
 ) -> Starlette:
     """The page of an index, as an ASGI application; see :func:`kinema.serve.run` for what is given and raised."""
     library = Library(index, encoder, device=device)
-    labels = Labels(library.path)
+    labels = _labels(library.path)
     embedder = Guarded(index, encoder, device=device)
     reader = Guarded(index, encoder, device=device)  # so that a long clip that is embedded keeps nobody from sending
     uploads = Uploads(max_upload << 20)
@@ -83,6 +83,14 @@ def create_app(
         },
         lifespan=lifespan,
     )
+
+
+def _labels(index: Path) -> Labels:
+    """The labels of an index, or, where no file can be made for them, some that end with the page, which says so."""
+    try:
+        return Labels(index)
+    except OutputError:
+        return Labels(index, keep=False)
 
 
 def _warm(embedder: Guarded, reader: Guarded) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
+from kinema.search.sampling import evenly
 from kinema.serve import media
+from kinema.serve.cache import Cache
 from kinema.serve.guard import real_file
-from kinema.serve.media import Cache
 
 MAP_POINTS = 3000
 """Windows that the map shows, at most."""
@@ -72,14 +73,13 @@ class Catalog:
         """What the page has to know of the library."""
         now = self._now()
         readable = [video for video in now.videos if video.windows]
-        few = min(SAMPLES, len(readable))
         strengths = [window.strength for window in self.library.sample(2000)]
         return {
             "name": self.library.path.name,
             "videos": len(readable),
             "windows": sum(video.windows for video in readable),
             "folders": list(now.folders),
-            "samples": [self._listed(readable[n * len(readable) // few]) for n in range(few)],
+            "samples": [self._listed(readable[place]) for place in evenly(len(readable), SAMPLES)],
             "strongest": float(np.quantile(strengths, 0.99)) if strengths else 0.0,
             "problems": [{"name": self.name(video.path), "error": video.error} for video in now.videos if video.error],
         }
@@ -161,12 +161,7 @@ class Catalog:
     def classified(self, classifier: Classifier) -> dict[str, Any]:
         """What a classifier says of the library: how many windows of each class, the surest, and the map's points."""
         windows = self.library.sample(CLASSIFIED)
-        shares = np.concatenate(
-            [
-                classifier.predict(self.library.vectors([window.id for window in windows[at : at + AT_A_TIME]]))
-                for at in range(0, len(windows), AT_A_TIME)
-            ]
-        )
+        shares = self._shares(classifier, windows)
         best, surely = shares.argmax(1), shares.max(1)
         classes = []
         for number, name in enumerate(classifier.classes):
@@ -176,10 +171,19 @@ class Catalog:
                 {**self.window(windows[n]), "share": round(float(surely[n]), 3)} for n in spread_out(ranked, windows)
             ]
             classes.append({"name": name, "windows": len(of_class), "surest": surest})
-        points = {window.id for window in self.library.sample(MAP_POINTS)}
-        shown = [n for n, window in enumerate(windows) if window.id in points]
-        predicted = {windows[n].id: [int(best[n]), round(float(surely[n]), 3)] for n in shown}
+        points = self.library.sample(MAP_POINTS)
+        predicted = {
+            window.id: [int(share.argmax()), round(float(share.max()), 3)]
+            for window, share in zip(points, self._shares(classifier, points), strict=True)
+        }
         return {"classes": classes, "windows": len(windows), "predicted": predicted}
+
+    def _shares(self, classifier: Classifier, windows: Sequence[Window]) -> np.ndarray:
+        """(N, classes) probabilities."""
+        parts = [windows[at : at + AT_A_TIME] for at in range(0, len(windows), AT_A_TIME)]
+        vectors = (self.library.vectors([window.id for window in part]) for part in parts)
+        shares = [classifier.predict(part) for part in vectors]
+        return np.concatenate([np.zeros((0, len(classifier.classes)), np.float32), *shares])
 
     def _now(self) -> _Contents:
         state = self.library.state

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import io
-import os
-import tempfile
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,10 +13,8 @@ from PIL import Image
 
 from kinema.data.clips import NEVER, timeline
 from kinema.data.synthetic.files import encode_video
-from kinema.errors import OutputError, VideoError, blaming
-from kinema.files import atomic_path, make_folder
+from kinema.errors import VideoError, blaming
 from kinema.flow import create_estimator
-from kinema.processes import available_cores
 from kinema.report.pictures import animated_webp, flow_overlay
 from kinema.video import Video, View
 
@@ -139,54 +131,3 @@ def _reach(video: Video, start: float) -> None:
             f"it ends after {end:.1f} s, before the part that was asked for; where another file has taken its place, "
             "run `kinema index` again",
         )
-
-
-class Cache:
-    """Files that were made once, in a folder that is kept below a size.
-
-    Args:
-        folder: made if there is none; where it cannot be, files are kept for as long as this object.
-        limit: bytes; beyond them the files that were not asked for for longest are deleted.
-        at_a_time: how many may be made at the same time.
-    """
-
-    def __init__(self, folder: Path, limit: int = 512 << 20, at_a_time: int | None = None):
-        self._limit = limit
-        try:
-            self._folder = make_folder(folder)
-        except OutputError:
-            self._temporary = tempfile.TemporaryDirectory(prefix="kinema-previews-")
-            self._folder = Path(self._temporary.name)
-        self._room = threading.Semaphore(at_a_time or available_cores())
-        self._lock = threading.Lock()
-        self._written = limit  # look at the folder when the first file comes
-
-    def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
-        """The file of a key; ``make`` is asked for it where there is none."""
-        path = self._folder / hashlib.sha256(repr(key).encode()).hexdigest()
-        with contextlib.suppress(OSError):
-            os.utime(path)
-            return path.read_bytes()
-        with self._room:
-            content = make()
-        with self._lock, contextlib.suppress(OutputError):  # two threads may have made the same; the disk may be full
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
-            self._written += len(content)
-            if self._written >= self._limit / 8:
-                self._make_room()
-        return content
-
-    def _make_room(self) -> None:
-        self._written = 0
-        files = sorted(((entry.stat(), entry.path) for entry in os.scandir(self._folder)), key=_age)
-        excess = sum(status.st_size for status, _ in files) - self._limit
-        for status, path in files:
-            if excess <= 0:
-                return
-            Path(path).unlink(missing_ok=True)
-            excess -= status.st_size
-
-
-def _age(file: tuple[os.stat_result, str]) -> float:
-    return file[0].st_mtime

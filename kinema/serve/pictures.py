@@ -14,6 +14,7 @@ from kinema.errors import ConfigError, VideoError
 from kinema.serve import asked as read
 from kinema.serve import media
 from kinema.serve.answers import KEPT, ranged, webp
+from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
 from kinema.serve.uploads import Uploads
 from kinema.serve.worker import Guarded
@@ -29,7 +30,7 @@ class Pictures:
         cache: where pictures lie that were made once.
     """
 
-    def __init__(self, catalog: Catalog, worker: Guarded, uploads: Uploads, cache: media.Cache):
+    def __init__(self, catalog: Catalog, worker: Guarded, uploads: Uploads, cache: Cache):
         self._catalog, self._worker, self._uploads, self._cache = catalog, worker, uploads, cache
 
     def routes(self) -> list[Route]:

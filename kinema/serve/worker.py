@@ -174,9 +174,15 @@ class Guarded:
                 raise EOFError
             context = multiprocessing.get_context("spawn")  # a fork of threads is none
             self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
-            self._process.start()
-            theirs.close()
+            process = context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
+            try:
+                process.start()
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise DataError(f"no process can be started that reads clips: {reason}; end other programs") from error
+            finally:
+                theirs.close()
+            self._process = process
             if self._closed:
                 raise EOFError
             if not self._pipe.poll(START):

@@ -27,6 +27,7 @@ from kinema.locking import locked
 from kinema.methods.base import Method
 from kinema.precision import quick_bfloat16, trains_in_bfloat16
 from kinema.processes import available_cores, is_first
+from kinema.streams import in_one_line
 from kinema.training.callbacks import (
     CHECKPOINT,
     Checkpoints,
@@ -158,7 +159,7 @@ def fit(
         ) from error
     if data.left_out and trainer.is_global_zero:
         print(f"{len(data.left_out)} of {len(entries)} videos broke and were left out:", file=sys.stderr)
-        print(*(f"  {left}" for left in data.left_out), sep="\n", file=sys.stderr, flush=True)
+        print(*(in_one_line(f"  {left}") for left in data.left_out), sep="\n", file=sys.stderr, flush=True)
     if trainer.is_global_zero:
         save(fitted)
     return fitted

@@ -63,6 +63,25 @@ def make_second_class(table: Path) -> Path:
     return table
 
 
+@pytest.mark.parametrize("before", ["", "\ufeff", "\r\n\r\n", "sep=;\r\n"])
+@pytest.mark.parametrize("between", [";", "\t", ","])
+def test_what_spreadsheets_write_is_read(tmp_path, before, between):
+    for name in ("a,1.mp4", "b;2.mp4", "c.mp4", "d.mp4"):
+        (tmp_path / name).touch()
+    rows = [
+        ("file", "label"),
+        ('"a,1.mp4"', "run"),
+        ('"b;2.mp4"', '"jump; high"'),
+        ("c.mp4", "run"),
+        ("d.mp4", '"jump; high"'),
+    ]
+    table = tmp_path / "labels.csv"
+    table.write_text(before.replace(";", between) + "\r\n".join(map(between.join, rows)) + "\r\n", newline="")
+    found = LabelledSet.read(tmp_path, table)
+    assert found.files == ("a,1.mp4", "b;2.mp4", "c.mp4", "d.mp4")
+    assert [found.classes[number] for number in found.labels] == ["run", "jump; high"] * 2
+
+
 def test_class_folders(tmp_path):
     for file in ("run/1.mp4", "run/deep/2.MKV", "jump/3.avi", "jump/4.webm", "jump/notes.txt", "loose.mp4"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

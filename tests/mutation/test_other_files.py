@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,15 @@ from kinema.data.labels import LabelledSet
 from kinema.flow import FlowStore
 from kinema.models import random_encoder, save_encoder
 from kinema.models.sources import open_encoder
-from kinema.search import Classifier, Labels, Library
+from kinema.search import Classifier, Labels, Library, approximate
+from kinema.search.connection import connected
 from kinema.serve import create_app
+from kinema.serve.cache import Cache
+from kinema.serve.catalog import Catalog
 from kinema.video import read_manifest, scan_folder, write_manifest
 
+FEW = 10
+"""Windows from which on there is an approximate index, where one is wanted."""
 FLOW = ExtractConfig(estimator="dis", short_side=32)
 ADDRESS = "http://127.0.0.1:7860"
 
@@ -36,6 +43,7 @@ class Using:
 
     def __init__(self, videos: str, index: str):
         torch.set_num_threads(1)
+        approximate.EXACT = FEW
         self.videos = Path(videos)
         self.page = TestClient(create_app(index), base_url=ADDRESS, headers={"Origin": ADDRESS})
 
@@ -64,6 +72,34 @@ class Using:
             hits += len(library.search(window, top=3).hits)
             library.thumbnail(window)
         return hits + len(library.videos())
+
+    def approximate(self, path: str) -> int:
+        """A file of an approximate index: searched with, shown, and brought up to date."""
+        with tempfile.TemporaryDirectory() as folder:
+            index = shutil.copytree(Path(path).parent, Path(folder, "index"))
+            library = Library(index)
+            window = library.windows()[0]
+            likely, true = (library.search_all(window, top=3, exact=exact) for exact in (False, True))
+            for one, other in zip(likely, true, strict=True):
+                assert len(one.hits) == 3 and all(hit.score <= other.hits[0].score + 1e-6 for hit in one.hits)
+                assert one.warnings == () or [hit.window for hit in one.hits] == [hit.window for hit in other.hits]
+            catalog = Catalog(library, Cache(index / "previews"))
+            shown = len(catalog.map()["points"]) + len(catalog.about()["samples"])
+            made = library.add(self.videos)
+            if made.remade:
+                found = Library(index).search_all(window, top=3)
+                assert [answer.warnings for answer in found] == [(), ()]
+            return shown
+
+    def unsealed(self, path: str) -> int:
+        """The same in an index of before there were seals, where all that is known of a file is what it says."""
+        return self.approximate(path)
+
+    def log(self, path: str) -> int:
+        """What a killed process has left beside a database."""
+        with tempfile.TemporaryDirectory() as folder:
+            index = shutil.copytree(Path(path).parent, Path(folder, "index"))
+            return self.database(str(index / "windows.sqlite"))
 
     def given(self, path: str) -> int:
         """The labels that were given on the page."""
@@ -113,6 +149,15 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     for index in ("index", "page"):
         library = Library(root / index, encoder)
         library.add(videos)
+    usual, approximate.EXACT = approximate.EXACT, FEW
+    for index in ("sealed", "unsealed"):
+        Library(root / index, encoder).add(videos)
+    approximate.EXACT = usual
+    with connected(root / "unsealed") as db:
+        db.execute("DELETE FROM about WHERE name LIKE 'seal of %'")
+    with connected(root / "index") as db:  # whose log is left as it is while the database is open
+        db.execute("UPDATE about SET value = value + 1 WHERE name = 'state'")
+        shutil.copytree(root / "index", root / "killed")
     ids = [window.id for window in library.windows()]
     classifier = library.train_classifier({ids[0]: "a", ids[5]: "b", ids[9]: "a"}).save(root / "classifier.safetensors")
     given = Labels(root / "index")
@@ -127,6 +172,9 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "encoder": encoder,
         "classifier": classifier,
         "database": root / "index" / "windows.sqlite",
+        "approximate": root / "sealed" / "motion.1.faiss",
+        "unsealed": root / "unsealed" / "motion.1.faiss",
+        "log": root / "killed" / "windows.sqlite-wal",
         "given": root / "index" / "labels.sqlite",
         "flow": root / "store" / f"{names[0]}.flow",
         "recipe": root / "store" / "store.json",
@@ -137,8 +185,10 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 @pytest.mark.slow
 @pytest.mark.timeout(36000)
 @pytest.mark.parametrize(
-    "kind", ["labels", "manifest", "encoder", "classifier", "database", "given", "flow", "recipe", "upload"]
-)
+    "kind",
+    ["labels", "manifest", "encoder", "classifier", "database", "approximate", "unsealed", "log", "given", "flow",
+     "recipe", "upload"],
+)  # fmt: skip
 def test_no_mutant_of_other_files_breaks_anything(
     kind: str, originals: dict[str, Path], videos: Path, tmp_path: Path, mutation: dict[str, int]
 ) -> None:

@@ -15,7 +15,7 @@ from kinema.data.synthetic.files import write_video
 from kinema.errors import DataError, OutputError
 from kinema.locking import locked
 from kinema.search import Filters, Library
-from kinema.search.database import connected
+from kinema.search.connection import connected
 from kinema.search.library import LOCK
 from kinema.video.scan import scan_file
 
@@ -74,6 +74,35 @@ def test_new_changed_moved_touched_and_deleted_videos_are_noticed(library, folde
     assert after[str(folder / "deeper" / "moved.mp4"), 0.25] == before[str(paths[3]), 0.25]
     assert not any(path in (str(paths[3]), str(paths[4])) for path, _ in after)
     assert library.add(folder).unchanged == 12
+
+
+@pytest.mark.parametrize("after", ["back", "elsewhere", "another", "gone"])
+def test_what_is_not_the_same_while_it_is_read_is_read_again(library, folder, monkeypatch, after):
+    """As where a disk is away for a moment, or a recording is still written."""
+    from kinema.search import adding
+
+    path, aside = folder / "new.mp4", folder.parent / "aside"
+    shutil.copy(folder / "00003.mp4", path)
+    path.write_bytes(path.read_bytes() + b"x")
+    embed = adding.embed_videos
+
+    def disturbed(*asked, **settings):
+        path.rename(aside)
+        yield from embed(*asked, **settings)
+
+    monkeypatch.setattr(adding, "embed_videos", disturbed)
+    (problem,) = library.add(folder).problems
+    assert problem.path == str(path) and "changed, moved or deleted while it was read" in problem.error
+    monkeypatch.setattr(adding, "embed_videos", embed)
+    if after == "another":
+        shutil.copy(folder / "00004.mp4", path)
+    elif after != "gone":
+        aside.rename(path if after == "back" else folder / "elsewhere.mp4")
+    again = library.add(folder)
+    assert again.problems == () and again.windows == (0 if after == "gone" else 2)
+    assert {Path(video.path) for video in library.videos()} == set(folder.glob("*.mp4"))
+    assert {(video.windows, video.error) for video in library.videos()} == {(2, "")}
+    assert library.add(folder).windows == 0
 
 
 def test_an_index_holds_several_folders(library, folder, synthetic_videos):

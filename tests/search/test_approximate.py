@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kinema.search import Filters, approximate, database
-from kinema.search.database import FileState, condition, connected, transaction
+from kinema.search.connection import connected, transaction
+from kinema.search.database import FileState, condition
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.vectors import unit
@@ -111,19 +115,141 @@ def test_what_is_deleted_is_never_found_and_the_groups_are_made_anew(folder):
 
 def test_a_search_that_meets_a_newer_generation_begins_again(folder, monkeypatch):
     """The files of the state that it saw are gone when it opens them."""
-    ranker, opened = Ranker(folder), approximate.open_index
+    ranker, opened = Ranker(folder), approximate.open_generation
 
     def late(*asked):
         with connected(folder) as db:
-            monkeypatch.setattr("kinema.search.ranking.open_index", opened)
+            monkeypatch.setattr("kinema.search.ranking.open_generation", opened)
             for number in range(30, 34):
                 put(db, f"/{number}", 300, number)
             approximate.refresh(db, folder)
         return opened(*asked)
 
-    monkeypatch.setattr("kinema.search.ranking.open_index", late)
+    monkeypatch.setattr("kinema.search.ranking.open_generation", late)
     (hit,) = ranker.nearest(vectors(300, 31)[7], "motion", 1, condition(Filters()), False)
     assert hit.path == "/31" and files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
+
+
+def foreign(path, tmp_path) -> None:
+    """A file of the same size and kind, of other vectors."""
+    other = tmp_path / "other"
+    other.mkdir()
+    with connected(other) as db:
+        database.create_tables(db, {})
+        for number in range(10):
+            put(db, f"/{number}", 300, 40 + number)
+        approximate.refresh(db, other)
+    content = (other / path.name).read_bytes()
+    assert len(content) == path.stat().st_size
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "empty": lambda path, _: path.write_bytes(b""),
+    "cut": lambda path, _: path.write_bytes(path.read_bytes()[:5000]),
+    "foreign": foreign,
+    "words": lambda path, _: path.write_text("these are words\n" * 1000),
+    "another kind": lambda path, _: path.write_bytes(path.with_name("appearance.1.faiss").read_bytes()[:-8]),
+    "a wrong byte": lambda path, _: path.write_bytes(path.read_bytes()[:40] + b"\xff" * 8 + path.read_bytes()[48:]),
+    "gone": lambda path, _: path.unlink(),
+    "a folder": lambda path, _: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_file_is_done_without_named_and_made_anew(folder, tmp_path, kind):
+    asked = vectors(1, 1)[0], "motion", 10, condition(Filters())
+    opened = Ranker(folder)
+    before = opened.nearest(*asked, False)
+    DAMAGE[kind](folder / "motion.1.faiss", tmp_path)
+    ranker = Ranker(folder)
+    for _ in range(2):
+        assert ranker.nearest(*asked, False) == ranker.nearest(*asked, True) == before
+        said = ranker.complaint("motion")
+        state = "gone" if kind in ("gone", "a folder") else "damaged or cannot be read"
+        assert said.startswith(f"{folder.name}/motion.1.faiss is {state}, so that every window was compared; ")
+    assert len(ranker.nearest(vectors(1, 501)[0], "appearance", 10, condition(Filters()), False)) == 10
+    assert ranker.complaint("appearance") == ""
+    with connected(folder) as db:
+        assert approximate.refresh(db, folder) == (f"{folder.name}/motion.1.faiss",)
+        assert approximate.refresh(db, folder) == ()
+    assert {"motion.2.faiss", "appearance.2.faiss"} <= files(folder)
+    assert ranker.nearest(*asked, False) == before and ranker.complaint("motion") == ""
+    assert agreement(folder) >= 0.95
+
+
+def test_a_wrong_byte_among_the_vectors_is_found_when_the_library_is_brought_up_to_date(folder):
+    path = folder / "appearance.1.faiss"
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 255
+    path.write_bytes(content)
+    with connected(folder) as db:
+        assert approximate.refresh(db, folder) == (f"{folder.name}/appearance.1.faiss",)
+
+
+def test_files_of_an_index_of_before_there_were_seals_are_used_and_damage_is_still_said(folder):
+    with connected(folder) as db, transaction(db):
+        db.execute("DELETE FROM about WHERE name LIKE 'seal of %'")
+    assert agreement(folder) >= 0.95
+    path = folder / "motion.1.faiss"
+    path.write_bytes(path.read_bytes()[:5000])
+    ranker = Ranker(folder)
+    assert len(ranker.nearest(vectors(1, 1)[0], "motion", 10, condition(Filters()), False)) == 10
+    assert "motion.1.faiss is damaged" in ranker.complaint("motion")
+
+
+@pytest.mark.parametrize("length", [1, 3, 40])
+@pytest.mark.parametrize("by", ["motion", "appearance"])
+def test_what_is_typical_is_of_stretches_as_long_as_the_query(tmp_path, length, by, monkeypatch):
+    """A slow reference: the score of every place, one after the other. Videos have 5 to 60 windows."""
+    monkeypatch.setattr("kinema.search.stretches.BACKGROUND_WINDOWS", 10**9)
+    sizes = np.random.default_rng(0).integers(5, 60, size=12).tolist()
+    with connected(tmp_path) as db:
+        database.create_tables(db, {})
+        for number, count in enumerate(sizes):
+            put(db, f"/{number}", count, number)
+        with transaction(db):
+            database.drop_videos(db, ["/3"])  # so that numbers have gaps
+        approximate.refresh(db, tmp_path)
+    query = vectors(length, 99)
+    kept = {n: vectors(count, n + 500 * (by == "appearance")) for n, count in enumerate(sizes) if n != 3}
+    centre = np.concatenate(list(kept.values())).mean(0) if by == "motion" else 0
+    asked = unit(unit(query - centre).mean(0))
+    scores = []
+    for own in kept.values():
+        for place in range(len(own)):
+            near = range(place - (length - 1) // 2, place + length // 2 + 1)
+            cosines = [float(unit(own[n] - centre) @ asked) for n in near if 0 <= n < len(own)]
+            scores.append(sum(cosines) / length)
+    typical, spread = Ranker(tmp_path).typical(query, by)
+    assert typical == pytest.approx(np.median(scores), abs=1e-5)
+    assert spread == pytest.approx(1.4826 * np.median(np.abs(scores - np.median(scores))), abs=1e-5)
+    (best,) = Ranker(tmp_path).nearest(query, by, 1, condition(Filters()), True)
+    assert best.score == pytest.approx(max(scores), abs=1e-5)
+
+
+def test_a_large_library_is_judged_by_stretches_drawn_evenly(folder, monkeypatch):
+    from kinema.search import stretches
+
+    query = vectors(6, 99)
+    monkeypatch.setattr(stretches, "CHUNK", 240)
+    drawn = Ranker(folder).typical(query, "motion")
+    monkeypatch.setattr(stretches, "BACKGROUND", 10**6)
+    monkeypatch.setattr(stretches, "BACKGROUND_WINDOWS", 10**9)
+    assert drawn == pytest.approx(Ranker(folder).typical(query, "motion"), abs=0.02)
+
+
+def test_an_index_in_a_folder_whose_name_is_no_utf8(folder):
+    other = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9\nname"))
+    other.mkdir()
+    with connected(other) as db:
+        database.create_tables(db, {})
+        for number in range(5):
+            put(db, f"/{number}", 300, number)
+        approximate.refresh(db, other)
+    ranker = Ranker(other)
+    assert len(ranker.nearest(vectors(1, 1)[0], "motion", 10, condition(Filters()), False)) == 10
+    assert ranker.complaint("motion") == "" and files(other) == {"motion.1.faiss", "appearance.1.faiss"}
 
 
 def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_install(tmp_path, monkeypatch):
@@ -136,6 +262,6 @@ def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_instal
     with connected(tmp_path) as db:
         database.create_tables(db, {})
         put(db, "/0", 300, 0)
-        with pytest.raises(ConfigError, match=r"more than 100 windows needs FAISS: pip install \"kinema\[search\]\""):
+        with pytest.raises(ConfigError, match=r"so many windows need FAISS: pip install \"kinema\[search\]\""):
             approximate.refresh(db, tmp_path)
     assert len(Ranker(tmp_path).nearest(vectors(1, 0)[0], "motion", 10, condition(Filters()), False)) == 10

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, DataError
 from kinema.search import Filters, Library, Windowing
+from kinema.search.about import get_map
 from kinema.search.comparing import WHITENING
-from kinema.search.database import get_map, snapshot
-from kinema.search.ranking import along, around, merge
+from kinema.search.connection import snapshot
+from kinema.search.ranking import merge
 from kinema.search.results import EmbeddedQuery, Query, Window
+from kinema.search.stretches import along, around
 from kinema.whitening import Whitening
 
 
@@ -186,6 +188,21 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
         "UPDATE maps SET content = 'text'",
         "UPDATE about SET value = '{' WHERE name = 'windowing'",
         """UPDATE about SET value = '{"pace": 1}' WHERE name = 'windowing'""",
+        "UPDATE maps SET content = x'00' WHERE name = 'whitening'",
+        "UPDATE maps SET content = x'00' WHERE name = 'basis'",
+        "UPDATE maps SET content = (SELECT content FROM maps WHERE name = 'whitening') WHERE name = 'basis'",
+        """UPDATE about SET value = '["x"]' WHERE name = 'centre'""",
+        """UPDATE about SET value = '[0.5, 1.5]' WHERE name = 'centre'""",
+        """UPDATE about SET value = '{"length": -1, "stride": 1}' WHERE name = 'windowing'""",
+        """INSERT OR REPLACE INTO about VALUES ('approximate', '{"last": "b"}')""",
+        "UPDATE about SET value = 'null' WHERE name = 'encoder'",
+        "UPDATE about SET value = '[3]' WHERE name = 'encoder'",
+        "UPDATE about SET value = '[3]' WHERE name = 'roots'",
+        "UPDATE about SET value = '5' WHERE name = 'roots'",
+        "UPDATE vectors SET motion = x'0000000000000000'",
+        "UPDATE vectors SET appearance = x'0000000000000000'",
+        "UPDATE windows SET start = 1e300",
+        'UPDATE windows SET "end" = 9e999',
         "DROP TABLE maps",
     ],
 )
@@ -194,9 +211,13 @@ def test_values_that_cannot_be_are_damage(indexed, damage, tmp_path):
     with sqlite3.connect(folder / "windows.sqlite") as db:
         db.execute(damage)
 
+    indexed_query = indexed.embed(indexed.windows()[0])
+
     def use() -> None:
         damaged = Library(folder)
+        damaged.search_all(indexed_query)
         damaged.search(damaged.windows()[0])
+        assert damaged.roots
 
     with pytest.raises(DataError, match=r"windows\.sqlite is damaged or no index"):
         use()

@@ -12,8 +12,9 @@ from kinema.config import ModelConfig, ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.models import random_encoder, save_encoder
 from kinema.search import Library
+from kinema.search.about import get_about, get_map
 from kinema.search.comparing import BASIS, COPIES, VALUES, WHITENING, comparison, copied_features
-from kinema.search.database import get_about, get_map, snapshot
+from kinema.search.connection import snapshot
 from kinema.search.embedding import open_embedder
 from kinema.vectors import unit
 
@@ -21,7 +22,7 @@ from kinema.vectors import unit
 def kept(library: Library) -> tuple[bytes | None, bytes | None, int | None]:
     """Basis, whitening, and how large the library was when that was fitted."""
     with snapshot(library.path) as db:
-        return get_map(db, BASIS), get_map(db, WHITENING), get_about(db, "whitened")
+        return get_map(db, BASIS), get_map(db, WHITENING), get_about(db, "whitened", int)
 
 
 @pytest.fixture(scope="module")

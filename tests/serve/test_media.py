@@ -109,35 +109,3 @@ def test_a_video_too_narrow_for_flow_is_named_and_shown_without() -> None:
     assert frames_of(media.moving(path, 0.0, 0.5))
     with pytest.raises(VideoError, match=r"wide\.mp4: its frames are too narrow for optical flow"):
         media.moving(path, 0.0, 0.5, "flow")
-
-
-def test_the_cache_makes_a_file_once_and_keeps_below_its_limit(tmp_path: Path) -> None:
-    made: list[int] = []
-
-    def make(number: int) -> Callable[[], bytes]:
-        def do() -> bytes:
-            made.append(number)
-            return bytes([number]) * 100
-
-        return do
-
-    cache = media.Cache(tmp_path / "cache", limit=1000)
-    for number in (*range(8), *range(8)):
-        assert cache.get(("file", number), make(number)) == bytes([number]) * 100
-    assert made == list(range(8))
-    for number in range(8, 40):
-        cache.get(("file", number), make(number))
-    assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 1000 + 125
-    again = media.Cache(tmp_path / "cache", limit=1000)
-    assert again.get(("file", 39), make(99)) == bytes([39]) * 100
-
-
-def test_the_cache_keeps_nothing_of_what_failed(tmp_path: Path) -> None:
-    cache = media.Cache(tmp_path / "cache")
-
-    def fail() -> bytes:
-        raise VideoError("x.mp4", "broken")
-
-    with pytest.raises(VideoError):
-        cache.get(("x",), fail)
-    assert list((tmp_path / "cache").iterdir()) == []

@@ -100,6 +100,8 @@ def test_a_deleted_video_is_said_and_the_rest_goes_on(
     [b"", b"[]", b"{", b"null", b'"x"', b"{}", b'{"source": 3}', b'{"source": {"like": "x"}}',
      b'{"source": {"like": -1}}', b'{"source": {"window": 1, "start": 1e15, "end": 2e15}}',
      b'{"hits": [3]}', b'{"hits": [{"by": "motion", "id": 1, "start": 0, "end": NaN, "score": 1}]}',
+     b'{"source": {"like": 1}, "filters": {"after": 1' + b"0" * 400 + b"}}",
+     b'{"source": {"like": 1}, "filters": {"min_strength": NaN}}',
      b'{"hits": {}}', b"\xff\xfe", b"[" * 5000],
 )  # fmt: skip
 def test_nonsense_is_refused_in_one_sentence(page: TestClient, path: str, body: bytes) -> None:

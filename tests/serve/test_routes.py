@@ -17,6 +17,8 @@ from starlette.testclient import TestClient
 
 from kinema.data.synthetic.files import write_video
 from kinema.search import Classifier, Library
+from kinema.serve import catalog
+from kinema.serve.cache import Cache
 from kinema.serve.catalog import project
 from kinema.video import Video
 
@@ -198,6 +200,19 @@ def _labels_and_classes(page: TestClient, library: Library, tmp_path: Path) -> N
     rows = list(csv.DictReader(io.StringIO(page.post("/api/export/labels.csv", json={}).text)))
     assert [(row["window"], row["label"]) for row in rows] == list(labels.items())
     assert rows[0]["file"].startswith("left/")
+
+
+def test_every_point_of_the_map_is_coloured_however_few_windows_a_classifier_is_counted_over(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "MAP_POINTS", 9)
+    monkeypatch.setattr(catalog, "CLASSIFIED", 7)
+    monkeypatch.setattr(catalog, "AT_A_TIME", 4)
+    ids = [window.id for window in library.windows()]
+    said = catalog.Catalog(library, Cache(tmp_path)).classified(library.train_classifier({ids[0]: "a", ids[9]: "b"}))
+    assert said["windows"] == 7 == sum(one["windows"] for one in said["classes"])
+    assert said["predicted"].keys() == {point[0] for point in catalog.Catalog(library, Cache(tmp_path)).map()["points"]}
+    assert len(said["predicted"]) == 9
 
 
 def test_hits_can_be_taken_away(page: TestClient, library: Library, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kinema.data.synthetic.files import write_video
-from kinema.errors import CheckpointError, ConfigError, VideoError
+from kinema.errors import CheckpointError, ConfigError, DataError, VideoError
 from kinema.search import Library
 from kinema.serve import media, worker
 from kinema.serve.worker import Guarded, Worker
@@ -201,3 +201,20 @@ def test_what_is_closed_starts_no_process_any_more(library: Library, monkeypatch
     monkeypatch.setattr(worker, "multiprocessing", None)
     with pytest.raises(VideoError):
         closed.ask("ready")
+
+
+def test_where_no_process_can_be_started_it_is_said_each_time(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from multiprocessing.process import BaseProcess
+
+    def crowded(process: BaseProcess) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    process = Guarded(library.path)
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseProcess, "start", crowded)
+        for _ in range(2):
+            with pytest.raises(DataError, match="no process can be started that reads clips: resource temporarily"):
+                process.ask("ready")
+    process.close()

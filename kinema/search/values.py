@@ -1,0 +1,114 @@
+"""Values as an index's database gives them, checked.
+
+SQLite reads values of any kind from a damaged file, whatever its tables say of their columns. What cannot be is raised
+as :class:`sqlite3.DatabaseError`, like the damage that SQLite itself finds (see :mod:`kinema.search.connection`).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import numpy as np
+
+from kinema.errors import KinemaError
+from kinema.search.results import By, Window
+
+Record = TypeVar("Record")
+Value = TypeVar("Value")
+
+LATEST = 2.0**40
+"""Seconds; no window lies later."""
+
+
+def blob(value: Any) -> bytes:
+    """Bytes."""
+    return of_kind(value, bytes)
+
+
+def text(value: Any) -> str:
+    """A text."""
+    return of_kind(value, str)
+
+
+def of_kind(value: Any, kind: type[Value]) -> Value:
+    """A value of a kind."""
+    if not isinstance(value, kind):
+        raise sqlite3.DatabaseError(f"it holds {type(value).__name__} where {kind.__name__} belongs")
+    return value
+
+
+def window(row: Sequence[Any]) -> Window:
+    """A window of a row: number, path, start, end, strength."""
+    number, path, start, end, strength = row
+    for value in (start, end, strength):
+        if not isfinite(of_kind(value, float)):
+            raise sqlite3.DatabaseError("it holds a number without end")
+    if not -LATEST < start <= end < LATEST:
+        raise sqlite3.DatabaseError(f"it holds a window from {start:g} to {end:g} s")
+    return Window(number, text(path), start, end, strength)
+
+
+def as_matrix(rows: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (N,) int64 and vectors (N, D) float32 of rows; (0,) and (0, 0) of none."""
+    numbers = np.array([row[0] for row in rows], np.int64)
+    if len({len(blob(row[1])) for row in rows}) > 1 or (rows and len(rows[0][1]) % 4):
+        raise sqlite3.DatabaseError("a vector has another length than the others")
+    joined = np.frombuffer(b"".join(row[1] for row in rows), np.float32)
+    return numbers, joined.reshape(len(rows), -1) if rows else joined.reshape(0, 0)
+
+
+def stored_length(db: sqlite3.Connection, by: By) -> int | None:
+    """How many values a stored vector has; None where there is none."""
+    row = db.execute(f"SELECT {by} FROM vectors LIMIT 1").fetchone()
+    return None if row is None else len(blob(row[0])) // 4
+
+
+def check_length(db: sqlite3.Connection, by: By, length: int, what: str) -> None:
+    """Make sure that ``what``, which is for vectors of a length, is for those that are stored."""
+    stored = stored_length(db, by)
+    if stored not in (None, length):
+        raise sqlite3.DatabaseError(f"vectors have {stored} values, and {what} has {length}")
+
+
+def parsed(value: Any, name: str) -> Any:
+    """What an index says under a name, which it keeps as JSON."""
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unreadable(name) from error
+
+
+def listed(value: Any, name: str, kind: type[Value]) -> list[Value]:
+    """A list of values of a kind."""
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        raise _unreadable(name)
+    return value
+
+
+def recorded(value: Any, name: str, kind: type[Record]) -> Record:
+    """A dataclass of its fields; of numbers, whole ones are fractions too."""
+    try:
+        made, hints = kind(**value), get_type_hints(kind)
+    except (TypeError, KinemaError) as error:
+        raise _unreadable(name) from error
+    for field, hint in hints.items():
+        allowed = hint | int if float in (hint, *get_args(hint)) else hint
+        if not isinstance(getattr(made, field), allowed):
+            raise _unreadable(name)
+    return made
+
+
+def read_as(read: Callable[[bytes], Value], content: bytes, name: str) -> Value:
+    """What a function reads from bytes that are kept under a name."""
+    try:
+        return read(content)
+    except KinemaError as error:
+        raise _unreadable(name) from error
+
+
+def _unreadable(name: str) -> sqlite3.DatabaseError:
+    return sqlite3.DatabaseError(f"what it says of {name} cannot be read")
