@@ -18,8 +18,7 @@ from torch.nn import functional as F
 
 from kinema.data.labels import LabelledSet
 from kinema.evaluation import evaluate_probe, extract_features
-from kinema.methods.hcml import motion_of
-from kinema.models import VideoEncoder, load_encoder
+from kinema.models import MotionFeatures, VideoEncoder, load_encoder
 from kinema.models.sources import clip_of
 
 PARTS = 4
@@ -35,8 +34,8 @@ class InParts(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> (B, channels of all of them * PARTS)."""
-        with motion_of(self.encoder).recording() as motion:
-            last = self.encoder.stages(clips)["layer4"]
+        motion = MotionFeatures()
+        last = self.encoder.stages(clips, motion=motion)["layer4"]
         found = {f"level {level}": z for level, z in motion.levels.items()} | {"layer4": last}
         self.widths = {name: z.shape[1] for name, z in found.items()}
         return torch.cat([_parts(z) for z in found.values()], dim=1)

@@ -114,11 +114,14 @@ class MSCL(Method):
 
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """Every loss of one batch; MSCL has no phases."""
+        return self.losses_of(self.rgb.encoder.stages(views.query), views, draws)
+
+    def losses_of(self, stages: dict[str, Tensor], views: Views, draws: Draws) -> Losses:
+        """Every loss of one batch, of whose query clips the encoder's stages are given."""
         c = self.config
         terms: dict[str, Tensor] = {}
         facts: dict[str, Tensor] = {}
         keys: dict[str, Tensor] = {}
-        stages = self.rgb.encoder.stages(views.query)
         local_flow = local_rotated = None
         if c.encodes_flow:
             assert views.query_flow is not None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kinema.config import POOLED, EncoderInput, HCMLConfig, ModelConfig, ReadoutConfig
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.backbone import Backbone
-from kinema.models.hierarchy import WithMotion, add_motion_hierarchy
+from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
 from kinema.models.normalise import KINETICS, Colours
 from kinema.models.published import WeightsReport
 from kinema.models.pyramid import TemporalPyramid
@@ -129,21 +129,26 @@ class VideoEncoder(nn.Module):
         spread = torch.linalg.vector_norm(out.detach(), dim=(1, 2, 3, 4)) / out[0].numel() ** 0.5
         out.div_((spread + 0.01).view(-1, 1, 1, 1, 1))
 
-    def stages(self, clips: Tensor, upto: str | None = None) -> dict[str, Tensor]:
+    def stages(self, clips: Tensor, upto: str | None = None, motion: MotionFeatures | None = None) -> dict[str, Tensor]:
         """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name, each (B, C, T', H', W'), and the
         ``pyramid``, if there is one, on the grid of its finest stage.
 
-        Nothing above the stage ``upto`` is computed, unless that is None.
+        Args:
+            clips: the clips.
+            upto: the stage above which nothing is computed; None for all.
+            motion: where the motion features of a backbone with a motion hierarchy go; None if nobody wants them.
         """
         seen = self.normalise(clips)
+        wanted = {} if motion is None else {"motion": motion}
         if self.pyramid is None or upto not in (None, PYRAMID):
-            return self.backbone.stages(seen, upto)
-        stages = self.backbone.stages(seen)
+            return self.backbone.stages(seen, upto, **wanted)  # type: ignore[arg-type]
+        stages = self.backbone.stages(seen, **wanted)  # type: ignore[arg-type]
         return stages | {PYRAMID: self.pyramid.map(stages)}
 
-    def pooled(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, H, W) from 0 to 1 -> the pooled last stage (B, ``backbone.features``), whatever the readout is."""
-        features: Tensor = self.backbone(self.normalise(clips))
+    def pooled(self, clips: Tensor, motion: MotionFeatures | None = None) -> Tensor:
+        """(B, 3, T, H, W) from 0 to 1 -> the pooled last stage (B, ``backbone.features``), whatever the readout is;
+        ``motion`` as of :meth:`stages`."""
+        features: Tensor = self.backbone(self.normalise(clips), *(() if motion is None else (motion,)))
         return features
 
     def forward(self, clips: Tensor) -> Tensor:
