@@ -96,6 +96,9 @@ class MSCLConfig:
         lmcl: weight of Local Motion Contrastive Learning, the frame-level loss across the modalities.
         fra_negatives: rotated flow gives extra negatives in LMCL (Flow Rotation Augmentation).
         fra_clips: weight of rotated flow as another view of its video at clip level.
+        fra_after_enqueue: with ``fra_clips``, a batch's flow keys are in their queue before rotated flow, and RGB, look
+            at it, as in the authors' code: what a video's rotated flow, or its RGB, is told from is also its flow as it
+            was, and that of the others in the batch. False: no key of the batch is in the queue.
         temperature: temperature of every loss.
         queue: keys of earlier batches kept as negatives, for each modality.
         batch_negatives: the other keys of a batch are negatives too.
@@ -115,6 +118,7 @@ class MSCLConfig:
     lmcl: float = 3.0
     fra_negatives: bool = False
     fra_clips: float = 0.0
+    fra_after_enqueue: bool = False
     temperature: float = 0.1
     queue: int = 256
     batch_negatives: bool = True
@@ -148,7 +152,8 @@ class MSCLConfig:
 
     def rgb_only(self) -> MSCLConfig:
         """The same method with all but the RGB loss switched off: MoCo."""
-        clips = replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
+        clips = replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0)
+        clips = replace(clips, fra_negatives=False, fra_clips=0.0, fra_after_enqueue=False)
         return replace(clips, motion=0.0, motion_boundaries=False, motion_stabilised=False, dense_lmcl=0.0)
 
 
