@@ -104,6 +104,8 @@ class MSCLConfig:
         batch_negatives: the other keys of a batch are negatives too.
         age_decay: the logit of a negative is damped by this number to the power of its age in steps.
         momentum: momentum of the key encoders at the start; it rises to 1 on a cosine.
+        shuffle: among which clips a key's clip is put at random before its batch statistics are taken: in ``parts`` of
+            its own batch, or over the ``devices`` (MoCo's ShuffleBN). A single device has parts in either case.
         motion: weight of dense motion prediction: at each place and moment of the encoder's pyramid
             (``model.pyramid``), how much moves in which direction. Ours, as is all that follows.
         motion_boundaries: how flow changes from place to place is predicted too, by motion boundary histograms.
@@ -124,6 +126,7 @@ class MSCLConfig:
     batch_negatives: bool = True
     age_decay: float = 0.99999
     momentum: float = 0.97
+    shuffle: Literal["parts", "devices"] = "parts"
     motion: float = 0.0
     motion_boundaries: bool = False
     motion_stabilised: bool = False

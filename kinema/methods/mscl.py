@@ -90,15 +90,16 @@ class MSCL(Method):
         self.with_flow = config.uses_flow
         self.with_key = config.contrasts_clips
         self.momentum = config.momentum if config.contrasts_clips else None
+        self.shuffles_devices = config.contrasts_clips and config.shuffle == "devices"
         size = config.queue
         self.rgb = RGBBranch(encoder or build_encoder(model, hcml), model.embedding)
         if config.contrasts_clips:
-            self.rgb_key = MomentumEncoder(self.rgb)
+            self.rgb_key = MomentumEncoder(self.rgb, over_devices=self.shuffles_devices)
             self.rgb_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.encodes_flow:
             self.flow = FlowBranch(build_flow_encoder(model), model.embedding)
         if config.encodes_flow and config.contrasts_clips:
-            self.flow_key = MomentumEncoder(self.flow)
+            self.flow_key = MomentumEncoder(self.flow, over_devices=self.shuffles_devices)
             self.flow_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.lmcl:
             self.pyramid = TemporalPyramid(self.rgb.encoder.backbone.stage_widths, self.flow.encoder.features)

@@ -24,6 +24,9 @@ from kinema.methods.base import Method, Views, draw
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
 
+EVERYWHERE = -1
+"""In place of the number of a process, for what all of them draw alike."""
+
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
     """The largest learning rate for ``batch`` clips over all devices."""
@@ -131,9 +134,10 @@ class TrainingModule(L.LightningModule):
         Raises:
             TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
         """
-        generator = torch.Generator().manual_seed(self._seed())
+        generator = torch.Generator().manual_seed(self._seed(self.global_rank))
+        shared = torch.Generator().manual_seed(self._seed(EVERYWHERE)) if self.method.shuffles_devices else None
         facts = self._follow()
-        draws = draw(len(batch["video"]), generator, self.device)
+        draws = draw(len(batch["video"]), generator, self.device, shared)
         terms, found, keys = self.method.losses(self._views(batch, generator), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
@@ -167,8 +171,8 @@ class TrainingModule(L.LightningModule):
     def _step(self) -> int:
         return self.global_step
 
-    def _seed(self) -> int:
-        state = torch.tensor([self.config.seed, self.global_step, self.global_rank], dtype=torch.int64)
+    def _seed(self, process: int) -> int:
+        state = torch.tensor([self.config.seed, self.global_step, process], dtype=torch.int64)
         mixed = (state * torch.tensor([6364136223846793005, 1442695040888963407, 3935559000370003845])).sum()
         return int(mixed) & 0x7FFFFFFFFFFFFFFF
 

@@ -24,7 +24,15 @@ LATER = {
     "clip": ("squeeze", "stretch"),
     "flow": ("step_frames",),
     "model": ("keep_time", "pyramid"),
-    "mscl": ("fra_after_enqueue", "motion", "motion_boundaries", "motion_stabilised", "dense_lmcl", "dense_cells"),
+    "mscl": (
+        "fra_after_enqueue",
+        "shuffle",
+        "motion",
+        "motion_boundaries",
+        "motion_stabilised",
+        "dense_lmcl",
+        "dense_cells",
+    ),
     "readout": tuple(field.name for field in fields(ReadoutConfig)),
     "sampling": ("paces",),
 }
