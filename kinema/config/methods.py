@@ -33,6 +33,8 @@ class ModelConfig:
             r3d_18 and r2plus1d_18. Ours.
         pyramid: channels of a temporal pyramid, kept in space, that is part of the encoder and gives it one more stage;
             None for none. Ours.
+        colours: the data set whose mean and deviation of colours its frames are normalised by, ``kinetics`` or
+            ``imagenet``; an encoder that is loaded keeps its own.
     """
 
     backbone: str = "r3d_18"
@@ -45,6 +47,7 @@ class ModelConfig:
     embedding: int = 128
     keep_time: bool = False
     pyramid: int | None = None
+    colours: Literal["kinetics", "imagenet"] = "kinetics"
 
 
 @dataclass(frozen=True)

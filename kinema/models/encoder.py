@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import POOLED, EncoderInput, HCMLConfig, ModelConfig, ReadoutConfig
+from kinema.errors import ConfigError
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.backbone import Backbone
 from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
-from kinema.models.normalise import KINETICS, Colours
+from kinema.models.normalise import COLOURS, KINETICS, Colours
 from kinema.models.published import WeightsReport
 from kinema.models.pyramid import TemporalPyramid
 from kinema.models.readout import Readout, check_readout
@@ -206,7 +207,7 @@ class FlowEncoder(nn.Module):
 def build_encoder(
     config: ModelConfig,
     hcml: HCMLConfig | None = None,
-    colours: Colours = KINETICS,
+    colours: Colours | None = None,
     readout: ReadoutConfig = USUAL,
 ) -> VideoEncoder:
     """An untrained RGB encoder.
@@ -214,19 +215,21 @@ def build_encoder(
     Args:
         config: its settings; those of flow play no part.
         hcml: the motion hierarchy inside it; None for none.
-        colours: mean and deviation of its frames.
+        colours: mean and deviation of its frames; None for those that ``config`` names.
         readout: what of the network is a clip's feature.
 
     Raises:
         ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy or of the readout is out
             of range.
     """
+    if config.colours not in COLOURS:
+        raise ConfigError(f"model.colours is {config.colours!r}: choose one of {', '.join(COLOURS)}")
     asked = {"width": config.width, "patch": config.patch, "keep_time": config.keep_time or None}
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     backbone = create_model(config.backbone, channels=6 if config.input == "both" else 3, **settings)
     pyramid = None if config.pyramid is None else TemporalPyramid(backbone.stage_widths, config.pyramid)
     network = backbone if hcml is None else add_motion_hierarchy(backbone, hcml)
-    return VideoEncoder(network, config.input, colours, readout, pyramid)
+    return VideoEncoder(network, config.input, colours or COLOURS[config.colours], readout, pyramid)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:

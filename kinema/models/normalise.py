@@ -21,6 +21,9 @@ KINETICS = Colours((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
 
 IMAGENET = Colours((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
+COLOURS = {"kinetics": KINETICS, "imagenet": IMAGENET}
+"""By the name that settings know them by."""
+
 HALF = Colours((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
 """What PySlowFast and PyTorchVideo take."""
 

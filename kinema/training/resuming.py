@@ -23,7 +23,7 @@ LATER = {
     "augment": ("still_texture", "fading", "flicker", "rolling_light", "shake", "sensor_noise"),
     "clip": ("squeeze", "stretch"),
     "flow": ("step_frames",),
-    "model": ("keep_time", "pyramid"),
+    "model": ("keep_time", "pyramid", "colours"),
     "mscl": (
         "fra_after_enqueue",
         "shuffle",
