@@ -42,6 +42,19 @@ class Draws(NamedTuple):
     """On the CPU: of choices that can only be made when the features are there; None if the method makes none."""
 
 
+def step_generator(seed: int, step: int, process: int | None = None) -> torch.Generator:
+    """A generator on the CPU for the random choices of a step, a function of these numbers alone.
+
+    Args:
+        seed: of the run.
+        step: its number, from 0.
+        process: which of those that train together, from 0; None for what all of them draw alike.
+    """
+    state = torch.tensor([seed, step, -1 if process is None else process], dtype=torch.int64)
+    mixed = (state * torch.tensor([6364136223846793005, 1442695040888963407, 3935559000370003845])).sum()
+    return torch.Generator().manual_seed(int(mixed) & 0x7FFFFFFFFFFFFFFF)
+
+
 def draw(
     count: int,
     generator: torch.Generator,

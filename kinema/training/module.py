@@ -20,12 +20,9 @@ from kinema.data.pairs import Batch
 from kinema.data.plan import Plan
 from kinema.errors import TrainingError
 from kinema.files import write_json
-from kinema.methods.base import Method, Views, draw
+from kinema.methods.base import Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
-
-EVERYWHERE = -1
-"""In place of the number of a process, for what all of them draw alike."""
 
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
@@ -134,8 +131,8 @@ class TrainingModule(L.LightningModule):
         Raises:
             TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
         """
-        generator = torch.Generator().manual_seed(self._seed(self.global_rank))
-        shared = torch.Generator().manual_seed(self._seed(EVERYWHERE)) if self.method.shuffles_devices else None
+        generator = step_generator(self.config.seed, self.global_step, self.global_rank)
+        shared = step_generator(self.config.seed, self.global_step) if self.method.shuffles_devices else None
         facts = self._follow()
         draws = draw(len(batch["video"]), generator, self.device, shared)
         terms, found, keys = self.method.losses(self._views(batch, generator), draws, self.phase)
@@ -170,11 +167,6 @@ class TrainingModule(L.LightningModule):
     @property
     def _step(self) -> int:
         return self.global_step
-
-    def _seed(self, process: int) -> int:
-        state = torch.tensor([self.config.seed, self.global_step, process], dtype=torch.int64)
-        mixed = (state * torch.tensor([6364136223846793005, 1442695040888963407, 3935559000370003845])).sum()
-        return int(mixed) & 0x7FFFFFFFFFFFFFFF
 
     def _views(self, batch: Batch, generator: torch.Generator) -> Views:
         """Pixels to floating point and colours augmented, on the device."""
