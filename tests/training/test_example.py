@@ -24,7 +24,7 @@ STEPS = 10
 AS_IN_THE_CODE = {
     "mscl": {"fra_negatives": True, "fra_clips": 0.5, "fra_after_enqueue": True, "batch_negatives": False},
     "sampling": {"mds": "wheel", "key_shift": 1.0},
-    "model": {"input": "rgb", "colours": "imagenet", "flow_input": "wheel"},
+    "model": {"width": 4, "flow_width": 4, "input": "rgb", "colours": "imagenet", "flow_input": "wheel"},
 }
 
 
