@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import POOLED, EncoderInput, HCMLConfig, ModelConfig, ReadoutConfig
-from kinema.errors import ConfigError
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.backbone import Backbone
 from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
-from kinema.models.normalise import COLOURS, KINETICS, Colours
+from kinema.models.normalise import KINETICS, Colours, colours_of
 from kinema.models.published import WeightsReport
 from kinema.models.pyramid import TemporalPyramid
 from kinema.models.readout import Readout, check_readout
@@ -134,16 +133,14 @@ class VideoEncoder(nn.Module):
         """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name, each (B, C, T', H', W'), and the
         ``pyramid``, if there is one, on the grid of its finest stage.
 
-        Args:
-            clips: the clips.
-            upto: the stage above which nothing is computed; None for all.
-            motion: where the motion features of a backbone with a motion hierarchy go; None if nobody wants them.
+        Nothing above the stage ``upto`` is computed, unless that is None. ``motion`` is where the motion features of a
+        backbone with a hierarchy go; None if nobody wants them.
         """
-        seen = self.normalise(clips)
+        part = upto if self.pyramid is None or upto != PYRAMID else None
         wanted = {} if motion is None else {"motion": motion}
-        if self.pyramid is None or upto not in (None, PYRAMID):
-            return self.backbone.stages(seen, upto, **wanted)  # type: ignore[arg-type]
-        stages = self.backbone.stages(seen, **wanted)  # type: ignore[arg-type]
+        stages: dict[str, Tensor] = self.backbone.stages(self.normalise(clips), part, **wanted)  # type: ignore[arg-type]
+        if self.pyramid is None or part is not None:
+            return stages
         return stages | {PYRAMID: self.pyramid.map(stages)}
 
     def pooled(self, clips: Tensor, motion: MotionFeatures | None = None) -> Tensor:
@@ -222,14 +219,12 @@ def build_encoder(
         ConfigError: the backbone or one of its settings is unknown; a setting of the hierarchy or of the readout is out
             of range.
     """
-    if config.colours not in COLOURS:
-        raise ConfigError(f"model.colours is {config.colours!r}: choose one of {', '.join(COLOURS)}")
     asked = {"width": config.width, "patch": config.patch, "keep_time": config.keep_time or None}
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     backbone = create_model(config.backbone, channels=6 if config.input == "both" else 3, **settings)
     pyramid = None if config.pyramid is None else TemporalPyramid(backbone.stage_widths, config.pyramid)
     network = backbone if hcml is None else add_motion_hierarchy(backbone, hcml)
-    return VideoEncoder(network, config.input, colours or COLOURS[config.colours], readout, pyramid)
+    return VideoEncoder(network, config.input, colours or colours_of(config.colours), readout, pyramid)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:

@@ -9,7 +9,6 @@ learned. What the levels learn from is in ``kinema/methods/hcml.py``; after trai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,9 +19,10 @@ from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
 from kinema.errors import ConfigError
-from kinema.models.backbone import AfterStage, Backbone
+from kinema.models.backbone import Backbone
 from kinema.models.pooling import average_to
 from kinema.models.prime_motion import PrimeMotion
+from kinema.models.taps import add_tap, tapped
 
 
 @dataclass
@@ -67,18 +67,6 @@ class MotionLevel(nn.Module):
         return self.encode(torch.cat(parts, dim=1))
 
 
-_PASSES: ContextVar[tuple[Mapping[nn.Module, Callable[[Any], Any]], ...]] = ContextVar("passes", default=())
-"""Of each pass of this thread through a network of others: what becomes of which module's output."""
-
-
-def _tap(module: nn.Module, _args: Any, output: Any) -> Any:
-    """The forward hook on stages of others' networks; it does nothing outside a pass through a hierarchy."""
-    for after in _PASSES.get():
-        if module in after:
-            output = after[module](output)
-    return output
-
-
 class WithMotion(nn.Module):
     """A network together with its motion hierarchy; made by :func:`add_motion_hierarchy`.
 
@@ -111,9 +99,8 @@ class WithMotion(nn.Module):
             self.fusions[str(level)] = fusion
         self.hands_over = isinstance(backbone, Backbone) and set(self.paths) <= set(backbone.stage_modules.values())
         if not self.hands_over:
-            for module in map(backbone.get_submodule, self.paths):
-                if _tap not in module._forward_hooks.values():
-                    module.register_forward_hook(_tap)
+            for path in self.paths:
+                add_tap(backbone.get_submodule(path))
 
     @property
     def stage_widths(self) -> dict[str, int]:
@@ -166,20 +153,12 @@ class WithMotion(nn.Module):
         if self.hands_over:
             result = network(clips, *part, after=after)
         else:
-            result = self._run_tapped(network, clips, part, after)
+            with tapped({self.backbone.get_submodule(path): partial(after, path) for path in self.paths}):
+                result = network(clips, *part)
         missing = [self.paths[max(level, 1) - 1] for level in self.motion_widths if level not in found]
         if missing and not part:
             raise ConfigError(f"the network did not run its stage {missing[0]!r}: choose stages that every clip passes")
         return result
-
-    def _run_tapped(self, network: Callable[..., Any], clips: Tensor, part: tuple[str, ...], after: AfterStage) -> Any:
-        token = _PASSES.set(
-            (*_PASSES.get(), {self.backbone.get_submodule(path): partial(after, path) for path in self.paths})
-        )
-        try:
-            return network(clips, *part)
-        finally:
-            _PASSES.reset(token)
 
     def _after_stage(self, path: str, output: Any, *, batch: int, found: dict[int, Tensor]) -> Any:
         """Motion features of a stage's output go to ``found``; the output with motion in it."""

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import ClipConfig, HCMLConfig, ModelConfig, ReadoutConfig
-from kinema.models import MotionFeatures, add_motion_hierarchy, list_models, random_encoder
+from kinema.models import MotionFeatures, add_motion_hierarchy, list_models, load_encoder, random_encoder, save_encoder
 from kinema.models.flow_histogram import FlowHistogram
 from kinema.search.embedding import Embedder
 
@@ -153,13 +154,22 @@ def test_gradients_in_threads():
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True) if a is not None)
 
 
-def test_the_embedding_of_windows_in_threads():
-    embedder = Embedder(make("r3d_18+hierarchy"), ClipConfig(frames=8, size=(32, 32)), "here", "cpu")
-    clips = np.random.default_rng(0).integers(0, 256, (40, 8, 32, 32, 3), dtype=np.uint8)
+def saved(folder: Path) -> Path:
+    """A file of an encoder with a motion hierarchy."""
+    encoder = make("r3d_18+hierarchy")
+    return save_encoder(encoder, folder / "encoder.safetensors", encoder.card)
+
+
+@pytest.mark.parametrize("source", ["motion", "file"])
+def test_loaded_encoders_embed_windows_in_threads(source, tmp_path):
+    encoder = load_encoder(source if source == "motion" else saved(tmp_path))
+    size, count = (80, 16) if source == "motion" else (32, 40)
+    embedder = Embedder(encoder, ClipConfig(frames=8, size=(size, size)), "here", "cpu")
+    clips = np.random.default_rng(0).integers(0, 256, (count, 8, size, size, 3), dtype=np.uint8)
 
     def features(number: int) -> np.ndarray:
         return embedder.features(clips[number : number + 1])
 
-    expected = [features(number) for number in range(40)]
-    found = in_threads(8, 40, features)
-    assert [number for number in range(40) if not np.array_equal(found[number], expected[number])] == []
+    expected = [features(number) for number in range(count)]
+    found = in_threads(8, count, features)
+    assert [number for number in range(count) if not np.array_equal(found[number], expected[number])] == []
