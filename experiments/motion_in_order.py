@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from kinema.data.labels import LabelledSet
 from kinema.evaluation import evaluate_probe, extract_features
 from kinema.methods.hcml import motion_of
-from kinema.models import VideoEncoder, load_encoder
+from kinema.models import MotionFeatures, VideoEncoder, load_encoder
 from kinema.models.sources import clip_of
 
 PARTS = 4
@@ -31,15 +31,15 @@ class InParts(nn.Module):
     def __init__(self, encoder: VideoEncoder):
         super().__init__()
         self.encoder = encoder
-        self.widths: dict[str, int] = {}
+        levels = motion_of(encoder).motion_widths
+        self.widths = {f"level {level}": width for level, width in levels.items()}
+        self.widths["layer4"] = encoder.backbone.stage_widths["layer4"]
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> (B, channels of all of them * PARTS)."""
-        with motion_of(self.encoder).recording() as motion:
-            last = self.encoder.stages(clips)["layer4"]
-        found = {f"level {level}": z for level, z in motion.levels.items()} | {"layer4": last}
-        self.widths = {name: z.shape[1] for name, z in found.items()}
-        return torch.cat([_parts(z) for z in found.values()], dim=1)
+        motion = MotionFeatures()
+        last = self.encoder.stages(clips, motion=motion)["layer4"]
+        return torch.cat([_parts(z) for z in (*motion.levels.values(), last)], dim=1)
 
 
 def _parts(z: Tensor) -> Tensor:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
 """Where those who begin the processes of one training say which is which."""
@@ -17,3 +21,28 @@ def available_cores() -> int:
 def is_first() -> bool:
     """Whether this is the only process of a training, or the first: the one that speaks and writes."""
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def rank_and_count() -> tuple[int, int]:
+    """The number of this process among those that train together, and how many they are; (0, 1) for one alone."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+def gather(values: Tensor) -> Tensor:
+    """(N, ...) of each process, one after another: (N * processes, ...), the same on all, without gradient.
+
+    Every process that trains has to call it, with as many values.
+    """
+    import torch
+    from torch import distributed
+
+    _, count = rank_and_count()
+    if count == 1:
+        return values.detach()
+    parts = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(count)]
+    distributed.all_gather(parts, values.detach().contiguous())
+    return torch.cat(parts)

@@ -87,13 +87,14 @@ def test_rungs_of_hcml_differ_in_what_they_say_alone():
 
 
 def test_rungs_of_mscl_add_one_part_after_another():
-    found = list(mscl_rungs(PretrainConfig()).values())[:7]
+    found = list(mscl_rungs(PretrainConfig()).values())[:8]
     assert [rung.model.input for rung in found[:2]] == ["rgb", "both"]
-    assert [bool(rung.mscl.flow) for rung in found] == [False, False, True, True, True, True, True]
-    assert [bool(rung.mscl.lmcl) for rung in found] == [False, False, False, True, True, True, True]
-    assert [rung.mscl.fra_negatives for rung in found] == [False] * 4 + [True] * 3
-    assert [bool(rung.mscl.fra_clips) for rung in found] == [False] * 5 + [True] * 2
-    assert [rung.sampling.mds for rung in found] == [None] * 6 + ["vectors"]
+    assert [bool(rung.mscl.flow) for rung in found] == [False, False, True, True, True, True, True, True]
+    assert [bool(rung.mscl.lmcl) for rung in found] == [False, False, False, True, True, True, True, True]
+    assert [rung.mscl.fra_negatives for rung in found] == [False] * 4 + [True] * 4
+    assert [bool(rung.mscl.fra_clips) for rung in found] == [False] * 5 + [True] * 3
+    assert [rung.mscl.fra_after_enqueue for rung in found] == [False] * 6 + [True, False]
+    assert [rung.sampling.mds for rung in found] == [None] * 7 + ["vectors"]
 
 
 def test_rungs_with_dense_objectives_begin_anew_from_lmcl():
@@ -101,7 +102,7 @@ def test_rungs_with_dense_objectives_begin_anew_from_lmcl():
     found = mscl_rungs(config)
     for rung in found.values():
         check_pretraining(rung)
-    dense = list(found)[7:]
+    dense = list(found)[8:]
     assert [found[name].mscl.motion for name in dense] == [2.0] * 4
     assert [found[name].mscl.motion_boundaries for name in dense] == [False, True, True, True]
     assert [found[name].mscl.dense_lmcl for name in dense] == [0.0, 0.0, 1.0, 0.0]

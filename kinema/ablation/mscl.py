@@ -35,7 +35,8 @@ def rungs(config: PretrainConfig) -> dict[str, PretrainConfig]:
     Weights are those of ``config``; what is zero there gets the weight 1 on its rung. The lowest rung sees raw frames
     instead of the input that ``config`` names: what contrast on RGB learns if nothing points it to motion. The dense
     objectives, which are ours, begin anew from "+ LMCL", and dense motion prediction is there by itself as well; these
-    rungs alone have the pyramid in the encoder.
+    rungs alone have the pyramid in the encoder. FRA at clip level is there in our order and in that of the authors'
+    code; "+ MDS" goes on in ours.
     """
     channels = config.model.pyramid or PYRAMID_CHANNELS
     full = config.mscl
@@ -44,6 +45,7 @@ def rungs(config: PretrainConfig) -> dict[str, PretrainConfig]:
     local = dataclasses.replace(cross, lmcl=full.lmcl or 1.0)
     negatives = dataclasses.replace(local, fra_negatives=True)
     clips = dataclasses.replace(negatives, fra_clips=full.fra_clips or 1.0)
+    enqueued = dataclasses.replace(clips, fra_after_enqueue=True)
     motion = dataclasses.replace(local, motion=full.motion or 1.0, motion_stabilised=full.motion_stabilised)
     boundaries = dataclasses.replace(motion, motion_boundaries=True)
     dense = dataclasses.replace(boundaries, dense_lmcl=full.dense_lmcl or 1.0)
@@ -65,6 +67,7 @@ def rungs(config: PretrainConfig) -> dict[str, PretrainConfig]:
         "+ LMCL": rung(local),
         "+ FRA negatives in LMCL": rung(negatives),
         "+ FRA at clip level": rung(clips),
+        "+ FRA at clip level, keys enqueued first": rung(enqueued),
         "+ MDS": rung(clips, mds=True),
         "+ LMCL and dense motion prediction": rung(motion),
         "+ motion boundaries": rung(boundaries),

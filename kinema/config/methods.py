@@ -33,6 +33,8 @@ class ModelConfig:
             r3d_18 and r2plus1d_18. Ours.
         pyramid: channels of a temporal pyramid, kept in space, that is part of the encoder and gives it one more stage;
             None for none. Ours.
+        colours: the data set whose mean and deviation of colours its frames are normalised by, ``kinetics`` or
+            ``imagenet``; an encoder that is loaded keeps its own.
     """
 
     backbone: str = "r3d_18"
@@ -45,6 +47,7 @@ class ModelConfig:
     embedding: int = 128
     keep_time: bool = False
     pyramid: int | None = None
+    colours: Literal["kinetics", "imagenet"] = "kinetics"
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,16 @@ class MSCLConfig:
         lmcl: weight of Local Motion Contrastive Learning, the frame-level loss across the modalities.
         fra_negatives: rotated flow gives extra negatives in LMCL (Flow Rotation Augmentation).
         fra_clips: weight of rotated flow as another view of its video at clip level.
+        fra_after_enqueue: with ``fra_clips``, a batch's flow keys are in their queue before rotated flow, and RGB, look
+            at it, as in the authors' code: what a video's rotated flow, or its RGB, is told from is also its flow as it
+            was, and that of the others in the batch. False: no key of the batch is in the queue.
         temperature: temperature of every loss.
         queue: keys of earlier batches kept as negatives, for each modality.
         batch_negatives: the other keys of a batch are negatives too.
         age_decay: the logit of a negative is damped by this number to the power of its age in steps.
         momentum: momentum of the key encoders at the start; it rises to 1 on a cosine.
+        shuffle: among which clips a key's clip is put at random before its batch statistics are taken: in ``parts`` of
+            its own batch, or over the ``devices`` (MoCo's ShuffleBN). A single device has parts in either case.
         motion: weight of dense motion prediction: at each place and moment of the encoder's pyramid
             (``model.pyramid``), how much moves in which direction. Ours, as is all that follows.
         motion_boundaries: how flow changes from place to place is predicted too, by motion boundary histograms.
@@ -115,11 +123,13 @@ class MSCLConfig:
     lmcl: float = 8.0
     fra_negatives: bool = False
     fra_clips: float = 0.0
+    fra_after_enqueue: bool = False
     temperature: float = 0.1
     queue: int = 256
     batch_negatives: bool = True
     age_decay: float = 0.99999
     momentum: float = 0.97
+    shuffle: Literal["parts", "devices"] = "parts"
     motion: float = 0.0
     motion_boundaries: bool = False
     motion_stabilised: bool = False
@@ -148,7 +158,8 @@ class MSCLConfig:
 
     def rgb_only(self) -> MSCLConfig:
         """The same method with all but the RGB loss switched off: MoCo."""
-        clips = replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0, fra_clips=0.0, fra_negatives=False)
+        clips = replace(self, rgb=1.0, flow=0.0, cross=0.0, lmcl=0.0)
+        clips = replace(clips, fra_negatives=False, fra_clips=0.0, fra_after_enqueue=False)
         return replace(clips, motion=0.0, motion_boundaries=False, motion_stabilised=False, dense_lmcl=0.0)
 
 

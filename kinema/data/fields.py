@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from kinema.config import ClipConfig, FlowConfig
-from kinema.data.clips import clip_view, start_range, step_seconds, usable_part
+from kinema.config import ClipConfig, FlowConfig, TrainConfig
+from kinema.data.clips import clip_view, paced, span, start_range, step_seconds, usable_part
 from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
 from kinema.video import ManifestEntry, Shelf
@@ -72,6 +72,12 @@ def flow_positions(clip: ClipConfig, start: int, pace: int = 1) -> np.ndarray:
     The flow encoder of the released code has a stem of temporal kernel 1 and stride 2, so it never looks at the others.
     """
     return clip_positions(clip, start, pace)[::2]
+
+
+def shortest_video(config: TrainConfig, entry: ManifestEntry) -> float:
+    """Seconds that a video must last for a training to draw a clip of it, with its flow."""
+    pace = min(config.sampling.paces)
+    return span(paced(config.clip, pace), entry.fps, flow_steps(config.clip, config.flow, entry.fps) / pace)
 
 
 class ClipReader:

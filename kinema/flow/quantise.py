@@ -8,8 +8,9 @@ seven additions over contiguous memory, which is what makes a stored field worth
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def pack_field(field: np.ndarray) -> tuple[bytes, float]:
     for row in range(BLOCK - 1, 0, -1):
         rows[row] -= rows[row - 1]  # wraps around, and so does the sum
     low_bytes_first = rows.reshape(-1, 1).view(np.uint8)
-    return _compressor().compress(low_bytes_first.T.tobytes()), step  # all low bytes, then all high ones
+    return _contexts.packing.compress(low_bytes_first.T.tobytes()), step  # all low bytes, then all high ones
 
 
 def unpack_fields(packed: Sequence[bytes], steps: Sequence[float], out: np.ndarray) -> None:
@@ -122,7 +123,7 @@ def _plain(data: bytes, size: int) -> bytes:
     try:
         if zstandard.frame_content_size(data) > 2 * size:  # it would be allocated, whatever comes
             raise ValueError(f"{size} components take one or two bytes each, there are more")
-        plain: bytes = _decompressor().decompress(data, max_output_size=2 * size)
+        plain: bytes = _contexts.unpacking.decompress(data, max_output_size=2 * size)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error
     if len(plain) not in (size, 2 * size):
@@ -143,18 +144,23 @@ def _rows(plain: Sequence[bytes], shape: tuple[int, int, int]) -> np.ndarray:
     return rows.swapaxes(0, 1)
 
 
-@cache
-def _compressor() -> Any:
-    import zstandard
+class _Contexts(threading.local):
+    """Zstandard's contexts, which crash where two threads use one at once: each thread has its own."""
 
-    settings = {"min_match": SHORTEST_MATCH, "write_checksum": False, "write_content_size": True}
-    return zstandard.ZstdCompressor(
-        compression_params=zstandard.ZstdCompressionParameters.from_level(LEVEL, **settings)
-    )
+    @cached_property
+    def packing(self) -> Any:
+        import zstandard
+
+        settings = {"min_match": SHORTEST_MATCH, "write_checksum": False, "write_content_size": True}
+        return zstandard.ZstdCompressor(
+            compression_params=zstandard.ZstdCompressionParameters.from_level(LEVEL, **settings)
+        )
+
+    @cached_property
+    def unpacking(self) -> Any:
+        import zstandard
+
+        return zstandard.ZstdDecompressor()
 
 
-@cache
-def _decompressor() -> Any:
-    import zstandard
-
-    return zstandard.ZstdDecompressor()
+_contexts = _Contexts()

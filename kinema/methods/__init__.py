@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
-    from kinema.methods.base import Draws, Losses, Method, Views, draw
+    from kinema.methods.base import Draws, Losses, Method, Views, draw, step_generator
     from kinema.methods.dense_contrast import DenseContrast, DenseDraws, dense_info_nce, draw_dense
     from kinema.methods.hcml import HCML, MotionObjective, apply_phase
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
@@ -49,13 +49,14 @@ __all__ = [
     "lmcl",
     "load_classifier",
     "settings_for",
+    "step_generator",
 ]
 
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "dense_contrast": ("DenseContrast", "DenseDraws", "dense_info_nce", "draw_dense"),
-        "base": ("Draws", "Losses", "Method", "Views", "draw"),
+        "base": ("Draws", "Losses", "Method", "Views", "draw", "step_generator"),
         "hcml": ("HCML", "MotionObjective", "apply_phase"),
         "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
         "momentum": ("MomentumEncoder", "cosine_momentum"),

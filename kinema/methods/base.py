@@ -11,6 +11,7 @@ from kinema.data.plan import Plan
 from kinema.flow import FRA_ANGLES
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
+from kinema.processes import rank_and_count
 
 
 class Views(NamedTuple):
@@ -34,17 +35,44 @@ class Draws(NamedTuple):
     """The random choices of one batch."""
 
     order: Tensor
-    """A permutation (B,) for the key encoders' batch statistics."""
+    """A permutation (B,) for the key encoders' batch statistics; over devices (B * processes,), the same on all."""
     angles: Tensor
     """One of the FRA angles (B,) for each clip, in radians."""
     generator: torch.Generator | None = None
     """On the CPU: of choices that can only be made when the features are there; None if the method makes none."""
 
 
-def draw(count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Draws:
-    """The random choices of a batch of ``count`` clips, drawn on the CPU so that every device gets the same."""
+def step_generator(seed: int, step: int, process: int | None = None) -> torch.Generator:
+    """A generator on the CPU for the random choices of a step, a function of these numbers alone.
+
+    Args:
+        seed: of the run.
+        step: its number, from 0.
+        process: which of those that train together, from 0; None for what all of them draw alike.
+    """
+    state = torch.tensor([seed, step, -1 if process is None else process], dtype=torch.int64)
+    mixed = (state * torch.tensor([6364136223846793005, 1442695040888963407, 3935559000370003845])).sum()
+    return torch.Generator().manual_seed(int(mixed) & 0x7FFFFFFFFFFFFFFF)
+
+
+def draw(
+    count: int,
+    generator: torch.Generator,
+    device: torch.device | str = "cpu",
+    shared: torch.Generator | None = None,
+) -> Draws:
+    """The random choices of a batch, drawn on the CPU so that every device gets the same.
+
+    Args:
+        count: of its clips.
+        generator: of this process.
+        device: of what is drawn.
+        shared: for keys that are shuffled over devices: a generator in the same state on each.
+    """
     angles = torch.tensor(FRA_ANGLES)[torch.randint(len(FRA_ANGLES), (count,), generator=generator)]
-    return Draws(torch.randperm(count, generator=generator).to(device), angles.to(device), generator)
+    everywhere = count if shared is None else count * rank_and_count()[1]
+    order = torch.randperm(everywhere, generator=shared or generator)
+    return Draws(order.to(device), angles.to(device), generator)
 
 
 class Losses(NamedTuple):
@@ -65,11 +93,13 @@ class Method(nn.Module):
         with_flow: whether it looks at optical flow.
         with_key: whether it looks at a second clip of each video.
         momentum: of its momentum encoders at the start; None if it has none.
+        shuffles_devices: whether keys are shuffled over the processes that train together.
     """
 
     with_flow: bool = False
     with_key: bool = True
     momentum: float | None = None
+    shuffles_devices: bool = False
 
     def trained_encoder(self) -> VideoEncoder:
         """The encoder that a run leaves."""

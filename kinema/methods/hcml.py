@@ -177,8 +177,8 @@ class HCML(Method):
             ConfigError: the clips are too short or too small for the hierarchy.
         """
         assert draws.generator is not None
-        with self.motion.recording() as motion:
-            self.encoder.stages(views.query)
+        motion = MotionFeatures()
+        self.encoder.stages(views.query, motion=motion)
         terms, facts = self.objective(views.query, motion, draws.generator, phase)
         return Losses(terms, facts, {})
 

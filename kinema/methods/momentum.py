@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from kinema.processes import gather, rank_and_count
+
 
 def cosine_momentum(step: int, steps: int, start: float) -> float:
     """Momentum that rises from ``start`` at step 0 to 1 at the last step on a half cosine."""
@@ -20,18 +22,20 @@ class MomentumEncoder(nn.Module):
 
     A key must not carry a trace of its batch in its batch statistics, by which its query could tell it from the others.
     MoCo shuffles the batch over devices before the keys are made (ShuffleBN); here it is shuffled over parts of the
-    batch on each device, which serves on a single one too. Moving averages of the statistics instead (EMAN) leave no
-    trace at all, but lag behind so far that short trainings fail.
+    batch on each device, which serves on a single one too, or over devices where there are several. Moving averages of
+    the statistics instead (EMAN) leave no trace at all, but lag behind so far that short trainings fail.
 
     Args:
         module: the query encoder; it is copied.
         parts: parts of a batch with statistics of their own.
+        over_devices: shuffle over the processes that train together instead; a process alone has parts all the same.
     """
 
-    def __init__(self, module: nn.Module, parts: int = 2):
+    def __init__(self, module: nn.Module, parts: int = 2, over_devices: bool = False):
         super().__init__()
         self.module = copy.deepcopy(module).requires_grad_(False)
         self.parts = parts
+        self.over_devices = over_devices
 
     @torch.no_grad()
     def update(self, module: nn.Module, momentum: float) -> None:
@@ -44,9 +48,15 @@ class MomentumEncoder(nn.Module):
         """Keys (B, D) of clips (B, ...), without gradient.
 
         Args:
-            clips: the batch.
-            order: a permutation (B,) by which it is shuffled; the keys come back in the order of the clips.
+            clips: the batch; over devices as many on each.
+            order: a permutation (B,) by which it is shuffled, over devices (B * processes,) and the same on all; the
+                keys come back in the order of the clips.
         """
+        rank, processes = rank_and_count()
+        if self.over_devices and processes > 1:
+            own = torch.arange(rank * len(clips), (rank + 1) * len(clips), device=clips.device)
+            shuffled = gather(self.module(gather(clips)[order[own]]))
+            return torch.empty_like(shuffled).index_copy_(0, order, shuffled)[own]
         parts = max(1, min(self.parts, len(clips) // 2))  # statistics need two clips
         shuffled = torch.cat([self.module(part) for part in clips[order].tensor_split(parts)])
         keys = torch.empty_like(shuffled)

@@ -16,9 +16,10 @@ from kinema.methods.dense_motion import DenseLMCL, MotionPrediction
 from kinema.methods.losses import clip_info_nce, lmcl
 from kinema.methods.momentum import MomentumEncoder
 from kinema.methods.progressive import Phase
-from kinema.methods.queue import KeyQueue
+from kinema.methods.queue import KeyQueue, Negatives
 from kinema.models.encoder import PYRAMID, FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder
 from kinema.models.pyramid import TemporalPyramid
+from kinema.processes import gather
 
 
 def projector(inputs: int, outputs: int) -> nn.Sequential:
@@ -89,15 +90,16 @@ class MSCL(Method):
         self.with_flow = config.uses_flow
         self.with_key = config.contrasts_clips
         self.momentum = config.momentum if config.contrasts_clips else None
+        self.shuffles_devices = config.contrasts_clips and config.shuffle == "devices"
         size = config.queue
         self.rgb = RGBBranch(encoder or build_encoder(model, hcml), model.embedding)
         if config.contrasts_clips:
-            self.rgb_key = MomentumEncoder(self.rgb)
+            self.rgb_key = MomentumEncoder(self.rgb, over_devices=self.shuffles_devices)
             self.rgb_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.encodes_flow:
             self.flow = FlowBranch(build_flow_encoder(model), model.embedding)
         if config.encodes_flow and config.contrasts_clips:
-            self.flow_key = MomentumEncoder(self.flow)
+            self.flow_key = MomentumEncoder(self.flow, over_devices=self.shuffles_devices)
             self.flow_queue = KeyQueue(size, model.embedding, config.age_decay)
         if config.lmcl:
             self.pyramid = TemporalPyramid(self.rgb.encoder.backbone.stage_widths, self.flow.encoder.features)
@@ -114,11 +116,14 @@ class MSCL(Method):
 
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """Every loss of one batch; MSCL has no phases."""
+        return self.losses_of(self.rgb.encoder.stages(views.query), views, draws)
+
+    def losses_of(self, stages: dict[str, Tensor], views: Views, draws: Draws) -> Losses:
+        """Every loss of one batch, of whose query clips the encoder's stages are given."""
         c = self.config
         terms: dict[str, Tensor] = {}
         facts: dict[str, Tensor] = {}
         keys: dict[str, Tensor] = {}
-        stages = self.rgb.encoder.stages(views.query)
         local_flow = local_rotated = None
         if c.encodes_flow:
             assert views.query_flow is not None
@@ -169,7 +174,7 @@ class MSCL(Method):
         assert views.key is not None
         q_rgb, k_rgb = self.rgb.embed(stages), self.rgb_key(views.key, draws.order)
         if c.rgb:
-            terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue)
+            terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue.negatives)
         if local_flow is None:
             return terms, {"rgb_queue": k_rgb}
 
@@ -177,28 +182,30 @@ class MSCL(Method):
         assert views.key_flow is not None
         q_flow, k_flow = self.flow.embed(local_flow), self.flow_key(views.key_flow, draws.order)
         if c.flow:
-            terms["flow"] = c.flow * self._contrast(q_flow, k_flow, self.flow_queue)
+            terms["flow"] = c.flow * self._contrast(q_flow, k_flow, self.flow_queue.negatives)
+        # The authors' code goes on with the flow queue as it is when the batch's own keys are in it.
+        later = self.flow_queue.negatives_after(gather(k_flow)) if c.fra_after_enqueue else self.flow_queue.negatives
         if c.cross:
-            terms["rgb2flow"] = c.cross * self._contrast(q_rgb, k_flow, self.flow_queue)
-            terms["flow2rgb"] = c.cross * self._contrast(q_flow, k_rgb, self.rgb_queue)
+            terms["rgb2flow"] = c.cross * self._contrast(q_rgb, k_flow, later)
+            terms["flow2rgb"] = c.cross * self._contrast(q_flow, k_rgb, self.rgb_queue.negatives)
 
         # rotated flow as another view of its video.
         if c.fra_clips:
             assert local_rotated is not None
             q_rotated = self.flow.embed(local_rotated)
             k_rotated = self.flow_key(rotate_flow(views.key_flow, draws.angles), draws.order)
-            terms["fra_flow"] = c.fra_clips * self._contrast(q_rotated, k_rotated, self.flow_queue)
-            terms["fra_rgb2flow"] = c.fra_clips * self._contrast(q_rgb, k_rotated, self.flow_queue)
-            terms["fra_flow2rgb"] = c.fra_clips * self._contrast(q_rotated, k_rgb, self.rgb_queue)
+            terms["fra_flow"] = c.fra_clips * self._contrast(q_rotated, k_rotated, later)
+            terms["fra_rgb2flow"] = c.fra_clips * self._contrast(q_rgb, k_rotated, later)
+            terms["fra_flow2rgb"] = c.fra_clips * self._contrast(q_rotated, k_rgb, self.rgb_queue.negatives)
         return terms, {"rgb_queue": k_rgb, "flow_queue": k_flow}
 
-    def _contrast(self, query: Tensor, key: Tensor, queue: KeyQueue) -> Tensor:
+    def _contrast(self, query: Tensor, key: Tensor, negatives: Negatives) -> Tensor:
         return clip_info_nce(
             query,
             key,
-            queue.keys,
+            negatives.keys,
             temperature=self.config.temperature,
-            damping=queue.damping,
+            damping=negatives.damping,
             batch_negatives=self.config.batch_negatives,
         )
 

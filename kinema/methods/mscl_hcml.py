@@ -9,7 +9,7 @@ from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
 from kinema.methods.mscl import MSCL
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
-from kinema.models.hierarchy import WithMotion
+from kinema.models.hierarchy import MotionFeatures, WithMotion
 
 
 class MSCLWithHCML(MSCL):
@@ -45,11 +45,10 @@ class MSCLWithHCML(MSCL):
         """
         assert draws.generator is not None
         terms, facts, keys = Losses({}, {}, {})
-        with self.motion.recording() as motion:
-            if phase is not None and phase.frozen:
-                self.rgb.encoder.stages(views.query)
-            else:
-                terms, facts, keys = super().losses(views, draws)
+        motion = MotionFeatures()
+        stages = self.rgb.encoder.stages(views.query, motion=motion)
+        if phase is None or not phase.frozen:
+            terms, facts, keys = self.losses_of(stages, views, draws)
         motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)
         return Losses(terms | motion_terms, facts | motion_facts, keys)
 

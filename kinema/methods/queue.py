@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+class Negatives(NamedTuple):
+    """What a query is told from."""
+
+    keys: Tensor
+    """(K, D) of unit length."""
+    damping: Tensor
+    """(K,) from 0 to 1: the factor on each key's logit."""
 
 
 class KeyQueue(nn.Module):
@@ -34,15 +45,33 @@ class KeyQueue(nn.Module):
         """The factor (size,) on each key's logit: ``age_decay`` to the power of its age in steps (VideoMoCo)."""
         return self.age_decay**self.age
 
+    @property
+    def negatives(self) -> Negatives:
+        """What it holds."""
+        return Negatives(self.keys, self.damping)
+
+    @torch.no_grad()
+    def negatives_after(self, keys: Tensor) -> Negatives:
+        """What it would hold after :meth:`enqueue` of ``keys`` (N, dimensions); it is left as it is."""
+        held, age = self.keys.clone(), self.age.clone()
+        self._replace(held, age, keys)
+        return Negatives(held, self.age_decay**age)
+
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
         """Replace the oldest keys by ``keys`` (N, dimensions), the same on every process; N may exceed the size."""
-        size = len(self.keys)
+        taken = self._replace(self.keys, self.age, keys)
+        if taken:
+            self.pointer.copy_((self.pointer + taken) % len(self.keys))
+
+    def _replace(self, held: Tensor, age: Tensor, keys: Tensor) -> int:
+        """Put new keys in the place of the oldest, and say how many."""
+        size = len(held)
         if size == 0:
-            return
+            return 0
         keys = keys[-size:].float()
         places = (self.pointer + torch.arange(len(keys), device=keys.device)) % size
-        self.age += 1
-        self.keys[places] = keys
-        self.age[places] = 1.0
-        self.pointer.copy_((self.pointer + len(keys)) % size)
+        age += 1
+        held[places] = keys
+        age[places] = 1.0
+        return len(keys)

@@ -17,6 +17,7 @@ from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
+from kinema.models.hierarchy import MotionFeatures
 from kinema.models.weights import load_encoder
 from kinema.tensors import read_tensors, write_tensors
 
@@ -77,8 +78,8 @@ class Recognition(Method):
         if self.objective is None:
             return self._recognise(self.encoder.pooled(views.query), views)
         assert draws.generator is not None
-        with motion_of(self.encoder).recording() as motion:
-            features = self.encoder.pooled(views.query)
+        motion = MotionFeatures()
+        features = self.encoder.pooled(views.query, motion)
         alone = phase is not None and phase.frozen
         terms, facts, _ = Losses({}, {}, {}) if alone else self._recognise(features, views)
         motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)

@@ -1,9 +1,14 @@
-"""What all backbones share: named stages that hooks can see, pooling, and an optional classification layer."""
+"""What all backbones share: named stages, pooling, and an optional classification layer."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+AfterStage = Callable[[str, Tensor], Tensor]
+"""From the path of a stage and its output to what the network goes on with in its place, of the same shape."""
 
 
 class Backbone(nn.Module):
@@ -14,8 +19,8 @@ class Backbone(nn.Module):
 
     Attributes:
         chain: paths of the submodules that a clip goes through, in order.
-        stage_modules: the path of the submodule whose output each stage is, from low stages to high; a forward hook on
-            it sees the stage. In a network that looks at single frames that output is (B * T, C, H', W').
+        stage_modules: the path of the submodule whose output each stage is, from low stages to high. In a
+            network that looks at single frames that output is (B * T, C, H', W').
         stage_widths: channels of each stage, in the same order.
         fc: the layer from pooled features to class scores; None for an encoder without one.
     """
@@ -30,16 +35,20 @@ class Backbone(nn.Module):
         """Length of the pooled features: channels of the last stage."""
         return list(self.stage_widths.values())[-1]
 
-    def stages(self, x: Tensor, upto: str | None = None) -> dict[str, Tensor]:
+    def stages(self, x: Tensor, upto: str | None = None, after: AfterStage | None = None) -> dict[str, Tensor]:
         """The output of every stage by name, each (B, C, T', H', W'), from a normalised clip (B, channels, T, H, W).
 
-        Nothing above the stage ``upto`` is computed, unless that is None.
+        Args:
+            x: the clip.
+            upto: the stage above which nothing is computed; None for all.
+            after: is given the output of each submodule in ``stage_modules``, and gives what takes its place.
         """
         names = {module: name for name, module in self.stage_modules.items()}
         outputs = {}
         for path in self.chain:
             x = self.get_submodule(path)(x)
             if path in names:
+                x = x if after is None else after(path, x)
                 outputs[names[path]] = x
                 if names[path] == upto:
                     break
@@ -50,9 +59,10 @@ class Backbone(nn.Module):
         pooled = last.mean(dim=(2, 3, 4))
         return pooled if self.fc is None else self.fc(pooled)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, T, H, W) -> pooled features (B, features), or scores (B, classes) of a classifier."""
-        *_, last = self.stages(x).values()
+    def forward(self, x: Tensor, after: AfterStage | None = None) -> Tensor:
+        """(B, channels, T, H, W) -> pooled features (B, features), or scores (B, classes) of a classifier; ``after`` as
+        of :meth:`stages`."""
+        *_, last = self.stages(x, after=after).values()
         return self.head(last)
 
 

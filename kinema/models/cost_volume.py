@@ -50,7 +50,7 @@ def local_cost_volume(first: Tensor, second: Tensor, radius: int, dilation: int 
             f"radius {radius} with dilation {dilation} does not fit feature maps of {height} x {width}: their product "
             "must be at least 1 and smaller than either side, so choose a smaller radius or larger frames"
         )
-    if torch.compiler.is_exporting():
+    if torch.compiler.is_compiling():
         return _shifted_products(first, second, radius, dilation)
     with torch.autocast(first.device.type, enabled=False):
         return _CostVolume.apply(first, second, radius, dilation)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from kinema.config import POOLED, EncoderInput, HCMLConfig, ModelConfig, ReadoutConfig
 from kinema.flow import flow_to_wheel, scale_flow
 from kinema.models.backbone import Backbone
-from kinema.models.hierarchy import WithMotion, add_motion_hierarchy
-from kinema.models.normalise import KINETICS, Colours
+from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
+from kinema.models.normalise import KINETICS, Colours, colours_of
 from kinema.models.published import WeightsReport
 from kinema.models.pyramid import TemporalPyramid
 from kinema.models.readout import Readout, check_readout
@@ -138,21 +138,24 @@ class VideoEncoder(nn.Module):
         spread = torch.linalg.vector_norm(out.detach(), dim=(1, 2, 3, 4)) / out[0].numel() ** 0.5
         out.div_((spread + 0.01).view(-1, 1, 1, 1, 1))
 
-    def stages(self, clips: Tensor, upto: str | None = None) -> dict[str, Tensor]:
+    def stages(self, clips: Tensor, upto: str | None = None, motion: MotionFeatures | None = None) -> dict[str, Tensor]:
         """(B, 3, T, H, W) from 0 to 1 -> the outputs of the backbone's stages by name, each (B, C, T', H', W'), and the
         ``pyramid``, if there is one, on the grid of its finest stage.
 
-        Nothing above the stage ``upto`` is computed, unless that is None.
+        Nothing above the stage ``upto`` is computed, unless that is None. ``motion`` is where the motion features of a
+        backbone with a hierarchy go; None if nobody wants them.
         """
-        seen = self.normalise(clips)
-        if self.pyramid is None or upto not in (None, PYRAMID):
-            return self.backbone.stages(seen, upto)
-        stages = self.backbone.stages(seen)
+        part = upto if self.pyramid is None or upto != PYRAMID else None
+        wanted = {} if motion is None else {"motion": motion}
+        stages: dict[str, Tensor] = self.backbone.stages(self.normalise(clips), part, **wanted)  # type: ignore[arg-type]
+        if self.pyramid is None or part is not None:
+            return stages
         return stages | {PYRAMID: self.pyramid.map(stages)}
 
-    def pooled(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, H, W) from 0 to 1 -> the pooled last stage (B, ``backbone.features``), whatever the readout is."""
-        features: Tensor = self.backbone(self.normalise(clips))
+    def pooled(self, clips: Tensor, motion: MotionFeatures | None = None) -> Tensor:
+        """(B, 3, T, H, W) from 0 to 1 -> the pooled last stage (B, ``backbone.features``), whatever the readout is;
+        ``motion`` as of :meth:`stages`."""
+        features: Tensor = self.backbone(self.normalise(clips), *(() if motion is None else (motion,)))
         return features
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -210,7 +213,7 @@ class FlowEncoder(nn.Module):
 def build_encoder(
     config: ModelConfig,
     hcml: HCMLConfig | None = None,
-    colours: Colours = KINETICS,
+    colours: Colours | None = None,
     readout: ReadoutConfig = USUAL,
 ) -> VideoEncoder:
     """An untrained RGB encoder.
@@ -218,7 +221,7 @@ def build_encoder(
     Args:
         config: its settings; those of flow play no part.
         hcml: the motion hierarchy inside it; None for none.
-        colours: mean and deviation of its frames.
+        colours: mean and deviation of its frames; None for those that ``config`` names.
         readout: what of the network is a clip's feature.
 
     Raises:
@@ -230,7 +233,7 @@ def build_encoder(
     backbone = create_model(config.backbone, channels=6 if config.input == "both" else 3, **settings)
     pyramid = None if config.pyramid is None else TemporalPyramid(backbone.stage_widths, config.pyramid)
     network = backbone if hcml is None else add_motion_hierarchy(backbone, hcml)
-    return VideoEncoder(network, config.input, colours, readout, pyramid)
+    return VideoEncoder(network, config.input, colours or colours_of(config.colours), readout, pyramid)
 
 
 def build_flow_encoder(config: ModelConfig) -> FlowEncoder:

@@ -8,8 +8,7 @@ learned. What the levels learn from is in ``kinema/methods/hcml.py``; after trai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,13 +19,15 @@ from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
 from kinema.errors import ConfigError
+from kinema.models.backbone import Backbone
 from kinema.models.pooling import average_to
 from kinema.models.prime_motion import PrimeMotion
+from kinema.models.taps import add_tap, tapped
 
 
 @dataclass
 class MotionFeatures:
-    """The motion features of one pass through the network.
+    """The motion features of one pass through the network; a pass that is given it fills it anew.
 
     Attributes:
         levels: z^l (B, C_l, T_l, H_l, W_l) by level; 0 is the prime motion.
@@ -69,8 +70,10 @@ class MotionLevel(nn.Module):
 class WithMotion(nn.Module):
     """A network together with its motion hierarchy; made by :func:`add_motion_hierarchy`.
 
-    It is called like the network itself. Hooks on the stages are there only while it runs: ``backbone`` stays the plain
-    network, with its own names in the state dict.
+    It is called like the network itself, by any number of threads at once: what a pass makes is handed along and never
+    kept. ``backbone`` stays the plain network, with its own names in the state dict. Backbones of this package hand
+    over the outputs of their stages themselves; others' have a hook on each, put there once, that acts within a pass
+    alone.
     """
 
     def __init__(self, backbone: nn.Module, config: HCMLConfig, stages: Mapping[str, int]):
@@ -94,7 +97,10 @@ class WithMotion(nn.Module):
             fusion = nn.Conv3d(width, widths[max(level, 1) - 1], 1, bias=False)
             nn.init.zeros_(fusion.weight)
             self.fusions[str(level)] = fusion
-        self._wanted: MotionFeatures | None = None
+        self.hands_over = isinstance(backbone, Backbone) and set(self.paths) <= set(backbone.stage_modules.values())
+        if not self.hands_over:
+            for path in self.paths:
+                add_tap(backbone.get_submodule(path))
 
     @property
     def stage_widths(self) -> dict[str, int]:
@@ -112,63 +118,59 @@ class WithMotion(nn.Module):
         """The backbone's own."""
         return self.backbone.features  # type: ignore[return-value]
 
-    def forward(self, clips: Tensor) -> Any:
+    def forward(self, clips: Tensor, motion: MotionFeatures | None = None) -> Any:
         """What the backbone makes of clips (B, C, T, H, W), with motion in it.
+
+        Args:
+            clips: what the backbone takes.
+            motion: where to put the motion features of this pass, which are the caller's; None if nobody wants them.
 
         Raises:
             ConfigError: the clip is too short or too small for the hierarchy, or a stage is not what was said of it.
         """
-        with self._attached(clips):
-            return self.backbone(clips)
+        return self._run(self.backbone, clips, (), motion)
 
-    def stages(self, clips: Tensor, upto: str | None = None) -> dict[str, Tensor]:
+    def stages(self, clips: Tensor, upto: str | None = None, motion: MotionFeatures | None = None) -> dict[str, Tensor]:
         """The outputs of the backbone's stages by name, with motion in them; otherwise as :meth:`forward`.
 
         Nothing above the stage ``upto`` is computed, unless that is None.
         """
         part = () if upto is None else (upto,)  # a network of others may give all of its stages or none
-        with self._attached(clips, whole=upto is None):
-            return self.backbone.stages(clips, *part)  # type: ignore[operator]
+        return self._run(self.backbone.stages, clips, part, motion)  # type: ignore[arg-type]
 
     def head(self, last: Tensor) -> Tensor:
         """The backbone's own, of its last stage."""
         return self.backbone.head(last)  # type: ignore[operator]
 
-    @contextmanager
-    def recording(self) -> Iterator[MotionFeatures]:
-        """Motion features of the pass that is made inside; they belong to the caller and are not kept here."""
-        self._wanted = features = MotionFeatures()
-        try:
-            yield features
-        finally:
-            self._wanted = None
-
-    @contextmanager
-    def _attached(self, clips: Tensor, whole: bool = True) -> Iterator[None]:
-        if not (self.config.fusion or self._wanted is not None):
-            yield  # nobody asks for motion
-            return
-        found: dict[int, Tensor] = {} if self._wanted is None else self._wanted.levels
+    def _run(
+        self, network: Callable[..., Any], clips: Tensor, part: tuple[str, ...], motion: MotionFeatures | None
+    ) -> Any:
+        if not self.config.fusion and motion is None:
+            return network(clips, *part)  # nobody asks for motion
+        found: dict[int, Tensor] = {} if motion is None else motion.levels
         found.clear()
-        with ExitStack() as hooks:
-            for stage, path in enumerate(self.paths, start=1):
-                hook = partial(self._after_stage, stage=stage, batch=clips.shape[0], found=found)
-                hooks.callback(self.backbone.get_submodule(path).register_forward_hook(hook).remove)
-            yield
+        after = partial(self._after_stage, batch=clips.shape[0], found=found)
+        if self.hands_over:
+            result = network(clips, *part, after=after)
+        else:
+            with tapped({self.backbone.get_submodule(path): partial(after, path) for path in self.paths}):
+                result = network(clips, *part)
         missing = [self.paths[max(level, 1) - 1] for level in self.motion_widths if level not in found]
-        if missing and whole:
+        if missing and not part:
             raise ConfigError(f"the network did not run its stage {missing[0]!r}: choose stages that every clip passes")
+        return result
 
-    def _after_stage(
-        self, _module: nn.Module, _args: Any, output: Any, *, stage: int, batch: int, found: dict[int, Tensor]
-    ) -> Tensor | None:
-        """Motion features of a stage's output go to ``found``; the output with motion in it, or None to leave it."""
-        x = self._as_clips(output, self.paths[stage - 1], batch)
+    def _after_stage(self, path: str, output: Any, *, batch: int, found: dict[int, Tensor]) -> Any:
+        """Motion features of a stage's output go to ``found``; the output with motion in it."""
+        if path not in self.channels:
+            return output
+        stage = self.paths.index(path) + 1
+        x = self._as_clips(output, path, batch)
         new = []
         if stage == 1 and self.prime is not None:
             if x.shape[2] < 2:
                 raise ConfigError(
-                    f"the prime motion needs two steps of the stage {self.paths[0]!r} and got one: take longer clips"
+                    f"the prime motion needs two steps of the stage {path!r} and got one: take longer clips"
                 )
             found[0] = self.prime(x)
             new.append(0)
@@ -176,7 +178,7 @@ class WithMotion(nn.Module):
             found[stage] = self.levels[str(stage)](x, found.get(stage - 1) if self.config.chain else None)
             new.append(stage)
         if not self.config.fusion:
-            return None
+            return output
         for level in new:
             motion = self.fusions[str(level)](found[level])
             if motion.shape[2:] != x.shape[2:]:  # the prime motion's grid may be coarser

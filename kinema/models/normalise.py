@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kinema.errors import ConfigError
+
 
 class Colours(NamedTuple):
     """Mean and standard deviation of red, green and blue, as shares from 0 to 1."""
@@ -23,6 +25,18 @@ IMAGENET = Colours((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 HALF = Colours((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
 """What PySlowFast and PyTorchVideo take."""
+
+
+def colours_of(data: str) -> Colours:
+    """Those of a data set, by the name that settings have for it.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    known = {"kinetics": KINETICS, "imagenet": IMAGENET}
+    if data not in known:
+        raise ConfigError(f"model.colours is {data!r}: choose one of {', '.join(known)}")
+    return known[data]
 
 
 class Normalise(nn.Module):

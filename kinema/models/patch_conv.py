@@ -23,7 +23,7 @@ class PatchConv3d(nn.Conv3d):
         (pace, _, patch), (margin, _, pad) = self.stride, (int(side) for side in self.padding)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         word = WORDS.get(patch * dtype.itemsize)
-        elsewhere = x.device.type != "cpu" or torch.compiler.is_exporting()  # what is exported may run anywhere
+        elsewhere = x.device.type != "cpu" or torch.compiler.is_compiling()  # what is exported may run anywhere
         if elsewhere or x.requires_grad or word is None or x.shape[3] % patch or x.shape[4] % patch:
             return super().forward(x)
         batch, channels, frames, height, width = x.shape

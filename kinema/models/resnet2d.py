@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from kinema.models.backbone import Backbone, initialise
+from kinema.models.backbone import AfterStage, Backbone, initialise
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -91,14 +91,12 @@ class FrameResNet(Backbone):
         self.fc = nn.Linear(inputs, classes) if classes is not None else None
         initialise(self, self.fc)
 
-    def stages(self, x: Tensor, upto: str | None = None) -> dict[str, Tensor]:
-        """The output of every stage by name, each (B, C, T, H', W'), from a normalised clip (B, channels, T, H, W).
-
-        Nothing above the stage ``upto`` is computed, unless that is None.
-        """
+    def stages(self, x: Tensor, upto: str | None = None, after: AfterStage | None = None) -> dict[str, Tensor]:
+        """The output of every stage by name, each (B, C, T, H', W'), from a normalised clip (B, channels, T, H, W);
+        arguments as of :meth:`Backbone.stages`, but that ``after`` sees (B * T, C, H', W')."""
         shape = (x.shape[0], x.shape[2])
         frames = x.transpose(1, 2).flatten(0, 1)
-        outputs = super().stages(frames, upto)
+        outputs = super().stages(frames, upto, after)
         return {name: out.unflatten(0, shape).transpose(1, 2) for name, out in outputs.items()}
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.errors import ConfigError
-from kinema.models.backbone import Backbone, initialise, window_head
+from kinema.models.backbone import AfterStage, Backbone, initialise, window_head
 
 # Channels of the Inception blocks (Szegedy et al., *Going Deeper with Convolutions*, table 1): of the first branch; of
 # the reduction and the convolution in the second and in the third; of the last, which begins with pooling.
@@ -123,10 +123,9 @@ class S3D(Backbone):
         self.register_state_dict_post_hook(_to_torchvision)
         self.register_load_state_dict_pre_hook(_from_torchvision)
 
-    def stages(self, x: Tensor, upto: str | None = None) -> dict[str, Tensor]:
-        """The output of every stage by name, each (B, C, T', H', W'), from a normalised clip (B, channels, T, H, W).
-
-        Nothing above the stage ``upto`` is computed, unless that is None.
+    def stages(self, x: Tensor, upto: str | None = None, after: AfterStage | None = None) -> dict[str, Tensor]:
+        """The output of every stage by name, each (B, C, T', H', W'), from a normalised clip (B, channels, T, H, W);
+        arguments as of :meth:`Backbone.stages`.
 
         Raises:
             ConfigError: a clip below 5 frames or 17 pixels a side, of which the last pooling would leave nothing.
@@ -137,7 +136,7 @@ class S3D(Backbone):
                 f"s3d needs clips of at least {LEAST[0]} frames of {LEAST[1]}x{LEAST[2]} pixels, not {frames} of "
                 f"{width}x{height}: give it larger clips or choose another model"
             )
-        return super().stages(x, upto)
+        return super().stages(x, upto, after)
 
     def head(self, last: Tensor) -> Tensor:
         """The last stage (B, features, T', H', W') -> pooled features or class scores, as torchvision pools them."""

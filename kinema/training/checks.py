@@ -169,6 +169,9 @@ def _check_mscl(mscl: MSCLConfig, model: ModelConfig) -> None:
         ),
         "mscl.dense_cells must be at least 2": mscl.dense_cells >= 2,
         "mscl.fra_negatives needs mscl.lmcl above 0": not mscl.fra_negatives or mscl.lmcl > 0,
+        "mscl.fra_after_enqueue needs mscl.fra_clips above 0 and a queue": (
+            not mscl.fra_after_enqueue or (mscl.fra_clips > 0 and mscl.queue > 0)
+        ),
         "mscl: without a queue there must be batch_negatives": mscl.queue > 0 or mscl.batch_negatives,
     }
     _refuse(checks)

@@ -20,7 +20,7 @@ from kinema.data.pairs import Batch
 from kinema.data.plan import Plan
 from kinema.errors import TrainingError
 from kinema.files import write_json
-from kinema.methods.base import Method, Views, draw
+from kinema.methods.base import Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
 
@@ -131,9 +131,10 @@ class TrainingModule(L.LightningModule):
         Raises:
             TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
         """
-        generator = torch.Generator().manual_seed(self._seed())
+        generator = step_generator(self.config.seed, self.global_step, self.global_rank)
+        shared = step_generator(self.config.seed, self.global_step) if self.method.shuffles_devices else None
         facts = self._follow()
-        draws = draw(len(batch["video"]), generator, self.device)
+        draws = draw(len(batch["video"]), generator, self.device, shared)
         terms, found, keys = self.method.losses(self._views(batch, generator), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
@@ -166,11 +167,6 @@ class TrainingModule(L.LightningModule):
     @property
     def _step(self) -> int:
         return self.global_step
-
-    def _seed(self) -> int:
-        state = torch.tensor([self.config.seed, self.global_step, self.global_rank], dtype=torch.int64)
-        mixed = (state * torch.tensor([6364136223846793005, 1442695040888963407, 3935559000370003845])).sum()
-        return int(mixed) & 0x7FFFFFFFFFFFFFFF
 
     def _views(self, batch: Batch, generator: torch.Generator) -> Views:
         """Pixels to floating point and colours augmented, on the device."""

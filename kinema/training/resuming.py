@@ -23,8 +23,16 @@ LATER = {
     "augment": ("still_texture", "fading", "flicker", "rolling_light", "shake", "sensor_noise"),
     "clip": ("squeeze", "stretch"),
     "flow": ("step_frames",),
-    "model": ("keep_time", "pyramid"),
-    "mscl": ("motion", "motion_boundaries", "motion_stabilised", "dense_lmcl", "dense_cells"),
+    "model": ("keep_time", "pyramid", "colours"),
+    "mscl": (
+        "fra_after_enqueue",
+        "shuffle",
+        "motion",
+        "motion_boundaries",
+        "motion_stabilised",
+        "dense_lmcl",
+        "dense_cells",
+    ),
     "readout": tuple(field.name for field in fields(ReadoutConfig)),
     "sampling": ("paces",),
 }

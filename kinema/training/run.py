@@ -16,8 +16,7 @@ import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from kinema.config import TrainConfig, TrainerConfig
-from kinema.data.clips import paced, span
-from kinema.data.fields import flow_steps
+from kinema.data.fields import shortest_video
 from kinema.data.loader import explaining
 from kinema.data.module import ClipPairsModule
 from kinema.data.plan import Plan, make_plan
@@ -181,11 +180,7 @@ def _entries(
     if labels is not None:
         entries = [entry for entry in entries if entry.path in labels]
 
-    def shortest(entry: ManifestEntry) -> float:
-        pace = min(config.sampling.paces)
-        return span(paced(config.clip, pace), entry.fps, flow_steps(config.clip, config.flow, entry.fps) / pace)
-
-    chosen, summary = usable(entries, config.trainer.max_bad_share, shortest)
+    chosen, summary = usable(entries, config.trainer.max_bad_share, partial(shortest_video, config))
     if is_first():
         print(summary, file=sys.stderr)
     if len(chosen) < 2:  # which cannot be told apart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -96,3 +97,19 @@ def test_a_field_that_is_larger_than_it_may_be_takes_no_memory(said):
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_threads_pack_and_unpack_at_once():
+    """What Zstandard keeps between two calls belongs to a thread."""
+    generator = np.random.default_rng(0)
+    fields = [generator.normal(0, 3, (2, 120, 160)).astype(np.float32) for _ in range(8)]
+    expected = [pack_field(field) for field in fields]
+
+    def round_trip(number: int) -> bool:
+        packed, step = pack_field(fields[number % 8])
+        out = np.empty((1, 2, 120, 160), np.float32)
+        unpack_fields([packed], [step], out)
+        return (packed, step) == expected[number % 8] and bool(np.abs(out[0] - fields[number % 8]).max() <= step / 2)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(round_trip, range(200)))

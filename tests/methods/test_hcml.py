@@ -11,7 +11,7 @@ from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import ConfigError
 from kinema.methods import HCML, Losses, Phase, ProgressiveSchedule, Views, dense_info_nce, draw, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
-from kinema.models import add_motion_hierarchy
+from kinema.models import MotionFeatures, add_motion_hierarchy
 
 MODEL = ModelConfig(width=8, patch=4, input="both")
 CONFIG = HCMLConfig(radius=1, places=8, others=32, levels=2, photometric=1.0)
@@ -105,8 +105,8 @@ def test_the_prime_term_reconstructs_each_frame_from_the_next():
     hcml = method().eval()
     nn.init.normal_(hcml.objective.displacement.convolution.weight, std=0.1)
     shown = clips()
-    with hcml.motion.recording() as motion:
-        hcml.encoder(shown)
+    motion = MotionFeatures()
+    hcml.encoder.stages(shown, motion=motion)
     flow = hcml.objective.displacement(motion.levels[0], (32, 32))
     grey = (shown[:, :1] + shown[:, 1:2] + shown[:, 2:]) / 3
     first, second = grey[:, :, :-1], grey[:, :, 1:]
@@ -138,8 +138,8 @@ def test_frames_between_the_steps_of_the_first_stage_are_left_out():
 def test_a_levels_term_predicts_the_level_below_pooled_to_its_grid():
     hcml = method(deltas=(2, 1), temporal=False).eval()
     shown = clips()
-    with hcml.motion.recording() as motion:
-        hcml.encoder(shown)
+    motion = MotionFeatures()
+    hcml.encoder.stages(shown, motion=motion)
     draws = generator()
     draw_level1 = [draw_dense((3, 8, 8, 8), 8, 32, draws) for _ in range(2)]
     draw_level2 = [draw_dense((3, 4, 4, 4), 8, 32, draws) for _ in range(2)]

@@ -271,10 +271,11 @@ def local_contrast(rgb: Tensor, flow: Tensor, rotated: Tensor, temperature: floa
     return torch.stack(losses).mean(), hits / len(losses)
 
 
+@pytest.mark.parametrize("enqueued_first", [False, True], ids=["ours", "as in the code"])
 @pytest.mark.parametrize("batch_negatives", [True, False])
 @pytest.mark.parametrize("model", [MODEL, PAPER], ids=["tiny", "paper"])
-def test_the_whole_loss_of_a_tiny_batch_by_hand(batch_negatives, model):
-    c = dataclasses.replace(EVERYTHING, batch_negatives=batch_negatives)
+def test_the_whole_loss_of_a_tiny_batch_by_hand(batch_negatives, model, enqueued_first):
+    c = dataclasses.replace(EVERYTHING, batch_negatives=batch_negatives, fra_after_enqueue=enqueued_first)
     mscl = method(c, model).train()
     for seed in (5, 6):
         mscl.enqueue(mscl.losses(views(2, 8, seed=seed), Draws(torch.arange(2), DRAWS.angles[:2]))[2])
@@ -299,14 +300,17 @@ def test_the_whole_loss_of_a_tiny_batch_by_hand(batch_negatives, model):
 
     rgb_queue, flow_queue = mscl.rgb_queue.keys, mscl.flow_queue.keys
     ages = torch.tensor([2.0, 2, 1, 1, 2, 2])
+    later, later_ages = flow_queue, ages
+    if enqueued_first:  # the batch's three keys came in place of the oldest, the last two and the first
+        later, later_ages = torch.cat((flow_queue[1:4], k_flow)), torch.tensor([3.0, 2, 2, 1, 1, 1])
     lmcl, accuracy = local_contrast(local_rgb, local_flow, local_rotated, 0.2)
     expected = {
         "rgb": 0.5 * contrast(q_rgb, k_rgb, rgb_queue, ages, c),
         "flow": 2.0 * contrast(q_flow, k_flow, flow_queue, ages, c),
-        "rgb2flow": 0.7 * contrast(q_rgb, k_flow, flow_queue, ages, c),
+        "rgb2flow": 0.7 * contrast(q_rgb, k_flow, later, later_ages, c),
         "flow2rgb": 0.7 * contrast(q_flow, k_rgb, rgb_queue, ages, c),
-        "fra_flow": 1.5 * contrast(q_rotated, k_rotated, flow_queue, ages, c),
-        "fra_rgb2flow": 1.5 * contrast(q_rgb, k_rotated, flow_queue, ages, c),
+        "fra_flow": 1.5 * contrast(q_rotated, k_rotated, later, later_ages, c),
+        "fra_rgb2flow": 1.5 * contrast(q_rgb, k_rotated, later, later_ages, c),
         "fra_flow2rgb": 1.5 * contrast(q_rotated, k_rgb, rgb_queue, ages, c),
         "lmcl": 3.0 * lmcl,
     }
@@ -314,6 +318,24 @@ def test_the_whole_loss_of_a_tiny_batch_by_hand(batch_negatives, model):
     for name, term in expected.items():
         torch.testing.assert_close(terms[name], term, rtol=1e-4, atol=1e-5, msg=name)
     assert facts["lmcl_accuracy"].item() == pytest.approx(accuracy)
+
+
+def test_in_the_order_of_the_code_the_unrotated_key_is_a_negative_of_its_rotated_query():
+    """Without rotation it is as like the query as the positive, so that half is the most that can be won."""
+    still = DRAWS._replace(angles=torch.zeros(3))
+    config = dataclasses.replace(EVERYTHING, batch_negatives=False, temperature=0.01, age_decay=1.0, fra_clips=1.0)
+    ours, theirs = (method(dataclasses.replace(config, fra_after_enqueue=first)) for first in (False, True))
+    for mscl in (ours, theirs):
+        with torch.no_grad():
+            mscl.flow_queue.keys.copy_(-mscl.flow_key(views().query_flow, DRAWS.order)[[0, 1, 2, 0, 1, 2]])
+    same = views()._replace(key_flow=views().query_flow)
+    found, other = ours.losses(same, still).terms, theirs.losses(same, still).terms
+    assert other["fra_flow"] > math.log(2) - 0.01 > found["fra_flow"]
+    assert other["flow"] == found["flow"]
+    assert other["flow2rgb"] == found["flow2rgb"] and other["fra_flow2rgb"] == found["fra_flow2rgb"]
+    assert other["rgb2flow"] > 0.7 * (math.log(2) - 0.01) and other["fra_rgb2flow"] > math.log(2) - 0.01
+    assert other["rgb2flow"] != found["rgb2flow"] and other["fra_rgb2flow"] != found["fra_rgb2flow"]
+    assert all(torch.equal(ours.state_dict()[name], value) for name, value in theirs.state_dict().items())
 
 
 def test_rotated_negatives_make_lmcl_harder():

@@ -39,6 +39,20 @@ def test_first_in_first_out_whatever_the_sizes(size, batches):
     assert queue.keys[order, 0].tolist()[size - len(kept) :] == [key for key, _ in kept]
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 9), st.lists(st.integers(1, 12), min_size=1, max_size=5))
+def test_negatives_after_keys_are_those_that_enqueuing_leaves(size, batches):
+    queue = KeyQueue(size, 2, age_decay=0.5)
+    for count in batches:
+        before = [value.clone() for value in queue.state_dict().values()]
+        foreseen = queue.negatives_after(numbered(0, count))
+        assert all(torch.equal(*pair) for pair in zip(before, queue.state_dict().values(), strict=True))
+        queue.enqueue(numbered(0, count))
+        assert torch.equal(foreseen.keys, queue.negatives.keys)
+        assert torch.equal(foreseen.damping, queue.negatives.damping)
+    assert len(KeyQueue(0, 2).negatives_after(numbered(0, 3)).keys) == 0
+
+
 def test_the_oldest_give_way_and_the_pointer_wraps():
     queue = KeyQueue(5, 2)
     for first in (0, 3, 6):

@@ -6,6 +6,7 @@ import yaml
 from torch import Tensor
 
 from kinema.config import HCMLConfig, ModelConfig
+from kinema.errors import ConfigError
 from kinema.models import FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder, flow_resnet18, random_encoder
 from kinema.presets import preset_path
 
@@ -31,6 +32,15 @@ def test_rgb_is_normalised_by_the_statistics_of_kinetics():
     torch.testing.assert_close(normalise(mean + 0.22803)[:, 0], torch.ones(1, 4, 8, 8))
     white = normalise(torch.ones(1, 3, 1, 1, 1)).flatten().tolist()
     assert white == pytest.approx([2.4902, 2.7336, 2.8740], abs=1e-3)
+
+
+def test_settings_may_ask_for_the_statistics_of_imagenet():
+    normalise = build_encoder(ModelConfig(width=4, input="rgb", colours="imagenet")).normalise
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    seen = normalise((mean + 2 * deviation).view(1, 3, 1, 1, 1).expand(1, 3, 4, 8, 8))
+    torch.testing.assert_close(seen, torch.full((1, 3, 4, 8, 8), 2.0))
+    with pytest.raises(ConfigError, match=r"model\.colours is 'cifar': choose one of kinetics, imagenet"):
+        build_encoder(ModelConfig(colours="cifar"))
 
 
 def test_differences_by_hand():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import gc
+import pickle
 import re
 import weakref
 from pathlib import Path
@@ -12,9 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from kinema.config import HCMLConfig
+from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import ConfigError
-from kinema.models import VideoEncoder, VideoResNet, WithMotion, add_motion_hierarchy
+from kinema.models import (
+    MotionFeatures,
+    VideoEncoder,
+    VideoResNet,
+    WithMotion,
+    add_motion_hierarchy,
+    random_encoder,
+)
 from kinema.models.resnet3d import r3d_18
 
 SMALL = HCMLConfig(radius=1)
@@ -99,8 +107,9 @@ def test_motion_reaches_the_output_and_its_gradient_comes_back():
 def test_per_frame_stages_are_folded_by_clip():
     torch.manual_seed(0)
     motion = awake(add_motion_hierarchy(PerFrame(), dataclasses.replace(SMALL, levels=2), PER_FRAME)).eval()
-    with torch.no_grad(), motion.recording() as features:
-        together = motion(clips(3, 4))
+    features = MotionFeatures()
+    with torch.no_grad():
+        together = motion(clips(3, 4), features)
     assert {level: tuple(z.shape) for level, z in features.levels.items()} == {
         0: (3, 2, 4, 16, 16),
         1: (3, 2, 4, 16, 16),
@@ -125,8 +134,8 @@ def test_per_frame_stages_are_folded_by_clip():
 )
 def test_levels_are_a_switch_each(settings, levels):
     motion = add_motion_hierarchy(network(), dataclasses.replace(SMALL, **settings))
-    with motion.recording() as features:
-        motion(clips())
+    features = MotionFeatures()
+    motion(clips(), features)
     assert set(features.levels) == set(motion.motion_widths) == levels
     for level, z in features.levels.items():
         shrink = 2 ** (max(level, 1) - 1)
@@ -157,20 +166,63 @@ def test_a_level_never_sees_later_steps_of_its_stage():
 
 def test_nothing_is_kept_alive_after_the_pass():
     motion = add_motion_hierarchy(network(), SMALL)
-    with motion.recording() as features:
-        motion(clips())
+    features = MotionFeatures()
+    motion(clips(), features)
     reference = weakref.ref(features.levels[1])
     del features
     gc.collect()
     assert reference() is None
-    assert not any(module._forward_hooks for module in motion.modules())
 
 
-def test_hooks_go_when_a_pass_fails():
-    motion = add_motion_hierarchy(network(), SMALL)
+def test_nothing_is_left_when_a_pass_fails():
+    motion = awake(add_motion_hierarchy(PerFrame(), dataclasses.replace(SMALL, levels=2), PER_FRAME)).eval()
+    expected, plain = motion(clips()), motion.backbone(clips())
     with pytest.raises(RuntimeError):
         motion(torch.randn(1, 5, 8, 32, 32))
-    assert not any(module._forward_hooks for module in motion.modules())
+    assert torch.equal(motion.backbone(clips()), plain)
+    assert torch.equal(motion(clips()), expected)
+    assert not torch.equal(expected, plain)
+
+
+def test_a_pass_that_is_given_old_features_fills_them_anew():
+    motion = awake(add_motion_hierarchy(network(), SMALL)).eval()
+    features, fresh = MotionFeatures(), MotionFeatures()
+    motion(clips(seed=1), features)
+    motion.stages(clips(), upto="layer1", motion=features)
+    motion(clips(), fresh)
+    assert set(features.levels) == {0, 1}
+    assert all(torch.equal(z, fresh.levels[level]) for level, z in features.levels.items())
+
+
+def test_hierarchies_that_share_a_network_do_not_meet():
+    """Others' stages have one hook each, however many hierarchies there are, and it serves the pass that runs."""
+    shared = PerFrame().eval()
+    config = dataclasses.replace(SMALL, levels=2)
+    torch.manual_seed(1)
+    first, second = (awake(add_motion_hierarchy(shared, config, PER_FRAME)).eval() for _ in range(2))
+    for motion in (first, second):
+        alone = copy.deepcopy(motion)
+        assert torch.equal(motion(clips()), alone(clips()))
+    assert not torch.equal(first(clips()), second(clips()))
+
+
+def test_a_hierarchy_inside_a_stage_of_another():
+    """Both see their own passes alone: the stage of the outer one has the inner one's motion in it."""
+    inner = awake(add_motion_hierarchy(PerFrame(), dataclasses.replace(SMALL, levels=1), {"body.first": 8})).eval()
+    outer = awake(
+        add_motion_hierarchy(inner, dataclasses.replace(SMALL, levels=1), {"backbone.body.second": 12})
+    ).eval()
+    found, features = [], MotionFeatures()
+    outer.prime.register_forward_pre_hook(lambda _, args: found.append(args[0]))
+    outer(clips(), features)
+    x = clips().transpose(1, 2).flatten(0, 1)
+    folded = MotionFeatures()
+    inner(clips(), folded)
+    first = inner.backbone.body["first"](x).unflatten(0, (2, 8)).transpose(1, 2)
+    first = first + inner.fusions["0"](folded.levels[0]) + inner.fusions["1"](folded.levels[1])
+    second = inner.backbone.body["second"](first.transpose(1, 2).flatten(0, 1)).unflatten(0, (2, 8)).transpose(1, 2)
+    torch.testing.assert_close(found[0], second)
+    assert set(features.levels) == {0, 1}
 
 
 def test_a_copy_is_independent():
@@ -180,6 +232,40 @@ def test_a_copy_is_independent():
     nn.init.zeros_(motion.prime.encode[0][0].weight)
     nn.init.zeros_(motion.fusions["1"].weight)
     assert not torch.equal(twin(clips()), motion(clips()))
+
+
+@pytest.mark.parametrize(("make", "stages"), [(network, None), (PerFrame, PER_FRAME)])
+def test_a_pickled_copy_computes_the_same(make, stages):
+    motion = awake(add_motion_hierarchy(make(), dataclasses.replace(SMALL, levels=2), stages)).eval()
+    twin = pickle.loads(pickle.dumps(motion))
+    assert torch.equal(twin(clips()), motion(clips()))
+    assert not torch.equal(twin(clips()), twin.backbone(clips()))
+    assert list(twin.state_dict()) == list(motion.state_dict())
+
+
+@pytest.mark.parametrize("backbone", ["r3d_18", "resnet18"])
+def test_it_compiles_as_one_graph(backbone):
+    """With motion features asked for or not; ``aot_eager`` traces as all of torch's compilers do."""
+    encoder = random_encoder(ModelConfig(backbone=backbone, width=4, patch=None, input="rgb"), 1, SMALL)
+    awake(encoder.backbone)
+    shown = clips().sigmoid()
+    torch._dynamo.reset()
+    features, expected = MotionFeatures(), MotionFeatures()
+    with torch.no_grad():
+        compiled = torch.compile(encoder, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(compiled(shown), encoder(shown), rtol=1e-4, atol=1e-4)
+        stages = torch.compile(encoder.backbone.stages, fullgraph=True, backend="aot_eager")
+        stages(shown, motion=features)
+        encoder.backbone.stages(shown, motion=expected)
+    torch.testing.assert_close(features.levels, expected.levels, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_of_others_compiles_too():
+    motion = awake(add_motion_hierarchy(PerFrame(), dataclasses.replace(SMALL, levels=2), PER_FRAME)).eval()
+    torch._dynamo.reset()
+    with torch.no_grad():
+        compiled = torch.compile(motion, backend="aot_eager")
+        torch.testing.assert_close(compiled(clips()), motion(clips()))
 
 
 def test_it_takes_the_place_of_a_backbone_in_an_encoder():

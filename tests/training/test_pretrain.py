@@ -208,6 +208,10 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_steps_are_kept(videos,
         ({"mscl.flow": -1.0}, "mscl.flow must be at least 0, not -1"),
         ({"mscl.fra_clips": -0.5}, "mscl.fra_clips must be at least 0, not -0.5"),
         (
+            {"mscl.fra_clips": 0.0, "mscl.fra_after_enqueue": True},
+            "mscl.fra_after_enqueue needs mscl.fra_clips above 0 and a queue",
+        ),
+        (
             {"mscl.rgb": 0.0, "mscl.cross": 0.0, "mscl.lmcl": 0.0, "mscl.fra_clips": 0.0, "mscl.fra_negatives": False},
             "mscl.rgb, cross, lmcl, fra_clips, motion or dense_lmcl must be above 0, or the RGB encoder learns nothing",
         ),
