@@ -9,10 +9,12 @@ from kinema.config import ClipConfig
 from kinema.data.clips import span
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
+from kinema.errors import ConfigError
 from kinema.evaluation.features import extract_features
 from kinema.evaluation.folds import make_folds
 from kinema.evaluation.representation import retrieval_figures
 from kinema.models import VideoEncoder
+from kinema.processes import is_first
 from kinema.training.keeping import Monitor
 
 NAME = "retrieval_r1"
@@ -46,26 +48,35 @@ def retrieval_monitor(
     return Monitor(measure, every, name)
 
 
-def labelled_monitor(
-    videos: str | Path,
+def chosen_monitor(
+    folder: str | Path | None,
     labels: str | Path | None,
     label_column: str,
+    generated: str | Path,
     clip: ClipConfig,
     every: int,
-) -> Monitor:
-    """A :func:`retrieval_monitor` of a folder of labelled videos.
+) -> Monitor | None:
+    """The :func:`retrieval_monitor` that a command names; None in all but the first of several processes.
 
     Args:
-        videos: the folder.
+        folder: of labelled videos, or ``synthetic`` for generated ones; None for no monitor.
         labels: CSV file with ``file``, the label's column and optionally ``split``; None for class folders.
         label_column: the label's.
+        generated: folder for generated videos.
         clip: the geometry of the clips that are trained on.
         every: steps from one measurement to the next.
 
     Raises:
-        DataError: there are no labels, or no videos.
+        ConfigError: there are labels and no folder.
+        DataError: the folder has no labels, or no videos.
     """
-    return retrieval_monitor(LabelledSet.read(videos, labels, label_column), clip, every)
+    if folder is None and labels is not None:
+        raise ConfigError("--monitor-labels are those of a folder: name it by --monitor")
+    if folder is None or not is_first():
+        return None
+    if str(folder) == GENERATED:
+        return synthetic_monitor(generated, clip, every)
+    return retrieval_monitor(LabelledSet.read(folder, labels, label_column), clip, every)
 
 
 def synthetic_monitor(out: str | Path, clip: ClipConfig, every: int) -> Monitor:

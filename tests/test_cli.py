@@ -217,6 +217,17 @@ def test_options_and_yaml_give_the_same_typed_settings(settings_of, tmp_path):
     assert (later["config"].epochs, later["method"]) == (4, "moco")
 
 
+def test_help_imports_nothing_heavy():
+    """The parser imports whatever the annotations of a command's module name, those under TYPE_CHECKING too."""
+    script = (
+        "import sys; from kinema.cli import COMMANDS, main; "
+        "[main([*name.split(), '--help']) for name in COMMANDS]; "
+        "print('heavy:', [name for name in ('torch', 'cv2', 'av', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
 @pytest.mark.parametrize("kind", [PretrainConfig, FinetuneConfig])
 def test_python_and_the_commands_have_the_same_defaults(kind):
     assert kind() == settings_on(DEFAULT_PRESET, kind, {})

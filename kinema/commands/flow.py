@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
+from kinema.commands.stores import entries_of, print_extraction
 from kinema.config import ExtractConfig
-from kinema.errors import DataError
 from kinema.processes import available_cores
 from kinema.streams import in_one_line
-
-if TYPE_CHECKING:
-    from kinema.data.extraction import Extraction
-    from kinema.video import ManifestEntry
 
 
 def list_estimators() -> None:
@@ -49,9 +45,9 @@ def extract(
 
     part = parse_shard(shard)
     reader = store_reader(videos, out, config)
-    entries = _entries(videos, manifest)
+    entries = entries_of(videos, manifest)
     workers = available_cores() if workers is None else workers
-    _tell(extract_flow(reader, entries, part, workers, device), videos, out)
+    print_extraction(extract_flow(reader, entries, part, workers, device), videos, out)
 
 
 def import_flow(
@@ -76,7 +72,7 @@ def import_flow(
     from kinema.data.extraction import store_reader
 
     reader = store_reader(videos, out, config)
-    _tell(import_fields(folder, reader, _entries(videos, manifest), bound), folder, out)
+    print_extraction(import_fields(folder, reader, entries_of(videos, manifest), bound), folder, out)
 
 
 def export_flow(store: str, out: str, format: Literal["jpg", "flo"] = "jpg", bound: PositiveFloat = 20.0) -> None:
@@ -140,20 +136,3 @@ def show_flow(
     from kinema.report.flow_pictures import show_flow
 
     print(show_flow(video, out, estimator, start, seconds, size))
-
-
-def _entries(videos: str, manifest: str | None) -> list[ManifestEntry]:
-    from kinema.video import read_manifest, scan_folder
-
-    return scan_folder(videos) if manifest is None else read_manifest(manifest)
-
-
-def _tell(done: Extraction, source: str, out: str) -> None:
-    for path, reason in done.failures[:20]:
-        print(in_one_line(f"left out: {path}: {reason}"), file=sys.stderr)
-    if done.failures and not done.made + done.found:
-        path, reason = done.failures[0]
-        raise DataError(f"nothing of {source} has flow in {out} now (the first is {path}: {reason})")
-    print(f"{out}: {done.made} videos added, {done.found} found, {len(done.failures)} left out")
-    if done.report:
-        print(done.report)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from kinema.clock import clock, seconds_of
+from kinema.commands.searching import labels_of, open_library, print_added, print_answer
 from kinema.errors import ConfigError
 from kinema.files import make_folder
 from kinema.progress import following
-from kinema.streams import in_one_line
-
-if TYPE_CHECKING:
-    from kinema.search import Added, Answer, Labelled, Library
 
 
 def embed(
@@ -47,8 +43,8 @@ def embed(
 
     require_pyarrow()
     make_folder(Path(out).parent)
-    library = _library(out + ".index", encoder, length, stride, device=device)
-    _report(library.add(folder, batch_size=batch_size, workers=workers))
+    library = open_library(out + ".index", encoder, length, stride, device=device)
+    print_added(library.add(folder, batch_size=batch_size, workers=workers))
     print(f"{out}: {library.export(out, thumbnails)} windows")
 
 
@@ -82,8 +78,8 @@ def index(
 
     if encoder is None and not has_tables(Path(index)):
         encoder = "motion"
-    library = _library(index, encoder, length, stride, mirror, device)
-    _report(library.add(folder, batch_size=batch_size, workers=workers))
+    library = open_library(index, encoder, length, stride, mirror, device)
+    print_added(library.add(folder, batch_size=batch_size, workers=workers))
     print(f"{index}: {library.count()} windows")
 
 
@@ -141,7 +137,7 @@ def search(
     answers = library.search_all(asked, top=top, filters=filters, within=own, exact=exact)
     for answer in answers:
         if answer.by == by:
-            _print_answer(answer)
+            print_answer(answer)
     write_sheet(library, answers, out)
     print(out)
 
@@ -162,7 +158,7 @@ def watch(
     import statistics
 
     latencies = []
-    for seen in _labels(source, classifier, index, encoder, device):
+    for seen in labels_of(source, classifier, index, encoder, device):
         passed = f"  ({seen.dropped} windows passed over)" if seen.dropped else ""
         print(
             f"{clock(seen.start):>9} to {clock(seen.end):>9}  {seen.label}  {seen.probability:.2f}  "
@@ -174,59 +170,8 @@ def watch(
         print(f"{len(latencies)} windows; latency {1e3 * statistics.median(latencies):.0f} ms (median)")
 
 
-def _labels(source: str, classifier: str, index: str | None, encoder: str | None, device: str) -> Iterator[Labelled]:
-    from kinema.search import Classifier, Library
-    from kinema.search.watching import network_of, watch_with_network
-
-    trained = network_of(classifier)
-    if trained is not None:
-        if index is not None or encoder is not None:
-            raise ConfigError(f"{trained} is a network by itself: leave out --index and --encoder")
-        return watch_with_network(source, trained, device=device)
-    if index is None:
-        raise ConfigError(
-            f"{classifier} is no folder that `kinema finetune` wrote; for a classifier's file, name the index that it "
-            "belongs to (--index)"
-        )
-    return Library(index, encoder, device=device).watch(source, Classifier.load(classifier))
-
-
 def _seconds(option: str, text: str | None) -> float | None:
     try:
         return None if text is None else seconds_of(text)
     except ValueError as error:
         raise ConfigError(f"--{option}: {error}") from error
-
-
-def _library(
-    index: str,
-    encoder: str | None,
-    length: float | None = None,
-    stride: float | None = None,
-    mirror: bool | None = None,
-    device: str = "auto",
-) -> Library:
-    from kinema.search import Library, Windowing
-
-    windowing = None if length is None and stride is None else Windowing(length, stride)
-    return Library(index, encoder, windowing=windowing, mirror=mirror, device=device)
-
-
-def _report(added: Added) -> None:
-    for video in added.problems:
-        print(in_one_line(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}"))
-    for name in added.remade:
-        print(f"made anew: {name}, which was damaged or gone")
-    print(added)
-    if not added.whitened:
-        print("there are too few windows to learn from them what does not count; add videos for better hits")
-
-
-def _print_answer(answer: Answer) -> None:
-    for warning in answer.warnings:
-        print(in_one_line(f"note: {warning}"))
-    print(f"{'':>4}{'cosine':>7}{'from':>10}{'to':>10}{'strength':>10}  video")
-    for place, hit in enumerate(answer.hits, 1):
-        at = f"{clock(hit.start):>10}{clock(hit.end):>10}"
-        print(f"{place:>3}.{hit.score:>7.3f}{at}{hit.window.strength:>10.3f}  {in_one_line(hit.path)}")
-    print(f"{answer.query.windows} windows asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")

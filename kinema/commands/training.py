@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from jsonargparse.typing import PositiveInt
 
@@ -12,9 +12,6 @@ from kinema.config import BenchmarkName, FinetuneConfig, MethodName, Motion, Pre
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
 from kinema.processes import is_first
-
-if TYPE_CHECKING:
-    from kinema.training.keeping import Monitor
 
 Difficulty = Literal["easy", "default", "hard"]
 
@@ -65,8 +62,10 @@ def pretrain(
         print(dry_pretrain(videos, config, method=method, weights=weights, manifest=manifest, count=count).summary())
         return
     refuse_count(count)
+    from kinema.monitoring import chosen_monitor
     from kinema.training import pretrain
 
+    generated = Path(out) / "monitor"
     run = pretrain(
         videos,
         out,
@@ -75,30 +74,13 @@ def pretrain(
         weights=weights,
         preset=preset or DEFAULT_PRESET,
         manifest=manifest,
-        monitor=_monitor(out, config, monitor, monitor_labels, monitor_column, monitor_every),
+        monitor=chosen_monitor(monitor, monitor_labels, monitor_column, generated, config.clip, monitor_every),
         resume=resume,
     )
     if is_first():  # of several processes one speaks
         print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
         for path in run.files:
             print(path)
-
-
-def _monitor(
-    out: str, config: PretrainConfig, folder: str | None, labels: str | None, column: str, every: int
-) -> Monitor | None:
-    """What measures the encoder on the way, if anything is asked for."""
-    if folder is None:
-        if labels is not None:
-            raise ConfigError("--monitor-labels are those of a folder: name it by --monitor")
-        return None
-    if not is_first():  # of several processes one measures
-        return None
-    from kinema.monitoring import GENERATED, labelled_monitor, synthetic_monitor
-
-    if folder == GENERATED:
-        return synthetic_monitor(Path(out) / "monitor", config.clip, every)
-    return labelled_monitor(folder, labels, column, config.clip, every)
 
 
 def finetune(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kinema.search.library import Library
     from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
     from kinema.search.watching import Labelled
-    from kinema.search.windows import Windowing
+    from kinema.search.windowing import Windowing
 
 __all__ = [
     "Added",
@@ -42,6 +42,6 @@ __getattr__, __dir__ = load_on_use(
         "library": ("Library",),
         "results": ("Added", "Answer", "By", "EmbeddedQuery", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
         "watching": ("Labelled",),
-        "windows": ("Windowing",),
+        "windowing": ("Windowing",),
     },
 )

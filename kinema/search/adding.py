@@ -13,10 +13,11 @@ from kinema.search import database
 from kinema.search.about import get_about, get_list, set_about
 from kinema.search.approximate import refresh
 from kinema.search.changes import Changes, find_changes, settled
-from kinema.search.comparing import LEAST, MIRROR, comparison, copied_features, fit_whitening, indexed_places
+from kinema.search.comparing import MIRROR, comparison
 from kinema.search.connection import transaction
 from kinema.search.database import FileState
 from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting, embed_videos
+from kinema.search.fitting import LEAST, copied_features, fit_whitening, indexed_places
 from kinema.search.results import Added, IndexedVideo
 from kinema.search.windows import WindowReader
 from kinema.whitening import Whitening

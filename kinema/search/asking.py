@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from kinema.clock import clock
 from kinema.errors import ConfigError
-from kinema.search.embedding import Embedder
 from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
-from kinema.search.windows import WindowReader
+
+if TYPE_CHECKING:
+    from kinema.search.embedding import Embedder
+    from kinema.search.windows import WindowReader
 
 WAYS: tuple[By, ...] = get_args(By)
 BATCH = 8

@@ -13,7 +13,6 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from kinema.errors import DataError, OutputError
-from kinema.models.weights import ENCODER_FILE
 
 DATABASE = "windows.sqlite"
 
@@ -68,6 +67,8 @@ def damaged(error: sqlite3.OperationalError) -> bool:
 
 def no_index(folder: Path) -> DataError:
     """What is to be said where an index was expected."""
+    from kinema.models.weights import ENCODER_FILE
+
     if any((folder / name).is_file() for name in (ENCODER_FILE, "results.json")):
         return DataError(
             f"{folder} is the folder of a training and no index; make one with `kinema index VIDEOS --encoder {folder} "

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kinema.search import values
 from kinema.search.about import set_about
 from kinema.search.connection import DATABASE, snapshot
-from kinema.search.embedding import EmbeddedWindow
 from kinema.search.results import By, Filters, IndexedVideo, Window
+
+if TYPE_CHECKING:
+    from kinema.search.embedding import EmbeddedWindow
 
 FORMAT = 2
 """Version of the tables; an index of another one has to be made anew."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,31 +17,22 @@ from kinema.files import make_folder
 from kinema.locking import locked
 from kinema.search import connection, database
 from kinema.search.about import get_about, get_record, set_map
-from kinema.search.adding import bring_up_to_date
 from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
-from kinema.search.classifier import Classifier, fit_classifier
-from kinema.search.comparing import (
-    BASIS,
-    MIRROR,
-    WHITENING,
-    copied_features,
-    fit_basis,
-    fit_whitening,
-    kept_basis,
-    some_places,
-)
+from kinema.search.comparing import BASIS, MIRROR, WHITENING, kept_basis
 from kinema.search.connection import connected, snapshot
 from kinema.search.contents import Contents
 from kinema.search.database import FORMAT
-from kinema.search.embedding import Embedder, open_embedder
-from kinema.search.export import write_parquet
 from kinema.search.ranking import Ranker
 from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
-from kinema.search.watching import Labelled, watch
-from kinema.search.windows import SeenWindow, Windowing, WindowReader
-from kinema.video import find_videos
-from kinema.video.identity import content_sha256
+from kinema.search.windowing import Windowing
+from kinema.video.identity import content_sha256, size_and_time
 from kinema.whitening import Basis
+
+if TYPE_CHECKING:
+    from kinema.search.classifier import Classifier
+    from kinema.search.embedding import Embedder
+    from kinema.search.watching import Labelled
+    from kinema.search.windows import SeenWindow
 
 LOCK = "lock"
 """File by which one process at a time adds to an index."""
@@ -74,6 +66,7 @@ class Library(Contents):
         super().__init__(path)
         self._device = device
         self._embedder: Embedder | None = None
+        self._named = encoder is not None
         self._source: str | Path | None = encoder
         self._fingerprint: str | None = None
         self._basis: Basis | None = None
@@ -99,6 +92,8 @@ class Library(Contents):
             DataError: it is not the one that the index was made with.
         """
         if self._embedder is None:
+            from kinema.search.embedding import open_embedder
+
             assert self._source is not None
             embedder = open_embedder(self._source, self._device)
             if self._fingerprint not in (None, embedder.fingerprint):
@@ -130,6 +125,9 @@ class Library(Contents):
             DataError: there is no such folder or no video in it.
             OutputError: another process is adding, or the index cannot be written.
         """
+        from kinema.search.adding import bring_up_to_date
+        from kinema.search.windows import WindowReader
+
         embedder = self.embedder
         reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
@@ -234,6 +232,8 @@ class Library(Contents):
         Raises:
             DataError: there are not two different labels, or there is no such window.
         """
+        from kinema.search.classifier import fit_classifier
+
         assert self._fingerprint is not None, "an index that exists has one"
         return fit_classifier(self.vectors(list(labels)), list(labels.values()), self._fingerprint)
 
@@ -244,6 +244,9 @@ class Library(Contents):
             DataError: the classifier was trained with another encoder.
             VideoError: the source cannot be opened, or breaks off.
         """
+        from kinema.search.watching import watch
+        from kinema.search.windows import WindowReader
+
         embedder = self.embedder
         if classifier.fingerprint != embedder.fingerprint:
             raise DataError(
@@ -261,6 +264,8 @@ class Library(Contents):
 
         See :func:`~kinema.search.export.write_parquet` for the columns and what is raised.
         """
+        from kinema.search.export import write_parquet
+
         about = {"encoder": str(self._source), "fingerprint": self._fingerprint, "windowing": asdict(self.windowing)}
         with snapshot(self.path) as db:
             return write_parquet(db, out, about, thumbnails)
@@ -272,10 +277,11 @@ class Library(Contents):
         end: float | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> EmbeddedQuery:
-        """Read a clip and give it the vectors that searches compare.
+        """Give a clip the vectors that searches compare.
 
         Args:
-            clip: a video file, in the library or not, or a window of the library.
+            clip: a video file, in the library or not, or a window of the library. A whole file that the library knows
+                and that has not changed is not read, since its vectors are there, unless an encoder was named.
             start: seconds; only this part of the file is read. Of a window's video nothing is read: with a start or an
                 end it stands for that part of its video, whose vectors are known.
             end: seconds.
@@ -288,8 +294,12 @@ class Library(Contents):
         """
         if isinstance(clip, Window):
             return self._kept(clip, start, end)
+        if (start, end) == (None, None) and not self._named and (windows := self._unchanged(clip)):
+            return self._query(windows, 0.0, windows[-1].end)
         with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
             pass
+        from kinema.search.windows import WindowReader
+
         reader = WindowReader(self.embedder.clip, self.windowing)
         return embed_clip(clip, start, end, self.embedder, reader, progress)
 
@@ -300,10 +310,24 @@ class Library(Contents):
             span = bounds(start, end)
             windows = part_of(self.windows_of(window.path), *span)
             span = span[0], min(span[1], max(window.end for window in windows))
+        return self._query(windows, *span)
+
+    def _unchanged(self, clip: str | Path) -> list[Window]:
+        """The windows of a whole video of the library that is as it was when it was indexed; otherwise none."""
+        path = str(Path(clip).resolve())
+        with snapshot(self.path) as db:
+            query = "SELECT size, mtime FROM videos WHERE path = ? AND error = ''"
+            known = db.execute(query, (path,)).fetchone()
+            if known is None or known != size_and_time(path):
+                return []
+            return list(database.windows_where(db, "path = ?", [path]))
+
+    def _query(self, windows: Sequence[Window], start: float, end: float) -> EmbeddedQuery:
+        """Windows of a video with the vectors that the index keeps."""
         ids = [window.id for window in windows]
         strength = sum(window.strength for window in windows) / len(windows)
         vectors = {way: self.vectors(ids, way) for way in WAYS}
-        return EmbeddedQuery(Query(window.path, *span, strength, len(windows)), vectors)
+        return EmbeddedQuery(Query(windows[0].path, start, end, strength, len(windows)), vectors)
 
     def _content(self, path: str) -> str:
         with snapshot(self.path) as db:
@@ -336,6 +360,9 @@ class Library(Contents):
         """Make the tables if there are none, with what vectors are compared by, as far as the folder's videos tell."""
         if database.has_tables(self.path):
             return
+        from kinema.search.fitting import copied_features, fit_basis, fit_whitening, some_places
+        from kinema.video import find_videos
+
         paths = find_videos(root)[0]
         features = copied_features(some_places(paths, embedder) if paths else [], embedder, self.mirror)
         basis = fit_basis(features, embedder)

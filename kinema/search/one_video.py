@@ -14,7 +14,8 @@ from kinema.config import ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.models.sources import OpenedEncoder, open_encoder
 from kinema.search.embedding import Embedder
-from kinema.search.windows import SeenWindow, Windowing, WindowReader
+from kinema.search.windowing import Windowing
+from kinema.search.windows import SeenWindow, WindowReader
 
 
 class EmbeddedVideo(NamedTuple):

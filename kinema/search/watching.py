@@ -17,7 +17,8 @@ from kinema.models.sources import clip_of
 from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedding import Embedder
 from kinema.search.live import LiveWindow, is_live, live_windows
-from kinema.search.windows import SeenWindow, Windowing, WindowReader
+from kinema.search.windowing import Windowing
+from kinema.search.windows import SeenWindow, WindowReader
 
 
 @dataclass(frozen=True)

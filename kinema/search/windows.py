@@ -19,6 +19,7 @@ from kinema.config import ClipConfig
 from kinema.data.clips import center_cut, clip_view, span, step_seconds, stretched
 from kinema.errors import ConfigError, blaming
 from kinema.flow import create_estimator
+from kinema.search.windowing import Windowing
 from kinema.video import Video, View
 
 FLOW_SIDE = 32
@@ -26,30 +27,6 @@ FLOW_SIDE = 32
 JPEG_QUALITY = 80
 LONGEST_STILL = 10.0
 """Seconds of a picture that stays on screen that are cut into windows: slides and damaged clocks have hours of them."""
-
-
-@dataclass(frozen=True)
-class Windowing:
-    """How videos are cut into windows.
-
-    Attributes:
-        length: seconds of a window; None for what a clip spans. A longer window holds several clips, end to end, whose
-            features are averaged: a clip is never slowed down or sped up.
-        stride: seconds from one window to the next; None for half a window.
-
-    Both are rounded to whole steps of the clip.
-
-    Raises:
-        ConfigError: a number is not positive.
-    """
-
-    length: float | None = None
-    stride: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in (("length", self.length), ("stride", self.stride)):
-            if value is not None and not 0 < value < float("inf"):
-                raise ConfigError(f"the {name} of windows must be a positive number of seconds, not {value:g}")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from watchdog import Watched
 from kinema.config import ClipConfig, ModelConfig
 from kinema.models import build_encoder
 from kinema.search.embedding import Embedder, Finished, embed_videos
-from kinema.search.windows import Windowing, WindowReader
+from kinema.search.windowing import Windowing
+from kinema.search.windows import WindowReader
 from kinema.serve import media
 from kinema.serve.worker import Worker
 from kinema.video.scan import scan_file

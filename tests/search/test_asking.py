@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,6 +36,31 @@ def test_a_window_is_most_like_itself_and_its_own_video_is_left_out(indexed):
         assert {hit.path for hit in answer.hits} == {video.path for video in indexed.videos()} - {window.path}
         scores = [hit.score for hit in answer.hits]
         assert scores == sorted(scores, reverse=True)
+
+
+def test_a_whole_file_of_the_library_is_asked_for_by_the_vectors_that_are_there(indexed, tmp_path, monkeypatch):
+    path = indexed.windows()[3].path
+    encoder = Library(indexed.path).embedder.source
+    known, read = Library(indexed.path).embed(path), Library(indexed.path, encoder).embed(path)
+    assert known.query == read.query
+    for way in known.vectors:
+        np.testing.assert_allclose(known.vectors[way], read.vectors[way], atol=1e-5)
+    changed = tmp_path / "changed.mp4"
+    shutil.copyfile(path, changed)
+    monkeypatch.setattr(Library, "_query", None)  # which what is not known must not come to
+    assert Library(indexed.path).embed(changed).query.windows == read.query.windows
+    assert Library(indexed.path).embed(path, 0.2).query.start == 0.2
+
+
+def test_a_search_for_a_file_of_the_library_imports_nothing_heavy(indexed):
+    path = indexed.windows()[3].path
+    script = (
+        "import sys; from kinema.search import Library; "
+        f"found = Library({str(indexed.path)!r}).search({path!r}); "
+        "print(len(found.hits), [name for name in ('torch', 'sklearn', 'cv2') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{len(indexed.search(path).hits)} []\n"
 
 
 def as_compared(library: Library, vectors: np.ndarray) -> np.ndarray:

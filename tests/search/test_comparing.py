@@ -13,9 +13,10 @@ from kinema.errors import ConfigError
 from kinema.models import random_encoder, save_encoder
 from kinema.search import Library
 from kinema.search.about import get_about, get_map
-from kinema.search.comparing import BASIS, COPIES, VALUES, WHITENING, comparison, copied_features
+from kinema.search.comparing import BASIS, WHITENING, comparison
 from kinema.search.connection import snapshot
 from kinema.search.embedding import open_embedder
+from kinema.search.fitting import COPIES, VALUES, copied_features
 from kinema.vectors import unit
 
 

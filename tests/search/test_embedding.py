@@ -8,7 +8,8 @@ import torch
 
 from kinema.errors import ConfigError
 from kinema.search.embedding import embed_videos, open_embedder
-from kinema.search.windows import Windowing, WindowReader
+from kinema.search.windowing import Windowing
+from kinema.search.windows import WindowReader
 from kinema.video import find_videos
 
 

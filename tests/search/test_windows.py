@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from kinema.config import ClipConfig
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError
-from kinema.search.windows import Grid, Windowing, WindowReader
+from kinema.search.windowing import Windowing
+from kinema.search.windows import Grid, WindowReader
 from kinema.video import Video, View
 from kinema.video.reader import on_screen
 

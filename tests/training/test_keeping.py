@@ -15,7 +15,7 @@ from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
 from kinema.errors import CheckpointError, ConfigError, DataError, VideoError
 from kinema.evaluation import evaluate
-from kinema.monitoring import labelled_monitor, retrieval_monitor, synthetic_monitor
+from kinema.monitoring import chosen_monitor, retrieval_monitor, synthetic_monitor
 from kinema.training import pretrain
 from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.from_checkpoint import encoder_from_checkpoint
@@ -96,8 +96,10 @@ def test_what_is_refused(videos, tiny, tmp_path):
     with pytest.raises(ConfigError, match="a monitor measures every so many steps, at least 1, not 0"):
         pretrain(videos, tmp_path / "b", tiny(), monitor=Monitor(largest, 0))
     (tmp_path / "flat").mkdir()
+    with pytest.raises(ConfigError, match="--monitor-labels are those of a folder: name it by --monitor"):
+        chosen_monitor(None, "labels.csv", "label", tmp_path / "none", tiny().clip, 5)
     with pytest.raises(DataError, match="flat"):
-        labelled_monitor(tmp_path / "flat", None, "label", tiny().clip, 5)
+        chosen_monitor(tmp_path / "flat", None, "label", tmp_path / "none", tiny().clip, 5)
 
 
 def test_retrieval_is_that_of_the_protocol(kept, tiny, tmp_path):

@@ -1,0 +1,75 @@
+"""What the commands of searching share.
+
+The parser looks at all that a command's own module names, types among it, so what is slow to import is named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kinema.clock import clock
+from kinema.errors import ConfigError
+from kinema.streams import in_one_line
+
+if TYPE_CHECKING:
+    from kinema.search import Added, Answer, Labelled, Library
+
+
+def open_library(
+    index: str,
+    encoder: str | None,
+    length: float | None = None,
+    stride: float | None = None,
+    mirror: bool | None = None,
+    device: str = "auto",
+) -> Library:
+    """An index that is to be added to, or made."""
+    from kinema.search import Library, Windowing
+
+    windowing = None if length is None and stride is None else Windowing(length, stride)
+    return Library(index, encoder, windowing=windowing, mirror=mirror, device=device)
+
+
+def labels_of(source: str, classifier: str, index: str | None, encoder: str | None, device: str) -> Iterator[Labelled]:
+    """The labels of a source, by a network that was finetuned or by a classifier of an index's windows.
+
+    Raises:
+        ConfigError: an index is missing, or named where none is needed.
+    """
+    from kinema.search import Classifier, Library
+    from kinema.search.watching import network_of, watch_with_network
+
+    trained = network_of(classifier)
+    if trained is not None:
+        if index is not None or encoder is not None:
+            raise ConfigError(f"{trained} is a network by itself: leave out --index and --encoder")
+        return watch_with_network(source, trained, device=device)
+    if index is None:
+        raise ConfigError(
+            f"{classifier} is no folder that `kinema finetune` wrote; for a classifier's file, name the index that it "
+            "belongs to (--index)"
+        )
+    return Library(index, encoder, device=device).watch(source, Classifier.load(classifier))
+
+
+def print_added(added: Added) -> None:
+    """Say what an addition did, and which videos it could not use."""
+    for video in added.problems:
+        print(in_one_line(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}"))
+    for name in added.remade:
+        print(f"made anew: {name}, which was damaged or gone")
+    print(added)
+    if not added.whitened:
+        print("there are too few windows to learn from them what does not count; add videos for better hits")
+
+
+def print_answer(answer: Answer) -> None:
+    """The hits as a table, after what should be known of them."""
+    for warning in answer.warnings:
+        print(in_one_line(f"note: {warning}"))
+    print(f"{'':>4}{'cosine':>7}{'from':>10}{'to':>10}{'strength':>10}  video")
+    for place, hit in enumerate(answer.hits, 1):
+        at = f"{clock(hit.start):>10}{clock(hit.end):>10}"
+        print(f"{place:>3}.{hit.score:>7.3f}{at}{hit.window.strength:>10.3f}  {in_one_line(hit.path)}")
+    print(f"{answer.query.windows} windows asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")

@@ -1,0 +1,108 @@
+"""What the motion of windows is compared by, learned from augmented copies of some of the library's own windows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from kinema.data.clips import clip_view, span, start_range, timeline, uniform_starts
+from kinema.data.nuisance import nuisance_views
+from kinema.errors import DataError, KinemaError
+from kinema.progress import track
+from kinema.search.embedding import Embedder, usual_workers
+from kinema.search.sampling import evenly
+from kinema.vectors import unit
+from kinema.video import Video
+from kinema.whitening import Basis, Whitening
+
+VALUES = 512
+"""Of a vector that an index keeps, at most."""
+WINDOWS = 128
+"""Windows that basis and whitening are fitted to, at most."""
+COPIES = 4
+"""Of each of them."""
+LEAST = 8
+"""Windows that a whitening is fitted to, at least; fewer know too little of what does not count."""
+BATCH = 32
+"""Clips per forward pass."""
+
+Place = tuple[str, float]
+"""A video and the second at which a window of it starts."""
+
+
+def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
+    """Places of windows, spread evenly over videos that are not indexed yet; those that cannot be read have none."""
+
+    def starts(path: Path) -> list[Place]:
+        try:
+            with Video(path, view=clip_view(embedder.clip)) as video:
+                found = timeline(video)
+                earliest, latest = start_range(embedder.clip, found)
+                count = int(2 * (latest - earliest) / span(embedder.clip, found.fps)) + 1  # as an index cuts it
+                return [(str(path), float(start)) for start in uniform_starts(embedder.clip, found, count)]
+        except KinemaError:  # the index will say what is wrong with it
+            return []
+
+    with ThreadPoolExecutor(usual_workers()) as team:
+        chosen = [paths[place] for place in evenly(len(paths), WINDOWS)]
+        found = [place for places in team.map(starts, chosen) for place in places]
+    return [found[place] for place in evenly(len(found), WINDOWS)]
+
+
+def indexed_places(db: sqlite3.Connection) -> list[Place]:
+    """Places of windows, spread evenly over an index."""
+    query = "SELECT path, start FROM windows JOIN videos ON windows.video = videos.id ORDER BY windows.id"
+    found = db.execute(query).fetchall()
+    return [found[place] for place in evenly(len(found), WINDOWS)]
+
+
+def copied_features(places: Sequence[Place], embedder: Embedder, mirror: bool) -> np.ndarray:
+    """Features (:data:`COPIES`, N, D) of copies of the windows at ``places``, but for those that cannot be read; with
+    ``mirror`` every second copy is a mirror image, so that left and right hardly count."""
+
+    def copies(numbered: tuple[int, Place]) -> np.ndarray | None:
+        number, (path, start) = numbered
+        try:
+            with Video(path, view=clip_view(embedder.clip)) as video:
+                seen = nuisance_views(video, start, embedder.clip, COPIES, (0, number))
+        except KinemaError:
+            return None
+        if mirror:
+            seen[1::2] = seen[1::2, :, :, ::-1].copy()
+        return seen
+
+    features: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
+    with ThreadPoolExecutor(usual_workers()) as team:
+        for seen in track(team.map(copies, enumerate(places)), "learning what does not count", len(places)):
+            if seen is not None:
+                waiting.append(seen)
+            if len(waiting) * COPIES >= BATCH:
+                features.append(embedder.features(np.concatenate(waiting)))
+                waiting = []
+    if waiting:
+        features.append(embedder.features(np.concatenate(waiting)))
+    if not features:
+        return np.zeros((COPIES, 0, 0), np.float32)
+    return np.concatenate(features).reshape(-1, COPIES, features[0].shape[1]).transpose(1, 0, 2)
+
+
+def fit_basis(features: np.ndarray, embedder: Embedder) -> Basis:
+    """A basis for the vectors of an index, fitted to :func:`copied_features` of some of its videos."""
+    if not features.size:
+        features = embedder.features(np.zeros((1, embedder.clip.frames, *embedder.clip.size, 3), np.uint8))[None]
+    return Basis.fit(unit(features).reshape(-1, features.shape[2]), VALUES)
+
+
+def fit_whitening(features: np.ndarray, basis: Basis) -> Whitening | None:
+    """A whitening of vectors in a basis, fitted to :func:`copied_features`; None of too few windows."""
+    if features.shape[1] < LEAST:
+        return None
+    try:
+        return Whitening.fit(unit(basis.transform(features)))
+    except DataError:  # a library of still pictures
+        return None
