@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from kinema.processes import gather, rank_and_count
 
@@ -37,11 +38,10 @@ class MomentumEncoder(nn.Module):
         self.parts = parts
         self.over_devices = over_devices
 
-    @torch.no_grad()
     def update(self, module: nn.Module, momentum: float) -> None:
         """Move every parameter a share ``1 - momentum`` of the way to that of ``module``."""
-        for own, new in zip(self.module.parameters(), module.parameters(), strict=True):
-            own.lerp_(new, 1.0 - momentum)
+        move = get_ema_multi_avg_fn(momentum)  # all at once, which a GPU is quicker at
+        move(list(self.module.parameters()), list(module.parameters()), None)
 
     @torch.no_grad()
     def forward(self, clips: Tensor, order: Tensor) -> Tensor:

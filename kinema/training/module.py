@@ -137,11 +137,12 @@ class TrainingModule(L.LightningModule):
         draws = draw(len(batch["video"]), generator, self.device, shared)
         terms, found, keys = self.method.losses(self._views(batch, generator), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
+        values = {"loss": loss, **{f"loss_{name}": value for name, value in terms.items()}, **found}
+        numbers = torch.stack([value.detach().float() for value in values.values()]).tolist()  # one wait for a GPU
+        facts |= dict(zip(values, numbers, strict=True))
+        if not math.isfinite(facts["loss"]):
             self._explain(batch, terms)
         self._keys = {name: self._gather(value) for name, value in keys.items()}
-        values = {f"loss_{name}": value for name, value in terms.items()}
-        facts |= {name: value.item() for name, value in {"loss": loss, **values, **found}.items()}
         self.write(facts, self.global_step)
         return {"loss": loss, "facts": facts}
 
