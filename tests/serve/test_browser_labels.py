@@ -102,3 +102,19 @@ def test_a_long_video_alone_is_searched_and_shown_in_full(
         expect(page.locator("#predicted .group")).to_have_count(2)
         assert page.locator("#predicted .card").count() > 12, "not one place of the only video"
         page.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_long_label_leaves_the_cards_beside_it_alone(
+    open_page: Callable[..., Page], clip: str, own_address: str, width: int
+) -> None:
+    page = open_page(where=own_address)
+    page.set_viewport_size({"width": width, "height": 844})
+    search(page, clip)
+    label(page, 0, "a label that is longer than a card is wide")
+    label(page, 1, "short")
+    wide = "cards => cards.filter(card => card.scrollWidth > card.clientWidth).map(card => card.innerText)"
+    assert page.locator(".motion .card").evaluate_all(wide) == []
+    page.locator("#tab-classes").click()
+    page.wait_for_selector("#predicted .card")
+    assert page.locator("#predicted .card").evaluate_all(wide) == []
