@@ -80,7 +80,7 @@ def open_index(path: Path, seal: Seal | None) -> faiss.IndexIVF:
 
     Args:
         path: the file.
-        seal: of it; None where the database is of before there were any.
+        seal: of it; None where the database knows none, so that nothing says what FAISS would make of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -91,7 +91,7 @@ def open_index(path: Path, seal: Seal | None) -> faiss.IndexIVF:
         raise FileNotFoundError(path)
     try:
         with _as_utf8(path, os.O_RDONLY) as name:
-            index = faiss.read_index(name, faiss.IO_FLAG_MMAP) if seal is None or seal.fits(path) else None
+            index = faiss.read_index(name, faiss.IO_FLAG_MMAP) if seal is not None and seal.fits(path) else None
     except (RuntimeError, MemoryError, OSError) as error:  # FAISS has no errors of its own
         raise DamagedFile(_damaged(path)) from error
     if not isinstance(index, faiss.IndexIVF):
@@ -118,7 +118,7 @@ def is_whole(path: Path, seal: Seal | None) -> bool:
     """Whether a file is there and, to its last byte, what was written."""
     try:
         open_index(path, seal)
-        return seal is None or Seal.of(path, seal.head) == seal
+        return seal is not None and Seal.of(path, seal.head) == seal
     except (OSError, DamagedFile):
         return False
 

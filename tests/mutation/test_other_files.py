@@ -91,10 +91,6 @@ class Using:
                 assert [answer.warnings for answer in found] == [(), ()]
             return shown
 
-    def unsealed(self, path: str) -> int:
-        """The same in an index of before there were seals, where all that is known of a file is what it says."""
-        return self.approximate(path)
-
     def log(self, path: str) -> int:
         """What a killed process has left beside a database."""
         with tempfile.TemporaryDirectory() as folder:
@@ -150,11 +146,8 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         library = Library(root / index, encoder)
         library.add(videos)
     usual, approximate.EXACT = approximate.EXACT, FEW
-    for index in ("sealed", "unsealed"):
-        Library(root / index, encoder).add(videos)
+    Library(root / "sealed", encoder).add(videos)
     approximate.EXACT = usual
-    with connected(root / "unsealed") as db:
-        db.execute("DELETE FROM about WHERE name LIKE 'seal of %'")
     with connected(root / "index") as db:  # whose log is left as it is while the database is open
         db.execute("UPDATE about SET value = value + 1 WHERE name = 'state'")
         shutil.copytree(root / "index", root / "killed")
@@ -173,7 +166,6 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "classifier": classifier,
         "database": root / "index" / "windows.sqlite",
         "approximate": root / "sealed" / "motion.1.faiss",
-        "unsealed": root / "unsealed" / "motion.1.faiss",
         "log": root / "killed" / "windows.sqlite-wal",
         "given": root / "index" / "labels.sqlite",
         "flow": root / "store" / f"{names[0]}.flow",
@@ -186,7 +178,7 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 @pytest.mark.timeout(36000)
 @pytest.mark.parametrize(
     "kind",
-    ["labels", "manifest", "encoder", "classifier", "database", "approximate", "unsealed", "log", "given", "flow",
+    ["labels", "manifest", "encoder", "classifier", "database", "approximate", "log", "given", "flow",
      "recipe", "upload"],
 )  # fmt: skip
 def test_no_mutant_of_other_files_breaks_anything(
