@@ -43,7 +43,7 @@ def pretrain(
         weights: what the encoder begins with: a run's folder, an encoder file, published weights, or the name of an
             encoder that comes with kinema. The architecture is theirs, and so are the clips and the readout unless
             settings say otherwise. Without a preset it is adapted: with the preset and the method that it was trained
-            with, for 600 steps, at a third of the learning rate. None by default.
+            with, for 300 steps, at a tenth of the learning rate. None by default.
         preset: named settings to begin with (tiny, motion, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and
             --config go on top; tiny by default, or with weights the one that they were trained with.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.

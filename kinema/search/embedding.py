@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -28,8 +29,9 @@ from kinema.search.windows import SeenWindow, WindowReader
 from kinema.vectors import unit
 from kinema.whitening import Basis
 
-CLIPS_AT_ONCE = 4
-"""Of a pass on a CPU: the memory of larger ones comes from the system anew each time, and takes as long as the pass."""
+PIXELS_AT_ONCE = 600_000
+"""Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
+as the pass; small ones have as much to do around the arithmetic as in it."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,12 @@ class Embedder:
         """(N, D) float32 of clips (N, T, H, W, 3) uint8."""
         parts = np.array_split(clips, min(len(self._replicas), len(clips)))
         outputs = []
+        few = max(1, PIXELS_AT_ONCE // math.prod(clips.shape[1:4]))
         with torch.inference_mode():
             for part, (module, on) in zip(parts, self._replicas, strict=False):  # a GPU goes on by itself
-                for few in torch.from_numpy(part).split(CLIPS_AT_ONCE if on.type == "cpu" else len(part)):
+                for seen in torch.from_numpy(part).split(few if on.type == "cpu" else len(part)):
                     with autocast_for(on):
-                        outputs.append(module(few.to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
+                        outputs.append(module(seen.to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
         return np.concatenate([output.float().cpu().numpy() for output in outputs])
 
 
