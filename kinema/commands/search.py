@@ -229,4 +229,5 @@ def _print_answer(answer: Answer) -> None:
     for place, hit in enumerate(answer.hits, 1):
         at = f"{clock(hit.start):>10}{clock(hit.end):>10}"
         print(f"{place:>3}.{hit.score:>7.3f}{at}{hit.window.strength:>10.3f}  {in_one_line(hit.path)}")
-    print(f"{answer.query.windows} windows asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")
+    windows = "1 window" if answer.query.windows == 1 else f"{answer.query.windows} windows"
+    print(f"{windows} asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")
