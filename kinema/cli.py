@@ -22,6 +22,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from kinema import __version__
 from kinema.commands import COMMANDS, Command
+from kinema.commands.complaints import in_words_of_the_user
 from kinema.commands.help import arguments, help_text, restore_docstrings
 from kinema.config import LENGTHS
 from kinema.errors import ConfigError, KinemaError
@@ -66,12 +67,19 @@ def _answer(name: str | None, words: list[str]) -> int:
     try:
         _run(COMMANDS[name], name, words)
     except ArgumentError as error:
-        return _fail(name, f"{' '.join(str(error).split())}; see kinema {name} --help", 2)
+        return _fail(name, f"{_complaint(name, error)}; see kinema {name} --help", 2)
     except KinemaError as error:
         return _fail(name, str(error), error.status)
     except KeyboardInterrupt:
         return _fail(name, "stopped", 130)
     return 0
+
+
+def _complaint(name: str, error: ArgumentError) -> str:
+    positionals = COMMANDS[name].positionals
+    keys = [action.dest for action in _parser(COMMANDS[name], name)._actions]
+    options = [key.replace("_", "-") for key in keys if key not in positionals]
+    return in_words_of_the_user(" ".join(str(error).split()), positionals, options)
 
 
 def _fail(name: str | None, sentence: str, status: int) -> int:

@@ -72,4 +72,5 @@ def print_answer(answer: Answer) -> None:
     for place, hit in enumerate(answer.hits, 1):
         at = f"{clock(hit.start):>10}{clock(hit.end):>10}"
         print(f"{place:>3}.{hit.score:>7.3f}{at}{hit.window.strength:>10.3f}  {in_one_line(hit.path)}")
-    print(f"{answer.query.windows} windows asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")
+    count = answer.query.windows
+    print(f"{count} window{'s' * (count != 1)} asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")

@@ -53,7 +53,7 @@ def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = N
         out: CSV file to write.
         workers: videos decoded at a time; as many as there are cores by default.
     """
-    from kinema.video import scan_folder, write_manifest
+    from kinema.video import passed_over, scan_folder, write_manifest
 
     make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
     entries = scan_folder(folder, workers=workers)
@@ -61,6 +61,8 @@ def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = N
     for entry in entries:
         if entry.error:
             print(in_one_line(f"{entry.status}: {entry.path}: {entry.error}"))
+    if others := passed_over(folder):
+        print(in_one_line(others))
     counts = {status: sum(entry.status == status for entry in entries) for status in ("ok", "partial", "unreadable")}
     hours = sum(entry.duration for entry in entries) / 3600
     print(f"{out}: {len(entries)} videos, {', '.join(f'{n} {s}' for s, n in counts.items())}; {hours:.2f} h")

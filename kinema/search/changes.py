@@ -10,6 +10,7 @@ from kinema.errors import DataError, VideoError
 from kinema.search.database import FileState
 from kinema.video import find_videos
 from kinema.video.identity import content_sha256, size_and_time
+from kinema.video.scan import without_videos
 
 UNSETTLED = -1
 """In place of the time of a file that was not the same before and after it was read: the next time it is read again."""
@@ -60,11 +61,14 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
     Raises:
         DataError: there is no such folder, or no video in it.
     """
-    paths = [str(path) for path in find_videos(folder)[0]]
+    videos, others = find_videos(folder)
+    paths = [str(path) for path in videos]
     below = {path for path in known if Path(path).is_relative_to(folder)}
     if not paths:
-        kept = f"; the index keeps the {len(below)} that it knew, delete it if they are gone for good" if below else ""
-        raise DataError(f"{folder} holds no videos{kept or '; name a folder of videos'}")
+        if not below:
+            raise DataError(without_videos(folder, others))
+        kept = f"the index keeps the {len(below)} that it knew, delete it if they are gone for good"
+        raise DataError(f"{folder} holds no videos; {kept}")
     gone = below - set(paths)
     lost = (path for path in known if path in gone or not Path(path).exists())
     elsewhere = {known[path].sha256: path for path in lost if known[path].mtime != UNSETTLED}

@@ -25,6 +25,8 @@ from kinema.video import Video, View
 FLOW_SIDE = 32
 """Shorter side in pixels of the frames on which motion strength is measured."""
 JPEG_QUALITY = 80
+FLATTEST = 16
+"""How many times longer than the other a thumbnail's longer side may be: JPEG ends at 65,500 pixels."""
 LONGEST_STILL = 10.0
 """Seconds of a picture that stays on screen that are cut into windows: slides and damaged clocks have hours of them."""
 
@@ -94,10 +96,16 @@ class SeenWindow:
         return clip[len(clip) // 2]
 
 
-def _jpeg(frame: np.ndarray) -> bytes:
+def _thumbnail(frame: np.ndarray, shape: tuple[int, int]) -> bytes:
+    """A frame as JPEG in the proportions of ``shape`` (height, width), but no flatter than :data:`FLATTEST`."""
+    short = min(frame.shape[:2])
+    width, height = (min(side, FLATTEST * short) for side in View(short_side=short).scaled(shape[1], shape[0]))
+    if frame.shape[:2] != (height, width):
+        frame = cv2.resize(frame, (width, height))
+    frame = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
     made, content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not made:  # who reads says of which video
-        raise ValueError(f"JPEG holds no frame of {frame.shape[1]} x {frame.shape[0]} pixels")
+        raise ValueError(f"JPEG holds no frame of {width} x {height} pixels")
     return content.tobytes()
 
 
@@ -190,9 +198,7 @@ class WindowReader:
     def _window(self, held: deque[_Frame], grid: Grid, start: float, shape: tuple[int, int] | None) -> SeenWindow:
         frames = np.stack([frame.pixels for frame in held])
         missing = grid.frames - len(frames)
-        shown = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)
-        if self.clip.squeeze and shape is not None:
-            shown = cv2.resize(shown, View(short_side=min(shown.shape[:2])).scaled(shape[1], shape[0]))
+        shown = frames[len(frames) // 2]
         if missing and self.clip.stretch:
             frames = stretched(frames, grid.frames)
         elif missing:
@@ -203,7 +209,7 @@ class WindowReader:
             clips=center_cut(frames, self.clip.size)[grid.clips],
             strength=self._strength(list(held)[1:], grid.step),
             short=missing > 0,
-            thumbnail=_jpeg(shown),
+            thumbnail=_thumbnail(shown, shape if self.clip.squeeze and shape is not None else shown.shape[:2]),
         )
 
 

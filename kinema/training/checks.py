@@ -37,6 +37,27 @@ def too_short(steps: int) -> str:
     )
 
 
+def check_remaining(out: object, done: int, steps: int) -> str:
+    """A sentence about a training that goes on where nothing is left of it to do; empty where something is.
+
+    Args:
+        out: folder of the run.
+        done: steps that it has had.
+        steps: that it is to have in all.
+
+    Raises:
+        ConfigError: it has had more; its encoder would be told to be one of fewer steps.
+    """
+    if done > steps:
+        raise ConfigError(
+            f"{out} has had {done} steps, more than the {steps} that are asked for; give as many or more to go on, "
+            "or choose another folder"
+        )
+    return (
+        f"{out} has had all of its {steps} steps: nothing is left to train; give more to go on" if done == steps else ""
+    )
+
+
 def check_pretraining(config: PretrainConfig, method: MethodName = "mscl") -> None:
     """Refuse settings that cannot work with a method, before any work is done.
 

@@ -34,6 +34,7 @@ from kinema.training.callbacks import (
     MetricsLogger,
     signals_given_back,
 )
+from kinema.training.checks import check_remaining
 from kinema.training.fitted import Fitted
 from kinema.training.keeping import Keeping, Monitor
 from kinema.training.module import TrainingModule
@@ -118,7 +119,7 @@ def fit(
         manifest = out / MANIFEST
     entries = _entries(Path(videos), out, config, manifest, labels)
     plan = make_plan(config, len(entries), count_devices(config.trainer))
-    _announce(plan, config, warn(plan))
+    _announce(plan, config, warn(plan), check_remaining(out, step, plan.steps))
     use_threads(config.trainer)
     L.seed_everything(config.seed, verbose=False)
     method = make()
@@ -188,7 +189,7 @@ def _entries(
     return chosen
 
 
-def _announce(plan: Plan, config: TrainConfig, warning: str) -> None:
+def _announce(plan: Plan, config: TrainConfig, *warnings: str) -> None:
     """Say how the training will go, in one of several processes."""
     if is_first():
         small = f", since there are only {plan.videos} videos" if plan.batch_size < config.trainer.batch_size else ""
@@ -196,7 +197,7 @@ def _announce(plan: Plan, config: TrainConfig, warning: str) -> None:
         print(
             f"training for {plan.steps} steps of {plan.batch_size * plan.processes} clips{small}; about {passes:.3g} "
             "clips of each video",
-            *filter(None, [warning]),
+            *filter(None, warnings),
             sep="\n",
             file=sys.stderr,
         )

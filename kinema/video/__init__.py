@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kinema.video.held import HeldVideo, Shelf
     from kinema.video.manifest import ManifestEntry, read_manifest, usable, write_manifest
     from kinema.video.reader import Video, VideoInfo
-    from kinema.video.scan import find_videos, scan_folder
+    from kinema.video.scan import find_videos, passed_over, scan_folder
     from kinema.video.view import View
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "VideoInfo",
     "View",
     "find_videos",
+    "passed_over",
     "read_manifest",
     "scan_folder",
     "usable",
@@ -39,7 +40,7 @@ __getattr__, __dir__ = load_on_use(
         "held": ("HeldVideo", "Shelf"),
         "manifest": ("ManifestEntry", "read_manifest", "usable", "write_manifest"),
         "reader": ("Video", "VideoInfo"),
-        "scan": ("find_videos", "scan_folder"),
+        "scan": ("find_videos", "passed_over", "scan_folder"),
         "view": ("View",),
     },
 )

@@ -30,11 +30,11 @@ class Damage:
     def __str__(self) -> str:
         said = []
         if self.jumps:
-            more = f" and {self.jumps - 1} more times" if self.jumps > 1 else ""
+            more = f" and {_more(self.jumps, 'time')}" if self.jumps > 1 else ""
             way = f"{abs(self._first_step):.3f} s {'back' if self._first_step < 0 else 'ahead'}"
             said.append(f"its clock jumps {way} at {self._first_jump:.3f} s{more}, which is repaired")
         if self.packets:
-            more = f" and in {self.packets - 1} more places" if self.packets > 1 else ""
+            more = f" and in {_more(self.packets, 'place')}" if self.packets > 1 else ""
             said.append(f"corrupt at {self._first_lost:.3f} s{more} ({self.reason})")
         if self.ended:
             said.append(f"corrupt at its end ({self.reason})")
@@ -56,6 +56,10 @@ class Damage:
     def broke_off(self, error: FFmpegError) -> None:
         """Note that nothing more can be read."""
         self.ended, self.reason = True, _words(error)
+
+
+def _more(count: int, what: str) -> str:
+    return f"{count - 1} more {what}{'s' if count > 2 else ''}"
 
 
 def _words(error: FFmpegError) -> str:

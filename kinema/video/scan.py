@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,10 +21,15 @@ from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
 from kinema.video.pictures import are_frames
 from kinema.video.source import Source
 
-KINDS = "3g2 3gp asf avi divx f4v flv gif m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv y4m"
+KINDS = (
+    "264 265 3g2 3gp 3gpp asf avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2t m2ts m2v m4v mjpeg mjpg mkv mod mov "
+    "mp4 mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb tod ts vob vro webm wmv y4m"
+)
 SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
 CONSTANT = 0.0015  # seconds by which steps may differ in a file of constant rate: some containers round to milliseconds
 
+SAID = 6
+"""Suffixes that are named of what is passed over."""
 TOLD = 250
 """Frames after which a scan tells where it is."""
 
@@ -70,6 +76,22 @@ def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
     return sorted(videos), sorted(others)
 
 
+def passed_over(folder: str | Path) -> str:
+    """Say in a sentence how many files of a folder are not named as videos are, by suffix; empty if all are."""
+    counts = Counter(path.suffix.lower() or "no suffix" for path in find_videos(folder)[1])
+    if not counts:
+        return ""
+    named = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(SAID))
+    more = f", {len(counts) - SAID} more suffixes" if len(counts) > SAID else ""
+    return f"passed over, since they are not named as videos are: {named}{more}"
+
+
+def without_videos(folder: Path, others: Sequence[Path]) -> str:
+    """Say in a sentence that a folder holds no videos, but ``others``."""
+    found = f"only {len(others)} files with other suffixes" if others else "nor any other file"
+    return f"{folder} holds no videos, {found}; a video's name ends in one of: {KINDS}"
+
+
 def scan_folder(folder: str | Path, *, workers: int | None = None, progress: bool = True) -> list[ManifestEntry]:
     """Decode every video in ``folder`` once and say what it holds, sorted by path.
 
@@ -84,8 +106,7 @@ def scan_folder(folder: str | Path, *, workers: int | None = None, progress: boo
     root = Path(folder)
     videos, others = find_videos(root)
     if not videos:
-        found = f"only {len(others)} files with other suffixes" if others else "nor any other file"
-        raise DataError(f"{root} holds no videos, {found}; a video's name ends in one of: {KINDS}")
+        raise DataError(without_videos(root, others))
     return _of_each(videos, lambda path, told: scan_file(path, root, told), "Scanning", workers, progress)
 
 

@@ -205,3 +205,10 @@ def test_thumbnails_of_squeezed_frames_have_the_videos_proportions(tmp_path, mov
     assert window.clips.shape[-3:] == (32, 32, 3)
     picture = cv2.imdecode(np.frombuffer(window.thumbnail, np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (32, 64, 3)
+
+
+def test_thumbnails_of_frames_far_wider_than_high_are_no_flatter_than_jpeg_takes():
+    reader = WindowReader(ClipConfig(frames=4, step=0.125, squeeze=True, size=(80, 80)), Windowing())
+    (window,) = reader.cut([np.zeros((80, 80, 3), np.uint8)] * 4, reader.grid(25.0), shape=(4, 8192))
+    picture = cv2.imdecode(np.frombuffer(window.thumbnail, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (80, 1280, 3)

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from kinema import load_encoder
-from kinema.errors import CheckpointError, OutputError
+from kinema.errors import CheckpointError, ConfigError, OutputError
 from kinema.training import Stopped, pretrain
 from kinema.training.callbacks import METRICS, Checkpoints, read_metrics
+from kinema.training.checks import check_remaining
 from kinema.training.module import TrainingModule
 
 
@@ -36,6 +37,21 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.S
         return train(self, batch, batch_idx)
 
     monkeypatch.setattr(TrainingModule, "training_step", training_step)
+
+
+# with nothing left to do
+
+
+def test_a_run_is_not_called_shorter_than_it_was(videos, tiny, whole):
+    card = (whole / "card.json").read_bytes()
+    with pytest.raises(ConfigError, match=r"has had 12 steps, more than the 3 that are asked for"):
+        pretrain(videos, whole, tiny(epochs=1), resume=True)
+    assert (whole / "card.json").read_bytes() == card
+
+
+def test_a_run_that_has_had_all_its_steps_says_so():
+    assert check_remaining("RUN", 12, 12) == "RUN has had its 12 steps: nothing is left to train; give more to go on"
+    assert check_remaining("RUN", 0, 12) == check_remaining("RUN", 11, 12) == ""
 
 
 # stopped at the end of an epoch

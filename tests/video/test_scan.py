@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kinema.errors import DataError
-from kinema.video import find_videos, scan_folder
+from kinema.video import find_videos, passed_over, scan_folder
 
 
 def test_agrees_with_what_is_known_of_every_asset(shared_data) -> None:
@@ -102,3 +102,22 @@ def test_folders_without_videos_are_refused_in_one_sentence(tmp_path: Path) -> N
     ) as caught:
         scan_folder(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_what_cameras_write_without_a_container_is_a_video_too(tmp_path: Path) -> None:
+    names = ["a.h264", "b.dv", "c.MJPEG", "d.m2t", "e.mod", "f.hevc"]
+    for name in names:
+        (tmp_path / name).touch()
+    assert [path.name for path in find_videos(tmp_path)[0]] == names
+
+
+def test_what_is_not_named_as_a_video_is_counted_by_its_suffix(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.csv", "c.CSV", "d.txt", "README"):
+        (tmp_path / name).touch()
+    assert passed_over(tmp_path) == "passed over, since they are not named as videos are: 2 .csv, 1 no suffix, 1 .txt"
+    for name in ("b.csv", "c.CSV", "d.txt", "README"):
+        (tmp_path / name).unlink()
+    assert passed_over(tmp_path) == ""
+    for number in range(8):
+        (tmp_path / f"x.{number}").touch()
+    assert passed_over(tmp_path).endswith(", 1 .5, 2 more suffixes")

@@ -1,0 +1,47 @@
+"""What a wrong call is told: one sentence about the option, in words of its users."""
+
+from __future__ import annotations
+
+import pytest
+
+from kinema.cli import main
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ("search clip --index I --top 0", "--top must be a whole number above 0, not 0"),
+        ("index videos --index I --length -1", "--length must be a number above 0, not -1"),
+        ("index videos --index I --mirror maybe", "--mirror must be true or false, not maybe"),
+        ("index videos --index I --batch-size x", "--batch-size must be a whole number above 0, not x"),
+        ("serve --index I --port x", "--port must be a whole number from 0 on, not x"),
+        ("search clip --index I --by colour", "--by must be one of motion, appearance, not colour"),
+        ("serve --index I --names 3", "--names must be a list in brackets, such as [a, b], not 3"),
+        (
+            "evaluate few-label --data D --out O --per-class [0]",
+            "--per-class must be a list in brackets, such as [4, 8], each a whole number above 0, not [0]",
+        ),
+        (
+            "evaluate pairs --data D --out O --pairs [[a]]",
+            "--pairs must be pairs in brackets, such as [[a, b]], not [['a']]",
+        ),
+        ("search", "CLIP and --index must be given"),
+        ("search clip --index", "--index needs a value"),
+        ("search clip --index I --own=3", "--own takes no value"),
+        ("search clip --inde I", "there is no option --inde; did you mean --index?"),
+        (
+            "pretrain v --out o --trainer.keep 3",
+            "there is no option --trainer.keep; did you mean --trainer.keep-every?",
+        ),
+        ("search a b --index I", "b is more than the command takes: put names with spaces in quotation marks"),
+    ],
+)
+def test_a_wrong_call_is_told_what_is_wrong_with_it_and_no_types(call, sentence, capsys):
+    assert main(call.split()) == 2
+    command = call.split()[0]
+    assert capsys.readouterr().err == f"kinema {command}: {sentence}; see kinema {command} --help\n"
+
+
+def test_a_file_of_settings_that_is_not_there_is_named(capsys, tmp_path):
+    assert main(["pretrain", "v", "--out", "o", "--config", str(tmp_path / "none.yaml")]) == 2
+    assert f"--config: there is no file '{tmp_path / 'none.yaml'}'; see" in capsys.readouterr().err
