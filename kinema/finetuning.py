@@ -30,7 +30,7 @@ from kinema.provenance import file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos, run_folder
-from kinema.training.lines import all_together
+from kinema.training.meeting import all_together
 from kinema.training.ranks import find_place
 from kinema.training.run import count_devices, fit
 from kinema.training.together import Together

@@ -16,7 +16,7 @@ from kinema.training.callbacks import CHECKPOINT, METRICS
 from kinema.training.checks import check_pretraining, too_short
 from kinema.training.folder import run_folder
 from kinema.training.keeping import BEST, ENCODERS, Monitor
-from kinema.training.lines import all_together
+from kinema.training.meeting import all_together
 from kinema.training.ranks import find_place
 from kinema.training.run import count_devices, fit
 from kinema.training.together import Together

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from kinema.files import make_folder
 from kinema.methods.base import Method
 from kinema.precision import quick_bfloat16, trains_in_bfloat16
 from kinema.processes import available_cores, is_first
+from kinema.provenance import differing
 from kinema.streams import in_one_line
 from kinema.training.callbacks import (
     CHECKPOINT,
@@ -37,7 +40,7 @@ from kinema.training.folder import agreed_videos
 from kinema.training.keeping import Keeping, Monitor
 from kinema.training.launching import Launched
 from kinema.training.module import TrainingModule
-from kinema.training.resuming import check_checkpoint
+from kinema.training.resuming import check_checkpoint, common_settings
 from kinema.training.telling import Telling
 from kinema.training.together import Together
 from kinema.video import ManifestEntry, usable
@@ -100,11 +103,14 @@ def fit(
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
-    step = check_checkpoint(checkpoint, config, identity, hierarchical) if checkpoint.exists() else 0
+    step = 0
+    if checkpoint.exists():
+        step = check_checkpoint(checkpoint, config, identity, hierarchical, together.count)
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
+    _refuse_others(together, out, config, identity, hierarchical, step)
     entries = _chosen(agreed_videos(videos, out, manifest, together), Path(videos), config, labels)
-    plan = make_plan(config, len(entries), count_devices(config.trainer) * config.trainer.nodes)
+    plan = make_plan(config, len(entries), together.count)
     _announce(plan, config, warn(plan))
     use_threads(config.trainer)
     L.seed_everything(config.seed, verbose=False)
@@ -155,6 +161,20 @@ def use_threads(settings: TrainerConfig) -> None:
     """Leave as many cores to the processes that decode as there are such processes, if a CPU trains."""
     if not _on_gpu(settings):
         torch.set_num_threads(settings.threads or max(1, available_cores() - settings.workers))
+
+
+def _refuse_others(
+    together: Together, out: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool, step: int
+) -> None:
+    """Refuse to train together with a first process that does something else."""
+    own = {**common_settings(asdict(config), type(config), hierarchical), **identity, "begins at step": step}
+    own["processes"] = together.count
+    found = json.loads(together.agree(f"settings of {out.name}", json.dumps(own)))
+    if others := differing(found, json.loads(json.dumps(own))):
+        raise ConfigError(
+            f"the process of rank {together.rank} would do something else than the first ({'; '.join(others[:5])}); "
+            "begin all with the same settings, and let --out be the same folder on all nodes"
+        )
 
 
 def _chosen(

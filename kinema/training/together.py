@@ -20,7 +20,7 @@ from kinema.files import write_text
 from kinema.streams import in_one_line
 from kinema.training.ranks import Place
 
-COMING = 300.0
+COMING = 120.0
 """Seconds in which all processes have to come together."""
 GRACE = 2.0
 """Seconds that a process has to come to its end by itself when another has failed."""
@@ -58,6 +58,11 @@ class Together:
     def rank(self) -> int:
         """The number of this process, from 0."""
         return 0 if self.place is None else self.place.rank
+
+    @property
+    def count(self) -> int:
+        """How many processes train together."""
+        return 1 if self.place is None else self.place.count
 
     def agree(self, name: str, value: str) -> str:
         """What the first process says under a name, which it alone need know: its ``value``; the others wait for it.
