@@ -301,6 +301,12 @@ def test_queues_are_not_sent_before_every_step_and_running_statistics_are(begin,
     assert not differences(tmp_path / "sending", whole)
 
 
+def test_two_nodes_of_one_process_are_one_node_of_two(begin, tmp_path, said, whole, differences):
+    begun = begin(tmp_path / "run", nodes=2, changes={"trainer.checkpoint_minutes": 0.0})
+    assert all_end(begun, 120) == [0, 0], said()
+    assert not differences(tmp_path / "run", whole)
+
+
 def test_a_checkpoint_of_another_number_of_processes_is_refused(whole, videos, tiny):
     from kinema.errors import CheckpointError
     from kinema.training import pretrain
