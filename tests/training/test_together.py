@@ -267,6 +267,32 @@ def test_a_process_that_is_killed_before_it_comes_ends_the_one_that_began_it(vid
     assert "Traceback" not in done.stderr
 
 
+NAMED = """
+import os, sys
+open(sys.argv.pop(1) + "/pid-" + os.environ.get("LOCAL_RANK", "0"), "w").write(str(os.getpid()))
+from kinema.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_of_processes_that_one_began_any_may_be_killed(videos, options, tiny, tmp_path, victim):
+    (tmp_path / "named.py").write_text(NAMED)
+    config = tiny({"trainer.devices": 2, "trainer.batch_size": 3}, epochs=2000)
+    words = [str(tmp_path), "pretrain", str(videos), "--out", str(tmp_path / "run"), *options(config)]
+    call = [sys.executable, str(tmp_path / "named.py"), *words]
+    rows = tmp_path / "run" / "metrics.csv"
+    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as begun:
+        while begun.poll() is None and (not rows.exists() or len(rows.read_text().splitlines()) < 4):
+            time.sleep(0.1)
+        os.kill(int((tmp_path / f"pid-{victim}").read_text()), signal.SIGKILL)
+        _, errors = begun.communicate(timeout=SECONDS)  # which all of them hold open
+    assert begun.returncode == (1 if victim else -signal.SIGKILL)
+    assert errors.count("was killed, or ended without a word; go on with --resume") == 1, errors
+    assert "Traceback" not in errors
+
+
 # what they share
 
 
@@ -312,7 +338,7 @@ def test_a_checkpoint_of_another_number_of_processes_is_refused(whole, videos, t
     from kinema.training import pretrain
 
     config = tiny({"mscl.queue": 12, "trainer.batch_size": 3})
-    with pytest.raises(CheckpointError, match=r"was made by 2 processes.* devices x trainer.nodes of 2, or"):
+    with pytest.raises(CheckpointError, match=r"was made by 2 processes.*trainer.devices x trainer.nodes of 2, or"):
         pretrain(videos, whole, config, resume=True)
 
 
