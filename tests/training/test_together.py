@@ -269,7 +269,7 @@ def test_a_process_that_is_killed_before_it_comes_ends_the_one_that_began_it(vid
 
 NAMED = """
 import os, sys
-open(sys.argv.pop(1) + "/pid-" + os.environ.get("LOCAL_RANK", "0"), "w").write(str(os.getpid()))
+open(os.environ["PIDS"] + "/pid-" + os.environ.get("LOCAL_RANK", "0"), "w").write(str(os.getpid()))
 from kinema.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -280,10 +280,11 @@ sys.exit(main(sys.argv[1:]))
 def test_of_processes_that_one_began_any_may_be_killed(videos, options, tiny, tmp_path, victim):
     (tmp_path / "named.py").write_text(NAMED)
     config = tiny({"trainer.devices": 2, "trainer.batch_size": 3}, epochs=2000)
-    words = [str(tmp_path), "pretrain", str(videos), "--out", str(tmp_path / "run"), *options(config)]
+    words = ["pretrain", str(videos), "--out", str(tmp_path / "run"), *options(config)]
     call = [sys.executable, str(tmp_path / "named.py"), *words]
     rows = tmp_path / "run" / "metrics.csv"
-    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as begun:
+    environment = {**os.environ, "PIDS": str(tmp_path)}
+    with subprocess.Popen(call, env=environment, stderr=subprocess.PIPE, text=True) as begun:
         while begun.poll() is None and (not rows.exists() or len(rows.read_text().splitlines()) < 4):
             time.sleep(0.1)
         os.kill(int((tmp_path / f"pid-{victim}").read_text()), signal.SIGKILL)
