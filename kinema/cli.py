@@ -69,7 +69,7 @@ def _answer(name: str | None, words: list[str]) -> int:
     except ArgumentError as error:
         return _fail(name, f"{_complaint(name, error)}; see kinema {name} --help", 2)
     except KinemaError as error:
-        return _fail(name, str(error), error.status)
+        return error.status if error.said else _fail(name, str(error), error.status)
     except KeyboardInterrupt:
         return _fail(name, "stopped", 130)
     return 0

@@ -50,8 +50,8 @@ class DryRun:
 
     @property
     def devices(self) -> int:
-        """Those that the settings ask for."""
-        return self.config.trainer.devices or 1
+        """Those that the settings ask for, on all nodes."""
+        return (self.config.trainer.devices or 1) * self.config.trainer.nodes
 
     @property
     def steps(self) -> int:

@@ -16,9 +16,13 @@ class KinemaError(Exception):
 
     Attributes:
         status: the exit status of a command that ends with it.
+        shared: whether all processes of a training raise it, before the same step.
+        said: whether another process of the same training tells the user of it, so that this one need not.
     """
 
     status = 1
+    shared = False
+    said = False
 
 
 class ConfigError(KinemaError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,12 @@ from kinema.processes import is_first
 from kinema.provenance import file_sha256, ids_sha256, software_versions
 from kinema.training.checks import check_finetuning
 from kinema.training.fitted import Fitted
-from kinema.training.run import fit, run_folder
-from kinema.video import ManifestEntry, read_manifest, scan_folder, write_manifest
+from kinema.training.folder import agreed_videos, run_folder
+from kinema.training.meeting import all_together
+from kinema.training.ranks import find_place
+from kinema.training.run import count_devices, fit
+from kinema.training.together import Together
+from kinema.video import ManifestEntry
 from kinema.video.manifest import MANIFEST, UNREADABLE
 
 RESULTS = "results.json"
@@ -108,9 +112,41 @@ def finetune(
         Stopped: the user asked to stop; a checkpoint was left.
     """
     asked = asked_for(labels, label_column, group_column, benchmark)
-    labelled = kept_labels(Path(out), videos, asked) if resume else None
-    labelled = labelled or read_labels(videos, labels, label_column, group_column, benchmark)
-    folds = make_folds(labelled, split, "probe", config.seed)
+    place = find_place(count_devices(config.trainer), config.trainer.nodes)
+    with all_together(place, Path(out)) as together:
+        labelled = kept_labels(Path(out), videos, asked) if resume else None
+        labelled = labelled or read_labels(videos, labels, label_column, group_column, benchmark)
+        task = _Task(labelled, asked, split, per_class, samples, motion, weights)
+        return _finetuned(together, task, videos, out, config, preset, manifest, resume)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be recognised, and with what it begins; as :func:`finetune` takes it."""
+
+    labelled: LabelledSet
+    asked: Mapping[str, Any]
+    split: Split
+    per_class: int | None
+    samples: int | None
+    motion: Motion
+    weights: str | Path | None
+
+
+def _finetuned(
+    together: Together,
+    task: _Task,
+    videos: str | Path,
+    out: str | Path,
+    config: FinetuneConfig,
+    preset: str,
+    manifest: str | Path | None,
+    resume: bool,
+) -> Recognised:
+    """What :func:`finetune` does, in each process."""
+    labelled, motion, weights = task.labelled, task.motion, task.weights
+    per_class, samples = task.per_class, task.samples
+    folds = make_folds(labelled, task.split, "probe", config.seed)
     config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
     check_few(per_class, samples)
@@ -118,18 +154,18 @@ def finetune(
         draw_few(fold.gallery, labelled.labels, np.random.default_rng(config.seed), per_class, samples).tolist()
         for fold in folds
     ]
-    with run_folder(out) as out:
+    with run_folder(out, together) as out:
         if manifest is None and resume and (out / MANIFEST).exists():
             manifest = out / MANIFEST
-        entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
-        manifest = write_manifest(entries, out / MANIFEST)
+        entries = agreed_videos(videos, out, manifest, together)
+        manifest = out / MANIFEST
         _refuse_missing(entries, manifest, labelled, folds)
         if is_first():
-            keep_labels(out, labelled, asked)
+            keep_labels(out, labelled, task.asked)
         rounds = []
         for number, (fold, videos_drawn) in enumerate(zip(folds, drawn, strict=True), start=1):
             place = out if len(folds) == 1 else out / f"round-{number}"
-            if len(folds) > 1:
+            if len(folds) > 1 and is_first():
                 print(f"kinema finetune: round {number} of {len(folds)}", file=sys.stderr, flush=True)
             chosen = {labelled.files[i]: int(labelled.labels[i]) for i in videos_drawn}
             fitted = fit(
@@ -142,6 +178,7 @@ def finetune(
                     "labels": ids_sha256([f"{file},{label}" for file, label in chosen.items()])[:12],
                     "weights": "none" if weights is None else file_sha256(weights_file(weights))[:12],
                 },
+                together,
                 hierarchical=motion == "hcml",
                 facts={
                     "method": "recognition",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,31 @@ def rank_and_count() -> tuple[int, int]:
     if not (distributed.is_available() and distributed.is_initialized()):
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a batch a process has.
+
+    Random numbers are drawn for the whole, and each process takes those of its own clips, so that it makes no
+    difference over how many of them the batch is shared out.
+
+    Attributes:
+        rank: the number of the process, from 0.
+        count: how many share the batch, in equal parts.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    def of(self, values: Tensor) -> Tensor:
+        """The rows (B, ...) of this process among those of the whole batch (B * count, ...)."""
+        size = len(values) // self.count
+        return values[self.rank * size : (self.rank + 1) * size]
+
+
+WHOLE = Part()
+"""What a process has that trains alone."""
 
 
 def gather(values: Tensor) -> Tensor:

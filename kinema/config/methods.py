@@ -104,7 +104,7 @@ class MSCLConfig:
             was, and that of the others in the batch. False: no key of the batch is in the queue.
         temperature: temperature of every loss.
         queue: keys of earlier batches kept as negatives, for each modality.
-        batch_negatives: the other keys of a batch are negatives too.
+        batch_negatives: the other keys of a batch, over all devices, are negatives too.
         age_decay: the logit of a negative is damped by this number to the power of its age in steps.
         momentum: momentum of the key encoders at the start; it rises to 1 on a cosine.
         shuffle: among which clips a key's clip is put at random before its batch statistics are taken: in ``parts`` of

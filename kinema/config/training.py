@@ -49,7 +49,9 @@ class TrainerConfig:
             decoded once; with 0 every clip is decoded when it is read.
         threads: threads of the training process on a CPU; None for one less than there are cores, but at least one.
         precision: ``bf16`` for autocast, ``32`` for single precision, ``auto`` for what this machine is quick at.
-        devices: devices to train on; None for every GPU, or one CPU process.
+        devices: devices to train on, on each node; None for every GPU, or one CPU process.
+        nodes: machines to train on, which share the run's folder and have the same videos; which is which torchrun or
+            SLURM say, or MASTER_ADDR, MASTER_PORT and NODE_RANK.
         accelerator: what to train on.
         checkpoint_minutes: minutes between checkpoints, each with the encoder as it is then; stopping and the end leave
             one as well.
@@ -66,6 +68,7 @@ class TrainerConfig:
     threads: int | None = None
     precision: Literal["auto", "bf16", "32"] = "auto"
     devices: int | None = None
+    nodes: int = 1
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     checkpoint_minutes: float = 5.0
     keep_every: int | None = None

@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 
 from kinema.config import AugmentConfig
+from kinema.processes import WHOLE, Part
 
 LUMA = (0.299, 0.587, 0.114)
 
 
-def draw_uniform(count: int, low: float, high: float, generator: torch.Generator, like: Tensor) -> Tensor:
+def draw_uniform(
+    count: int, low: float, high: float, generator: torch.Generator, like: Tensor, part: Part = WHOLE
+) -> Tensor:
     """Numbers (count, 1, 1, 1, 1) on the device of ``like``, drawn on the CPU so that every device gets the same."""
-    values = torch.rand(count, generator=generator) * (high - low) + low
+    values = part.of(torch.rand(count * part.count, generator=generator)) * (high - low) + low
     return values.to(like.device).view(-1, 1, 1, 1, 1)
 
 
@@ -37,19 +40,20 @@ def hue_matrix(turn: Tensor) -> Tensor:
     return torch.linalg.inv(to_yiq) @ rows.view(-1, 3, 3) @ to_yiq
 
 
-def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generator, part: Part = WHOLE) -> Tensor:
     """Brightness, contrast, saturation and hue, in this order, for a share ``config.jitter`` of the clips.
 
     Args:
         clips: (B, 3, T, H, W) from 0 to 1.
         config: strengths and probability.
         generator: source of the draws, on the CPU.
+        part: of the batch that the clips are.
     """
     count = len(clips)
     strengths = (config.brightness, config.contrast, config.saturation)
-    brightness, contrast, saturation = (draw_uniform(count, 1 - s, 1 + s, generator, clips) for s in strengths)
-    turn = draw_uniform(count, -config.hue, config.hue, generator, clips).flatten()
-    chosen = draw_uniform(count, 0, 1, generator, clips) < config.jitter
+    brightness, contrast, saturation = (draw_uniform(count, 1 - s, 1 + s, generator, clips, part) for s in strengths)
+    turn = draw_uniform(count, -config.hue, config.hue, generator, clips, part).flatten()
+    chosen = draw_uniform(count, 0, 1, generator, clips, part) < config.jitter
 
     # The four changes are affine in the colour, so they are one affine map per clip; only the means need the pixels.
     luma = clips.new_tensor(LUMA)
@@ -64,9 +68,9 @@ def color_jitter(clips: Tensor, config: AugmentConfig, generator: torch.Generato
     return flat.view_as(clips).clamp_(0, 1)
 
 
-def random_grey_(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+def random_grey_(clips: Tensor, probability: float, generator: torch.Generator, part: Part = WHOLE) -> Tensor:
     """Drop, in place, the colour of a share ``probability`` of the clips (B, 3, T, H, W)."""
-    chosen = draw_uniform(len(clips), 0, 1, generator, clips).flatten() < probability
+    chosen = draw_uniform(len(clips), 0, 1, generator, clips, part).flatten() < probability
     if chosen.any():
         clips[chosen] = _grey(clips[chosen]).expand(-1, 3, -1, -1, -1)
     return clips
@@ -80,14 +84,14 @@ def blurring(sigma: Tensor, side: int) -> Tensor:
     return weights / weights.sum(dim=2, keepdim=True)
 
 
-def random_blur_(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+def random_blur_(clips: Tensor, probability: float, generator: torch.Generator, part: Part = WHOLE) -> Tensor:
     """Blur, in place, a share ``probability`` of the clips (B, 3, T, H, W) with Gaussians of random width.
 
     Sigma is 0.1 to 2 pixels at a side of 112 pixels, and in proportion at other sides. At a border the kernel is
     normalised over what lies inside. Small frames make two products with a dense matrix quicker than a convolution.
     """
-    sigma = draw_uniform(len(clips), 0.1, 2.0, generator, clips).flatten() * min(clips.shape[3:]) / 112
-    chosen = draw_uniform(len(clips), 0, 1, generator, clips).flatten() < probability
+    sigma = draw_uniform(len(clips), 0.1, 2.0, generator, clips, part).flatten() * min(clips.shape[3:]) / 112
+    chosen = draw_uniform(len(clips), 0, 1, generator, clips, part).flatten() < probability
     if not chosen.any():
         return clips
 
@@ -97,20 +101,21 @@ def random_blur_(clips: Tensor, probability: float, generator: torch.Generator) 
     return clips
 
 
-def augment_colors(clips: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def augment_colors(clips: Tensor, config: AugmentConfig, generator: torch.Generator, part: Part = WHOLE) -> Tensor:
     """Jitter, grey and blur, in the order of MSCL's recipe.
 
     Args:
         clips: (B, 3, T, H, W) from 0 to 1.
         config: strengths and probabilities.
         generator: source of the draws, on the CPU, so that every device draws the same.
+        part: of the batch that the clips are.
 
     Returns:
         Clips of the same shape, from 0 to 1.
     """
     if config.jitter:
-        clips = color_jitter(clips, config, generator)
+        clips = color_jitter(clips, config, generator, part)
     elif config.grey or config.blur:
         clips = clips.clone()
-    random_grey_(clips, config.grey, generator)
-    return random_blur_(clips, config.blur, generator)
+    random_grey_(clips, config.grey, generator, part)
+    return random_blur_(clips, config.blur, generator, part)

@@ -26,6 +26,8 @@ FEW = 4
 class Broken(DataError):
     """So many videos cannot be read that a training stops; all its processes do, before the same step."""
 
+    shared = True
+
 
 @dataclass(frozen=True)
 class LeftOut:

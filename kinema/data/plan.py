@@ -65,7 +65,7 @@ def make_plan(config: TrainConfig, videos: int, processes: int = 1) -> Plan:
     if videos * clips < together:
         raise DataError(
             f"an epoch of {videos * clips} clips is too short for {processes} processes with batches of {batch}; "
-            "add videos, raise sampling.clips_per_video or lower trainer.devices"
+            "add videos, raise sampling.clips_per_video or lower trainer.devices or trainer.nodes"
         )
     if config.epochs is None:
         clips *= math.ceil(EPOCH_STEPS * together / (videos * clips))

@@ -11,7 +11,7 @@ from kinema.data.plan import Plan
 from kinema.flow import FRA_ANGLES
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
-from kinema.processes import rank_and_count
+from kinema.processes import WHOLE, Part
 
 
 class Views(NamedTuple):
@@ -48,7 +48,7 @@ def step_generator(seed: int, step: int, process: int | None = None) -> torch.Ge
     Args:
         seed: of the run.
         step: its number, from 0.
-        process: which of those that train together, from 0; None for what all of them draw alike.
+        process: which of those that train together, from 0, that of one alone; None for keys' shuffle over devices.
     """
     state = torch.tensor([seed, step, -1 if process is None else process], dtype=torch.int64)
     mixed = (state * torch.tensor([6364136223846793005, 1442695040888963407, 3935559000370003845])).sum()
@@ -60,19 +60,25 @@ def draw(
     generator: torch.Generator,
     device: torch.device | str = "cpu",
     shared: torch.Generator | None = None,
+    part: Part = WHOLE,
+    own: torch.Generator | None = None,
 ) -> Draws:
     """The random choices of a batch, drawn on the CPU so that every device gets the same.
 
     Args:
-        count: of its clips.
-        generator: of this process.
+        count: of its clips in this process.
+        generator: of the choices for the whole batch, in the same state in all processes.
         device: of what is drawn.
         shared: for keys that are shuffled over devices: a generator in the same state on each.
+        part: of the batch that this process has.
+        own: of this process, for choices that are made when the features are there; None for ``generator``.
     """
-    angles = torch.tensor(FRA_ANGLES)[torch.randint(len(FRA_ANGLES), (count,), generator=generator)]
-    everywhere = count if shared is None else count * rank_and_count()[1]
-    order = torch.randperm(everywhere, generator=shared or generator)
-    return Draws(order.to(device), angles.to(device), generator)
+    whole = count * part.count
+    angles = part.of(torch.tensor(FRA_ANGLES)[torch.randint(len(FRA_ANGLES), (whole,), generator=generator)])
+    order = torch.randperm(whole, generator=shared or generator)
+    if shared is None:
+        order = order[order // count == part.rank] - part.rank * count
+    return Draws(order.to(device), angles.to(device), own or generator)
 
 
 class Losses(NamedTuple):

@@ -23,16 +23,19 @@ def clip_info_nce(
     temperature: float = 0.07,
     damping: Tensor | None = None,
     batch_negatives: bool = False,
+    first: int = 0,
 ) -> Tensor:
     """Clip-level InfoNCE against a queue of earlier keys (MoCo; MSCL, section 3.1).
 
     Args:
         query: embeddings (B, D) of unit length, with gradient.
-        key: embeddings (B, D) of unit length of the same videos; row i is the positive of query i.
+        key: embeddings (N, D) of unit length of the same videos, and of others; row ``first + i`` is the positive of
+            query i.
         queue: negatives (K, D) of unit length; K may be 0.
         temperature: divides every logit.
         damping: factors (K,) from 0 to 1 on the logits of the queue, smaller for older keys (VideoMoCo).
-        batch_negatives: the keys of the other videos in the batch are negatives too.
+        batch_negatives: all other rows of ``key`` are negatives too.
+        first: the row of the first query's positive.
 
     Returns:
         The mean loss, a scalar.
@@ -42,8 +45,8 @@ def clip_info_nce(
         old = old * damping
     if batch_negatives:
         logits = torch.cat((_similarity(query, key), old), dim=1) / temperature
-        return F.cross_entropy(logits, torch.arange(len(query), device=query.device))
-    own = (query.float() * key.float()).sum(dim=1, keepdim=True)
+        return F.cross_entropy(logits, torch.arange(first, first + len(query), device=query.device))
+    own = (query.float() * key[first : first + len(query)].float()).sum(dim=1, keepdim=True)
     logits = torch.cat((own, old), dim=1) / temperature
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
 

@@ -19,7 +19,7 @@ from kinema.methods.progressive import Phase
 from kinema.methods.queue import KeyQueue, Negatives
 from kinema.models.encoder import PYRAMID, FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder
 from kinema.models.pyramid import TemporalPyramid
-from kinema.processes import gather
+from kinema.processes import gather, rank_and_count
 
 
 def projector(inputs: int, outputs: int) -> nn.Sequential:
@@ -200,13 +200,15 @@ class MSCL(Method):
         return terms, {"rgb_queue": k_rgb, "flow_queue": k_flow}
 
     def _contrast(self, query: Tensor, key: Tensor, negatives: Negatives) -> Tensor:
+        everywhere = self.config.batch_negatives  # the batch is that of all processes
         return clip_info_nce(
             query,
-            key,
+            gather(key) if everywhere else key,
             negatives.keys,
             temperature=self.config.temperature,
             damping=negatives.damping,
-            batch_negatives=self.config.batch_negatives,
+            batch_negatives=everywhere,
+            first=rank_and_count()[0] * len(query) if everywhere else 0,
         )
 
     def update_keys(self, momentum: float) -> None:

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import CSVLogger
 from kinema.data.left_out import Broken
 from kinema.errors import TrainingError
 from kinema.files import atomic_path
+from kinema.processes import is_first
 from kinema.training.module import TrainingModule
 
 CHECKPOINT = "last.ckpt"
@@ -30,6 +31,7 @@ class Stopped(TrainingError):
     """The user asked to stop; a checkpoint was left."""
 
     status = 130  # as a shell reports an interrupted command
+    shared = True
 
 
 @contextlib.contextmanager
@@ -75,7 +77,8 @@ class Checkpoints(L.Callback):
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        print("\nstopping after this step (once more: at once, without a checkpoint)", file=sys.stderr)
+        if is_first():
+            print("\nstopping after this step (once more: at once, without a checkpoint)", file=sys.stderr)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

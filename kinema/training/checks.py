@@ -103,6 +103,7 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         "trainer.workers": (trainer.workers, 0),
         "trainer.hold_mib": (trainer.hold_mib, 0),
         "trainer.devices": (trainer.devices, 1),
+        "trainer.nodes": (trainer.nodes, 1),
         "trainer.threads": (trainer.threads, 1),
         "trainer.stop_after": (trainer.stop_after, 1),
         "trainer.keep_every": (trainer.keep_every, 1),

@@ -197,7 +197,7 @@ def measure(
     Raises:
         KinemaError: the settings are at fault, there are too few videos, or the loss is not finite.
     """
-    plan = make_plan(config, videos, config.trainer.devices or 1)
+    plan = make_plan(config, videos, (config.trainer.devices or 1) * config.trainer.nodes)
     batch = plan.batch_size
     method = make()
     parameters = sum(parameter.numel() for parameter in method.parameters() if parameter.requires_grad)
@@ -261,7 +261,7 @@ def _affordable(least: _Measured, step_seconds: float) -> Sequence[int]:
 def _measure(
     make: Callable[[], Method], config: TrainConfig, plan: Plan, clips: int, step: int, classes: int | None
 ) -> _Measured:
-    settings = dataclasses.replace(config.trainer, devices=1, batch_size=clips, accelerator="auto")
+    settings = dataclasses.replace(config.trainer, devices=1, nodes=1, batch_size=clips, accelerator="auto")
     config = dataclasses.replace(config, trainer=settings)
     L.seed_everything(config.seed, verbose=False)
     method = make()

@@ -23,6 +23,7 @@ from kinema.files import write_json
 from kinema.methods.base import Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
+from kinema.processes import Part
 
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
@@ -52,8 +53,8 @@ def warmup_drops(step: int, warmup: int, drops: Sequence[int]) -> float:
 class TrainingModule(L.LightningModule):
     """A method with its augmentation, its optimiser and its phases.
 
-    Every random choice of a step is a function of the run's seed, the step and the process alone, so a run that was
-    stopped goes on as if it never had been.
+    Every random choice of a step is a function of the run's seed, the step and the place in the batch alone (and of the
+    process, where whole features or frames are drawn for), so a run that was stopped goes on as if it never had been.
 
     Args:
         method: what is trained.
@@ -131,11 +132,13 @@ class TrainingModule(L.LightningModule):
         Raises:
             TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
         """
-        generator = step_generator(self.config.seed, self.global_step, self.global_rank)
+        part = Part(self.global_rank, self.plan.processes)
+        generator = step_generator(self.config.seed, self.global_step, 0)
+        own = generator if part.rank == 0 else step_generator(self.config.seed, self.global_step, part.rank)
         shared = step_generator(self.config.seed, self.global_step) if self.method.shuffles_devices else None
         facts = self._follow()
-        draws = draw(len(batch["video"]), generator, self.device, shared)
-        terms, found, keys = self.method.losses(self._views(batch, generator), draws, self.phase)
+        draws = draw(len(batch["video"]), generator, self.device, shared, part, own)
+        terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         values = {"loss": loss, **{f"loss_{name}": value for name, value in terms.items()}, **found}
         numbers = torch.stack([value.detach().float() for value in values.values()]).tolist()  # one wait for a GPU
@@ -169,17 +172,17 @@ class TrainingModule(L.LightningModule):
     def _step(self) -> int:
         return self.global_step
 
-    def _views(self, batch: Batch, generator: torch.Generator) -> Views:
+    def _views(self, batch: Batch, generator: torch.Generator, own: torch.Generator, part: Part) -> Views:
         """Pixels to floating point and colours augmented, on the device."""
         views = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name != "video"}
         views |= {name: value.float() for name, value in views.items() if name != "label"}
         with torch.autocast(self.device.type, enabled=False):
             for name in ("query", "key"):
                 if name in views:
-                    views[name] = augment_colors(views[name].div_(255), self.config.augment, generator)
+                    views[name] = augment_colors(views[name].div_(255), self.config.augment, generator, part)
             if films(self.config.augment):
                 flow, seconds = views.get("query_flow"), views.get("flow_seconds")
-                views["query"] = film(views["query"], self.config.augment, generator, flow, seconds)
+                views["query"] = film(views["query"], self.config.augment, own, flow, seconds)
         return Views(**views)
 
     def _gather(self, keys: Tensor) -> Tensor:
@@ -203,3 +206,4 @@ class TrainingModule(L.LightningModule):
         """Add what must be the same on resuming."""
         checkpoint["identity"] = self.identity
         checkpoint["config"] = asdict(self.config)
+        checkpoint["processes"] = self.plan.processes

@@ -14,8 +14,12 @@ from kinema.models.weights import ENCODER_FILE, name_of, weights_file
 from kinema.provenance import file_sha256
 from kinema.training.callbacks import CHECKPOINT, METRICS
 from kinema.training.checks import check_pretraining, too_short
+from kinema.training.folder import run_folder
 from kinema.training.keeping import BEST, ENCODERS, Monitor
-from kinema.training.run import fit, run_folder
+from kinema.training.meeting import all_together
+from kinema.training.ranks import find_place
+from kinema.training.run import count_devices, fit
+from kinema.training.together import Together
 from kinema.video.manifest import MANIFEST
 
 
@@ -82,6 +86,24 @@ def pretrain(
             is not finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
+    place = find_place(count_devices(config.trainer), config.trainer.nodes)
+    with all_together(place, Path(out)) as together:
+        return _pretrained(together, videos, out, config, method, weights, preset, manifest, monitor, resume)
+
+
+def _pretrained(
+    together: Together,
+    videos: str | Path,
+    out: str | Path,
+    config: PretrainConfig,
+    method: MethodName,
+    weights: str | Path | None,
+    preset: str,
+    manifest: str | Path | None,
+    monitor: Monitor | None,
+    resume: bool,
+) -> Run:
+    """What :func:`pretrain` does, in each process."""
     config, make = begin_pretraining(method, config, weights)
     check_pretraining(config, method)
     began = None if weights is None else {"name": name_of(weights), "sha256": file_sha256(weights_file(weights))}
@@ -91,13 +113,14 @@ def pretrain(
     def warn(plan: Plan) -> str:
         return too_short(plan.steps) if weights is None else ""
 
-    with run_folder(out) as out:
+    with run_folder(out, together) as out:
         fitted = fit(
             videos,
             out,
             config,
             make,
             {"method": method, "weights": "none" if began is None else began["sha256"][:12]},
+            together,
             hierarchical="hcml" in method,
             facts={"method": method, "preset": preset, **({} if began is None else {"began_with": began})},
             warn=warn,

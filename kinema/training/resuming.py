@@ -16,6 +16,9 @@ from kinema.provenance import differing
 MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes", "keep_every", "max_bad_share")
 """Settings of the trainer that may change from one part of a run to the next."""
 
+PROCESSES = ("devices", "nodes")
+"""Those of which the product alone counts, which is in the checkpoint."""
+
 UNTRAINED = ("seed", "clip", "model", "readout")
 """What of the settings of a training decides an encoder that is not trained."""
 
@@ -72,16 +75,20 @@ def deciding_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {part: inner for part, inner in decided.items() if inner != {}}
 
 
-def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool) -> int:
-    """The step of a checkpoint that fits the settings.
+def check_checkpoint(
+    path: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool, processes: int = 1
+) -> int:
+    """The step of a checkpoint that fits the settings and the number of processes.
 
     Raises:
-        CheckpointError: it is damaged, or was made by another method, of other data or with other settings.
+        CheckpointError: it is damaged, or was made by another method or number of processes, of other data or with
+            other settings.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         step, made_as = int(state["global_step"]), dict(state["identity"])
-        found = _comparable(state["config"], type(config), hierarchical)
+        found = common_settings(state["config"], type(config), hierarchical)
+        began = int(state.get("processes") or state["config"]["trainer"]["devices"] or processes)
     except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
         raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
     for name, value in identity.items():
@@ -89,17 +96,36 @@ def check_checkpoint(path: Path, config: TrainConfig, identity: Mapping[str, str
             raise CheckpointError(
                 f"{path} was made with the {name} {made}, not {value}; use the same, or another folder"
             )
-    if others := differing(found, _comparable(asdict(config), type(config), hierarchical)):
+    if began != processes:
+        raise CheckpointError(
+            f"{path} was made by {_processes(began)}, each with its own part of every batch, and this would be "
+            f"{_processes(processes)}; go on with trainer.devices x trainer.nodes of {began}, or begin anew in another "
+            "folder"
+        )
+    if others := differing(found, common_settings(asdict(config), type(config), hierarchical)):
         raise CheckpointError(
             f"{path} was made with other settings ({'; '.join(others[:5])}); use the same, or another folder"
         )
     return step
 
 
-def _comparable(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
-    """Settings by dotted name, but for those that may differ between two parts of one run, or play no part in it."""
+def _processes(count: int) -> str:
+    return "one process" if count == 1 else f"{count} processes"
+
+
+def common_settings(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
+    """What two parts of one run have in common, and all its processes: settings by dotted name, as JSON would hold
+    them, but for those that may differ, or play no part.
+
+    Args:
+        settings: of a ``kind``, as plain values; those that an older version did not know have their defaults.
+        kind: of the settings.
+        hierarchical: whether the settings of HCML play a part.
+    """
     flat = _flat(settings, kind)
-    free = {f"trainer.{name}" for name in MACHINE} | {name for name in flat if name.startswith("readout.")}
+    free = {f"trainer.{name}" for name in (*MACHINE, *PROCESSES)} | {
+        name for name in flat if name.startswith("readout.")
+    }
     if not (hierarchical and flat["hcml.progressive"]):
         free |= set(LENGTHS)  # where phases follow one another, a longer training would have begun with other phases
         flat["length"] = "in steps" if flat["epochs"] is None else "in epochs"  # which decides the order of clips

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ from kinema.data.module import ClipPairsModule
 from kinema.data.plan import Plan, make_plan
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.files import make_folder
-from kinema.locking import locked
 from kinema.methods.base import Method
 from kinema.precision import quick_bfloat16, trains_in_bfloat16
 from kinema.processes import available_cores, is_first
+from kinema.provenance import differing
 from kinema.streams import in_one_line
 from kinema.training.callbacks import (
     CHECKPOINT,
@@ -36,11 +37,14 @@ from kinema.training.callbacks import (
 )
 from kinema.training.checks import check_remaining
 from kinema.training.fitted import Fitted
+from kinema.training.folder import agreed_videos
 from kinema.training.keeping import Keeping, Monitor
+from kinema.training.launching import Launched
 from kinema.training.module import TrainingModule
-from kinema.training.resuming import check_checkpoint
+from kinema.training.resuming import check_checkpoint, common_settings
 from kinema.training.telling import Telling
-from kinema.video import ManifestEntry, read_manifest, scan_folder, usable, write_manifest
+from kinema.training.together import Together
+from kinema.video import ManifestEntry, usable
 from kinema.video.manifest import MANIFEST
 
 NOISE = (
@@ -56,28 +60,13 @@ NOISE = (
 """Beginnings of Lightning's and PyTorch's warnings that are of no use to the user of a run."""
 
 
-@contextmanager
-def run_folder(path: str | Path) -> Iterator[Path]:
-    """Be the one training that writes to a folder, which is made if it is missing.
-
-    Raises:
-        OutputError: another process trains there, or the folder cannot be written.
-    """
-    out = make_folder(path)
-    if not is_first():
-        yield out
-        return
-    busy = f"another process is training in {out}; wait until it has ended, or choose another folder"
-    with locked(out / ".lock", busy):
-        yield out
-
-
 def fit(
     videos: str | Path,
     out: str | Path,
     config: TrainConfig,
     make: Callable[[], Method],
     identity: dict[str, str],
+    together: Together,
     *,
     hierarchical: bool,
     facts: Mapping[str, Any],
@@ -96,6 +85,7 @@ def fit(
         config: all settings.
         make: makes the untrained method.
         identity: what, beside the settings, must be the same on resuming: plain values by name.
+        together: the processes of the training, as :func:`~kinema.training.folder.run_folder` gives them.
         hierarchical: whether the settings of HCML play a part.
         facts: what the encoder's card says beside what the training knows: ``method``, ``preset`` and others.
         warn: what the user should know of a plan before the training begins; an empty word for nothing.
@@ -114,11 +104,14 @@ def fit(
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
-    step = check_checkpoint(checkpoint, config, identity, hierarchical) if checkpoint.exists() else 0
+    step = 0
+    if checkpoint.exists():
+        step = check_checkpoint(checkpoint, config, identity, hierarchical, together.count)
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
-    entries = _entries(Path(videos), out, config, manifest, labels)
-    plan = make_plan(config, len(entries), count_devices(config.trainer))
+    _refuse_others(together, out, config, identity, hierarchical, step)
+    entries = _chosen(agreed_videos(videos, out, manifest, together), Path(videos), config, labels)
+    plan = make_plan(config, len(entries), together.count)
     _announce(plan, config, warn(plan), check_remaining(out, step, plan.steps))
     use_threads(config.trainer)
     L.seed_everything(config.seed, verbose=False)
@@ -143,7 +136,7 @@ def fit(
     checkpoints = Checkpoints(checkpoint, config.trainer.checkpoint_minutes, end, partial(save, fitted))
     callbacks = [keeping, fitted.loading, Telling(end, module.schedule, keeping.newest), checkpoints]
     loggers = [MetricsLogger(out, step, phases), TensorBoardLogger(out, name="tensorboard", version="")]
-    trainer = make_trainer(config, out, callbacks, loggers, end)
+    trainer = make_trainer(config, out, callbacks, loggers, end, together)
     try:
         with warnings.catch_warnings(), signals_given_back(), explaining():
             for message in NOISE:
@@ -171,16 +164,26 @@ def use_threads(settings: TrainerConfig) -> None:
         torch.set_num_threads(settings.threads or max(1, available_cores() - settings.workers))
 
 
-def _entries(
-    videos: Path, out: Path, config: TrainConfig, manifest: str | Path | None, labels: Mapping[str, int] | None
+def _refuse_others(
+    together: Together, out: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool, step: int
+) -> None:
+    """Refuse to train together with a first process that does something else."""
+    own = {**common_settings(asdict(config), type(config), hierarchical), **identity, "begins at step": step}
+    own["processes"] = together.count
+    found = json.loads(together.agree(f"settings of {out.name}", json.dumps(own)))
+    if others := differing(found, json.loads(json.dumps(own))):
+        raise ConfigError(
+            f"the process of rank {together.rank} would do something else than the first ({'; '.join(others[:5])}); "
+            "begin all with the same settings, and let --out be the same folder on all nodes"
+        )
+
+
+def _chosen(
+    entries: list[ManifestEntry], videos: Path, config: TrainConfig, labels: Mapping[str, int] | None
 ) -> list[ManifestEntry]:
     """The videos to train on; says what is left out and why."""
-    entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
-    if is_first():
-        write_manifest(entries, out / MANIFEST)
     if labels is not None:
         entries = [entry for entry in entries if entry.path in labels]
-
     chosen, summary = usable(entries, config.trainer.max_bad_share, partial(shortest_video, config))
     if is_first():
         print(summary, file=sys.stderr)
@@ -204,7 +207,7 @@ def _announce(plan: Plan, config: TrainConfig, *warnings: str) -> None:
 
 
 def count_devices(settings: TrainerConfig) -> int:
-    """How many devices, each with a process, a training on this machine has."""
+    """How many devices, each with a process, a training has on this machine."""
     return settings.devices or (torch.cuda.device_count() if _on_gpu(settings) else 1)
 
 
@@ -213,7 +216,12 @@ def _on_gpu(settings: TrainerConfig) -> bool:
 
 
 def make_trainer(
-    config: TrainConfig, out: Path, callbacks: list[L.Callback], loggers: list[Logger], end: int
+    config: TrainConfig,
+    out: Path,
+    callbacks: list[L.Callback],
+    loggers: list[Logger],
+    end: int,
+    together: Together | None = None,
 ) -> L.Trainer:
     """Lightning's trainer for a run.
 
@@ -223,6 +231,7 @@ def make_trainer(
         callbacks: what happens around the steps.
         loggers: what takes the metrics.
         end: the step after which it ends.
+        together: the processes that train; None for one alone.
 
     Raises:
         ConfigError: a GPU is asked for and there is none, or bfloat16 where its gradients are wrong.
@@ -231,7 +240,6 @@ def make_trainer(
     gpu = _on_gpu(settings)
     if settings.accelerator == "gpu" and not gpu:
         raise ConfigError("trainer.accelerator is gpu, but PyTorch sees none here; use auto or cpu")
-    devices = count_devices(settings)
     on = torch.device("cuda" if gpu else "cpu")
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick_bfloat16(on))
     bf16 = bf16 and trains_in_bfloat16(on)
@@ -244,9 +252,9 @@ def make_trainer(
         logging.getLogger(name).setLevel(logging.WARNING)
     return L.Trainer(
         accelerator="gpu" if gpu else "cpu",
-        devices=devices,
-        # LMCL alone uses no projector, and a phase its own level alone
-        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
+        devices=count_devices(settings),
+        num_nodes=settings.nodes,
+        strategy="auto" if together is None or together.place is None else Launched(together, together.place),
         precision="bf16-mixed" if bf16 else "32-true",
         max_epochs=-1,
         max_steps=end,

@@ -147,7 +147,7 @@ def test_what_is_left_out_is_said(videos, tiny, tmp_path, capsys):
 
 
 def test_a_manifest_saves_the_scan(run, videos, tiny, tmp_path, monkeypatch, differences):
-    monkeypatch.setattr(sys.modules["kinema.training.run"], "scan_folder", None)
+    monkeypatch.setattr(sys.modules["kinema.training.folder"], "scan_folder", None)
     pretrain(videos, tmp_path, tiny(epochs=2), manifest=run.out / "manifest.csv")
     assert not differences(tmp_path, run.out)
     with pytest.raises(DataError, match=r"cannot read the manifest .*nowhere\.csv"):

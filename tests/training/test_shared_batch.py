@@ -1,0 +1,59 @@
+"""The same batch makes the same training, over however many processes it is shared out."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import forked
+import pytest
+import torch
+
+WITHOUT_BATCH_STATISTICS = """
+import os
+os.environ.update({place!r})
+from torch import nn
+from kinema.training.module import TrainingModule
+begin = TrainingModule.__init__
+def replaced(self, method, *args):
+    for module in list(method.modules()):
+        for name, part in list(module.named_children()):
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                setattr(module, name, nn.GroupNorm(1, part.num_features))
+    begin(self, method, *args)
+TrainingModule.__init__ = replaced
+"""
+
+CHANGES = {"mscl.queue": 20, "optimizer.name": "sgd", "optimizer.lr": 0.05, "optimizer.lr_batch": 8}
+"""With every loss, and every random choice of clips, colours and angles, of MSCL. Adam would take steps as long where a
+gradient is but rounding."""
+
+
+def trained(count: int, out: Path, videos, options, tiny) -> dict[str, torch.Tensor]:
+    """What a training of four steps of eight clips in all leaves, in so many processes."""
+    changes = {**CHANGES, "trainer.devices": count, "trainer.batch_size": 8 // count}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    begun = []
+    for rank in range(count):
+        place = {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port} if count > 1 else {}
+        call = ["pretrain", videos, "--out", out, *options(tiny(changes, epochs=None, steps=4))]
+        begun.append(forked.start(call, out.with_suffix(".log"), WITHOUT_BATCH_STATISTICS.format(place=place)))
+    assert [forked.ended(process, 200) for process in begun] == [0] * count, out.with_suffix(".log").read_text()
+    state = torch.load(out / "last.ckpt", weights_only=True)["state_dict"]
+    return {name: value.double() for name, value in state.items()}
+
+
+@pytest.fixture(scope="module")
+def alone(videos, options, tiny, tmp_path_factory) -> dict[str, torch.Tensor]:
+    return trained(1, tmp_path_factory.mktemp("alone") / "run", videos, options, tiny)
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_weights_momentum_encoders_and_queues_are_the_same(count, alone, videos, options, tiny, tmp_path):
+    shared = trained(count, tmp_path / "run", videos, options, tiny)
+    assert alone.keys() == shared.keys()
+    moved = {name: (value - shared[name]).abs().max().item() for name, value in alone.items()}
+    assert max(moved.values()) < 1e-5, sorted(moved.items(), key=lambda item: -item[1])[:5]
+    weights, before = alone["method.rgb.projector.0.weight"], alone["method.rgb_key.module.projector.0.weight"]
+    assert (weights - before).abs().max() > 1e-3, "the training has done something"
