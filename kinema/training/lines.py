@@ -20,7 +20,8 @@ def _forget() -> None:
     forgotten_by_forks.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # where processes can fork
+    os.register_at_fork(after_in_child=_forget)
 
 
 class Line:
