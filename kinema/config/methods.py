@@ -202,7 +202,7 @@ class HCMLConfig:
     prime: bool = True
     fusion: bool = True
     chain: bool = True
-    reduction: int = 2
+    reduction: int = 4
     radius: int = 3
     dilation: int = 1
     pool: int = 1

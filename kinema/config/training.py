@@ -47,7 +47,8 @@ class TrainerConfig:
         workers: processes that decode video, on each device; 0 to decode in the training process.
         hold_mib: memory, in MiB, that each process that decodes video may fill with frames, so that short videos are
             decoded once; with 0 every clip is decoded when it is read.
-        threads: threads of the training process on a CPU; None for one less than there are cores, but at least one.
+        threads: threads of each training process on a CPU; None for its share of the cores, less one for each process
+            that decodes, and at least one.
         precision: ``bf16`` for autocast, ``32`` for single precision, ``auto`` for what this machine is quick at.
         devices: devices to train on, on each node; None for every GPU, or one CPU process.
         nodes: machines to train on, which share the run's folder and have the same videos; which is which torchrun or
@@ -107,7 +108,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     readout: ReadoutConfig = field(default_factory=ReadoutConfig)
-    hcml: HCMLConfig = field(default_factory=HCMLConfig)
+    hcml: HCMLConfig = field(default_factory=lambda: HCMLConfig(reduction=2))
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch.nn.parallel import DistributedDataParallel
@@ -50,7 +49,7 @@ class Launched(DDPStrategy):
 
 class _Launcher(_SubprocessScriptLauncher):
     """Begins the processes and waits until all are there. Lightning's own, which kills the others when one fails, would
-    often do so before they have said why."""
+    often do so before they have said why, and sets another number of threads than the settings ask for."""
 
     together: Together
 
@@ -59,5 +58,4 @@ class _Launcher(_SubprocessScriptLauncher):
             self._call_children_scripts()
             self.together.begun = self.procs
         self.together.complete()
-        _set_num_threads_if_needed(num_processes=self.num_processes)
         return function(*args, **kwargs)

@@ -159,9 +159,11 @@ def fit(
 
 
 def use_threads(settings: TrainerConfig) -> None:
-    """Leave as many cores to the processes that decode as there are such processes, if a CPU trains."""
+    """Leave as many cores to the processes that decode as there are such processes, if a CPU trains; the processes that
+    train on a machine share its cores."""
     if not _on_gpu(settings):
-        torch.set_num_threads(settings.threads or max(1, available_cores() - settings.workers))
+        own = available_cores() // (settings.devices or 1)
+        torch.set_num_threads(settings.threads or max(1, own - settings.workers))
 
 
 def _refuse_others(

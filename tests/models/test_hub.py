@@ -59,7 +59,7 @@ def test_the_readme_says_what_the_card_says(encoder, tmp_path):
         "features (B, 32). Its weights come from mscl+hcml.",
         "made for clips of 8 frames, 0.125 s apart, of 48x40 pixels cut from frames whose shorter side has 56.",
         "| method | mscl+hcml |",
-        "| backbone | backbone r3d_18, width 4, patch 4, input difference |",
+        "| backbone | backbone r3d_18, width 4, patch 4, input both |",
         "| motion hierarchy | levels 1, prime True, fusion True, chain True |",
         "| training videos | 1200 |",
         "| hours of video | 0.667 |",

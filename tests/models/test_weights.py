@@ -38,7 +38,7 @@ def test_an_encoder_comes_back_with_its_card(trained, run, name):
     clips = torch.rand(2, 3, 4, 16, 16)
     assert torch.equal(encoder(clips), trained(clips))
     assert encoder.card == CARD
-    assert encoder.input == "difference"
+    assert encoder.input == MODEL.input
     assert not encoder.training
 
 

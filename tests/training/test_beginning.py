@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from kinema import load_encoder, open_encoder
+from kinema.adapting import ADAPTING_STEPS
 from kinema.config import HCMLConfig
 from kinema.errors import CheckpointError
 from kinema.methods.beginning import begin_pretraining, settings_of
@@ -126,7 +127,7 @@ def test_the_command_takes_architecture_and_clips_from_the_weights(first, moving
     (whole, others), (changed, _), (hierarchical, _) = asked
     assert (others["weights"], others["method"], others["preset"]) == (str(first), "moco", "tiny")
     assert (whole.model.width, whole.model.input, whole.model.embedding) == (4, "difference", 128)
-    assert (whole.clip.frames, whole.clip.size, whole.steps) == (4, (32, 32), 600)
+    assert (whole.clip.frames, whole.clip.size, whole.steps) == (4, (32, 32), ADAPTING_STEPS)
     assert (changed.clip.frames, changed.clip.size, changed.mscl.queue) == (4, (16, 16), 8)
     assert (hierarchical.hcml.levels, hierarchical.hcml.reduction, hierarchical.hcml.places) == (1, 1, 32)
     said = refused("pretrain", "VIDEOS", "--out", tmp_path / "run", "--weights", first, "--model.width", 8)

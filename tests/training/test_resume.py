@@ -50,7 +50,10 @@ def test_a_run_is_not_called_shorter_than_it_was(videos, tiny, whole):
 
 
 def test_a_run_that_has_had_all_its_steps_says_so():
-    assert check_remaining("RUN", 12, 12) == "RUN has had its 12 steps: nothing is left to train; give more to go on"
+    assert (
+        check_remaining("RUN", 12, 12)
+        == "RUN has had all of its 12 steps: nothing is left to train; give more to go on"
+    )
     assert check_remaining("RUN", 0, 12) == check_remaining("RUN", 11, 12) == ""
 
 

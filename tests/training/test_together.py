@@ -212,12 +212,27 @@ run.agreed_videos = there
 """
 
 
-def kill_and_go_on(begin, tmp_path, said, whole, differences, victim: int, seconds: float) -> None:
-    """Kill one of two processes so many seconds after both have come together, and go on."""
+WAITING = """
+import os, time
+from kinema.training.module import TrainingModule
+train = TrainingModule.training_step
+def wait(self, batch, batch_idx):
+    if self.global_step == 5 and os.environ["LOCAL_RANK"] == "1":
+        open({folder!r} + "/there-waiting", "w").close()
+        time.sleep(60)
+    return train(self, batch, batch_idx)
+TrainingModule.training_step = wait
+"""
+
+
+def kill_and_go_on(
+    begin, tmp_path, said, whole, differences, victim: int, seconds: float, before: str = THERE, there: int = 2
+) -> None:
+    """Kill one of two processes so many seconds after both have come together, or so many files are there; go on."""
     out, changes = tmp_path / "run", {"trainer.checkpoint_minutes": 0.0}
-    begun = begin(out, changes=changes, before=THERE.format(folder=str(tmp_path)))
+    begun = begin(out, changes=changes, before=before.format(folder=str(tmp_path)))
     until = time.monotonic() + 60
-    while time.monotonic() < until and len(list(tmp_path.glob("there-*"))) < 2:
+    while time.monotonic() < until and len(list(tmp_path.glob("there-*"))) < there:
         time.sleep(0.02)
     time.sleep(seconds)
     assert all(process.is_alive() for process in begun), said()
@@ -236,7 +251,7 @@ def kill_and_go_on(begin, tmp_path, said, whole, differences, victim: int, secon
 
 
 def test_killed_in_the_middle_it_goes_on_as_if_it_never_had_been(begin, tmp_path, said, whole, differences):
-    kill_and_go_on(begin, tmp_path, said, whole, differences, 1, 1.5)
+    kill_and_go_on(begin, tmp_path, said, whole, differences, 1, 0.0, WAITING, 1)
 
 
 @pytest.mark.slow
