@@ -6,7 +6,8 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -113,7 +114,6 @@ def fit(
     entries = _chosen(agreed_videos(videos, out, manifest, together), Path(videos), config, labels)
     plan = make_plan(config, len(entries), together.count)
     _announce(plan, config, warn(plan), check_remaining(out, step, plan.steps))
-    use_threads(config.trainer)
     L.seed_everything(config.seed, verbose=False)
     method = make()
     module = TrainingModule(method, config, plan, identity, out)
@@ -138,7 +138,8 @@ def fit(
     loggers = [MetricsLogger(out, step, phases), TensorBoardLogger(out, name="tensorboard", version="")]
     trainer = make_trainer(config, out, callbacks, loggers, end, together)
     try:
-        with warnings.catch_warnings(), signals_given_back(), explaining():
+        with warnings.catch_warnings(), signals_given_back(), threads_given_back(), explaining():
+            use_threads(config.trainer)
             for message in NOISE:
                 warnings.filterwarnings("ignore", message=message)
             trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)
@@ -156,6 +157,16 @@ def fit(
     if trainer.is_global_zero:
         save(fitted)
     return fitted
+
+
+@contextmanager
+def threads_given_back() -> Iterator[None]:
+    """Let what happens inside compute with as many threads as it likes, and what comes after with as many as before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def use_threads(settings: TrainerConfig) -> None:
