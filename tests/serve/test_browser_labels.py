@@ -118,3 +118,4 @@ def test_a_long_label_leaves_the_cards_beside_it_alone(
     page.locator("#tab-classes").click()
     page.wait_for_selector("#predicted .card")
     assert page.locator("#predicted .card").evaluate_all(wide) == []
+    page.context.close()
