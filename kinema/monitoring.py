@@ -23,9 +23,7 @@ VIDEOS, FPS, SEED = 240, 16.0, 9_000
 GENERATED = "synthetic"
 
 
-def retrieval_monitor(
-    labelled: LabelledSet, clip: ClipConfig, every: int, workers: int = 0, name: str = NAME
-) -> Monitor:
+def retrieval_monitor(labelled: LabelledSet, clip: ClipConfig, every: int, workers: int = 0) -> Monitor:
     """R@1 of labelled videos by cosine similarity of the readout, one clip a video, held out as `kinema evaluate` does.
 
     Args:
@@ -33,7 +31,6 @@ def retrieval_monitor(
         clip: the geometry of the clips that are trained on.
         every: steps from one measurement to the next.
         workers: processes that decode; 0 to decode in the training process.
-        name: of the figure, in the log.
 
     Raises:
         ConfigError: the labels' split or groups leave one side empty.
@@ -42,10 +39,10 @@ def retrieval_monitor(
 
     def measure(encoder: VideoEncoder) -> float:
         seen = encoder.readout.clip(clip)
-        found = extract_features({name: encoder}, labelled.paths, seen, clips=1, workers=workers)
-        return retrieval_figures(found[name].numpy(), labelled, folds, (1,), 0, centred=False).recall[1]
+        found = extract_features({NAME: encoder}, labelled.paths, seen, clips=1, workers=workers)
+        return retrieval_figures(found[NAME].numpy(), labelled, folds, (1,), 0, centred=False).recall[1]
 
-    return Monitor(measure, every, name)
+    return Monitor(measure, every, NAME)
 
 
 def chosen_monitor(

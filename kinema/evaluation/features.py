@@ -24,6 +24,7 @@ from kinema.errors import DataError
 from kinema.evaluation.looks import Uniform
 from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
 from kinema.evaluation.table import FeatureTable, Seen
+from kinema.models.modes import evaluating
 from kinema.precision import autocast_for, quick_bfloat16
 from kinema.processes import available_cores
 from kinema.progress import track
@@ -187,14 +188,10 @@ def to_input(clips: Tensor, device: torch.device) -> Tensor:
 @contextmanager
 def _evaluating(encoders: Sequence[nn.Module], device: torch.device) -> Iterator[None]:
     """Encoders on ``device`` and in evaluation mode; their former mode comes back at the end."""
-    modes = {module: module.training for encoder in encoders for module in encoder.modules()}
-    try:
+    with evaluating(*encoders):
         for encoder in encoders:
-            encoder.to(device).eval()
+            encoder.to(device)
         yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _refuse_unreadable(failed: Sequence[tuple[int, str]], paths: Sequence[str | Path]) -> None:

@@ -6,15 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig, from_plain
-from kinema.errors import CheckpointError, ConfigError
+from kinema.errors import CheckpointError
 from kinema.methods.base import Method
 from kinema.methods.beginning import new_network
 from kinema.methods.registry import create_method, settings_for
 from kinema.models.encoder import VideoEncoder
 from kinema.training.callbacks import CHECKPOINT
+from kinema.training.resuming import opened_checkpoint
 
 Config = TypeVar("Config", bound=TrainConfig)
 RECOGNITION = "recognition with motion "
@@ -32,15 +31,10 @@ def encoder_from_checkpoint(run: str | Path) -> VideoEncoder:
     path = Path(run) / CHECKPOINT
     if not path.is_file():
         raise CheckpointError(f"{run} holds no {CHECKPOINT}: name the folder of a run that was trained here")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with opened_checkpoint(path) as state:
         made_by, weights = state["identity"]["method"], state["state_dict"]
         method, config = _rebuilt(made_by, state["config"], weights)
         method.load_state_dict({name.removeprefix("method."): value for name, value in weights.items()})
-    except ConfigError:
-        raise
-    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
-        raise CheckpointError(f"{path} is damaged or no checkpoint of kinema ({error!s:.200})") from error
     encoder = method.trained_encoder().read_by(config.readout).eval()
     settings = asdict(config)
     settings["flow"].pop("cache")

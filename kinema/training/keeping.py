@@ -16,6 +16,7 @@ from kinema.config import ReadoutConfig
 from kinema.errors import KinemaError
 from kinema.files import make_folder
 from kinema.models.encoder import VideoEncoder
+from kinema.models.modes import evaluating
 from kinema.models.weights import save_encoder
 from kinema.training.module import TrainingModule
 
@@ -111,13 +112,10 @@ class Keeping(L.Callback):
 @contextmanager
 def _as_read(encoder: VideoEncoder, readout: ReadoutConfig) -> Iterator[None]:
     """An encoder in evaluation mode, read out in the run's way; afterwards it and the generators are as before."""
-    modes, before, card = {module: module.training for module in encoder.modules()}, encoder.readout, encoder.card
+    before, card = encoder.readout, encoder.card
     try:
-        with torch.random.fork_rng(devices=[]):
-            encoder.read_by(readout).eval()
+        with torch.random.fork_rng(devices=[]), evaluating(encoder.read_by(readout)):
             yield
     finally:
         encoder.read_by(before)
         encoder.card = card
-        for module, mode in modes.items():
-            module.training = mode

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from kinema.config import LENGTHS, ReadoutConfig, TrainConfig
-from kinema.errors import CheckpointError
+from kinema.errors import CheckpointError, KinemaError
 from kinema.provenance import differing
 
 MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes", "keep_every", "max_bad_share")
@@ -75,6 +76,21 @@ def deciding_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {part: inner for part, inner in decided.items() if inner != {}}
 
 
+@contextmanager
+def opened_checkpoint(path: Path) -> Iterator[dict[str, Any]]:
+    """What a checkpoint holds, as far as it is looked at; nothing in it is executed.
+
+    Raises:
+        CheckpointError: the file, or what is looked for inside, is damaged or missing.
+    """
+    try:
+        yield torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except KinemaError:
+        raise
+    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
+        raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
+
+
 def check_checkpoint(
     path: Path, config: TrainConfig, identity: Mapping[str, str], hierarchical: bool, processes: int = 1
 ) -> int:
@@ -84,13 +100,10 @@ def check_checkpoint(
         CheckpointError: it is damaged, or was made by another method or number of processes, of other data or with
             other settings.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with opened_checkpoint(path) as state:
         step, made_as = int(state["global_step"]), dict(state["identity"])
         found = common_settings(state["config"], type(config), hierarchical)
         began = int(state.get("processes") or state["config"]["trainer"]["devices"] or processes)
-    except Exception as error:  # torch names no error for a damaged file: zip, pickle and key errors all occur
-        raise CheckpointError(f"{path} is damaged or no checkpoint of kinema; delete it to begin anew") from error
     for name, value in identity.items():
         if (made := made_as.get(name, "none")) != value:
             raise CheckpointError(
