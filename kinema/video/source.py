@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,6 +67,9 @@ class Source:
         self._steady: bool | None = None  # None as long as nobody has asked
         self._begin()
         self.first = self._current.frame
+        if not in_colours(self.first.format.name):
+            self.close()
+            raise VideoError(self.path, f"nothing here turns its pixel format {self.first.format.name} into RGB")
         self.origin = float((self._origin or 0) * self._base)
 
     def close(self) -> None:
@@ -220,8 +224,13 @@ class Source:
         try:
             return packet.decode()
         except av.FFmpegError as error:
-            self.damage.lost(self._place(packet), error)
+            if not self._begins_anew(packet):
+                self.damage.lost(self._place(packet), error)
             return []
+
+    def _begins_anew(self, packet: Packet) -> bool:
+        """Whether a packet is a header of Theora and no picture, as where two files were joined."""
+        return self.stream.codec_context.name == "theora" and packet.size > 0 and bytes(packet)[0] >= 0x80
 
     def _place(self, packet: Packet) -> float:
         """When a packet's frame would come on screen, in seconds from the first frame."""
@@ -231,3 +240,13 @@ class Source:
     def _seconds(self, ticks: int) -> float:
         assert self._origin is not None
         return (ticks - self._origin) * self._base.numerator / self._base.denominator
+
+
+@cache
+def in_colours(pixel_format: str) -> bool:
+    """Whether libswscale turns pictures of a pixel format into RGB; a few of those that decoders give it does not."""
+    try:
+        av.VideoFrame(16, 16, pixel_format).reformat(format="rgb24")
+    except (av.FFmpegError, OSError, ValueError):
+        return False
+    return True

@@ -128,6 +128,15 @@ def test_a_clock_that_begins_anew(write_video, tmp_path: Path, name: str) -> Non
     assert_one_clock(both)
 
 
+def test_the_header_of_a_second_ogg_is_no_damage(write_video, tmp_path: Path) -> None:
+    if "libtheora" not in av.codecs_available:
+        pytest.skip("this libav cannot write Theora")
+    both = tmp_path / "both.ogv"
+    both.write_bytes(write_video("part.ogv", 20, codec="libtheora").read_bytes() * 2)
+    assert row(both).frames == 40
+    assert "corrupt" not in row(both).error
+
+
 def test_two_files_joined_to_one_webm() -> None:
     path = FAULTS / "clock_restart" / "cat_webm.webm"
     with Video(path) as video:
@@ -288,6 +297,24 @@ def test_what_systems_leave_beside_pictures_does_not_hide_them(unpacked: Path, l
     (unpacked / left).write_text("10")
     (entry,) = scan_folder(unpacked.parent, progress=False)
     assert (entry.path, entry.status, entry.frames) == ("clip", "ok", 20)
+
+
+@pytest.mark.parametrize("pixel_format", ["rgb4", "gray16be", "yuv444p16le"])
+def test_pixel_formats_are_read_or_named(tmp_path: Path, pixel_format: str) -> None:
+    path = tmp_path / "raw.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, pixel_format
+        for pixels in flat_frames(6, 32, 32):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=pixel_format)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    if pixel_format == "rgb4":  # libswscale writes it, and does not read it
+        assert (row(path).status, row(path).error) == ("unreadable", "nothing here turns its pixel format rgb4 into RGB")
+        return
+    assert row(path).status == "ok"
+    with Video(path) as video:
+        assert brightness(video.read().frames) == list(range(6))
 
 
 def test_endings_in_capitals(unpacked: Path) -> None:
