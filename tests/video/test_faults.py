@@ -310,7 +310,7 @@ def test_pixel_formats_are_read_or_named(tmp_path: Path, pixel_format: str) -> N
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     if pixel_format == "rgb4":  # libswscale writes it, and does not read it
-        assert (row(path).status, row(path).error) == ("unreadable", "nothing here turns its pixel format rgb4 into RGB")
+        assert row(path).error == "nothing here turns its pixel format rgb4 into RGB"
         return
     assert row(path).status == "ok"
     with Video(path) as video:
