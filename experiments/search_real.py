@@ -1,10 +1,11 @@
 """Real clips: what `kinema search` finds among the clips of a set that is indexed by itself.
 
-    python experiments/search_real.py FOLDER TABLE --index INDEX [--encoder motion]
+    python experiments/search_real.py FOLDER TABLE --index INDEX [--encoder motion] [--windows 128] [--copies 4]
 
 FOLDER holds the clips, TABLE (CSV) the columns path, class and group of each. Every clip is searched for as the
 page and the command do, and clips of its own group (the same recording) are passed over: of the first ten others, how
-many show the same class? Prints JSON.
+many show the same class? ``--windows`` and
+``--copies`` are what a new index fits its whitening to. Prints JSON.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 
 from kinema.provenance import software_versions
-from kinema.search import Library
+from kinema.search import Library, fitting
 
 TOP = 10
 ALL = 10_000
@@ -38,9 +40,14 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--encoder", default="motion")
+    parser.add_argument("--windows", type=int, default=fitting.WINDOWS)
+    parser.add_argument("--copies", type=int, default=fitting.COPIES)
     options = parser.parse_args()
+    fitting.WINDOWS, fitting.COPIES = options.windows, options.copies
+    begun = time.process_time()
     library = Library(options.index, options.encoder)
     library.add(options.folder)
+    seconds = time.process_time() - begun
     known = facts(options.folder, options.table)
     shares, first = [], []
     for path, (kind, group) in known.items():
@@ -54,6 +61,8 @@ def main() -> None:
         "encoder": options.encoder,
         "clips": len(known),
         "windows": library.count(),
+        "fitted_to": {"windows": options.windows, "copies": options.copies},
+        "indexing_cpu_s": round(seconds, 1),
         "precision_at_10": round(float(np.mean(shares)), 3),
         "r1": round(float(np.mean(first)), 3),
         "by_class": {

@@ -33,6 +33,10 @@ from kinema.cli import main
             "pretrain v --out o --trainer.keep 3",
             "there is no option --trainer.keep; did you mean --trainer.keep-every?",
         ),
+        (
+            "pretrain v --out o --augment foo",
+            "--augment takes a YAML file of settings, and foo is none; one by one they are --augment.NAME VALUE",
+        ),
         ("search a b --index I", "b is more than the command takes: put names with spaces in quotation marks"),
     ],
 )

@@ -51,6 +51,8 @@ def in_words_of_the_user(said: str, positionals: Sequence[str], options: Sequenc
     name, said = _name(match["key"], positionals), match["said"]
     if absent := re.match(r"File does not exist: (.*)", said):
         return f"{name}: there is no file {absent[1]}"
+    if group := re.match(r"Unable to load config '(.*?)'", said):
+        return f"{name} takes a YAML file of settings, and {group[1]} is none; one by one they are {name}.NAME VALUE"
     given, wanted = _first(GIVEN, said), _first(WANTED, said)
     if given is None or wanted is None or not (kind := _kind(wanted)):
         return f"{name}: {said}"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from kinema.errors import ConfigError
 
+HIGHEST_PORT = 65_535
+
 
 def run(
     index: str | Path,
@@ -48,6 +50,8 @@ def run(
         from kinema.serve.guard import LOCAL
     except ImportError as error:
         raise ConfigError(f'the page needs {error.name}: pip install "kinema[serve]"') from error
+    if not 0 <= port <= HIGHEST_PORT:
+        raise ConfigError(f"there is no port {port}: choose one from 1024 to {HIGHEST_PORT}, or 0 for any that is free")
     token = "" if host in LOCAL else secrets.token_urlsafe(16)
     app = create_app(index, encoder, host=host, names=names, token=token, max_upload=max_upload, device=device)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 
+from kinema.clock import clock
 from kinema.methods.progressive import ProgressiveSchedule
 from kinema.progress import make_bar
 
@@ -62,10 +63,10 @@ class Telling(L.Callback):
         now = time.monotonic()
         ended = self.schedule is not None and self.schedule.number(step) != self.schedule.number(step - 1)
         if step >= self.end or ended or now - self._said >= SECONDS:
-            minutes = (self.end - step) * (now - self._began) / (step - self._first) / 60
+            left = (self.end - step) * (now - self._began) / (step - self._first)
             self._said = now
             facts = {**facts, **self.beside}
-            print(_line(f"{step}/{self.end}", phase, facts, minutes), file=sys.stderr, flush=True)
+            print(_line(f"{step}/{self.end}", phase, facts, left), file=sys.stderr, flush=True)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Let the bar stand as it is."""
@@ -76,8 +77,8 @@ class Telling(L.Callback):
         self.bar.stop()
 
 
-def _line(step: str, phase: str, facts: Mapping[str, float], minutes: float) -> str:
+def _line(step: str, phase: str, facts: Mapping[str, float], left: float) -> str:
     within = f" (phase {phase!r})" if phase else ""
     told = sorted((name, value) for name, value in facts.items() if name not in ("momentum", "phase"))
     words = ", ".join(f"{name} {value:.3f}" for name, value in told)
-    return f"step {step}{within}: {words}; {minutes:.1f} min left"
+    return f"step {step}{within}: {words}; {clock(left)} left"

@@ -23,6 +23,7 @@ def test_refusals_are_one_sentence(library: Library, refused: Callable[..., str]
         port = taken.getsockname()[1]
         said = refused("serve", "--index", library.path, "--port", port)
     assert f"cannot listen on 127.0.0.1 port {port}: address already in use; choose another --port" in said
+    assert "there is no port 65536" in refused("serve", "--index", library.path, "--port", "65536")
 
 
 def test_says_what_is_missing(library: Library, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

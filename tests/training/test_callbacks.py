@@ -205,8 +205,8 @@ def told(telling: Telling, clock, steps: int, seconds: float, start: int = 0) ->
 def test_a_line_now_and_then_where_there_is_no_terminal(clock, capsys):
     told(Telling(end=100), clock, 50, 1.0, start=50)
     assert capsys.readouterr().err.splitlines() == [
-        "step 80/100: lmcl_accuracy 0.250, loss 2.500; 0.3 min left",
-        "step 100/100: lmcl_accuracy 0.250, loss 2.500; 0.0 min left",
+        "step 80/100: lmcl_accuracy 0.250, loss 2.500; 0:20.0 left",
+        "step 100/100: lmcl_accuracy 0.250, loss 2.500; 0:00.0 left",
     ]
 
 
@@ -224,7 +224,7 @@ def test_a_bar_over_the_whole_training_on_a_terminal(clock, capsys, monkeypatch)
     (task,) = telling.bar.tasks
     assert (task.total, task.completed, task.description) == (100, 80, "training")
     shown = capsys.readouterr().err
-    assert "80/100" in shown and "loss 2.500" in shown and "min left" not in shown
+    assert "80/100" in shown and "loss 2.500" in shown and "step 80/100" not in shown
 
 
 def test_one_of_several_processes_tells(clock, capsys):
