@@ -113,9 +113,9 @@ def _store(
         for number, item in items:
             windows = held.setdefault(number, [])
             if isinstance(item, Finished):
-                state, unsettled = settled(todo[number])
+                state, error = settled(todo[number], item.error)
                 with transaction(db):
-                    database.put_video(db, number, state, windows, unsettled or item.error)
+                    database.put_video(db, number, state, windows, error)
                 del held[number]
                 progress.advance(task)
                 continue

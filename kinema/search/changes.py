@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,16 +18,27 @@ UNSETTLED = -1
 """In place of the time of a file that was not the same before and after it was read: the next time it is read again."""
 
 
-def settled(state: FileState) -> tuple[FileState, str]:
-    """What is to be kept of a file that has just been read, and what is wrong with it: it may be another by now."""
+PASSING = tuple(os.strerror(code) for code in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENOMEM))
+"""What is said of a storage or machine that fails for a while, and not of a file."""
+
+
+def settled(state: FileState, error: str) -> tuple[FileState, str]:
+    """What is to be kept of a file that has just been read, and what is wrong with it.
+
+    It may be another by now, or the storage may have failed: it is read again the next time then.
+
+    Args:
+        state: as the file was before it was read.
+        error: what reading it found wrong; empty if nothing.
+    """
+    again = replace(state, mtime=UNSETTLED)
     try:
-        if size_and_time(state.path) == (state.size, state.mtime):
-            return state, ""
+        same = size_and_time(state.path) == (state.size, state.mtime)
     except VideoError:
-        pass
-    return replace(
-        state, mtime=UNSETTLED
-    ), "it was changed, moved or deleted while it was read; run `kinema index` again"
+        same = False
+    if not same:
+        return again, "it was changed, moved or deleted while it was read; run `kinema index` again"
+    return (again if any(reason in error for reason in PASSING) else state), error
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -102,6 +103,30 @@ def test_what_is_not_the_same_while_it_is_read_is_read_again(library, folder, mo
     assert again.problems == () and again.windows == (0 if after == "gone" else 2)
     assert {Path(video.path) for video in library.videos()} == set(folder.glob("*.mp4"))
     assert {(video.windows, video.error) for video in library.videos()} == {(2, "")}
+    assert library.add(folder).windows == 0
+
+
+def test_a_storage_that_fails_for_a_while_costs_no_video(library, folder, monkeypatch):
+    """The file is as before, so nothing else would have it read again."""
+    from kinema.video import source
+
+    path, packets = folder / "new.mp4", source.Source._packets
+    shutil.copy(folder / "00003.mp4", path)
+    path.write_bytes(path.read_bytes() + b"x")
+
+    def failing(self):
+        for number, packet in enumerate(packets(self)):
+            if self.path == str(path) and number > 4:
+                self.damage.broke_off(av.error.OSError(errno.EIO, os.strerror(errno.EIO)))
+                return
+            yield packet
+
+    monkeypatch.setattr(source.Source, "_packets", failing)
+    (problem,) = library.add(folder).problems
+    assert problem.path == str(path) and os.strerror(errno.EIO) in problem.error
+    monkeypatch.setattr(source.Source, "_packets", packets)
+    again = library.add(folder)
+    assert again.problems == () and (again.changed, again.windows) == (1, 2)
     assert library.add(folder).windows == 0
 
 
