@@ -79,12 +79,18 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 def write_csv(path: str | Path, rows: Iterable[Sequence[Any]]) -> Path:
     """Write ``rows`` as CSV, atomically; return the path. What is read again is the same, whatever names hold."""
-    text = io.StringIO(newline="")
-    for row in rows:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
         line = io.StringIO(newline="")
-        csv.writer(line, lineterminator="\r\n").writerow(row)  # so that both characters are put between quotes
-        text.write(line.getvalue()[:-2] + "\n")
-    return write_text(path, text.getvalue())
+        writer = csv.writer(line, lineterminator="\r\n")  # so that both characters are put between quotes
+        for row in rows:
+            writer.writerow(row)
+            file.write(line.getvalue()[:-2] + "\n")
+            line.seek(0)
+            line.truncate()
+    return Path(path)
 
 
 def _explained(path: Path, error: OSError) -> OutputError:

@@ -216,7 +216,8 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
 
     A test without some of its videos would be another test; before the training is the time to find that out.
     """
-    found = {entry.path: entry for entry in entries}
+    wanted = set(labelled.files)
+    found = {entry.path: entry for entry in entries if entry.path in wanted}
     unknown = [file for file in labelled.files if file not in found]
     if unknown:
         raise DataError(

@@ -16,7 +16,7 @@ from kinema.files import atomic_path, make_folder, write_text
 from kinema.processes import available_cores
 from kinema.provenance import ORIGIN, origin, software_versions
 from kinema.report.ladder import Bar, draw_ladder
-from kinema.video import scan_folder, write_manifest
+from kinema.video import scan_folder
 from kinema.video.manifest import MANIFEST
 
 
@@ -119,7 +119,7 @@ def make_videos(out: Path, difficulty: str, seed: int, videos: int, part: str = 
     synthesise(folder, videos, seed, difficulty, workers=available_cores())
     manifest = out / "-".join(filter(None, (folder.name, part, MANIFEST)))
     if not manifest.exists():
-        write_manifest(scan_folder(folder / part), manifest)
+        scan_folder(folder / part, manifest)
     return folder, manifest
 
 

@@ -10,10 +10,10 @@ from kinema.streams import in_one_line
 
 if TYPE_CHECKING:
     from kinema.data.extraction import Extraction
-    from kinema.video import ManifestEntry
+    from kinema.video import Manifest
 
 
-def entries_of(videos: str, manifest: str | None) -> list[ManifestEntry]:
+def entries_of(videos: str, manifest: str | None) -> Manifest:
     """The videos of a folder, as a manifest has them or as a scan finds them."""
     from kinema.video import read_manifest, scan_folder
 

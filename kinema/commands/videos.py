@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from kinema.files import make_folder
 from kinema.processes import available_cores
 from kinema.streams import in_one_line
 
@@ -50,19 +48,20 @@ def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = N
 
     Args:
         folder: folder of videos, searched with all folders in it.
-        out: CSV file to write.
+        out: file to write: a table that only programs read if it ends in .parquet, otherwise CSV; files that are as an
+            earlier scan has noted there are not decoded again.
         workers: videos decoded at a time; as many as there are cores by default.
     """
-    from kinema.video import passed_over, scan_folder, write_manifest
+    from kinema.video import passed_over, scan_folder
+    from kinema.video.manifest import STATUSES
 
-    make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
-    entries = scan_folder(folder, workers=workers)
-    write_manifest(entries, out)
+    entries = scan_folder(folder, out, workers=workers)
+    counts = dict.fromkeys(STATUSES, 0)
     for entry in entries:
+        counts[entry.status] += 1
         if entry.error:
             print(in_one_line(f"{entry.status}: {entry.path}: {entry.error}"))
     if others := passed_over(folder):
         print(in_one_line(others))
-    counts = {status: sum(entry.status == status for entry in entries) for status in ("ok", "partial", "unreadable")}
-    hours = sum(entry.duration for entry in entries) / 3600
+    hours = entries.column("duration").sum() / 3600
     print(f"{out}: {len(entries)} videos, {', '.join(f'{n} {s}' for s, n in counts.items())}; {hours:.2f} h")

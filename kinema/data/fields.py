@@ -74,10 +74,10 @@ def flow_positions(clip: ClipConfig, start: int, pace: int = 1) -> np.ndarray:
     return clip_positions(clip, start, pace)[::2]
 
 
-def shortest_video(config: TrainConfig, entry: ManifestEntry) -> float:
-    """Seconds that a video must last for a training to draw a clip of it, with its flow."""
+def shortest_video(config: TrainConfig, fps: float) -> float:
+    """Seconds that a video of ``fps`` frames a second must last for a training to draw a clip of it, with its flow."""
     pace = min(config.sampling.paces)
-    return span(paced(config.clip, pace), entry.fps, flow_steps(config.clip, config.flow, entry.fps) / pace)
+    return span(paced(config.clip, pace), fps, flow_steps(config.clip, config.flow, fps) / pace)
 
 
 class ClipReader:

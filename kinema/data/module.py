@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from kinema.data.plan import Plan
 from kinema.data.sampler import EpochSampler
 from kinema.errors import DataError, KinemaError
 from kinema.streams import in_one_line
-from kinema.video import ManifestEntry
+from kinema.video import Manifest, ManifestEntry
 
 
 class ClipPairsModule(L.LightningDataModule):
@@ -48,7 +48,7 @@ class ClipPairsModule(L.LightningDataModule):
     def __init__(
         self,
         folder: str | Path,
-        entries: Sequence[ManifestEntry],
+        entries: Iterable[ManifestEntry],
         config: TrainConfig,
         plan: Plan,
         out: str | Path,
@@ -59,7 +59,7 @@ class ClipPairsModule(L.LightningDataModule):
         labels: Sequence[int] | None = None,
     ):
         super().__init__()
-        self.entries = entries
+        self.entries = Manifest.of(entries)
         self.config = config
         self.plan = plan
         self.with_flow = with_flow
@@ -136,10 +136,10 @@ class ClipPairsModule(L.LightningDataModule):
             self.labels,
             self.with_key,
         )
-        places = {entry.path: place for place, entry in enumerate(self.entries)}
-        for left in self.left_out:  # by an earlier call of the same run
-            if left.path in places:
-                sampler.leave_out(places[left.path])
+        gone = {left.path for left in self.left_out}  # by an earlier call of the same run
+        for place, path in enumerate(self.entries.paths() if gone else ()):
+            if path in gone:
+                sampler.leave_out(place)
         self.mender = Mender(pairs, sampler, settings.max_bad_share, self._agree, self._tell)
         return make_loader(
             pairs,

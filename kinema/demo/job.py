@@ -29,7 +29,7 @@ from kinema.report.demo_content import SHOWN, DemoContent, LabelledVideo, People
 from kinema.synthetic_comparison import CLIPS, read_labels, retrieve
 from kinema.training import Run, pretrain
 from kinema.training.callbacks import METRICS, read_metrics
-from kinema.video import scan_folder, write_manifest
+from kinema.video import scan_folder
 from kinema.video.manifest import MANIFEST
 
 TRAINED: tuple[MethodName, ...] = ("moco", "mscl")
@@ -63,7 +63,8 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     _say(f"making {videos} videos")
     synthesise(out / "videos", videos, config.seed, workers=available_cores())
     train = out / "videos" / "train"
-    manifest = write_manifest(scan_folder(train), out / MANIFEST)
+    manifest = out / MANIFEST
+    scan_folder(train, manifest)
     runs: dict[str, Run] = {}
     for method in TRAINED:
         _say(f"training {method}")

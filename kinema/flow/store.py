@@ -1,6 +1,6 @@
 """A folder of optical flow, one file for each video: what extraction writes and training reads.
 
-``store.json`` says how all of it was made, ``manifest.csv`` of which videos; the flow of ``a/b.mp4`` is
+``store.json`` says how all of it was made, ``manifest.parquet`` of which videos; the flow of ``a/b.mp4`` is
 ``a/b.mp4.flow`` (:mod:`kinema.flow.container`). Files are complete or absent, so that several machines can write shards
 into one folder, or into folders that are copied together afterwards, and a killed extraction goes on where it was.
 """

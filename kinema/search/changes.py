@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +9,12 @@ from pathlib import Path
 from kinema.errors import DataError, VideoError
 from kinema.search.database import FileState
 from kinema.video import find_videos
+from kinema.video.damage import may_pass
+from kinema.video.folder import without_videos
 from kinema.video.identity import content_sha256, size_and_time
-from kinema.video.scan import without_videos
 
 UNSETTLED = -1
 """In place of the time of a file that was not the same before and after it was read: the next time it is read again."""
-
-
-PASSING = tuple(os.strerror(code) for code in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENOMEM))
-"""What is said of a storage or machine that fails for a while, and not of a file."""
 
 
 def settled(state: FileState, error: str) -> tuple[FileState, str]:
@@ -38,7 +33,7 @@ def settled(state: FileState, error: str) -> tuple[FileState, str]:
         same = False
     if not same:
         return again, "it was changed, moved or deleted while it was read; run `kinema index` again"
-    return (again if any(reason in error for reason in PASSING) else state), error
+    return (again if may_pass(error) else state), error
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from kinema.data.module import ClipPairsModule
 from kinema.files import write_json
 from kinema.models.weights import ENCODER_FILE, save_encoder
-from kinema.provenance import ids_sha256, software_versions
+from kinema.provenance import software_versions
 from kinema.training.callbacks import METRICS, Loading, read_metrics
 from kinema.training.module import TrainingModule
 
@@ -65,8 +65,8 @@ class Fitted:
             },
             "data": {
                 "videos": len(entries),
-                "hours": sum(entry.duration for entry in entries) / 3600,
-                "sha256": ids_sha256([f"{entry.path},{entry.bytes}" for entry in entries]),
+                "hours": float(entries.column("duration").sum()) / 3600,
+                "sha256": entries.sha256("path", "bytes"),
                 "left_out": [asdict(left) for left in self.data.left_out],
             },
             "versions": software_versions(),

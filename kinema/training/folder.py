@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 
 from kinema.errors import DataError
 from kinema.files import make_folder
 from kinema.locking import locked
-from kinema.provenance import ids_sha256
 from kinema.training.together import Together
-from kinema.video import ManifestEntry, read_manifest, scan_folder, write_manifest
+from kinema.video import Manifest, read_manifest, scan_folder, write_manifest
 from kinema.video.manifest import MANIFEST
 
 SEEN = 15.0
@@ -40,10 +38,8 @@ def run_folder(path: str | Path, together: Together) -> Iterator[Path]:
         yield out
 
 
-def agreed_videos(
-    videos: str | Path, out: Path, manifest: str | Path | None, together: Together
-) -> list[ManifestEntry]:
-    """What a folder holds, as the first process has found, and written to the run's ``manifest.csv``.
+def agreed_videos(videos: str | Path, out: Path, manifest: str | Path | None, together: Together) -> Manifest:
+    """What a folder holds, as the first process has found, and written to the run's ``manifest.parquet``.
 
     Args:
         videos: the folder.
@@ -58,9 +54,11 @@ def agreed_videos(
     path = out / MANIFEST
     name = f"manifest of {out.name}"
     if together.rank == 0:
-        entries = scan_folder(videos) if manifest is None else read_manifest(manifest)
-        write_manifest(entries, path)
-        together.agree(name, _fingerprint(entries))
+        entries = scan_folder(videos, path) if manifest is None else read_manifest(manifest)
+        if manifest is not None and Path(manifest) != path:
+            write_manifest(entries, path)
+        if together.count > 1:
+            together.agree(name, entries.sha256())
         return entries
     wanted = together.agree(name, "")
     read = path if manifest is None else Path(manifest)
@@ -68,7 +66,7 @@ def agreed_videos(
     while True:
         try:
             entries = read_manifest(read)
-            if _fingerprint(entries) == wanted:
+            if entries.sha256() == wanted:
                 return entries
             problem = f"{read} is not what the first process reads or wrote"
         except DataError as error:
@@ -79,7 +77,3 @@ def agreed_videos(
                 "or none, and let --out be the same folder on all of them"
             )
         time.sleep(0.5)
-
-
-def _fingerprint(entries: Sequence[ManifestEntry]) -> str:
-    return ids_sha256([repr(astuple(entry)) for entry in entries])

@@ -68,8 +68,8 @@ def pretrain(
 
     Args:
         videos: the folder.
-        out: the run's folder: ``encoder.safetensors``, ``card.json``, ``metrics.csv``, ``manifest.csv``, ``last.ckpt``
-            and TensorBoard's logs.
+        out: the run's folder: ``encoder.safetensors``, ``card.json``, ``metrics.csv``, ``manifest.parquet``,
+            ``last.ckpt`` and TensorBoard's logs.
         config: all settings.
         method: ``mscl``, ``moco`` for its RGB loss alone, ``hcml``, or ``mscl+hcml`` for the losses of both.
         weights: what the encoder begins with, as :func:`kinema.load_encoder` takes it; all else, the optimiser among

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
@@ -45,7 +46,7 @@ from kinema.training.module import TrainingModule
 from kinema.training.resuming import check_checkpoint, common_settings
 from kinema.training.telling import Telling
 from kinema.training.together import Together
-from kinema.video import ManifestEntry, usable
+from kinema.video import Manifest, usable
 from kinema.video.manifest import MANIFEST
 
 NOISE = (
@@ -82,7 +83,7 @@ def fit(
 
     Args:
         videos: the folder.
-        out: the run's folder, for ``metrics.csv``, ``manifest.csv``, ``last.ckpt`` and TensorBoard's logs.
+        out: the run's folder, for ``metrics.csv``, ``manifest.parquet``, ``last.ckpt`` and TensorBoard's logs.
         config: all settings.
         make: makes the untrained method.
         identity: what, beside the settings, must be the same on resuming: plain values by name.
@@ -126,7 +127,7 @@ def fit(
         with_flow=method.with_flow,
         with_key=method.with_key,
         pairs_from=method.pairs_from(plan),
-        labels=None if labels is None else [labels[entry.path] for entry in entries],
+        labels=None if labels is None else [labels[path] for path in entries.paths()],
     )
     end = min(plan.steps, (config.trainer.stop_after or plan.length) * plan.unit)
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
@@ -191,12 +192,10 @@ def _refuse_others(
         )
 
 
-def _chosen(
-    entries: list[ManifestEntry], videos: Path, config: TrainConfig, labels: Mapping[str, int] | None
-) -> list[ManifestEntry]:
+def _chosen(entries: Manifest, videos: Path, config: TrainConfig, labels: Mapping[str, int] | None) -> Manifest:
     """The videos to train on; says what is left out and why."""
     if labels is not None:
-        entries = [entry for entry in entries if entry.path in labels]
+        entries = entries.take(np.fromiter((path in labels for path in entries.paths()), bool, len(entries)))
     chosen, summary = usable(entries, config.trainer.max_bad_share, partial(shortest_video, config))
     if is_first():
         print(summary, file=sys.stderr)

@@ -11,15 +11,18 @@ from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.video.clip import Clip
+    from kinema.video.folder import find_videos, passed_over
     from kinema.video.held import HeldVideo, Shelf
-    from kinema.video.manifest import ManifestEntry, read_manifest, usable, write_manifest
+    from kinema.video.manifest import Manifest, ManifestEntry, usable
+    from kinema.video.manifest_files import read_manifest, write_manifest
     from kinema.video.reader import Video, VideoInfo
-    from kinema.video.scan import find_videos, passed_over, scan_folder
+    from kinema.video.scan import scan_folder
     from kinema.video.view import View
 
 __all__ = [
     "Clip",
     "HeldVideo",
+    "Manifest",
     "ManifestEntry",
     "Shelf",
     "Video",
@@ -38,9 +41,11 @@ __getattr__, __dir__ = load_on_use(
     {
         "clip": ("Clip",),
         "held": ("HeldVideo", "Shelf"),
-        "manifest": ("ManifestEntry", "read_manifest", "usable", "write_manifest"),
+        "folder": ("find_videos", "passed_over"),
+        "manifest": ("Manifest", "ManifestEntry", "usable"),
+        "manifest_files": ("read_manifest", "write_manifest"),
         "reader": ("Video", "VideoInfo"),
-        "scan": ("find_videos", "passed_over", "scan_folder"),
+        "scan": ("scan_folder",),
         "view": ("View",),
     },
 )

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 from av import FFmpegError
+
+PASSING = tuple(os.strerror(code) for code in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENOMEM))
+"""What is said of a storage or machine that fails for a while, and not of a file."""
+
+
+def may_pass(error: str) -> bool:
+    """Whether what was found wrong with a file may be its storage's fault, so that it should be read again."""
+    return any(reason in error for reason in PASSING)
 
 
 class Damage:

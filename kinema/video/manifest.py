@@ -1,20 +1,30 @@
-"""The manifest of a folder of videos: what each file holds, found by decoding it once, kept as CSV."""
+"""The manifest of a folder of videos: what each file holds, found by decoding it once; kept in columns.
+
+A row takes some hundred bytes, its path included, wherever it is one of millions, and processes that are forked share
+them. Files of manifests are :mod:`kinema.video.manifest_files`.
+"""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
-from typing import Any
+from operator import eq
+from typing import Any, Self, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from kinema.errors import DataError
-from kinema.files import write_csv
 
-MANIFEST = "manifest.csv"
+MANIFEST = "manifest.parquet"
 """What a manifest is called in the folder of a run or a store."""
 
 OK, PARTIAL, UNREADABLE = STATUSES = ("ok", "partial", "unreadable")
+BATCH = 1 << 16
+"""Rows that are looked at together, so that no whole column has to be copied."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class ManifestEntry:
         start: seconds on the file's own clock of the first frame.
         bytes: size of the file.
         error: why the status is not "ok".
+        modified: when the file was changed last, in nanoseconds since 1970; 0 if nobody noted it.
     """
 
     path: str
@@ -50,64 +61,134 @@ class ManifestEntry:
     start: float = 0.0
     bytes: int = 0
     error: str = ""
+    modified: int = 0
 
 
 COLUMNS = tuple(field.name for field in fields(ManifestEntry))
-PARSERS: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": {"True": True, "False": False}.__getitem__,
-}
+NAMED = {"path", "error"}
+"""Columns whose values name files, which need not be valid UTF-8: kept as the system's bytes."""
+SCHEMA = pa.schema(
+    [
+        ("path", pa.binary()),
+        ("status", pa.dictionary(pa.int8(), pa.string())),
+        ("duration", pa.float64()),
+        ("frames", pa.int32()),
+        ("fps", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("rotation", pa.int16()),
+        ("codec", pa.dictionary(pa.int16(), pa.string())),
+        ("variable_rate", pa.bool_()),
+        ("start", pa.float64()),
+        ("bytes", pa.int64()),
+        ("error", pa.binary()),
+        ("modified", pa.int64()),
+    ]
+)
 
 
-def write_manifest(entries: Iterable[ManifestEntry], path: str | Path) -> Path:
-    """Write ``entries`` as CSV, atomically; return the path.
+class Manifest(Sequence[ManifestEntry]):
+    """Entries in columns; a sequence of :class:`ManifestEntry`, each made when it is asked for.
 
-    Raises:
-        OutputError: the folder is unwritable or the disk is full.
+    Args:
+        table: of :data:`SCHEMA`.
+        rows: (N,) int32, which of its rows there are, in this order; None for all.
+
+    Example:
+        >>> from kinema.video import Manifest, ManifestEntry
+        >>> manifest = Manifest.of([ManifestEntry("a.mp4", "ok", 2.5), ManifestEntry("b.mp4", "ok", 1.5)])
+        >>> manifest[1].path, float(manifest.column("duration").sum())
+        ('b.mp4', 4.0)
     """
-    return write_csv(path, [COLUMNS, *(astuple(entry) for entry in entries)])
+
+    def __init__(self, table: pa.Table, rows: np.ndarray | None = None):
+        self.table, self.rows = table.unify_dictionaries(), rows
+        self._columns = [table.column(name) for name in COLUMNS]
+
+    @classmethod
+    def of(cls, entries: Iterable[ManifestEntry]) -> Manifest:
+        """A manifest of entries; itself if it is one."""
+        if isinstance(entries, Manifest):
+            return entries
+        columns = zip(*(astuple(entry) for entry in entries), strict=True)
+        values = dict(zip(COLUMNS, columns, strict=False)) or dict.fromkeys(COLUMNS, ())
+        stored = {name: [os.fsencode(value) for value in values[name]] for name in NAMED}
+        return cls(pa.table({**values, **stored}, SCHEMA))
+
+    def __len__(self) -> int:
+        return len(self.table) if self.rows is None else len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> ManifestEntry: ...
+    @overload
+    def __getitem__(self, place: slice) -> Manifest: ...
+    def __getitem__(self, place: int | slice) -> ManifestEntry | Manifest:
+        if isinstance(place, slice):
+            return self.take(np.arange(len(self), dtype=np.int32)[place])
+        row = range(len(self))[place]
+        row = row if self.rows is None else int(self.rows[row])
+        return _entry(column[row].as_py() for column in self._columns)
+
+    def __iter__(self) -> Iterator[ManifestEntry]:
+        for batch in self.batches():
+            yield from map(_entry, zip(*(column.to_pylist() for column in batch.columns), strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
+
+    def take(self, places: np.ndarray) -> Manifest:
+        """The entries at ``places``: their numbers, or whether each is wanted; nothing is copied but those."""
+        rows = np.flatnonzero(places) if places.dtype == bool else places
+        return Manifest(self.table, (rows if self.rows is None else self.rows[rows]).astype(np.int32, copy=False))
+
+    def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
+        """The entries, or these columns of them, some at a time; columns that repeat themselves as plain ones."""
+        table = self.table.select(list(columns or COLUMNS))
+        for first in range(0, len(self), BATCH):
+            part = table.slice(first, BATCH) if self.rows is None else table.take(self.rows[first : first + BATCH])
+            yield part.combine_chunks().to_batches()[0]
+
+    def column(self, name: str) -> np.ndarray:
+        """The numbers (N,) of a column."""
+        parts = [batch.column(0).to_numpy(zero_copy_only=False) for batch in self.batches(name)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def paths(self) -> Iterator[str]:
+        """The path of each entry."""
+        for batch in self.batches("path"):
+            yield from map(os.fsdecode, batch.column(0).to_pylist())
+
+    def sha256(self, *columns: str) -> str:
+        """A fingerprint, in hexadecimal, of the entries, or of these columns of them, in their order."""
+        digest = hashlib.sha256()
+        for batch in self.batches(*columns):
+            for column in batch.columns:
+                if pa.types.is_primitive(column.type):
+                    digest.update(column.to_numpy(zero_copy_only=False).tobytes())
+                    continue
+                words = column.cast(pa.string()).cast(pa.binary()) if pa.types.is_dictionary(column.type) else column
+                digest.update(pc.binary_length(words).to_numpy().tobytes())
+                digest.update(b"".join(words.to_pylist()))
+        return digest.hexdigest()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        return type(self), (self.table, self.rows)
 
 
-def read_manifest(path: str | Path) -> list[ManifestEntry]:
-    """Read what :func:`write_manifest` wrote.
-
-    Raises:
-        DataError: the file is missing, or is not a manifest; the message names the line at fault.
-    """
-    try:
-        with Path(path).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                columns = ", ".join(COLUMNS)
-                raise DataError(f"{path} is no manifest, whose columns are {columns}; write one with `kinema scan`")
-            return [_entry(row, f"{path}, line {reader.line_num}") for row in reader]
-    except (OSError, csv.Error) as error:
-        raise DataError(f"cannot read the manifest {path}: {error}; write one with `kinema scan`") from error
-
-
-def _entry(row: dict[str, str], place: str) -> ManifestEntry:
-    try:
-        if set(row) != set(COLUMNS) or None in row.values():
-            raise ValueError(f"it should have {len(COLUMNS)} values")
-        entry = ManifestEntry(**{f.name: PARSERS[str(f.type)](row[f.name]) for f in fields(ManifestEntry)})
-    except (KeyError, ValueError) as error:
-        raise DataError(f"{place}: not a row of a manifest ({error}); write it anew with `kinema scan`") from error
-    if entry.status not in STATUSES:
-        raise DataError(f"{place}: the status should be one of {', '.join(STATUSES)}, not {entry.status!r}")
-    return entry
+def _entry(values: Iterable[Any]) -> ManifestEntry:
+    given = dict(zip(COLUMNS, values, strict=True))
+    return ManifestEntry(**given | {name: os.fsdecode(given[name]) for name in NAMED})
 
 
 def usable(
-    entries: Sequence[ManifestEntry],
+    entries: Iterable[ManifestEntry],
     max_bad_share: float = 0.1,
-    min_duration: Callable[[ManifestEntry], float] = lambda entry: 0.0,
-) -> tuple[list[ManifestEntry], str]:
+    min_duration: Callable[[float], float] = lambda fps: 0.0,
+) -> tuple[Manifest, str]:
     """Choose the entries that training can use, and say in words what was left out and why.
 
-    Unreadable files and videos shorter than the seconds that ``min_duration`` asks of them are left out; partly
-    readable ones stay, with the duration that decodes.
+    Unreadable files and videos shorter than the seconds that ``min_duration`` asks of one of so many frames a second
+    are left out; partly readable ones stay, with the duration that decodes.
 
     Returns:
         The entries to use, and a summary for the user: what is left out or partial and why, up to 20 files of a kind.
@@ -115,36 +196,45 @@ def usable(
     Raises:
         DataError: more than ``max_bad_share`` of all files (0 to 1) are unreadable, or nothing is left.
     """
-    unreadable = [entry for entry in entries if entry.status == UNREADABLE]
-    readable = [entry for entry in entries if entry.status != UNREADABLE]
-    chosen = [entry for entry in readable if entry.duration >= min_duration(entry)]
-    short = [entry for entry in readable if entry.duration < min_duration(entry)]
-    if len(unreadable) > max_bad_share * len(entries):
+    every = Manifest.of(entries)
+    status, short = np.zeros(len(every), np.int8), np.zeros(len(every), bool)
+    for number, batch in enumerate(every.batches("status", "duration", "fps")):
+        place = slice(number * BATCH, number * BATCH + len(batch))
+        states, duration, fps = batch.columns
+        codes = np.array([STATUSES.index(word) for word in states.dictionary.to_pylist()], np.int8)
+        status[place] = codes[states.indices.to_numpy()]
+        rates, which = np.unique(fps.to_numpy(), return_inverse=True)
+        short[place] = duration.to_numpy() < np.array([min_duration(rate) for rate in rates.tolist()])[which]
+    bad, readable = status == STATUSES.index(UNREADABLE), status != STATUSES.index(UNREADABLE)
+    if bad.sum() > max_bad_share * len(every):
+        first = every[int(bad.argmax())]
         raise DataError(
-            f"{len(unreadable)} of {len(entries)} videos cannot be read, more than the share of {max_bad_share:g} "
-            f"that is allowed (the first is {unreadable[0].path}: {unreadable[0].error}); mend or remove them, "
+            f"{bad.sum()} of {len(every)} videos cannot be read, more than the share of {max_bad_share:g} "
+            f"that is allowed (the first is {first.path}: {first.error}); mend or remove them, "
             "or allow a larger max_bad_share"
         )
-    if not chosen:
-        longest = max(short, key=lambda entry: entry.duration, default=None)
+    left_out, chosen = every.take(short & readable), every.take(~short & readable)
+    if not len(chosen):
+        longest = max(left_out, key=lambda entry: entry.duration, default=None)
         detail = longest and f" (the longest, {longest.path}, has {_lengths(longest, min_duration)})"
         raise DataError(
-            f"none of {len(entries)} videos is as long as a clip{detail or ''}; give longer videos, or make clips "
+            f"none of {len(every)} videos is as long as a clip{detail or ''}; give longer videos, or make clips "
             "shorter with fewer frames or a smaller step"
         )
+    partial = every.take(~short & (status == STATUSES.index(PARTIAL)))
     lines = [
-        f"{len(chosen)} of {len(entries)} videos are used",
-        *_listed("left out, unreadable", [(entry.path, entry.error) for entry in unreadable]),
-        *_listed("left out, shorter than a clip", [(entry.path, _lengths(entry, min_duration)) for entry in short]),
-        *_listed("used as far as it goes", [(e.path, e.error) for e in chosen if e.status == PARTIAL]),
+        f"{len(chosen)} of {len(every)} videos are used",
+        *_listed("left out, unreadable", every.take(bad), lambda entry: entry.error),
+        *_listed("left out, shorter than a clip", left_out, lambda entry: _lengths(entry, min_duration)),
+        *_listed("used as far as it goes", partial, lambda entry: entry.error),
     ]
-    return chosen, "\n".join(lines)
+    return (every if len(chosen) == len(every) else chosen), "\n".join(lines)
 
 
-def _lengths(entry: ManifestEntry, min_duration: Callable[[ManifestEntry], float]) -> str:
-    return f"{entry.duration:.3f} s of {min_duration(entry):g} s"
+def _lengths(entry: ManifestEntry, min_duration: Callable[[float], float]) -> str:
+    return f"{entry.duration:.3f} s of {min_duration(entry.fps):g} s"
 
 
-def _listed(verdict: str, reasons: list[tuple[str, str]], most: int = 20) -> list[str]:
-    lines = [f"{verdict}: {path}: {reason}" for path, reason in reasons[:most]]
-    return lines if len(reasons) <= most else [*lines, f"{verdict}: {len(reasons) - most} more"]
+def _listed(verdict: str, entries: Manifest, reason: Callable[[ManifestEntry], str], most: int = 20) -> list[str]:
+    lines = [f"{verdict}: {entry.path}: {reason(entry)}" for entry in entries[:most]]
+    return lines if len(entries) <= most else [*lines, f"{verdict}: {len(entries) - most} more"]

@@ -1,12 +1,11 @@
-"""Finding the videos of a folder and what each one really holds."""
+"""What each video of a folder really holds, found by decoding it."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,22 +15,19 @@ from kinema.clock import clock
 from kinema.errors import DataError, VideoError, blaming
 from kinema.processes import available_cores
 from kinema.progress import make_bar
+from kinema.video.folder import walk_videos, without_videos
 from kinema.video.identity import size_and_time
-from kinema.video.manifest import OK, PARTIAL, UNREADABLE, ManifestEntry
-from kinema.video.pictures import are_frames
+from kinema.video.manifest import OK, PARTIAL, UNREADABLE, Manifest, ManifestEntry
+from kinema.video.manifest_files import write_manifest
+from kinema.video.scanned import Scanned
 from kinema.video.source import Source
 
-KINDS = (
-    "264 265 3g2 3gp 3gpp asf avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2t m2ts m2v m4v mjpeg mjpg mkv mod mov "
-    "mp4 mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb tod ts vob vro webm wmv y4m"
-)
-SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
 CONSTANT = 0.0015  # seconds by which steps may differ in a file of constant rate: some containers round to milliseconds
 
-SAID = 6
-"""Suffixes that are named of what is passed over."""
 TOLD = 250
 """Frames after which a scan tells where it is."""
+AHEAD = 8
+"""Files that are in hand at a time for each that is decoded."""
 
 Told = Callable[[float], None]
 """Is told up to which second a file has been decoded."""
@@ -39,75 +35,67 @@ Item = TypeVar("Item")
 Seen = TypeVar("Seen")
 
 
-def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
-    """Walk ``folder`` and the folders in it, through links too, passing over names that begin with a dot.
-
-    Returns:
-        The files whose suffix is that of a video, with the folders that hold nothing but numbered pictures
-        (:mod:`kinema.video.pictures`), and the other files; both sorted.
-
-    Raises:
-        DataError: there is no such folder, or one in it cannot be listed.
-    """
-
-    def refuse(error: OSError) -> None:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"cannot list {error.filename}: {reason}; give access to it or move it away") from error
-
-    root = Path(folder)
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}; name one that holds videos")
-    videos: list[Path] = []
-    others: list[Path] = []
-    seen: set[str] = set()  # links may lead in circles
-    for parent, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        names = [name for name in names if not name.startswith(".")]
-        if parent != str(root) and not folders and are_frames(names):
-            videos.append(Path(parent))
-            continue
-        for name in names:
-            (videos if Path(name).suffix.lower() in SUFFIXES else others).append(Path(parent, name))
-    return sorted(videos), sorted(others)
-
-
-def passed_over(folder: str | Path) -> str:
-    """Say in a sentence how many files of a folder are not named as videos are, by suffix; empty if all are."""
-    counts = Counter(path.suffix.lower() or "no suffix" for path in find_videos(folder)[1])
-    if not counts:
-        return ""
-    named = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(SAID))
-    more = f", {len(counts) - SAID} more suffixes" if len(counts) > SAID else ""
-    return f"passed over, since they are not named as videos are: {named}{more}"
-
-
-def without_videos(folder: Path, others: Sequence[Path]) -> str:
-    """Say in a sentence that a folder holds no videos, but ``others``."""
-    found = f"only {len(others)} files with other suffixes" if others else "nor any other file"
-    return f"{folder} holds no videos, {found}; a video's name ends in one of: {KINDS}"
-
-
-def scan_folder(folder: str | Path, *, workers: int | None = None, progress: bool = True) -> list[ManifestEntry]:
+def scan_folder(
+    folder: str | Path, out: str | Path | None = None, *, workers: int | None = None, progress: bool = True
+) -> Manifest:
     """Decode every video in ``folder`` once and say what it holds, sorted by path.
 
+    With ``out`` nothing is decoded twice: files that are as an earlier scan to ``out`` found them, by size and time,
+    are taken from there, and a scan that is stopped or killed goes on with what it had.
+
     Args:
-        folder: searched with all folders in it (see :func:`find_videos`).
+        folder: searched with all folders in it (see :func:`~kinema.video.folder.walk_videos`).
+        out: where the manifest is written (see :func:`~kinema.video.manifest_files.write_manifest`); None for nowhere.
         workers: files decoded at the same time; None for as many as there are processor cores.
         progress: show a bar with the time left.
 
     Raises:
         DataError: there is no such folder, or no video in it.
+        OutputError: ``out`` cannot be written, or another scan writes it.
     """
-    root = Path(folder)
-    videos, others = find_videos(root)
-    if not videos:
+    root, order = Path(folder), list[int]()
+    count = _count(root)
+    with ExitStack() as stack:
+        scanned = stack.enter_context(Scanned(out))
+
+        def unknown() -> Iterator[tuple[int, Path]]:
+            """What has to be decoded, each with its place; of the rest the rows are noted."""
+            for place, path in enumerate(path for path, is_video in walk_videos(root) if is_video):
+                row = scanned.find(path, root)
+                order.append(-1 if row is None else row)
+                if row is None:
+                    yield place, path
+                else:
+                    bar.advance(task)
+
+        bar = make_bar("at")
+        bar.disable = bar.disable or not progress
+        task = bar.add_task("Scanning", total=count, at="")
+
+        def decoded(item: tuple[int, Path]) -> ManifestEntry:
+            path = item[1]
+            return scan_file(path, root, lambda seconds: bar.update(task, at=f"{path.name} at {clock(seconds)}"))
+
+        stack.enter_context(bar)
+        for (place, _), entry in _as_they_come(unknown(), decoded, workers or available_cores()):
+            order[place] = scanned.add(entry)
+            bar.advance(task)
+        manifest = scanned.manifest(np.array(order, np.int32))
+        if out is not None:
+            write_manifest(manifest, out)
+            scanned.finish()
+    return manifest
+
+
+def _count(root: Path) -> int:
+    count, others = 0, list[Path]()
+    for path, is_video in walk_videos(root):
+        count += is_video
+        if not count and not is_video:
+            others.append(path)
+    if not count:
         raise DataError(without_videos(root, others))
-    return _of_each(videos, lambda path, told: scan_file(path, root, told), "Scanning", workers, progress)
+    return count
 
 
 def probe_files(
@@ -124,8 +112,15 @@ def probe_files(
     Returns:
         Why a file cannot be read, for each that cannot.
     """
-    reasons = _of_each(files, lambda file, _: _first_frame(root / file), "Opening", workers, progress)
-    return {file: reason for file, reason in zip(files, reasons, strict=True) if reason}
+    bar = make_bar()
+    bar.disable = bar.disable or not progress
+    reasons: dict[str, str] = {}
+    with bar:
+        opened = _as_they_come(files, lambda file: _first_frame(root / file), workers or available_cores())
+        for file, reason in bar.track(opened, total=len(files), description="Opening"):
+            if reason:
+                reasons[file] = reason
+    return {file: reasons[file] for file in files if file in reasons}
 
 
 def _first_frame(path: Path) -> str:
@@ -137,21 +132,21 @@ def _first_frame(path: Path) -> str:
     return ""
 
 
-def _of_each(
-    items: Sequence[Item], look: Callable[[Item, Told], Seen], verb: str, workers: int | None, progress: bool
-) -> list[Seen]:
-    bar = make_bar("at")
-    bar.disable = bar.disable or not progress
-    task = bar.add_task(verb, total=len(items), at="")
-
-    def seen(item: Item) -> Seen:
-        name = Path(str(item)).name
-        found = look(item, lambda seconds: bar.update(task, at=f"{name} at {clock(seconds)}"))
-        bar.advance(task)
-        return found
-
-    with bar, ThreadPoolExecutor(workers or available_cores()) as pool:  # libav decodes without Python's lock
-        return list(pool.map(seen, items))
+def _as_they_come(items: Iterable[Item], look: Callable[[Item], Seen], workers: int) -> Iterator[tuple[Item, Seen]]:
+    """Look at items in threads, few of them ahead, and yield each with what was seen as soon as it was."""
+    waiting: dict[Future[Seen], Item] = {}
+    with ThreadPoolExecutor(workers) as pool:  # libav decodes without Python's lock
+        try:
+            for item in items:
+                waiting[pool.submit(look, item)] = item
+                if len(waiting) >= AHEAD * workers:
+                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                        yield waiting.pop(future), future.result()
+            while waiting:
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    yield waiting.pop(future), future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def scan_file(path: Path, root: Path, told: Told = lambda seconds: None) -> ManifestEntry:
@@ -163,15 +158,15 @@ def scan_file(path: Path, root: Path, told: Told = lambda seconds: None) -> Mani
         told: now and then, up to which second the file has been decoded.
     """
     name = path.relative_to(root).as_posix()
-    size = 0
+    size = modified = 0
     try:
-        size = size_and_time(path)[0]
-        return _decoded(path, name, size, told)
+        size, modified = size_and_time(path)
+        return replace(_decoded(path, name, told), bytes=size, modified=modified)
     except VideoError as error:
-        return ManifestEntry(name, UNREADABLE, bytes=size, error=error.reason)
+        return ManifestEntry(name, UNREADABLE, bytes=size, error=error.reason, modified=modified)
 
 
-def _decoded(path: Path, name: str, size: int, told: Told) -> ManifestEntry:
+def _decoded(path: Path, name: str, told: Told) -> ManifestEntry:
     with closing(Source(path)) as source, blaming(path):
         decoded: list[float] = []
         for shown in source.frames_from(0):
@@ -194,6 +189,5 @@ def _decoded(path: Path, name: str, size: int, told: Told) -> ManifestEntry:
             codec=source.stream.codec_context.name,
             variable_rate=bool(len(steps) and np.ptp(steps) > CONSTANT),
             start=round(source.origin, 6),
-            bytes=size,
             error=missing,
         )

@@ -24,20 +24,24 @@ entries = st.builds(
     rotation=st.integers(-180, 180),
     variable_rate=st.booleans(),
     start=st.floats(-1e6, 1e6),
+    bytes=st.integers(0, 2**62),
     error=text,
+    modified=st.integers(0, 2**62),
 )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(entries, max_size=4))
 def test_law_what_is_written_is_read_back(tmp_path: Path, written: list[ManifestEntry]) -> None:
-    assert read_manifest(write_manifest(written, tmp_path / "manifest.csv")) == written
+    for name in ("manifest.csv", "manifest.parquet"):
+        assert read_manifest(write_manifest(written, tmp_path / name)) == written
 
 
 def test_odd_names_survive(tmp_path: Path) -> None:
     names = ("a\rb.mp4", "a\r\nb.mp4", "a\nb.mp4", b"caf\xe9.mp4".decode("utf-8", "surrogateescape"))
     written = [replace(GOOD, path=name) for name in names]
-    assert read_manifest(write_manifest(written, tmp_path / "manifest.csv")) == written
+    for name in ("manifest.csv", "manifest.parquet"):
+        assert read_manifest(write_manifest(written, tmp_path / name)) == written
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def test_odd_names_survive(tmp_path: Path) -> None:
         (lambda text: text.replace("False", "maybe"), "line 2: not a row"),
         (lambda text: text.replace(",ok,", ",fine,"), "line 2: the status should be one of ok, partial, unreadable"),
         (lambda text: text + "lonely.mp4,ok\n", "line 3: not a row"),
-        (lambda text: text.replace("\n", ",extra\n").replace("error,extra", "error"), "line 2: not a row"),
+        (lambda text: text.replace("\n", ",extra\n").replace("modified,extra", "modified"), "line 2: not a row"),
     ],
 )
 def test_what_is_no_manifest_is_named(tmp_path: Path, change, message: str) -> None:
@@ -79,7 +83,7 @@ def test_usable_leaves_out_and_says_what_and_why() -> None:
 
 def test_usable_leaves_out_what_is_shorter_than_a_clip() -> None:
     slow = replace(GOOD, path="slow.mp4", fps=5.0)
-    chosen, summary = usable([GOOD, slow, CUT], min_duration=lambda entry: 30 / entry.fps)
+    chosen, summary = usable([GOOD, slow, CUT], min_duration=lambda fps: 30 / fps)
     assert chosen == [GOOD]
     assert summary.splitlines() == [
         "1 of 3 videos are used",
@@ -103,4 +107,4 @@ def test_usable_stops_when_too_many_are_bad() -> None:
 @pytest.mark.parametrize("entries", [[], [CUT], [CUT, BAD]])
 def test_usable_stops_when_nothing_is_left(entries: list[ManifestEntry]) -> None:
     with pytest.raises(DataError, match=f"none of {len(entries)} videos"):
-        usable(entries, max_bad_share=1.0, min_duration=lambda entry: 2.0)
+        usable(entries, max_bad_share=1.0, min_duration=lambda fps: 2.0)

@@ -3,12 +3,15 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kinema.errors import DataError
-from kinema.video import find_videos, passed_over, scan_folder
+from kinema.errors import DataError, OutputError
+from kinema.video import find_videos, passed_over, read_manifest, scan, scan_folder, write_manifest
+from kinema.video.scanned import Scanned
 
 
 def test_agrees_with_what_is_known_of_every_asset(shared_data) -> None:
@@ -121,3 +124,97 @@ def test_what_is_not_named_as_a_video_is_counted_by_its_suffix(tmp_path: Path) -
     for number in range(8):
         (tmp_path / f"x.{number}").touch()
     assert passed_over(tmp_path).endswith(", 1 .5, 2 more suffixes")
+
+
+# ------------------------------------------------------------------ what was found before
+
+
+@pytest.fixture
+def folder(write_video, tmp_path: Path) -> Path:
+    for number in range(6):
+        write_video(f"videos/{number % 2}/{number}.mp4", 3 + number)
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[str]:
+    """The names of files that were decoded."""
+    names, scan_file = [], scan.scan_file
+
+    def noting(path: Path, *rest):
+        names.append(path.name)
+        return scan_file(path, *rest)
+
+    monkeypatch.setattr(scan, "scan_file", noting)
+    return names
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
+def test_what_is_as_before_is_not_decoded_again(folder: Path, decoded: list[str], tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out" / name
+    first = scan_folder(folder, out)
+    assert len(decoded) == 6 and read_manifest(out) == first == scan_folder(folder)
+    decoded.clear()
+    assert scan_folder(folder, out) == first
+    assert decoded == []
+    (folder / "0" / "0.mp4").unlink()
+    shutil.copy(folder / "1" / "5.mp4", folder / "1" / "1.mp4")
+    (folder / "1" / "3.mp4").rename(folder / "1" / "4.mp4")
+    again = scan_folder(folder, out)
+    assert sorted(decoded) == ["1.mp4", "4.mp4"]
+    assert {entry.path: entry.frames for entry in again} == {
+        "0/2.mp4": 5,
+        "0/4.mp4": 7,
+        "1/1.mp4": 8,
+        "1/4.mp4": 6,
+        "1/5.mp4": 8,
+    }
+    assert read_manifest(out) == again == scan_folder(folder)
+    assert [path.name for path in out.parent.iterdir()] == [name]
+
+
+def test_a_scan_that_is_stopped_goes_on_with_what_it_had(folder: Path, monkeypatch, tmp_path: Path) -> None:
+    done: list[str] = []
+    scan_file = scan.scan_file
+
+    def stopping(path: Path, *rest):
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        done.append(path.name)
+        return scan_file(path, *rest)
+
+    monkeypatch.setattr(scan, "scan_file", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        scan_folder(folder, tmp_path / "m.csv", workers=1)
+    left, done = done, []
+    monkeypatch.setattr(scan, "scan_file", lambda path, *rest: done.append(path.name) or scan_file(path, *rest))
+    found = scan_folder(folder, tmp_path / "m.csv", workers=1)
+    assert not set(left) & set(done) and len(left) + len(done) == 6
+    assert found == scan_folder(folder)
+
+
+def test_what_a_failing_storage_left_is_decoded_again(folder: Path, decoded: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "m.parquet"
+    entries = list(scan_folder(folder, out))
+    failed = replace(entries[2], status="partial", frames=1, error=f"corrupt at its end ({os.strerror(errno.EIO)})")
+    write_manifest([*entries[:2], failed, *entries[3:]], out)
+    decoded.clear()
+    assert scan_folder(folder, out) == entries
+    assert decoded == ["4.mp4"]
+
+
+def test_one_scan_writes_a_manifest_at_a_time(folder: Path, tmp_path: Path) -> None:
+    with Scanned(tmp_path / "m.csv"), pytest.raises(OutputError, match=r"another scan writes .*m\.csv; wait until"):
+        scan_folder(folder, tmp_path / "m.csv")
+    assert len(scan_folder(folder, tmp_path / "m.csv")) == 6
+
+
+def test_a_table_of_version_0_1_is_read_and_known_files_are_decoded_once(folder: Path, decoded, tmp_path: Path) -> None:
+    """It says nothing of when files were changed."""
+    out = tmp_path / "m.csv"
+    entries = scan_folder(folder, out)
+    out.write_text("".join(line.rpartition(",")[0] + "\n" for line in out.read_text().splitlines()))
+    assert [replace(entry, modified=0) for entry in entries] == read_manifest(out)
+    decoded.clear()
+    assert scan_folder(folder, out) == entries
+    assert len(decoded) == 6

@@ -10,7 +10,8 @@ from kinema.data.benchmarks.description import SIDES, Benchmark
 from kinema.data.benchmarks.survey import Survey, survey
 from kinema.data.labels import first_few
 from kinema.errors import DataError
-from kinema.video.manifest import UNREADABLE, read_manifest
+from kinema.video.manifest import UNREADABLE
+from kinema.video.manifest_files import read_manifest
 from kinema.video.scan import probe_files
 
 
@@ -119,7 +120,8 @@ def _listed_files(surveys: Sequence[Survey]) -> list[str]:
 
 
 def _from_manifest(path: Path, wanted: Sequence[str]) -> dict[str, str]:
-    entries = {entry.path: entry for entry in read_manifest(path)}
+    asked = set(wanted)
+    entries = {entry.path: entry for entry in read_manifest(path) if entry.path in asked}
     if unknown := [file for file in wanted if file not in entries]:
         raise DataError(f"{path} does not hold {first_few(unknown)}; write it anew with `kinema scan`")
     return {file: entries[file].error for file in wanted if entries[file].status == UNREADABLE}

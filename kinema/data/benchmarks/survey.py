@@ -151,7 +151,7 @@ def survey(
         ConfigError: there is no such fold.
         DataError: there is no such folder; lists are missing or others'; two files have the name of one video.
     """
-    from kinema.video.scan import SUFFIXES, find_videos
+    from kinema.video.folder import SUFFIXES, find_videos
 
     root = Path(root)
     if not root.is_dir():

@@ -1,0 +1,89 @@
+"""Finding the videos of a folder."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kinema.errors import DataError
+from kinema.video.pictures import are_frames
+
+KINDS = (
+    "264 265 3g2 3gp 3gpp asf avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2t m2ts m2v m4v mjpeg mjpg mkv mod mov "
+    "mp4 mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb tod ts vob vro webm wmv y4m"
+)
+SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
+
+SAID = 6
+"""Suffixes that are named of what is passed over."""
+
+
+def walk_videos(folder: str | Path) -> Iterator[tuple[Path, bool]]:
+    """Walk ``folder`` and the folders in it, through links too, passing over names that begin with a dot.
+
+    What is held meanwhile are the names of one folder at a time, and of those above it.
+
+    Yields:
+        Each file, and whether its suffix is that of a video; of a folder that holds nothing but numbered pictures
+        (:mod:`kinema.video.pictures`) the folder, as a video. Sorted by the parts of the path.
+
+    Raises:
+        DataError: there is no such folder, or one in it cannot be listed.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}; name one that holds videos")
+    yield from _walk(root, set(), top=True)
+
+
+def _walk(folder: Path, seen: set[str], top: bool = False) -> Iterator[tuple[Path, bool]]:
+    real = os.path.realpath(folder)
+    if real in seen:  # links may lead in circles
+        return
+    seen.add(real)
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((item.name, item.is_dir()) for item in found if not item.name.startswith("."))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"cannot list {error.filename}: {reason}; give access to it or move it away") from error
+    if not top and not any(is_folder for _, is_folder in entries) and are_frames([name for name, _ in entries]):
+        yield folder, True
+        return
+    for name, is_folder in entries:
+        path = folder / name
+        if is_folder:
+            yield from _walk(path, seen)
+        else:
+            yield path, path.suffix.lower() in SUFFIXES
+
+
+def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
+    """The videos of a folder, and its other files, both sorted: what :func:`walk_videos` finds.
+
+    Raises:
+        DataError: there is no such folder, or one in it cannot be listed.
+    """
+    videos: list[Path] = []
+    others: list[Path] = []
+    for path, is_video in walk_videos(folder):
+        (videos if is_video else others).append(path)
+    return videos, others
+
+
+def passed_over(folder: str | Path) -> str:
+    """Say in a sentence how many files of a folder are not named as videos are, by suffix; empty if all are."""
+    counts = Counter(path.suffix.lower() or "no suffix" for path, is_video in walk_videos(folder) if not is_video)
+    if not counts:
+        return ""
+    named = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(SAID))
+    more = f", {len(counts) - SAID} more suffixes" if len(counts) > SAID else ""
+    return f"passed over, since they are not named as videos are: {named}{more}"
+
+
+def without_videos(folder: Path, others: Sequence[Path]) -> str:
+    """Say in a sentence that a folder holds no videos, but ``others``."""
+    found = f"only {len(others)} files with other suffixes" if others else "nor any other file"
+    return f"{folder} holds no videos, {found}; a video's name ends in one of: {KINDS}"

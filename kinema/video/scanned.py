@@ -1,0 +1,129 @@
+"""What scans of a folder have found so far, kept while they run, so that nothing is decoded twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from kinema.errors import DataError, VideoError
+from kinema.files import clear_leftovers, make_folder
+from kinema.locking import locked
+from kinema.video.damage import may_pass
+from kinema.video.identity import size_and_time
+from kinema.video.manifest import SCHEMA, Manifest, ManifestEntry
+from kinema.video.manifest_files import PARQUET, read_manifest, write_manifest
+
+PART = 1000
+"""Entries after which what was found is written."""
+SECONDS = 20.0
+"""Or after so long."""
+
+
+class Scanned:
+    """The rows that a scan to ``out`` has to do with: those of earlier scans, and its own.
+
+    What is found is written to a folder of parts beside ``out`` as it comes. That is also where a scan that was killed
+    has left what it had. A context manager: at the end what is not written yet is.
+
+    Args:
+        out: the manifest that will be written; None to keep all in memory.
+
+    Raises:
+        OutputError: another scan writes ``out``, or nothing can be written there.
+    """
+
+    def __init__(self, out: str | Path | None):
+        self.folder = None if out is None else Path(out).with_name(f".{Path(out).name}.parts")
+        self._stack = ExitStack()
+        tables = [SCHEMA.empty_table()]
+        if self.folder is not None and out is not None:
+            make_folder(self.folder.parent)
+            busy = f"another scan writes {out}; wait until it has ended, or choose another file"
+            self._stack.enter_context(locked(self.folder.with_suffix(".lock"), busy))
+            clear_leftovers(Path(out))
+            for earlier in (Path(out), *sorted(self.folder.glob(f"*{PARQUET}"))):
+                try:
+                    tables.append(read_manifest(earlier).table)
+                except DataError:  # something else, or none yet
+                    continue
+        self._known = Manifest(pa.concat_tables(tables))
+        hashes = np.fromiter(map(_hash, self._known.paths()), np.uint64, len(self._known))
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
+        self._tables = [self._known.table]
+        self._rows = len(self._known)
+        self._fresh: list[ManifestEntry] = []
+        self._written = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._stack:
+            self._flush()
+
+    def find(self, path: Path, root: Path) -> int | None:
+        """The row of what an earlier scan found in the file at ``path``; None if none did, or it has changed since.
+
+        A row that a failing storage may be to blame for is none.
+        """
+        if not len(self._hashes):
+            return None
+        name = path.relative_to(root).as_posix()
+        place = np.searchsorted(self._hashes, _hash(name), "right")
+        while place and self._hashes[place - 1] == _hash(name):  # the latest comes last
+            place -= 1
+            row = int(self._order[place])
+            entry = self._known[row]
+            if entry.path == name:
+                return row if not may_pass(entry.error) and _as_it_was(path, entry) else None
+        return None
+
+    def add(self, entry: ManifestEntry) -> int:
+        """Note what was found in a file; return its row."""
+        self._fresh.append(entry)
+        row = self._rows + len(self._fresh) - 1
+        if len(self._fresh) >= PART or time.monotonic() - self._written > SECONDS:
+            self._flush()
+        return row
+
+    def manifest(self, rows: np.ndarray) -> Manifest:
+        """The entries of these rows (N,)."""
+        self._flush()
+        return Manifest(pa.concat_tables(self._tables), rows)
+
+    def finish(self) -> None:
+        """Forget the parts: all that was found is in the manifest."""
+        if self.folder is not None:
+            for part in self.folder.glob(f"*{PARQUET}"):
+                part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
+
+    def _flush(self) -> None:
+        if not self._fresh:
+            return
+        found, self._fresh = Manifest.of(self._fresh), []
+        self._tables.append(found.table)
+        self._rows += len(found)
+        self._written = time.monotonic()
+        if self.folder is not None:
+            write_manifest(found, self.folder / f"part-{time.time_ns()}{PARQUET}")
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest(), "little")
+
+
+def _as_it_was(path: Path, entry: ManifestEntry) -> bool:
+    try:
+        return entry.modified > 0 and size_and_time(path) == (entry.bytes, entry.modified)
+    except VideoError:
+        return False
