@@ -127,7 +127,7 @@ def test_pretrain_leaves_bad_files_out_up_to_the_share_that_is_allowed(
         "3 of 18 videos cannot be read, more than the share of 0.16 that is allowed (the first is corrupt" in sentence
     )
     assert sentence.endswith("; mend or remove them, or allow a larger max_bad_share")
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["manifest.csv"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["manifest.parquet"]
     assert main([str(word) for word in [*words, "--trainer.max_bad_share", 0.17]]) == 0
     errors = capsys.readouterr().err
     assert "13 of 18 videos are used\n" in errors

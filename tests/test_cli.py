@@ -76,7 +76,7 @@ STEPS = yaml.safe_load(preset_path("tiny").read_text())["steps"]  # the tiny pre
     [
         ("demo", ["number of synthetic videos", "(default: 1500)", f"(default: {STEPS})"]),
         ("synth", ["--frames N frames per video", "--fps X frames per second", "in pixels", "(default: 1000)"]),
-        ("scan", ["CSV file to write (default: manifest.csv)"]),
+        ("scan", ["file to write", "(default: manifest.csv)"]),
         (
             "pretrain",
             ["seconds between two frames", "(default: 0.125)", "(mscl, moco, hcml, mscl+hcml)", "from 0 to 1"],

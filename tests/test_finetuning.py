@@ -304,5 +304,5 @@ def test_a_test_video_that_cannot_be_read_is_found_before_the_training(lights, t
     shutil.copy(folder / "labels.csv", folder / "13.txt")
     text = (folder / "labels.csv").read_text().replace("13.mp4", "13.txt")
     (folder / "labels.csv").write_text(text)
-    with pytest.raises(DataError, match=r"the labels name 13\.txt, which .*manifest\.csv does not hold"):
+    with pytest.raises(DataError, match=r"the labels name 13\.txt, which .*manifest\.parquet does not hold"):
         finetune(folder, tmp_path / "other", QUICK, **labels)

@@ -15,7 +15,6 @@ from typing import Any, Self, overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from kinema.errors import DataError
 
@@ -159,20 +158,20 @@ class Manifest(Sequence[ManifestEntry]):
             yield from map(os.fsdecode, batch.column(0).to_pylist())
 
     def sha256(self, *columns: str) -> str:
-        """A fingerprint, in hexadecimal, of the entries, or of these columns of them, in their order."""
+        """SHA-256, in hexadecimal, of the entries, or of these columns of them: a line each, commas between."""
         digest = hashlib.sha256()
         for batch in self.batches(*columns):
-            for column in batch.columns:
-                if pa.types.is_primitive(column.type):
-                    digest.update(column.to_numpy(zero_copy_only=False).tobytes())
-                    continue
-                words = column.cast(pa.string()).cast(pa.binary()) if pa.types.is_dictionary(column.type) else column
-                digest.update(pc.binary_length(words).to_numpy().tobytes())
-                digest.update(b"".join(words.to_pylist()))
+            rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            lines = [",".join(map(_text, row)) for row in rows]
+            digest.update(os.fsencode("\n".join([*lines, ""])))
         return digest.hexdigest()
 
     def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
         return type(self), (self.table, self.rows)
+
+
+def _text(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
 
 
 def _entry(values: Iterable[Any]) -> ManifestEntry:

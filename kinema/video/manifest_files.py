@@ -20,6 +20,8 @@ from kinema.video.manifest import COLUMNS, SCHEMA, STATUSES, Manifest, ManifestE
 PARQUET = ".parquet"
 SINCE = 0
 """Of the column ``modified`` where a CSV file has none, as those of version 0.1.0."""
+TOGETHER = 1 << 18
+"""Rows of a Parquet file that are read together."""
 BOOLS = {"True": True, "true": True, "False": False, "false": False}
 PARSERS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": float, "bool": BOOLS.__getitem__}
 
@@ -62,7 +64,8 @@ def _read_parquet(path: Path) -> pa.Table:
         found = pq.ParquetFile(file)
         if found.schema_arrow.names != list(COLUMNS):
             raise _no_manifest(path)
-        return _of_schema(found.read())
+        batches = found.iter_batches(TOGETHER, use_threads=False)  # so that it never lies in memory twice
+        return pa.concat_tables([_EMPTY, *(_of_schema(pa.Table.from_batches([batch])) for batch in batches)])
 
 
 def _read_csv(path: Path) -> pa.Table:

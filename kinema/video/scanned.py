@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from kinema.errors import DataError, VideoError
-from kinema.files import clear_leftovers, make_folder
+from kinema.files import make_folder
 from kinema.locking import locked
 from kinema.video.damage import may_pass
 from kinema.video.identity import size_and_time
@@ -47,7 +47,6 @@ class Scanned:
             make_folder(self.folder.parent)
             busy = f"another scan writes {out}; wait until it has ended, or choose another file"
             self._stack.enter_context(locked(self.folder.with_suffix(".lock"), busy))
-            clear_leftovers(Path(out))
             for earlier in (Path(out), *sorted(self.folder.glob(f"*{PARQUET}"))):
                 try:
                     tables.append(read_manifest(earlier).table)

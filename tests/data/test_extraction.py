@@ -32,9 +32,9 @@ def test_a_store_holds_the_flow_of_every_frame_but_the_last(many, whole):
     assert (
         stored_names(whole)
         == [entry.path for entry in entries]
-        == [e.path for e in read_manifest(whole / "manifest.csv")]
+        == [e.path for e in read_manifest(whole / "manifest.parquet")]
     )
-    assert set(contents(whole)) == {*(f"{name}.flow" for name in stored_names(whole)), "manifest.csv", "store.json"}
+    assert set(contents(whole)) == {*(f"{name}.flow" for name in stored_names(whole)), "manifest.parquet", "store.json"}
     for number in (1, 6):
         (entry,) = (entry for entry in entries if entry.path.endswith(f"{number:02}.mp4"))
         flow = reader.store.open(entry.path, reader.fingerprint(entry))
@@ -158,7 +158,7 @@ def test_an_extraction_that_is_killed_goes_on(many, whole, tmp_path, group, kill
 def test_what_a_killed_extraction_left_half_written_goes(many, whole, tmp_path):
     out = shutil.copytree(whole, tmp_path / "store")
     (out / "00.mp4.flow").unlink()
-    for left in (".manifest.1234.tmp.csv", ".00.mp4.1234.tmp.flow"):
+    for left in (".manifest.1234.tmp.parquet", ".00.mp4.1234.tmp.flow"):
         (out / left).write_bytes(b"half")
     assert extract(many, out, "--workers", 0) == 0
     assert contents(out) == contents(whole)

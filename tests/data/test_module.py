@@ -65,14 +65,14 @@ def test_the_store_is_completed_and_the_scores_lie_in_it(module, tmp_path):
     first = {path.name: path.stat().st_mtime_ns for path in store.glob("*.flow")}
     data = module(cache=str(store), mds="vectors")
     data.prepare_data()
-    assert len(stored_names(store)) == len(read_manifest(store / "manifest.csv")) == 3
+    assert len(stored_names(store)) == len(read_manifest(store / "manifest.parquet")) == 3
     assert {name: (store / name).stat().st_mtime_ns for name in first} == first
     assert (store / "mds-vectors.safetensors").exists() and not (tmp_path / "run").exists()
     data.setup("fit")
     assert [entry.path for entry in data.entries[:1]] == ["back.mp4"]
     assert len(data.kept[0]) < data.reader.grid(data.entries[0]).starts
     module(videos=2, cache=str(store)).prepare_data()
-    assert len(read_manifest(store / "manifest.csv")) == 3  # what others added stays listed
+    assert len(read_manifest(store / "manifest.parquet")) == 3  # what others added stays listed
 
 
 def test_without_a_store_the_scores_lie_in_the_run(module, tmp_path):

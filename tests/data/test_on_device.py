@@ -126,6 +126,6 @@ def test_a_gpu_finds_what_the_cpu_finds(many, tmp_path):
         assert extract(many, tmp_path / device, *words, "--device", device) == 0
     config = extraction.ExtractConfig(estimator="tvl1", short_side=DIS.short_side)
     readers = [store_reader(many, tmp_path / device, config) for device in ("cpu", "cuda")]
-    for entry in extraction.read_manifest(tmp_path / "cpu" / "manifest.csv"):
+    for entry in extraction.read_manifest(tmp_path / "cpu" / "manifest.parquet"):
         one, other = (reader.fields(entry, np.arange(0, 39, 5)) for reader in readers)
         assert np.linalg.norm(one - other, axis=1).mean() < 0.05

@@ -112,7 +112,7 @@ class Using:
         """A store's flow of one video."""
         store = Path(path).parent
         reader = store_reader(self.videos, store, FLOW)
-        (entry,) = (entry for entry in read_manifest(store / "manifest.csv") if entry.path == Path(path).stem)
+        (entry,) = (entry for entry in read_manifest(store / "manifest.parquet") if entry.path == Path(path).stem)
         flow = FlowStore(store, reader.recipe).open(entry.path, reader.fingerprint(entry))
         return len(flow.read(range(len(flow))))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import resource
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -132,4 +132,10 @@ def _serve(pipe: Connection, make: Callable[..., object], arguments: tuple[Any, 
             )
         except BaseException:
             kind, value = "traceback", traceback.format_exc()
-        pipe.send((kind, value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+        pipe.send((kind, value, _peak()))
+
+
+def _peak() -> int:
+    """Bytes of memory that this process has had at most; ``ru_maxrss`` would count its parent's."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024

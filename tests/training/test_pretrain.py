@@ -41,7 +41,7 @@ def test_the_files_of_a_run(run):
         "encoder.safetensors",
         "card.json",
         "metrics.csv",
-        "manifest.csv",
+        "manifest.parquet",
         "last.ckpt",
     ]
     assert all(path.stat().st_size for path in run.files)
@@ -75,7 +75,7 @@ def test_the_card_holds_the_means_of_the_last_epoch(run):
 
 
 def test_the_fingerprint_of_the_data(run, videos, tiny, tmp_path):
-    entries = read_manifest(run.out / "manifest.csv")
+    entries = read_manifest(run.out / "manifest.parquet")
     data = run.card["data"]
     assert (len(entries), data["videos"], data["hours"]) == (12, 12, pytest.approx(12 * 0.75 / 3600))
     assert data["sha256"] == ids_sha256([f"{path.name},{path.stat().st_size}" for path in videos.iterdir()])
@@ -143,12 +143,12 @@ def test_what_is_left_out_is_said(videos, tiny, tmp_path, capsys):
     assert "12 of 13 videos are used" in errors
     assert "left out, unreadable: broken.mp4" in errors
     assert run.card["data"]["videos"] == 12
-    assert len(read_manifest(tmp_path / "run" / "manifest.csv")) == 13
+    assert len(read_manifest(tmp_path / "run" / "manifest.parquet")) == 13
 
 
 def test_a_manifest_saves_the_scan(run, videos, tiny, tmp_path, monkeypatch, differences):
     monkeypatch.setattr(sys.modules["kinema.training.folder"], "scan_folder", None)
-    pretrain(videos, tmp_path, tiny(epochs=2), manifest=run.out / "manifest.csv")
+    pretrain(videos, tmp_path, tiny(epochs=2), manifest=run.out / "manifest.parquet")
     assert not differences(tmp_path, run.out)
     with pytest.raises(DataError, match=r"cannot read the manifest .*nowhere\.csv"):
         pretrain(videos, tmp_path / "other", tiny(), manifest=tmp_path / "nowhere.csv")

@@ -17,6 +17,7 @@ import forked
 import pytest
 
 from kinema.training.ranks import find_place
+from kinema.video import read_manifest
 
 SECONDS = 30
 """In which all have to end when one has."""
@@ -105,11 +106,11 @@ def all_end(processes: list, seconds: float = SECONDS) -> list[int | None]:
 def test_one_process_scans_and_the_others_wait_for_what_it_finds(begin, tmp_path, said):
     scans, out = tmp_path / "scans", tmp_path / "run"
     out.mkdir()
-    (out / "manifest.csv").write_text("of an earlier run\n")
+    (out / "manifest.parquet").write_text("of an earlier run\n")
     begun = begin(out, before=NOTED.format(file=str(scans)), epochs=1)
     assert all_end(begun, 120) == [0, 0], said()
     assert scans.read_text().split() == [str(begun[0].pid)]
-    assert "00003.mp4" in (out / "manifest.csv").read_text()
+    assert "00003.mp4" in [entry.path for entry in read_manifest(out / "manifest.parquet")]
     assert said() == []
 
 
