@@ -58,7 +58,7 @@ def agreed_videos(videos: str | Path, out: Path, manifest: str | Path | None, to
         if manifest is not None and Path(manifest) != path:
             write_manifest(entries, path)
         if together.count > 1:
-            together.agree(name, entries.sha256())
+            together.agree(name, _fingerprint(entries))
         return entries
     wanted = together.agree(name, "")
     read = path if manifest is None else Path(manifest)
@@ -66,7 +66,7 @@ def agreed_videos(videos: str | Path, out: Path, manifest: str | Path | None, to
     while True:
         try:
             entries = read_manifest(read)
-            if entries.sha256() == wanted:
+            if _fingerprint(entries) == wanted:
                 return entries
             problem = f"{read} is not what the first process reads or wrote"
         except DataError as error:
@@ -77,3 +77,7 @@ def agreed_videos(videos: str | Path, out: Path, manifest: str | Path | None, to
                 "or none, and let --out be the same folder on all of them"
             )
         time.sleep(0.5)
+
+
+def _fingerprint(entries: Manifest) -> str:
+    return entries.sha256("path", "status", "frames", "bytes")

@@ -25,12 +25,12 @@ SECONDS = 30
 NOTED = """
 from kinema.training import folder
 scan = folder.scan_folder
-def noted(path):
+def noted(path, out):
     import os, time
     with open({file!r}, "a") as file:
         print(os.getpid(), file=file)
     time.sleep(2)
-    return scan(path)
+    return scan(path, out)
 folder.scan_folder = noted
 """
 
