@@ -1,30 +1,30 @@
 """The approximate index: where among a million vectors the nearest are likely to be.
 
-An inverted file (FAISS): vectors are grouped around centres, and a query looks only into the groups whose centres are
-nearest, at vectors kept in a byte a value. What it finds are candidates; their true cosines come from the database. The
-files belong to one generation and are never changed, so a search that has begun with one goes on with it.
+Inverted files (FAISS): vectors are grouped around centres, and a query looks only into the groups whose centres are
+nearest, at vectors kept in a byte a value. What it finds are candidates; their true cosines come from the database.
+
+It grows by segments (:mod:`.segments`) with the same groups: while a library is added to, so many windows at a time are
+sealed into one, and several of a size are merged into one, so that a window is written a few times, however large the
+library becomes, and a search never has more than a few files to look at.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from kinema.search.about import get_list, get_record, set_about, set_map
-from kinema.search.comparing import WHITENING, Comparison, comparison
-from kinema.search.connection import transaction
+from kinema.errors import ConfigError
+from kinema.search.comparing import Comparison, comparison
 from kinema.search.database import all_ids, vectors_after, vectors_of
-from kinema.search.faiss_files import DamagedFile, Seal, import_faiss, is_whole, open_index, shown, write_index
+from kinema.search.faiss_files import DamagedFile, Seal, import_faiss, is_whole, shown, write_index
 from kinema.search.results import By
 from kinema.search.sampling import evenly
+from kinema.search.segments import Covered, Groups, Segment, covered, seal_of, segment_path, settle
 from kinema.search.values import as_matrix
 from kinema.whitening import Whitening
 
@@ -32,42 +32,29 @@ if TYPE_CHECKING:
     import faiss
 
 EXACT = 20_000
-"""So many windows are compared one by one: all of a small library, and what was added since the last generation."""
+"""So many windows are compared one by one: all of a small library, and what is not sealed yet."""
 CHUNK = 50_000
 SAMPLES = 30
 """Vectors a group that its centre is found from."""
+GROWTH = 16
+"""How many times as many windows the groups are meant for as there are when they are found: those of the square root of
+them are best, and they stay until there are :data:`GROWTH` squared over 4 times as many."""
 PROBED = 32
-"""Groups that a query looks into."""
-
-
-@dataclass(frozen=True)
-class Generation:
-    """What the approximate index covers.
-
-    Attributes:
-        number: counts up, so that no file's name comes twice.
-        last: it covers the windows up to this number; 0 where there is no approximate index.
-        count: how many it was made of; some may be deleted by now.
-        trained: how many there were when its groups were found.
-    """
-
-    number: int = 0
-    last: int = 0
-    count: int = 0
-    trained: int = 0
-
-
-def generation(db: sqlite3.Connection) -> Generation:
-    """The generation that belongs to the state of the database."""
-    return get_record(db, "approximate", Generation) or Generation()
+"""Groups that a query looks into, at least."""
+LOOKED_AT = 8000
+"""Vectors that it looks at, at least, on average."""
+FANOUT = 8
+"""Segments of a size that become one."""
+SMALL = 4
+"""Small segments that may be left when a library has been brought up to date; more are merged."""
 
 
 def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = None) -> tuple[str, ...]:
-    """Make a new generation where too much was added or deleted since the last one, a file of it is damaged or gone, or
-    vectors are compared otherwise.
+    """Let the approximate index fit a library that has been brought up to date.
 
-    What was added is put into the groups there are; where the library has doubled, or a fifth of what is covered is
-    gone, the groups and the centre are found anew. A library of no more than :data:`EXACT` windows has a centre alone.
+    What was added is put into the groups there are. Groups and centre are found anew where the library has grown far
+    beyond them, a fifth of what is covered is gone, a file is damaged or gone, or vectors are compared otherwise. A
+    library of no more than :data:`EXACT` windows has a centre alone.
 
     Args:
         db: the database.
@@ -81,59 +68,120 @@ def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = 
         ConfigError: FAISS is needed, and not installed.
         OutputError: files cannot be written.
     """
-    now = generation(db)
+    now = covered(db)
     total = db.execute("SELECT count(*) FROM windows").fetchone()[0]
-    added = db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0]
+    added = _unsealed(db, now)
     lost = now.count - (total - added)
     whitened = whitening or comparison(db).whitening
-    files = {by: index_path(folder, now, by) for by in get_args(By)} if now.last and total > EXACT else {}
-    broken = tuple(shown(path) for by, path in files.items() if not is_whole(path, _seal(db, by)))
+    broken = _broken(db, folder, now) if total > EXACT else ()
     if total <= EXACT:
-        _settle(db, Generation(now.number), Comparison(whitened, _centre(_sample(db, "motion", total))))
-    elif added > EXACT or 5 * lost > now.count or whitening is not None or broken:
-        anew = not now.last or total > 2 * now.trained or 5 * lost > now.count or whitening is not None or bool(broken)
-        if anew:
-            _build(db, folder, now, total, whitened)
-        else:
-            _extend(db, folder, now, total)
-    used = generation(db)
-    kept = {index_path(folder, used, by) for by in get_args(By) if used.last}
-    for path in set(folder.glob("*.faiss")) - kept:
-        with suppress(OSError):  # nobody reads it, whatever it is
-            path.unlink()
+        settle(db, Covered(Groups(now.groups.number)), Comparison(whitened, _centre(_sample(db, "motion", total))))
+    elif _outgrown(now, total) or 5 * lost > now.count or whitening is not None or broken:
+        _build(db, folder, whitened)
+    elif added > EXACT:
+        _seal(db, folder, now)
+    now = covered(db)
+    small = [segment for segment in now.segments if 4 * segment.count < now.count]
+    if len(small) > SMALL:
+        _merge(db, folder, now, now.segments.index(small[0]))
+    _tidy(db, folder)
     return broken
 
 
-def _build(db: sqlite3.Connection, folder: Path, now: Generation, total: int, whitening: Whitening | None) -> None:
+def grow(db: sqlite3.Connection, folder: Path) -> None:
+    """Seal what has been added, if that is much, while more is to come."""
+    now = covered(db)
+    if _unsealed(db, now) <= EXACT:
+        return
+    try:
+        import_faiss()
+    except ConfigError:  # which is said at the end: what is embedded is kept
+        return
+    if now.segments:
+        _seal(db, folder, now)
+    else:
+        _build(db, folder, comparison(db).whitening)
+    while (now := covered(db)).segments:
+        sizes = [segment.count for segment in now.segments]
+        tiers = [first for first in range(len(sizes) - FANOUT + 1) if max(sizes[first:]) < FANOUT * min(sizes[first:])]
+        if not tiers:
+            break
+        _merge(db, folder, now, tiers[0])
+    _tidy(db, folder)
+
+
+def _unsealed(db: sqlite3.Connection, now: Covered) -> int:
+    return int(db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0])
+
+
+def _outgrown(now: Covered, total: int) -> bool:
+    return not now.segments or 4 * total > GROWTH**2 * now.groups.trained
+
+
+def _broken(db: sqlite3.Connection, folder: Path, now: Covered) -> tuple[str, ...]:
+    files = [(segment.number, by) for segment in now.segments for by in get_args(By)]
+    paths = {segment_path(folder, *file): seal_of(db, *file) for file in files}
+    return tuple(shown(path) for path, seal in paths.items() if not is_whole(path, seal))
+
+
+def _build(db: sqlite3.Connection, folder: Path, whitening: Whitening | None) -> None:
     """Find groups and centre from vectors drawn evenly over the library, and put everything into the groups."""
-    faiss = import_faiss()
-    groups = round(2 * total**0.5)
-    last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
-    new = Generation(now.number + 1, last, total, total)
+    faiss, now = import_faiss(), covered(db)
+    total, last = db.execute("SELECT count(*), max(id) FROM windows").fetchone()
+    groups = round(2 * (GROWTH * total) ** 0.5)
+    number = now.groups.number + 1
     compared = Comparison(whitening, _centre(_sample(db, "motion", SAMPLES * groups)))
-    seals: dict[By, Seal] = {}
+    seals: dict[tuple[By, int], Seal] = {}
     for by in get_args(By):
         sample = compared(by, _sample(db, by, SAMPLES * groups))
         index = faiss.index_factory(sample.shape[1], f"IVF{groups},SQ8", faiss.METRIC_INNER_PRODUCT)
         index.cp.niter, index.cp.min_points_per_centroid = 8, 1
         index.train(sample)
         _fill(db, index, by, 0, compared)
-        seals[by] = write_index(index, index_path(folder, new, by))
-    _settle(db, new, compared, seals)
+        seals[by, number] = write_index(index, segment_path(folder, number, by))
+    settle(db, Covered(Groups(number, total), (Segment(number, last, total),)), compared, seals)
 
 
-def _extend(db: sqlite3.Connection, folder: Path, now: Generation, total: int) -> None:
-    """Put what was added into the groups there are."""
+def _seal(db: sqlite3.Connection, folder: Path, now: Covered) -> None:
+    """Put what was added into the groups there are, as a segment of its own."""
     faiss, compared = import_faiss(), comparison(db)
-    last = db.execute("SELECT max(id) FROM windows").fetchone()[0]
-    added = db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0]
-    new = Generation(now.number + 1, last, now.count + added, now.trained)
-    seals: dict[By, Seal] = {}
+    count, last = db.execute("SELECT count(*), max(id) FROM windows WHERE id > ?", (now.last,)).fetchone()
+    number = now.groups.number + 1
+    seals: dict[tuple[By, int], Seal] = {}
     for by in get_args(By):
-        index = faiss.read_index(str(index_path(folder, now, by)))
+        index = faiss.read_index(str(segment_path(folder, now.segments[-1].number, by)))
+        index.reset()
         _fill(db, index, by, now.last, compared)
-        seals[by] = write_index(index, index_path(folder, new, by))
-    _settle(db, new, compared, seals)
+        seals[by, number] = write_index(index, segment_path(folder, number, by))
+    groups = Groups(number, now.groups.trained)
+    settle(db, Covered(groups, (*now.segments, Segment(number, last, count))), compared, seals)
+
+
+def _merge(db: sqlite3.Connection, folder: Path, now: Covered, first: int) -> None:
+    """Make one segment of those from the ``first`` on."""
+    faiss = import_faiss()
+    merged, number = now.segments[first:], now.groups.number + 1
+    seals: dict[tuple[By, int], Seal] = {
+        (by, segment.number): seal
+        for segment in now.segments[:first]
+        for by in get_args(By)
+        if (seal := seal_of(db, segment.number, by))
+    }
+    for by in get_args(By):
+        index, *others = (faiss.read_index(str(segment_path(folder, segment.number, by))) for segment in merged)
+        for other in others:
+            index.merge_from(other, 0)
+        seals[by, number] = write_index(index, segment_path(folder, number, by))
+    whole = Segment(number, merged[-1].last, sum(segment.count for segment in merged))
+    settle(db, Covered(Groups(number, now.groups.trained), (*now.segments[:first], whole)), comparison(db), seals)
+
+
+def _tidy(db: sqlite3.Connection, folder: Path) -> None:
+    """Delete the files that no state uses any more."""
+    kept = {segment_path(folder, segment.number, by) for segment in covered(db).segments for by in get_args(By)}
+    for path in set(folder.glob("*.faiss")) - kept:
+        with suppress(OSError):  # nobody reads it, whatever it is
+            path.unlink()
 
 
 def _fill(db: sqlite3.Connection, index: faiss.IndexIVF, by: By, after: int, compared: Comparison) -> None:
@@ -141,20 +189,6 @@ def _fill(db: sqlite3.Connection, index: faiss.IndexIVF, by: By, after: int, com
     while part := list(islice(rows, CHUNK)):
         ids, vectors = as_matrix(part)
         index.add_with_ids(compared(by, vectors), ids)
-
-
-def _settle(
-    db: sqlite3.Connection, new: Generation, compared: Comparison, seals: Mapping[By, Seal] = MappingProxyType({})
-) -> None:
-    """Let searches use what was made; nothing happens where it is what they use already."""
-    used, centre = comparison(db), None if compared.centre is None else compared.centre.tolist()
-    if (generation(db), used.whitening, get_list(db, "centre", float)) != (new, compared.whitening, centre):
-        with transaction(db):
-            set_about(db, "approximate", asdict(new))
-            set_about(db, "centre", centre)
-            for by, seal in seals.items():
-                set_about(db, f"seal of {by}", asdict(seal))
-            set_map(db, WHITENING, None if compared.whitening is None else compared.whitening.to_bytes())
 
 
 def _sample(db: sqlite3.Connection, by: By, most: int) -> np.ndarray:
@@ -169,35 +203,23 @@ def _centre(vectors: np.ndarray) -> np.ndarray | None:
     return vectors.mean(0, dtype=np.float64).astype(np.float32) if len(vectors) else None
 
 
-def index_path(folder: Path, made: Generation, by: By) -> Path:
-    """The file of a generation."""
-    return folder / f"{by}.{made.number}.faiss"
-
-
-def _seal(db: sqlite3.Connection, by: By) -> Seal | None:
-    return get_record(db, f"seal of {by}", Seal)
-
-
-def open_generation(db: sqlite3.Connection, folder: Path, made: Generation, by: By) -> faiss.IndexIVF:
-    """The index of a generation, which is that of the database's state.
-
-    Raises:
-        FileNotFoundError: its file is gone, as it is where a newer generation has taken its place.
-        DamagedFile: it cannot be used.
-    """
-    return open_index(index_path(folder, made, by), _seal(db, by))
-
-
-def candidates(index: faiss.IndexIVF, vector: np.ndarray, count: int) -> np.ndarray:
+def candidates(indexes: list[faiss.IndexIVF], vector: np.ndarray, count: int) -> np.ndarray:
     """Up to ``count`` numbers of windows that are likely to be the nearest to ``vector`` (D,), nearest first.
 
     Raises:
-        DamagedFile: the index is of other vectors.
+        DamagedFile: an index is of other vectors.
     """
     faiss = import_faiss()
-    probed = min(index.nlist, max(PROBED, index.nlist * count // max(1, index.ntotal) * 4))
+    total = max(1, sum(index.ntotal for index in indexes))
+    scores, numbers = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
     try:
-        found = index.search(vector[None], count, params=faiss.SearchParametersIVF(nprobe=probed))[1][0]
+        for index in indexes:
+            probed = max(PROBED, index.nlist * max(LOOKED_AT, 4 * count) // total)
+            params = faiss.SearchParametersIVF(nprobe=min(index.nlist, probed))
+            near, found = index.search(vector[None], count, params=params)
+            scores.append(near[0])
+            numbers.append(found[0])
     except (RuntimeError, AssertionError) as error:
         raise DamagedFile("the approximate index is damaged") from error
-    return found[found >= 0]
+    found, near = np.concatenate(numbers), np.concatenate(scores)
+    return found[found >= 0][np.argsort(-near[found >= 0], kind="stable")[:count]]

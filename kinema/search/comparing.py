@@ -47,6 +47,12 @@ class Comparison:
             return unit(self.whitening.transform(vectors))
         return vectors if self.centre is None else unit(vectors - self.centre)
 
+    def same_as(self, other: Comparison) -> bool:
+        """Whether vectors come out alike."""
+        return self.whitening == other.whitening and (
+            self.whitening is not None or np.array_equal(self.centre, other.centre)  # type: ignore[arg-type]
+        )
+
 
 def comparison(db: sqlite3.Connection) -> Comparison:
     """That of the state of the database."""

@@ -7,19 +7,20 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from kinema.search.about import get_about
-from kinema.search.approximate import Generation, candidates, generation, index_path, open_generation
-from kinema.search.comparing import comparison
+from kinema.search.approximate import candidates
+from kinema.search.comparing import Comparison, comparison
 from kinema.search.connection import snapshot
-from kinema.search.database import ids_where, vectors_after, videos_of, windows_where
+from kinema.search.database import ids_where, windows_where
 from kinema.search.faiss_files import DamagedFile, shown
+from kinema.search.recent import Recent
 from kinema.search.results import By, Hit, Window
+from kinema.search.segments import Covered, covered, open_segment
 from kinema.search.stretches import along, background, scores_of
-from kinema.search.values import as_matrix, check_length
+from kinema.search.values import check_length
 from kinema.vectors import unit
 
 FEW = 2_000
@@ -32,8 +33,8 @@ KEPT = 8
 class Ranker:
     """Finds the nearest windows; threads may share one.
 
-    Windows that the approximate index does not cover are held in memory and compared one by one; of those that it
-    covers it names candidates, whose vectors come from the database.
+    Windows that no segment of the approximate index covers are held in memory and compared one by one; of the others
+    it names candidates, whose vectors come from the database.
 
     Args:
         folder: of the index.
@@ -42,10 +43,10 @@ class Ranker:
     def __init__(self, folder: Path):
         self._folder = folder
         self._lock = threading.Lock()
-        self._recent: dict[By, tuple[tuple[int, int], np.ndarray, np.ndarray, np.ndarray]] = {}
-        self._indexes: dict[By, tuple[int, Any]] = {}
-        self._broken: dict[By, tuple[int, str]] = {}
-        self._background: OrderedDict[tuple[By, int], tuple[int, np.ndarray]] = OrderedDict()
+        self._recent: dict[By, Recent] = {way: Recent(way) for way in get_args(By)}
+        self._segments: dict[By, dict[int, Any]] = {way: {} for way in get_args(By)}
+        self._broken: dict[By, tuple[Covered, str]] = {}
+        self._background: OrderedDict[tuple[By, int], tuple[Comparison, int, np.ndarray]] = OrderedDict()
 
     def nearest(
         self, vectors: np.ndarray, by: By, top: int, allowed: tuple[str, list[Any]], exact: bool
@@ -66,13 +67,12 @@ class Ranker:
             try:
                 with snapshot(self._folder) as db:
                     return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact)
-            except FileNotFoundError:  # a new generation came between the database and its file
-                continue
+            except FileNotFoundError as error:  # others may have come between the database and its file
+                reason = f"{shown(Path(str(error)))} is gone"
             except DamagedFile as error:
-                self._give_up(by, str(error))
+                reason = str(error)
                 break
-        else:
-            self._give_up(by, "")
+        self._give_up(by, reason)
         with snapshot(self._folder) as db:
             return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact=True)
 
@@ -82,13 +82,12 @@ class Ranker:
             return self._broken[by][1] if by in self._broken else ""
 
     def _give_up(self, by: By, reason: str) -> None:
-        """Do without a generation's file, which is gone if there is no ``reason``."""
+        """Do without the segments of the present state."""
         with snapshot(self._folder) as db:
-            made = generation(db)
-        said = reason or f"{shown(index_path(self._folder, made, by))} is gone"
+            now = covered(db)
         with self._lock:
-            self._indexes.pop(by, None)
-            self._broken[by] = made.number, f"{said}, so that every window was compared; run `kinema index` again"
+            self._segments[by] = {}
+            self._broken[by] = now, f"{reason}, so that every window was compared; run `kinema index` again"
 
     def typical(self, vectors: np.ndarray, by: By) -> tuple[float, float]:
         """The median score in the library with the query's ``vectors`` (Q, D), and the spread of scores around it.
@@ -106,17 +105,18 @@ class Ranker:
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
     def _others(self, db: sqlite3.Connection, by: By, length: int) -> np.ndarray:
-        """See :func:`~kinema.search.stretches.background`."""
-        state = get_about(db, "state", int) or 0
+        """See :func:`~kinema.search.stretches.background`; read anew where the library has grown by a fiftieth since,
+        so that a search beside one who adds to it need not do so each time."""
+        compared, last = comparison(db), db.execute("SELECT max(id) FROM windows").fetchone()[0] or 0
         with self._lock:
             held = self._background.get((by, length))
-            if held is None or held[0] != state:
-                held = state, background(db, by, length)
+            if held is None or not held[1] <= last <= 1.02 * held[1] or not compared.same_as(held[0]):
+                held = compared, last, background(db, by, length)
                 self._background[by, length] = held
             self._background.move_to_end((by, length))
             while len(self._background) > KEPT:
                 self._background.popitem(last=False)
-        return held[1]
+        return held[2]
 
     def _nearest(
         self,
@@ -128,21 +128,22 @@ class Ranker:
         exact: bool,
     ) -> tuple[Hit, ...]:
         check_length(db, by, vectors.shape[1], "the query")
-        made, asked, length = generation(db), _mean(comparison(db)(by, vectors)), len(vectors)
+        now, compared, length = covered(db), comparison(db), len(vectors)
+        asked = _mean(compared(by, vectors))
         with self._lock:
-            if by in self._broken and self._broken[by][0] != made.number:
+            if by in self._broken and self._broken[by][0] != now:
                 del self._broken[by]
             exact = exact or by in self._broken
-        recent = self._recent_scores(db, by, asked, made, length)
+        recent = self._recent_scores(db, by, asked, compared, now, length)
         wanted = 8 * top
-        while made.last and not exact and wanted <= FEW:
-            likely = self._likely_scores(db, by, asked, made, wanted, length)
+        while now.last and not exact and wanted <= FEW:
+            likely = self._likely_scores(db, by, asked, now, wanted, length)
             ids, scores = (np.concatenate(parts) for parts in zip(likely, recent, strict=True))
             hits = _hits(db, ids, scores, top, wanted, allowed)
             if len(hits) == top:
                 return hits
             wanted *= 4
-        if made.last:
+        if now.last:
             recent = scores_of(db, by, asked, ids_where(db, *allowed), length)
         while True:
             hits = _hits(db, *recent, top, wanted, allowed)
@@ -151,27 +152,22 @@ class Ranker:
             wanted *= 4
 
     def _recent_scores(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation, length: int
+        self, db: sqlite3.Connection, by: By, asked: np.ndarray, compared: Comparison, now: Covered, length: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        key = (get_about(db, "state", int) or 0, made.last)
         with self._lock:
-            held = self._recent.get(by)
-            if held is None or held[0] != key:
-                ids, vectors = as_matrix(list(vectors_after(db, by, made.last)))
-                held = key, ids, comparison(db)(by, vectors), videos_of(db, ids)
-                self._recent[by] = held
-        _, ids, vectors, videos = held
+            ids, vectors, videos = self._recent[by].windows(db, compared, now.last)
         return ids, along(vectors @ asked, videos, length) if len(ids) else np.zeros(0, np.float32)
 
     def _likely_scores(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, made: Generation, wanted: int, length: int
+        self, db: sqlite3.Connection, by: By, asked: np.ndarray, now: Covered, wanted: int, length: int
     ) -> tuple[np.ndarray, np.ndarray]:
+        numbers = [segment.number for segment in now.segments]
         with self._lock:
-            held = self._indexes.get(by)
-            if held is None or held[0] != made.number:
-                held = made.number, open_generation(db, self._folder, made, by)
-                self._indexes[by] = held
-        return scores_of(db, by, asked, np.sort(candidates(held[1], asked, wanted)), length)
+            known = self._segments[by]
+            held = {number: known.get(number) or open_segment(db, self._folder, number, by) for number in numbers}
+            self._segments[by] = held
+        likely = candidates(list(held.values()), asked, wanted)
+        return scores_of(db, by, asked, np.sort(likely), length)
 
 
 def _mean(vectors: np.ndarray) -> np.ndarray:

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinema.search import Filters, approximate, database
+from kinema.search import Filters, approximate, database, segments
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState, condition
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
+from kinema.search.segments import covered
 from kinema.vectors import unit
 
 pytest.importorskip("faiss")
@@ -88,8 +89,8 @@ def test_what_is_added_is_found_at_once_and_later_by_the_index(folder):
         for number in range(20, 24):
             put(db, f"/{number}", 300, number)
         approximate.refresh(db, folder)
-        assert approximate.generation(db).count == 4500 and approximate.generation(db).trained == 3000
-    assert files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
+        assert covered(db).count == 4500 and covered(db).groups.trained == 3000
+    assert files(folder) == {f"{by}.{number}.faiss" for by in ("motion", "appearance") for number in (1, 2)}
     best = ranker.nearest(query, "motion", 1, condition(Filters()), False)[0]
     assert best.path == "/new" and best.score == pytest.approx(1, abs=1e-5)
     assert agreement(folder) >= 0.95
@@ -105,7 +106,7 @@ def test_what_is_deleted_is_never_found_and_the_groups_are_made_anew(folder):
         with transaction(db):
             database.drop_videos(db, ["/3"])
         approximate.refresh(db, folder)
-        assert approximate.generation(db).count == 2100
+        assert covered(db).count == 2100
         with transaction(db):
             database.drop_videos(db, [f"/{number}" for number in range(4, 10)])
         approximate.refresh(db, folder)
@@ -113,19 +114,20 @@ def test_what_is_deleted_is_never_found_and_the_groups_are_made_anew(folder):
     assert agreement(folder) == 1
 
 
-def test_a_search_that_meets_a_newer_generation_begins_again(folder, monkeypatch):
+def test_a_search_whose_segments_are_gone_begins_again(folder, monkeypatch):
     """The files of the state that it saw are gone when it opens them."""
-    ranker, opened = Ranker(folder), approximate.open_generation
+    ranker, opened = Ranker(folder), segments.open_segment
 
     def late(*asked):
         with connected(folder) as db:
-            monkeypatch.setattr("kinema.search.ranking.open_generation", opened)
+            monkeypatch.setattr("kinema.search.ranking.open_segment", opened)
             for number in range(30, 34):
                 put(db, f"/{number}", 300, number)
+            approximate._build(db, folder, None)
             approximate.refresh(db, folder)
         return opened(*asked)
 
-    monkeypatch.setattr("kinema.search.ranking.open_generation", late)
+    monkeypatch.setattr("kinema.search.ranking.open_segment", late)
     (hit,) = ranker.nearest(vectors(300, 31)[7], "motion", 1, condition(Filters()), False)
     assert hit.path == "/31" and files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
 

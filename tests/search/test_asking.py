@@ -221,7 +221,7 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
         """UPDATE about SET value = '["x"]' WHERE name = 'centre'""",
         """UPDATE about SET value = '[0.5, 1.5]' WHERE name = 'centre'""",
         """UPDATE about SET value = '{"length": -1, "stride": 1}' WHERE name = 'windowing'""",
-        """INSERT OR REPLACE INTO about VALUES ('approximate', '{"last": "b"}')""",
+        """INSERT OR REPLACE INTO about VALUES ('segments', '[{"last": "b"}]')""",
         "UPDATE about SET value = 'null' WHERE name = 'encoder'",
         "UPDATE about SET value = '[3]' WHERE name = 'encoder'",
         "UPDATE about SET value = '[3]' WHERE name = 'roots'",
