@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from kinema.clock import clock
+from kinema.errors import VideoError
 from kinema.progress import make_bar
-from kinema.search import database
+from kinema.search import approximate, database
 from kinema.search.about import get_about, get_list, set_about
-from kinema.search.approximate import refresh
 from kinema.search.changes import Changes, find_changes, settled
 from kinema.search.comparing import MIRROR, comparison
 from kinema.search.connection import transaction
@@ -20,6 +24,7 @@ from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting,
 from kinema.search.fitting import LEAST, copied_features, fit_whitening, indexed_places
 from kinema.search.results import Added, IndexedVideo
 from kinema.search.windows import WindowReader
+from kinema.video.identity import content_sha256
 from kinema.whitening import Whitening
 
 
@@ -54,14 +59,14 @@ def bring_up_to_date(
     changes = find_changes(root, database.file_states(db))
     with transaction(db):
         _note_changes(db, root, changes)
-    todo = [*changes.new, *changes.changed]
+    todo = sorted([*changes.new, *changes.changed], key=_anyhow)
     paths = [state.path for state in todo]
     items = embed_videos(paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting)
-    windows = _store(db, todo, items)
-    remade = refresh(db, index, _whitened_anew(db, embedder))
+    windows, unreadable = _store(db, index, todo, items)
+    remade = approximate.refresh(db, index, _whitened_anew(db, embedder))
     found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
     problems = [video for video in found if video.error]
-    problems += [IndexedVideo(path, 0, reason) for path, reason in changes.unreadable.items()]
+    problems += [IndexedVideo(path, 0, reason) for path, reason in {**changes.unreadable, **unreadable}.items()]
     return Added(
         new=len(changes.new),
         changed=len(changes.changed),
@@ -102,22 +107,47 @@ def _note_changes(db: sqlite3.Connection, root: Path, changes: Changes) -> None:
         database.restate_video(db, path, state)
 
 
+def _anyhow(state: FileState) -> bytes:
+    """A place in an order that has nothing to do with names, so that the videos that are first stand for all."""
+    return hashlib.blake2b(os.fsencode(state.path)).digest()
+
+
 def _store(
-    db: sqlite3.Connection, todo: Sequence[FileState], items: Iterator[tuple[int, EmbeddedWindow | Finished]]
-) -> int:
-    """Put videos into the database, each when its last window has come; return how many windows they have."""
+    db: sqlite3.Connection,
+    index: Path,
+    todo: Sequence[FileState],
+    items: Iterator[tuple[int, EmbeddedWindow | Finished]],
+) -> tuple[int, dict[str, str]]:
+    """Put videos into the database, each when its last window has come; seal them now and then.
+
+    What a file holds is noted while it is embedded.
+
+    Returns:
+        How many windows they have, and why files cannot be read, of those that nothing is kept of.
+    """
     held: dict[int, list[EmbeddedWindow]] = {}
-    count = 0
-    with make_bar("at") as progress:
+    contents: dict[int, Future[str]] = {}
+    unreadable: dict[str, str] = {}
+    count = sealed = 0
+    with make_bar("at") as progress, ThreadPoolExecutor(1) as hashing:
         task = progress.add_task("Embedding", total=len(todo), at="")
         for number, item in items:
             windows = held.setdefault(number, [])
+            if number not in contents:
+                contents[number] = hashing.submit(_content, todo[number])
             if isinstance(item, Finished):
-                state, error = settled(todo[number], item.error)
-                with transaction(db):
-                    database.put_video(db, number, state, windows, error)
+                try:
+                    known = replace(todo[number], sha256=contents.pop(number).result())
+                    state, error = settled(known, item.error)
+                    with transaction(db):
+                        database.put_video(db, number, state, windows, error)
+                except VideoError as failure:
+                    unreadable[todo[number].path] = settled(todo[number], failure.reason)[1]
                 del held[number]
                 progress.advance(task)
+                if count - sealed > approximate.EXACT:
+                    approximate.grow(db, index)
+                    sealed = count
                 continue
             windows.append(item)
             count += 1
@@ -126,4 +156,8 @@ def _store(
                 with transaction(db):
                     database.stage(db, number, windows)
                 windows.clear()
-    return count
+    return count, unreadable
+
+
+def _content(state: FileState) -> str:
+    return state.sha256 or content_sha256(state.path)

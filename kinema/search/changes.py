@@ -41,7 +41,7 @@ class Changes:
     """What has to be done.
 
     Attributes:
-        new: to be embedded.
+        new: to be embedded; their content is not known yet, unless it might have been that of a file that was moved.
         changed: to be embedded; their path is known, with other content.
         moved: what they are now, by their path in the index.
         touched: files with another time and the same content.
@@ -80,6 +80,7 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
     gone = below - set(paths)
     lost = (path for path in known if path in gone or not Path(path).exists())
     elsewhere = {known[path].sha256: path for path in lost if known[path].mtime != UNSETTLED}
+    sizes = {known[path].size for path in elsewhere.values()}
     new: list[FileState] = []
     changed: list[FileState] = []
     touched: list[FileState] = []
@@ -94,7 +95,8 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
             if before == now:
                 unchanged += 1
                 continue
-            now = replace(now, sha256=content_sha256(path))
+            if before is not None or now.size in sizes:  # what else is new is read anyway, and its content noted then
+                now = replace(now, sha256=content_sha256(path))
         except UnicodeEncodeError:
             unreadable[path] = "its name is not valid UTF-8; rename it"
             continue
