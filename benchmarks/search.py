@@ -1,14 +1,15 @@
 """Measure an index of many windows, and print JSON.
 
-    python benchmarks/search.py [--windows 1000000] [--queries 300] [--threads 2] > search.json
+    python benchmarks/search.py [--windows 1000000] [--queries 300] [--threads 2] [--asked] > search.json
 
 Vectors are synthetic: points around 2,000 kinds of movement in 24 dimensions, lifted into 512, with noise in all;
 queries are drawn alike and are not in the index. Appearance vectors are made the same way with the 192 values that real
 ones have. Windows lie 100 to a video and do not overlap, so that a hit is a window.
 
-* ``build``: seconds to write all windows into an empty database, to find the groups and fill the approximate index, and
-  both together, and the processor time of that, which other work on the machine does not lengthen; the process's
-  largest resident memory.
+* ``build``: seconds to add all windows, video by video, sealing segments on the way, to bring the approximate index to
+  its end, and both together, and the processor time of that, which other work on the machine does not lengthen, for all
+  and for a window early and late; the process's largest resident memory. With ``--asked`` another process searches
+  twice a second meanwhile: the times of its answers, with what is typical of the library.
 * ``query_ms``: of one query after another, from the vector to the hits with their videos: snapshot, approximate index,
   true cosines, merging. Alone, with half of the windows allowed by their strength, and with one video in a hundred by
   its path. ``p99`` beside the spread.
@@ -20,10 +21,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +35,7 @@ import numpy as np
 import torch
 from common import spread, surroundings
 
-from kinema.search import Filters, database
-from kinema.search.approximate import refresh
+from kinema.search import Filters, approximate, database
 from kinema.search.comparing import comparison
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState, condition
@@ -70,24 +72,65 @@ def videos(first: int, count: int) -> Iterator[tuple[FileState, list[EmbeddedWin
 
 
 def build(folder: Path, windows: int) -> dict[str, Any]:
-    began, cpu = time.perf_counter(), time.process_time()
+    """Write all windows as `kinema index` does: a video a transaction, sealed now and then."""
+    began, cpu, sealed = time.perf_counter(), time.process_time(), 0
+    steps: list[float] = []
     with connected(folder) as db:
         database.create_tables(db, {})
         for first in range(0, windows, CHUNK):
-            with transaction(db):
-                for state, content in videos(first, min(CHUNK, windows - first)):
+            start = time.process_time()
+            for state, content in videos(first, min(CHUNK, windows - first)):
+                with transaction(db):
                     database.put_video(db, 0, state, content, "")
-        written = time.perf_counter()
-        refresh(db, folder)
+            if first + CHUNK - sealed > approximate.EXACT:
+                approximate.grow(db, folder)
+                sealed = first + CHUNK
+            steps.append(time.process_time() - start)
+        added = time.perf_counter()
+        approximate.refresh(db, folder)
     ended = time.perf_counter()
+    tenth = max(1, len(steps) // 10)
     return {
-        "write_s": round(written - began, 1),
-        "approximate_s": round(ended - written, 1),
+        "adding_s": round(added - began, 1),
+        "finishing_s": round(ended - added, 1),
         "all_s": round(ended - began, 1),
         "all_cpu_s": round(time.process_time() - cpu, 1),
+        "cpu_ms_a_window": {
+            "second tenth": round(1e3 * sum(steps[tenth : 2 * tenth]) / (tenth * CHUNK), 4),
+            "last tenth": round(1e3 * sum(steps[-tenth:]) / (tenth * CHUNK), 4),
+        },
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         "disk_gb": {path.suffix[1:]: round(path.stat().st_size / 1e9, 2) for path in sorted(folder.iterdir())},
     }
+
+
+def ask_meanwhile(folder: str, every: float, queries: np.ndarray, pipe: Connection) -> None:
+    """Search an index that grows, in a process of its own, until told to stop; send the times in milliseconds."""
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    ranker, times = Ranker(Path(folder)), []
+    while not pipe.poll(every):
+        if not database.has_tables(Path(folder)):
+            continue
+        query, start = queries[len(times) % len(queries)], time.perf_counter()
+        hits = ranker.nearest(query, "motion", 10, condition(Filters()), False)
+        if hits:
+            ranker.typical(query, "motion")
+            times.append(1e3 * (time.perf_counter() - start))
+    pipe.send(times)
+
+
+def built_while_asked(folder: Path, windows: int, queries: np.ndarray) -> dict[str, Any]:
+    """Build the index while another process asks twice a second."""
+    context = multiprocessing.get_context("spawn")
+    pipe, theirs = context.Pipe()
+    asking = context.Process(target=ask_meanwhile, args=(str(folder), 0.5, queries, theirs))
+    asking.start()
+    result = build(folder, windows)
+    pipe.send("stop")
+    times = pipe.recv()
+    asking.join()
+    return result | {"query_ms_meanwhile": with_p99(times)}
 
 
 def truth(folder: Path, windows: int, queries: np.ndarray) -> np.ndarray:
@@ -111,7 +154,11 @@ def timed(work: Callable[[np.ndarray], Any], queries: np.ndarray) -> tuple[dict[
         start = time.perf_counter()
         answers.append(work(query))
         times.append(1e3 * (time.perf_counter() - start))
-    return spread(times[1:]) | {"p99": round(float(np.quantile(times[1:], 0.99)), 3)}, answers[1:]
+    return with_p99(times[1:]), answers[1:]
+
+
+def with_p99(times: list[float]) -> dict[str, Any]:
+    return spread(times) | {"p99": round(float(np.quantile(times, 0.99)), 3)}
 
 
 def updates(folder: Path, repeats: int) -> dict[str, Any]:
@@ -135,6 +182,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--asked", action="store_true", help="by another process, twice a second, while it is built")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     faiss.omp_set_num_threads(options.threads)
@@ -142,7 +190,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         result = surroundings(options.threads, numpy=np.__version__, faiss=faiss.__version__)
-        result |= {"windows": options.windows, "values": SIZES, "build": build(folder, options.windows)}
+        result |= {"windows": options.windows, "values": SIZES}
+        result["build"] = (
+            built_while_asked(folder, options.windows, queries) if options.asked else build(folder, options.windows)
+        )
         ranker, rows = Ranker(folder), {}
         for label, filters in (
             ("all", Filters()),

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from kinema.search import Filters, approximate, database, segments
+from kinema.search.comparing import comparison
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState, condition
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
+from kinema.search.recent import Recent
 from kinema.search.segments import covered
 from kinema.vectors import unit
 
@@ -112,6 +114,59 @@ def test_what_is_deleted_is_never_found_and_the_groups_are_made_anew(folder):
         approximate.refresh(db, folder)
     assert files(folder) == set()  # small again
     assert agreement(folder) == 1
+
+
+def test_a_library_that_grows_is_sealed_bit_by_bit_and_searched_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setattr(approximate, "EXACT", 250)
+    ranker = Ranker(tmp_path)
+    sizes = []
+    with connected(tmp_path) as db:
+        database.create_tables(db, {})
+        for number in range(40):
+            put(db, f"/{number}", 100, number)
+            approximate.grow(db, tmp_path)
+            sizes.append([segment.count for segment in covered(db).segments])
+            asked = vectors(100, number)[50], "motion", 5, condition(Filters())
+            assert ranker.nearest(*asked, False)[0].path == f"/{number}"
+            assert ranker.nearest(*asked, False) == Ranker(tmp_path).nearest(*asked, False)
+        assert sizes[:4] == [[], [], [300], [300]]
+        assert max(map(len, sizes)) == 7 and sizes[-1] == [2400, 300, 300, 300, 300, 300]
+        names = {f"{by}.{segment.number}.faiss" for by in ("motion", "appearance") for segment in covered(db).segments}
+        assert files(tmp_path) == names
+        assert agreement(tmp_path) >= 0.95
+        with transaction(db):
+            database.drop_videos(db, ["/1", "/39"])
+        assert not {"/1", "/39"} & {hit.path for hit in ranker.nearest(*asked[:2], 60, asked[3], False)}
+        approximate.refresh(db, tmp_path)
+        assert [segment.count for segment in covered(db).segments] == [2400, 1500]
+    assert agreement(tmp_path) >= 0.95
+
+
+def test_what_is_recent_is_followed_through_all_that_can_happen(tmp_path, monkeypatch):
+    """Beside a reader that begins anew each time."""
+    monkeypatch.setattr(approximate, "EXACT", 300)
+    rng, following = np.random.default_rng(0), Recent("motion")
+    with connected(tmp_path) as db:
+        database.create_tables(db, {})
+        for number in range(60):
+            act = rng.integers(5)
+            if act < 2:
+                put(db, f"/{number}", int(rng.integers(1, 90)), number)
+            elif act == 2:
+                approximate.grow(db, tmp_path)
+            elif act == 3:
+                with transaction(db):
+                    database.drop_videos(db, [f"/{rng.integers(60)}" for _ in range(3)])
+            else:
+                approximate.refresh(db, tmp_path)
+            asked = db, comparison(db), covered(db).last
+            ids, found, videos = following.windows(*asked)
+            anew = Recent("motion").windows(*asked)
+            there = np.isin(ids, anew[0])
+            for ours, theirs in zip((ids[there], found[there], videos[there]), anew, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+            left = database.ids_where(db, "windows.id > ?", [asked[2]])
+            np.testing.assert_array_equal(left, ids[there])
 
 
 def test_a_search_whose_segments_are_gone_begins_again(folder, monkeypatch):
