@@ -10,7 +10,7 @@ concerns you before you use this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,16 +20,13 @@ from kinema.data.plan import Plan
 from kinema.errors import ConfigError
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
-from kinema.methods.parts import in_parts
+from kinema.methods.parts import with_motion
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.hierarchy import MotionFeatures, WithMotion
 from kinema.models.pooling import average_to
 from kinema.models.prime_motion import DisplacementHead
-
-LEVEL = "motion "
-"""Before the number of a level, where its features are among others by name."""
 
 
 class Predictor(nn.Sequential):
@@ -206,24 +203,6 @@ def motion_of(encoder: VideoEncoder) -> WithMotion:
     """The backbone of an encoder that was built with a motion hierarchy."""
     assert isinstance(encoder.backbone, WithMotion)
     return encoder.backbone
-
-
-def with_motion(
-    network: nn.Module, look: Callable[[Tensor, MotionFeatures], Mapping[str, Tensor]], clips: Tensor, parts: int
-) -> tuple[dict[str, Tensor], MotionFeatures]:
-    """As :func:`in_parts`, and with the motion features of all parts, which ``look`` is given to fill."""
-    motion = MotionFeatures()
-    if parts == 1:
-        return dict(look(clips, motion)), motion
-
-    def flat(part: Tensor) -> dict[str, Tensor]:
-        filled = MotionFeatures()
-        made = look(part, filled)
-        return {**made, **{f"{LEVEL}{level}": z for level, z in filled.levels.items()}}
-
-    found = in_parts(network, flat, clips, parts)
-    motion.levels.update({int(name.removeprefix(LEVEL)): z for name, z in found.items() if name.startswith(LEVEL)})
-    return {name: z for name, z in found.items() if not name.startswith(LEVEL)}, motion
 
 
 def apply_phase(motion: WithMotion, objective: MotionObjective, phase: Phase) -> None:

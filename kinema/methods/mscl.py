@@ -151,9 +151,7 @@ class MSCL(Method):
         if c.fra_negatives or c.fra_clips:
             assert views.query_flow is not None
             rotated = rotate_flow(views.query_flow, draws.angles)
-            local_rotated = in_parts(self.flow, lambda flow: {LOCAL: self.flow.encoder(flow)}, rotated, self.parts)[
-                LOCAL
-            ]
+            local_rotated = in_parts(self.flow, self._look_at_flow, rotated, self.parts)[LOCAL]
 
         # Section 3.1: which clip is of the same video?
         if c.contrasts_clips:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
 from kinema.data.plan import Plan
 from kinema.methods.base import Draws, Losses, Views
-from kinema.methods.hcml import MotionObjective, apply_phase, motion_of, with_motion
+from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
 from kinema.methods.mscl import MSCL
+from kinema.methods.parts import with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
 from kinema.models.hierarchy import WithMotion

@@ -15,6 +15,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from kinema.models.hierarchy import MotionFeatures
+
+LEVEL = "motion "
+"""Before the number of a level, where its motion features are among other features by name."""
+
 
 def in_parts(
     network: nn.Module, look: Callable[[Tensor], Mapping[str, Tensor]], clips: Tensor, parts: int
@@ -39,6 +44,23 @@ def in_parts(
         for part in clips.chunk(parts)
     ]
     return {name: torch.cat([features[name] for features in found]) for name in found[0]}
+
+
+def with_motion(
+    network: nn.Module, look: Callable[[Tensor, MotionFeatures], Mapping[str, Tensor]], clips: Tensor, parts: int
+) -> tuple[dict[str, Tensor], MotionFeatures]:
+    """As :func:`in_parts`, with the motion features of all parts, which ``look`` is given to fill."""
+    if parts == 1:
+        motion = MotionFeatures()
+        return dict(look(clips, motion)), motion
+
+    def flat(part: Tensor) -> dict[str, Tensor]:
+        motion = MotionFeatures()
+        return {**look(part, motion), **{f"{LEVEL}{level}": z for level, z in motion.levels.items()}}
+
+    found = in_parts(network, flat, clips, parts)
+    levels = {name: found.pop(name) for name in list(found) if name.startswith(LEVEL)}
+    return found, MotionFeatures({int(name.removeprefix(LEVEL)): z for name, z in levels.items()})
 
 
 @contextmanager

@@ -26,9 +26,16 @@ def replaced(self, method, *args):
 TrainingModule.__init__ = replaced
 """
 
-CHANGES = {"mscl.queue": 20, "optimizer.name": "sgd", "optimizer.lr": 0.05, "optimizer.lr_batch": 8}
-"""With every loss, and every random choice of clips, colours and angles, of MSCL. Adam would take steps as long where a
-gradient is but rounding."""
+CHANGES = {
+    "mscl.queue": 20,
+    "mscl.motion": 1.0,
+    "model.pyramid": 8,
+    "optimizer.name": "sgd",
+    "optimizer.lr": 0.05,
+    "optimizer.lr_batch": 8,
+}
+"""With every loss, and every random choice of clips, colours and angles, of MSCL, and dense motion prediction. Adam
+would take steps as long where a gradient is but rounding."""
 
 
 def trained(count: int, parts: int, out: Path, videos, options, tiny) -> dict[str, torch.Tensor]:
