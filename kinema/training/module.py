@@ -137,7 +137,7 @@ class TrainingModule(L.LightningModule):
         generator = step_generator(self.config.seed, self.global_step, 0)
         own = generator if part.rank == 0 else step_generator(self.config.seed, self.global_step, part.rank)
         shared = step_generator(self.config.seed, self.global_step) if self.method.shuffles_devices else None
-        torch.manual_seed(own.initial_seed())  # of what networks draw by themselves, as dropout does
+        torch.manual_seed(own.initial_seed() ^ 1)  # of what networks draw by themselves, as dropout does
         facts = self._follow()
         draws = draw(len(batch["video"]), generator, self.device, shared, part, own)
         terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
