@@ -65,8 +65,9 @@ def make_plan(config: TrainConfig, videos: int, processes: int = 1) -> Plan:
     batch = max(2, min(config.trainer.batch_size, videos * clips // processes) // parts) * parts
     together = batch * processes
     if videos * clips < together:
+        whose = "one process" if processes == 1 else f"{processes} processes"
         raise DataError(
-            f"an epoch of {videos * clips} clips is too short for {processes} processes with batches of {batch}; "
+            f"an epoch of {videos * clips} clips is too short for {whose} with batches of {batch}; "
             "add videos, raise sampling.clips_per_video or lower trainer.devices, trainer.nodes or trainer.accumulate"
         )
     if config.epochs is None:

@@ -82,7 +82,7 @@ def test_smaller_batches_of_few_videos_have_as_many_parts():
     config = PretrainConfig(trainer=TrainerConfig(batch_size=32, accumulate=4))
     assert [make_plan(config, videos).batch_size for videos in (100, 31, 13, 8)] == [32, 28, 12, 8]
     assert make_plan(config, 31, processes=2).batch_size == 12
-    with pytest.raises(DataError, match=r"an epoch of 7 clips is too short.*lower .*trainer.accumulate"):
+    with pytest.raises(DataError, match=r"too short for one process with batches of 8;.*trainer.accumulate"):
         make_plan(config, 7)
 
 
