@@ -1,7 +1,7 @@
 """Time a training step of a preset in several ways, in turns; print JSON.
 
     python benchmarks/training_step.py [--preset mscl-r3d18-k400] [--method mscl] [--device cuda] [--batch 32]
-        [--ways float32 bfloat16 ...] [--repeats 10] > training_step.json
+        [--accumulate 1] [--ways float32 bfloat16 ...] [--repeats 10] > training_step.json
 
 A step is what a run computes: colours are augmented, the key encoders follow, the losses, the gradients and their
 clipping, the optimiser, the queues. Clips are noise in the preset's shapes and already on the device, so that no
@@ -51,6 +51,7 @@ def make_step(name: str, options: argparse.Namespace, device: torch.device) -> C
         method.trained_encoder().backbone.compile()
         backbone = method.trained_encoder().backbone
         backbone.stages = torch.compile(backbone.stages)
+    method.parts = options.accumulate
     weights = [parameter for parameter in method.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(weights, lr=1e-3, momentum=0.9, fused=True)
     frames = torch.randint(256, (count, 3, clip.frames, *clip.size), dtype=torch.uint8, device=device)
@@ -93,6 +94,7 @@ def main() -> None:
     parser.add_argument("--method", default="mscl")
     parser.add_argument("--device", default="auto", help="cpu or cuda (a GPU if there is one)")
     parser.add_argument("--batch", type=int, default=32, help="clips (32)")
+    parser.add_argument("--accumulate", type=int, default=1, help="parts of a step (1)")
     parser.add_argument("--threads", type=int, default=2, help="threads on a CPU (2)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["float32", "bfloat16"])
     parser.add_argument("--repeats", type=int, default=10, help="steps of each way (10)")

@@ -83,7 +83,7 @@ class DryRun:
             f"network: {config.model.backbone}, {cost.parameters / 1e6:.2f} million numbers are trained; "
             f"clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}",
             f"steps: {self.videos} videos{each} ({self.source}), {plan.batch_size} clips a step on "
-            f"{_devices(self.devices)}; {plan.steps_per_epoch} an epoch{epochs}, {self.steps} in all",
+            f"{_devices(self.devices)}{self._parts()}; {plan.steps_per_epoch} an epoch{epochs}, {self.steps} in all",
             *filter(None, [self.warning]),
             *self._phases(),
             *self._memory(),
@@ -96,6 +96,10 @@ class DryRun:
             lines.append(f"  {gpu:9}{peak:4} TFLOP/s: {_hours(one):>12} on one, {_hours(eight):>12} on eight")
         lines.append("not counted: reading videos, optical flow, motion scores, tests and checkpoints")
         return "\n".join(lines)
+
+    def _parts(self) -> str:
+        parts = self.config.trainer.accumulate
+        return f", {self.cost.plan.batch_size // parts} at a time" if parts > 1 else ""
 
     def _phases(self) -> list[str]:
         lines = []

@@ -93,3 +93,13 @@ def test_the_sums():
     assert run.hours_on("A100") == pytest.approx(run.flops / (312e12 * UTILISATION) / 3600)
     assert run.hours_on("A100", 8) == run.hours_on("A100") / 8
     assert cost.peak == 7.0
+
+
+def test_it_says_how_many_clips_are_in_memory_at_a_time():
+    config = PretrainConfig(steps=40, trainer=TrainerConfig(devices=2, batch_size=6, accumulate=3))
+    phase = PhaseCost("", 40, 2.0, 1e12, 5.0, ("loss_rgb",))
+    cost = StepCost(
+        (phase,), make_plan(config, 100, 2), 6, before=1, device=torch.device("cpu"), parameters=1, share=1.0
+    )
+    said = DryRun("x", config, videos=100, source="counted", rounds=1, cost=cost).summary()
+    assert "6 clips a step on each of 2 devices, 2 at a time; " in said

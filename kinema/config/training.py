@@ -44,6 +44,9 @@ class TrainerConfig:
         stop_after: stop after this many steps of the schedule, or epochs where the training is set in epochs, to go on
             another time; None to run to its end.
         batch_size: clip pairs per step on each device.
+        accumulate: parts of ``batch_size`` that encoders go through one after another, for devices of little memory.
+            Losses, queues and schedules are those of the whole batch, batch statistics those of a part; the encoders'
+            forward pass is computed twice.
         workers: processes that decode video, on each device; 0 to decode in the training process.
         hold_mib: memory, in MiB, that each process that decodes video may fill with frames, so that short videos are
             decoded once; with 0 every clip is decoded when it is read.
@@ -54,6 +57,8 @@ class TrainerConfig:
         nodes: machines to train on, which share the run's folder and have the same videos; which is which torchrun or
             SLURM say, or MASTER_ADDR, MASTER_PORT and NODE_RANK.
         accelerator: what to train on.
+        sync_batchnorm: batch statistics of trained networks are those of all processes, which have to be on GPUs; those
+            of key encoders stay each device's own, since keys are shuffled.
         checkpoint_minutes: minutes between checkpoints, each with the encoder as it is then; stopping and the end leave
             one as well.
         keep_every: keep an encoder of every so many steps, or epochs where the training is set in epochs, in the run's
@@ -64,6 +69,7 @@ class TrainerConfig:
 
     stop_after: int | None = None
     batch_size: int = 32
+    accumulate: int = 1
     workers: int = 1
     hold_mib: int = 512
     threads: int | None = None
@@ -71,6 +77,7 @@ class TrainerConfig:
     devices: int | None = None
     nodes: int = 1
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    sync_batchnorm: bool = False
     checkpoint_minutes: float = 5.0
     keep_every: int | None = None
     max_bad_share: float = 0.1

@@ -47,9 +47,10 @@ class Plan:
 def make_plan(config: TrainConfig, videos: int, processes: int = 1) -> Plan:
     """Plan a training.
 
-    Batches are as configured, or smaller, but of at least 2 clips, where there are fewer videos. In a training that is
-    set in epochs, an epoch draws ``sampling.clips_per_video`` clips of each video. In one that is set in steps it draws
-    the least multiple of them that gives it :data:`EPOCH_STEPS`, and the last epoch ends where the training does.
+    Batches are as configured, or smaller where there are fewer videos: in as many parts, of at least 2 clips. In a
+    training that is set in epochs, an epoch draws ``sampling.clips_per_video`` clips of each video. In one that is set
+    in steps it draws the least multiple of them that gives it :data:`EPOCH_STEPS`, and the last epoch ends where the
+    training does.
 
     Args:
         config: the run's settings.
@@ -57,15 +58,17 @@ def make_plan(config: TrainConfig, videos: int, processes: int = 1) -> Plan:
         processes: how many share a step.
 
     Raises:
-        DataError: there are too few videos for so many processes.
+        DataError: there are too few videos for so many processes, or parts of a batch.
     """
     clips = config.sampling.clips_per_video
-    batch = max(2, min(config.trainer.batch_size, videos * clips // processes))
+    parts = config.trainer.accumulate
+    batch = max(2, min(config.trainer.batch_size, videos * clips // processes) // parts) * parts
     together = batch * processes
     if videos * clips < together:
+        whose = "one process" if processes == 1 else f"{processes} processes"
         raise DataError(
-            f"an epoch of {videos * clips} clips is too short for {processes} processes with batches of {batch}; "
-            "add videos, raise sampling.clips_per_video or lower trainer.devices or trainer.nodes"
+            f"an epoch of {videos * clips} clips is too short for {whose} with batches of {batch}; "
+            "add videos, raise sampling.clips_per_video or lower trainer.devices, trainer.nodes or trainer.accumulate"
         )
     if config.epochs is None:
         clips *= math.ceil(EPOCH_STEPS * together / (videos * clips))

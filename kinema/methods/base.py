@@ -100,12 +100,15 @@ class Method(nn.Module):
         with_key: whether it looks at a second clip of each video.
         momentum: of its momentum encoders at the start; None if it has none.
         shuffles_devices: whether keys are shuffled over the processes that train together.
+        parts: in which encoders go through a batch, one after another, to save memory; whoever trains sets it. The
+            losses are those of the whole batch, however many there are.
     """
 
     with_flow: bool = False
     with_key: bool = True
     momentum: float | None = None
     shuffles_devices: bool = False
+    parts: int = 1
 
     def trained_encoder(self) -> VideoEncoder:
         """The encoder that a run leaves."""

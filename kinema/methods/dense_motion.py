@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from kinema.flow import direction_histogram, flow_gradients, magnitude, stabilise
 from kinema.flow.histogram import DIRECTIONS
 from kinema.methods.losses import LocalContrast
+from kinema.processes import gather
 
 UNIT = 1 / 30
 """Seconds in which targets measure motion, whatever time a flow field spans."""
@@ -52,14 +53,17 @@ def motion_target(flow: Tensor, seconds: Tensor, grid: tuple[int, int, int], bou
 
 
 def motion_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """The mean squared error of each histogram as a share of its variance in the batch: 1 for the best constant.
+    """The mean squared error of each histogram as a share of its variance in the batch of all processes: 1 for the best
+    constant.
 
     Args:
         prediction: (B, 9 N, T, H, W) of N histograms.
         target: the same shape.
     """
     histograms = target.unflatten(1, (-1, DIRECTIONS + 1))  # (B, N, 9, T, H, W)
-    variance = histograms.var(dim=(0, 3, 4, 5), correction=0).mean(dim=1)
+    variances, means = torch.var_mean(histograms, dim=(0, 3, 4, 5), correction=0)
+    within, between = gather(variances[None]).mean(dim=0), gather(means[None]).var(dim=0, correction=0)
+    variance = (within + between).mean(dim=1)
     error = (_exact(prediction) - target).square().unflatten(1, histograms.shape[1:3]).mean(dim=(0, 2, 3, 4, 5))
     return (error / variance.clamp(min=LEAST_VARIANCE)).mean()
 

@@ -20,6 +20,7 @@ from kinema.data.plan import Plan
 from kinema.errors import ConfigError
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
+from kinema.methods.parts import with_motion
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder, build_encoder
@@ -177,10 +178,13 @@ class HCML(Method):
             ConfigError: the clips are too short or too small for the hierarchy.
         """
         assert draws.generator is not None
-        motion = MotionFeatures()
-        self.encoder.stages(views.query, motion=motion)
+        _, motion = with_motion(self.encoder, self._look, views.query, self.parts)
         terms, facts = self.objective(views.query, motion, draws.generator, phase)
         return Losses(terms, facts, {})
+
+    def _look(self, clips: Tensor, motion: MotionFeatures) -> dict[str, Tensor]:
+        self.encoder.stages(clips, motion=motion)
+        return {}
 
     def pairs_from(self, plan: Plan) -> int:
         """None: there are no keys."""

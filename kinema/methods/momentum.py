@@ -44,20 +44,22 @@ class MomentumEncoder(nn.Module):
         move(list(self.module.parameters()), list(module.parameters()), None)
 
     @torch.no_grad()
-    def forward(self, clips: Tensor, order: Tensor) -> Tensor:
+    def forward(self, clips: Tensor, order: Tensor, parts: int = 1) -> Tensor:
         """Keys (B, D) of clips (B, ...), without gradient.
 
         Args:
             clips: the batch; over devices as many on each.
             order: a permutation (B,) by which it is shuffled, over devices (B * processes,) and the same on all; the
                 keys come back in the order of the clips.
+            parts: how many parts there are at least, for what memory allows.
         """
         rank, processes = rank_and_count()
         if self.over_devices and processes > 1:
             own = torch.arange(rank * len(clips), (rank + 1) * len(clips), device=clips.device)
-            shuffled = gather(self.module(gather(clips)[order[own]]))
+            mine = gather(clips)[order[own]]
+            shuffled = gather(torch.cat([self.module(part) for part in mine.tensor_split(parts)]))
             return torch.empty_like(shuffled).index_copy_(0, order, shuffled)[own]
-        parts = max(1, min(self.parts, len(clips) // 2))  # statistics need two clips
+        parts = max(1, min(max(self.parts, parts), len(clips) // 2))  # statistics need two clips
         shuffled = torch.cat([self.module(part) for part in clips[order].tensor_split(parts)])
         keys = torch.empty_like(shuffled)
         keys[order] = shuffled

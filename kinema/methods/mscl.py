@@ -15,11 +15,16 @@ from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.dense_motion import DenseLMCL, MotionPrediction
 from kinema.methods.losses import clip_info_nce, lmcl
 from kinema.methods.momentum import MomentumEncoder
+from kinema.methods.parts import in_parts
 from kinema.methods.progressive import Phase
 from kinema.methods.queue import KeyQueue, Negatives
 from kinema.models.encoder import PYRAMID, FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder
+from kinema.models.hierarchy import MotionFeatures
 from kinema.models.pyramid import TemporalPyramid
 from kinema.processes import gather, rank_and_count
+
+LOCAL = "local"
+"""Flow's local features among its stages."""
 
 
 def projector(inputs: int, outputs: int) -> nn.Sequential:
@@ -116,7 +121,19 @@ class MSCL(Method):
 
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """Every loss of one batch; MSCL has no phases."""
-        return self.losses_of(self.rgb.encoder.stages(views.query), views, draws)
+        return self.losses_of(in_parts(self.rgb, self.look_at_clips, views.query, self.parts), views, draws)
+
+    def look_at_clips(self, clips: Tensor, motion: MotionFeatures | None = None) -> dict[str, Tensor]:
+        """The RGB encoder's stages (B, C, T', H', W') that any loss looks at; ``motion`` as the encoder takes it."""
+        wanted = {self.rgb.last, *(self.pyramid.stages if self.config.lmcl else ()), PYRAMID}
+        stages = self.rgb.encoder.stages(clips, motion=motion)
+        return {name: stage for name, stage in stages.items() if name in wanted}
+
+    def _look_at_flow(self, flow: Tensor) -> dict[str, Tensor]:
+        """The local features (B, S, C) of flow, and the stages that dense LMCL looks at."""
+        stages = self.flow.encoder.stages(flow)
+        wanted = DenseLMCL.STAGES if self.config.dense_lmcl else ()
+        return {LOCAL: self.flow.encoder.pool(stages), **{name: stages[name] for name in wanted}}
 
     def losses_of(self, stages: dict[str, Tensor], views: Views, draws: Draws) -> Losses:
         """Every loss of one batch, of whose query clips the encoder's stages are given."""
@@ -127,13 +144,14 @@ class MSCL(Method):
         local_flow = local_rotated = None
         if c.encodes_flow:
             assert views.query_flow is not None
-            flow_stages = self.flow.encoder.stages(views.query_flow)
-            local_flow = self.flow.encoder.pool(flow_stages)
+            flow_stages = in_parts(self.flow, self._look_at_flow, views.query_flow, self.parts)
+            local_flow = flow_stages[LOCAL]
 
         # Section 3.3: the same motion in another direction.
         if c.fra_negatives or c.fra_clips:
             assert views.query_flow is not None
-            local_rotated = self.flow.encoder(rotate_flow(views.query_flow, draws.angles))
+            rotated = rotate_flow(views.query_flow, draws.angles)
+            local_rotated = in_parts(self.flow, self._look_at_flow, rotated, self.parts)[LOCAL]
 
         # Section 3.1: which clip is of the same video?
         if c.contrasts_clips:
@@ -172,7 +190,7 @@ class MSCL(Method):
 
         # Contrast within RGB,
         assert views.key is not None
-        q_rgb, k_rgb = self.rgb.embed(stages), self.rgb_key(views.key, draws.order)
+        q_rgb, k_rgb = self.rgb.embed(stages), self.rgb_key(views.key, draws.order, self.parts)
         if c.rgb:
             terms["rgb"] = c.rgb * self._contrast(q_rgb, k_rgb, self.rgb_queue.negatives)
         if local_flow is None:
@@ -180,7 +198,7 @@ class MSCL(Method):
 
         # ... within flow, and across the modalities;
         assert views.key_flow is not None
-        q_flow, k_flow = self.flow.embed(local_flow), self.flow_key(views.key_flow, draws.order)
+        q_flow, k_flow = self.flow.embed(local_flow), self.flow_key(views.key_flow, draws.order, self.parts)
         if c.flow:
             terms["flow"] = c.flow * self._contrast(q_flow, k_flow, self.flow_queue.negatives)
         # The authors' code goes on with the flow queue as it is when the batch's own keys are in it.
@@ -193,7 +211,7 @@ class MSCL(Method):
         if c.fra_clips:
             assert local_rotated is not None
             q_rotated = self.flow.embed(local_rotated)
-            k_rotated = self.flow_key(rotate_flow(views.key_flow, draws.angles), draws.order)
+            k_rotated = self.flow_key(rotate_flow(views.key_flow, draws.angles), draws.order, self.parts)
             terms["fra_flow"] = c.fra_clips * self._contrast(q_rotated, k_rotated, later)
             terms["fra_rgb2flow"] = c.fra_clips * self._contrast(q_rgb, k_rotated, later)
             terms["fra_flow2rgb"] = c.fra_clips * self._contrast(q_rotated, k_rgb, self.rgb_queue.negatives)

@@ -7,9 +7,10 @@ from kinema.data.plan import Plan
 from kinema.methods.base import Draws, Losses, Views
 from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
 from kinema.methods.mscl import MSCL
+from kinema.methods.parts import with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
-from kinema.models.hierarchy import MotionFeatures, WithMotion
+from kinema.models.hierarchy import WithMotion
 
 
 class MSCLWithHCML(MSCL):
@@ -45,8 +46,7 @@ class MSCLWithHCML(MSCL):
         """
         assert draws.generator is not None
         terms, facts, keys = Losses({}, {}, {})
-        motion = MotionFeatures()
-        stages = self.rgb.encoder.stages(views.query, motion=motion)
+        stages, motion = with_motion(self.rgb, self.look_at_clips, views.query, self.parts)
         if phase is None or not phase.frozen:
             terms, facts, keys = self.losses_of(stages, views, draws)
         motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)

@@ -10,11 +10,12 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kinema.config import HCMLConfig
+from kinema.config import POOLED, HCMLConfig
 from kinema.data.plan import Plan
 from kinema.errors import CheckpointError
 from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
+from kinema.methods.parts import in_parts, with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
 from kinema.models.hierarchy import MotionFeatures
@@ -76,14 +77,17 @@ class Recognition(Method):
             ConfigError: the clips are too short or too small for the hierarchy.
         """
         if self.objective is None:
-            return self._recognise(self.encoder.pooled(views.query), views)
+            seen = in_parts(self.encoder, self._look, views.query, self.parts)
+            return self._recognise(seen[POOLED], views)
         assert draws.generator is not None
-        motion = MotionFeatures()
-        features = self.encoder.pooled(views.query, motion)
+        seen, motion = with_motion(self.encoder, self._look, views.query, self.parts)
         alone = phase is not None and phase.frozen
-        terms, facts, _ = Losses({}, {}, {}) if alone else self._recognise(features, views)
+        terms, facts, _ = Losses({}, {}, {}) if alone else self._recognise(seen[POOLED], views)
         motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)
         return Losses(terms | motion_terms, facts | motion_facts, {})
+
+    def _look(self, clips: Tensor, motion: MotionFeatures | None = None) -> dict[str, Tensor]:
+        return {POOLED: self.encoder.pooled(clips, motion)}
 
     def _recognise(self, features: Tensor, views: Views) -> Losses:
         assert views.label is not None

@@ -100,6 +100,7 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         "steps": (config.steps, 1),
         "epochs": (config.epochs, 1),
         "trainer.batch_size": (trainer.batch_size, 2),
+        "trainer.accumulate": (trainer.accumulate, 1),
         "trainer.workers": (trainer.workers, 0),
         "trainer.hold_mib": (trainer.hold_mib, 0),
         "trainer.devices": (trainer.devices, 1),
@@ -124,7 +125,10 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
     if uses_flow:
         estimator.require()
     flow_side = estimator.minimum_side if uses_flow else 0
+    part = trainer.batch_size / trainer.accumulate
     checks = {
+        f"trainer.accumulate must cut trainer.batch_size into equal parts of 2 clips or more, not {trainer.batch_size} "
+        f"into {trainer.accumulate}": part >= 2 and part.is_integer(),
         "clip.frames must be even and at least 4": clip.frames % 2 == 0 and clip.frames >= 4,
         "clip.size must be at least 16 pixels a side": min(clip.size) >= 16,
         "clip.short_side must be at least 16 pixels": side >= 16,

@@ -31,7 +31,8 @@ STEP_SECONDS = 10.0
 MEMORY_SHARE = 0.8
 """Of the free memory, what a measured step may take."""
 FEWEST, ENOUGH = 2, 4
-"""Clips of the smallest step that can be trained on, and of the smallest from which memory can be scaled up."""
+"""Clips in each part of the smallest step that can be trained on, and of the smallest from which memory can be scaled
+up."""
 
 
 @dataclass(frozen=True)
@@ -209,14 +210,16 @@ def measure(
     def step(clips: int, steps: range) -> _Measured:
         return _measure(make, config, plan, clips, steps[-1], classes)
 
-    least = step(FEWEST, parts[-1][1])
-    clips = min(batch, *_affordable(least, step_seconds))
+    pieces = config.trainer.accumulate
+    fewest = FEWEST * pieces
+    least = step(fewest, parts[-1][1])
+    clips = min(batch, *_affordable(least, step_seconds, pieces))
     phases, measured = [], []
     for name, steps in parts:
         many = step(clips, steps)
-        few = step(FEWEST, steps) if clips < batch else many
+        few = step(fewest, steps) if clips < batch else many
         measured.append(many)
-        growth = max(0.0, many.peak - few.peak) / max(1, clips - FEWEST)
+        growth = max(0.0, many.peak - few.peak) / max(1, clips - fewest)
         scale, peak = batch / clips, many.peak + growth * (batch - clips)
         phases.append(PhaseCost(name, len(steps), many.seconds * scale, many.flops * scale, peak, many.losses))
     return StepCost(tuple(phases), plan, clips, least.before, least.device, parameters, _share(measured))
@@ -249,19 +252,20 @@ def _share(steps: Sequence[_Measured]) -> float:
     return min(1.0, sum(step.processor for step in steps) / whole)
 
 
-def _affordable(least: _Measured, step_seconds: float) -> Sequence[int]:
-    """How many clips time and memory allow a measured step, :data:`ENOUGH` at least."""
+def _affordable(least: _Measured, step_seconds: float, parts: int) -> Sequence[int]:
+    """How many clips time and memory allow a measured step of so many parts, :data:`ENOUGH` in each at least."""
     allowed = [int(step_seconds / (least.seconds / least.clips))]
     free = free_memory(least.device)
     if free is not None:
         allowed.append(int(MEMORY_SHARE * free / least.growth))
-    return [max(ENOUGH, clips) for clips in allowed]
+    return [max(ENOUGH, clips // parts) * parts for clips in allowed]
 
 
 def _measure(
     make: Callable[[], Method], config: TrainConfig, plan: Plan, clips: int, step: int, classes: int | None
 ) -> _Measured:
     settings = dataclasses.replace(config.trainer, devices=1, nodes=1, batch_size=clips, accelerator="auto")
+    settings = dataclasses.replace(settings, sync_batchnorm=False)  # it takes several devices
     config = dataclasses.replace(config, trainer=settings)
     L.seed_everything(config.seed, verbose=False)
     method = make()

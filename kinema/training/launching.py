@@ -10,9 +10,18 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch.nn.parallel import DistributedDataParallel
 
+from kinema.methods.base import Method
+from kinema.methods.momentum import MomentumEncoder
 from kinema.methods.queue import KeyQueue
 from kinema.training.ranks import Place
 from kinema.training.together import Together
+
+
+def share_statistics(method: Method) -> None:
+    """Let batch norms of all that is trained take their statistics over all processes."""
+    for name, child in method.named_children():
+        if not isinstance(child, MomentumEncoder):
+            setattr(method, name, torch.nn.SyncBatchNorm.convert_sync_batchnorm(child))
 
 
 class Launched(DDPStrategy):

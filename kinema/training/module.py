@@ -23,7 +23,7 @@ from kinema.files import write_json
 from kinema.methods.base import Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
-from kinema.processes import Part
+from kinema.processes import Part, gather
 
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
@@ -67,6 +67,7 @@ class TrainingModule(L.LightningModule):
     def __init__(self, method: Method, config: TrainConfig, plan: Plan, identity: dict[str, str], out: Path):
         super().__init__()
         self.method = method
+        method.parts = config.trainer.accumulate
         self.config = config
         self.plan = plan
         self.identity = identity
@@ -136,15 +137,19 @@ class TrainingModule(L.LightningModule):
         generator = step_generator(self.config.seed, self.global_step, 0)
         own = generator if part.rank == 0 else step_generator(self.config.seed, self.global_step, part.rank)
         shared = step_generator(self.config.seed, self.global_step) if self.method.shuffles_devices else None
+        torch.manual_seed(own.initial_seed() ^ 1)  # of what networks draw by themselves, as dropout does
         facts = self._follow()
         draws = draw(len(batch["video"]), generator, self.device, shared, part, own)
         terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         values = {"loss": loss, **{f"loss_{name}": value for name, value in terms.items()}, **found}
-        numbers = torch.stack([value.detach().float() for value in values.values()]).tolist()  # one wait for a GPU
-        facts |= dict(zip(values, numbers, strict=True))
-        if not math.isfinite(facts["loss"]):
+        numbers = torch.stack([value.detach().float() for value in values.values()])
+        told = numbers.tolist()  # one wait for a GPU
+        if not math.isfinite(told[0]):
             self._explain(batch, terms)
+        if part.count > 1:  # each knows the means over its own part of the batch
+            told = gather(numbers[None]).mean(dim=0).tolist()
+        facts |= dict(zip(values, told, strict=True))
         self._keys = {name: self._gather(value) for name, value in keys.items()}
         self.write(facts, self.global_step)
         return {"loss": loss, "facts": facts}

@@ -39,13 +39,15 @@ LATER = {
     ),
     "readout": tuple(field.name for field in fields(ReadoutConfig)),
     "sampling": ("paces",),
+    "trainer": ("accumulate", "sync_batchnorm"),
 }
 """Settings that are newer than recorded results, whose fingerprints their defaults leave as they were."""
 
 
 def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical: bool) -> dict[str, Any]:
-    """What of a run's settings decides what comes out of it, by dotted name: of the trainer, the batch size alone, and
-    of what is newer than recorded results nothing unless it is another than the usual.
+    """What of a run's settings decides what comes out of it, by dotted name: of the trainer, the size of batches and of
+    their parts, and whose batch statistics count; of what is newer than recorded results nothing unless it is another
+    than the usual.
 
     Args:
         settings: of a ``kind``, as plain values; those that an older version did not know have their defaults.
@@ -53,7 +55,8 @@ def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical:
         hierarchical: whether the settings of HCML play a part.
     """
     flat, usual = _flat(settings, kind), _flat({}, kind)
-    idle = {name for name in flat if name.startswith("trainer.")} - {"trainer.batch_size"}
+    decide = {f"trainer.{name}" for name in ("batch_size", "accumulate", "sync_batchnorm")}
+    idle = {name for name in flat if name.startswith("trainer.")} - decide
     idle |= {name for name in LENGTHS if flat[name] is None}
     later = {f"{part}.{name}" for part, names in LATER.items() for name in names}
     idle |= {name for name in later & flat.keys() if flat[name] == usual[name]}

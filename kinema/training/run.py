@@ -41,7 +41,7 @@ from kinema.training.checks import check_remaining
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos
 from kinema.training.keeping import Keeping, Monitor
-from kinema.training.launching import Launched
+from kinema.training.launching import Launched, share_statistics
 from kinema.training.module import TrainingModule
 from kinema.training.resuming import check_checkpoint, common_settings
 from kinema.training.telling import Telling
@@ -117,6 +117,8 @@ def fit(
     _announce(plan, config, warn(plan), check_remaining(out, step, plan.steps))
     L.seed_everything(config.seed, verbose=False)
     method = make()
+    if config.trainer.sync_batchnorm:
+        share_statistics(method)
     module = TrainingModule(method, config, plan, identity, out)
     data = ClipPairsModule(
         videos,
@@ -209,9 +211,11 @@ def _announce(plan: Plan, config: TrainConfig, *warnings: str) -> None:
     if is_first():
         small = f", since there are only {plan.videos} videos" if plan.batch_size < config.trainer.batch_size else ""
         passes = plan.steps * plan.batch_size * plan.processes / plan.videos
+        pieces = plan.processes * config.trainer.accumulate
+        parts = f" in {pieces} parts" if config.trainer.accumulate > 1 else ""
         print(
-            f"training for {plan.steps} steps of {plan.batch_size * plan.processes} clips{small}; about {passes:.3g} "
-            "clips of each video",
+            f"training for {plan.steps} steps of {plan.batch_size * plan.processes} clips{parts}{small}; about "
+            f"{passes:.3g} clips of each video",
             *filter(None, warnings),
             sep="\n",
             file=sys.stderr,
@@ -246,12 +250,16 @@ def make_trainer(
         together: the processes that train; None for one alone.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none, or bfloat16 where its gradients are wrong.
+        ConfigError: a GPU is asked for, or needed, and there is none, or bfloat16 where its gradients are wrong.
     """
     settings = config.trainer
     gpu = _on_gpu(settings)
     if settings.accelerator == "gpu" and not gpu:
         raise ConfigError("trainer.accelerator is gpu, but PyTorch sees none here; use auto or cpu")
+    if settings.sync_batchnorm and not gpu:
+        raise ConfigError(
+            "trainer.sync_batchnorm needs GPUs, and this training would be on a CPU; leave it off, or train on GPUs"
+        )
     on = torch.device("cuda" if gpu else "cpu")
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick_bfloat16(on))
     bf16 = bf16 and trains_in_bfloat16(on)

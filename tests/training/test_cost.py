@@ -12,6 +12,7 @@ from kinema.config import FinetuneConfig, HCMLConfig
 from kinema.data.plan import Plan
 from kinema.errors import ConfigError
 from kinema.methods import HCML, MSCL, Losses, Method, create_method
+from kinema.methods.parts import in_parts
 from kinema.training.cost import measure
 from kinema.training.memory import forget_peak, free_memory, peak_memory
 from kinema.training.module import learning_rate, warmup_drops
@@ -30,9 +31,12 @@ class OneProduct(Method):
         self.seen: list[int] = []
 
     def losses(self, views, draws, phase=None) -> Losses:
-        self.seen.append(len(views.query))
         clips: Tensor = views.query.flatten(1)
-        return Losses({"square": self.layer(clips).square().mean()}, {}, {})
+        return Losses({"square": in_parts(self, self.look, clips, self.parts)["y"].square().mean()}, {}, {})
+
+    def look(self, clips: Tensor) -> dict[str, Tensor]:
+        self.seen.append(len(clips))
+        return {"y": self.layer(clips)}
 
     def pairs_from(self, plan: Plan) -> int:
         return plan.steps
@@ -63,6 +67,21 @@ def test_fewer_clips_are_measured_where_time_is_short_and_scaled_up(tiny):
     assert part.phases[0].flops == whole.phases[0].flops
     assert {clips for method in made for clips in method.seen} == {2, 4, 6}
     assert all(len(method.seen) in (0, 2) for method in made)
+
+
+def test_a_step_in_parts_is_measured_in_as_many(tiny):
+    config = tiny({**PLAIN, "trainer.batch_size": 16, "trainer.accumulate": 4})
+    pixels = 3 * 4 * 32 * 32
+    made: list[OneProduct] = []
+
+    def make() -> OneProduct:
+        made.append(OneProduct(pixels, 16))
+        return made[-1]
+
+    whole, part = (measure(make, config, 100, step_seconds=seconds) for seconds in (1e9, 0.0))
+    assert whole.phases[0].flops == part.phases[0].flops == 2 * (2 * 16 * pixels * 16)  # nothing needs the product anew
+    assert (whole.measured, part.measured) == (16, 16)
+    assert {clips for method in made for clips in method.seen} == {2, 4}
 
 
 @pytest.mark.parametrize("devices", [1, 4])

@@ -1,4 +1,4 @@
-"""The same batch makes the same training, over however many processes it is shared out."""
+"""The same batch makes the same training, over however many processes and parts it is shared out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import forked
 import pytest
 import torch
+
+from kinema.training.callbacks import METRICS, read_metrics
 
 WITHOUT_BATCH_STATISTICS = """
 import os
@@ -24,14 +26,21 @@ def replaced(self, method, *args):
 TrainingModule.__init__ = replaced
 """
 
-CHANGES = {"mscl.queue": 20, "optimizer.name": "sgd", "optimizer.lr": 0.05, "optimizer.lr_batch": 8}
-"""With every loss, and every random choice of clips, colours and angles, of MSCL. Adam would take steps as long where a
-gradient is but rounding."""
+CHANGES = {
+    "mscl.queue": 20,
+    "mscl.motion": 1.0,
+    "model.pyramid": 8,
+    "optimizer.name": "sgd",
+    "optimizer.lr": 0.05,
+    "optimizer.lr_batch": 8,
+}
+"""With every loss, and every random choice of clips, colours and angles, of MSCL, and dense motion prediction. Adam
+would take steps as long where a gradient is but rounding."""
 
 
-def trained(count: int, out: Path, videos, options, tiny) -> dict[str, torch.Tensor]:
-    """What a training of four steps of eight clips in all leaves, in so many processes."""
-    changes = {**CHANGES, "trainer.devices": count, "trainer.batch_size": 8 // count}
+def trained(count: int, parts: int, out: Path, videos, options, tiny) -> dict[str, torch.Tensor]:
+    """What a training of four steps of eight clips in all leaves, in so many processes of so many parts."""
+    changes = {**CHANGES, "trainer.devices": count, "trainer.batch_size": 8 // count, "trainer.accumulate": parts}
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
     begun = []
@@ -41,17 +50,23 @@ def trained(count: int, out: Path, videos, options, tiny) -> dict[str, torch.Ten
         begun.append(forked.start(call, out.with_suffix(".log"), WITHOUT_BATCH_STATISTICS.format(place=place)))
     assert [forked.ended(process, 200) for process in begun] == [0] * count, out.with_suffix(".log").read_text()
     state = torch.load(out / "last.ckpt", weights_only=True)["state_dict"]
-    return {name: value.double() for name, value in state.items()}
+    told = {f"{name} {n}": value for n, row in enumerate(read_metrics(out / METRICS)) for name, value in row.items()}
+    measured = {name: torch.tensor(value) for name, value in told.items() if not name.startswith("data_wait")}
+    return {name: value.double() for name, value in (state | measured).items()}
 
 
 @pytest.fixture(scope="module")
 def alone(videos, options, tiny, tmp_path_factory) -> dict[str, torch.Tensor]:
-    return trained(1, tmp_path_factory.mktemp("alone") / "run", videos, options, tiny)
+    return trained(1, 1, tmp_path_factory.mktemp("alone") / "run", videos, options, tiny)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_weights_momentum_encoders_and_queues_are_the_same(count, alone, videos, options, tiny, tmp_path):
-    shared = trained(count, tmp_path / "run", videos, options, tiny)
+@pytest.mark.parametrize(
+    ("count", "parts"), [(1, 4), (2, 1), (2, 2), *(pytest.param(*c, marks=pytest.mark.slow) for c in [(1, 2), (4, 1)])]
+)
+def test_weights_momentum_encoders_queues_and_metrics_are_the_same(
+    count, parts, alone, videos, options, tiny, tmp_path
+):
+    shared = trained(count, parts, tmp_path / "run", videos, options, tiny)
     assert alone.keys() == shared.keys()
     moved = {name: (value - shared[name]).abs().max().item() for name, value in alone.items()}
     assert max(moved.values()) < 1e-5, sorted(moved.items(), key=lambda item: -item[1])[:5]

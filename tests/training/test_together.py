@@ -185,12 +185,12 @@ def test_all_stop_together_and_one_says_so(begin, tmp_path, said):
 # one is killed
 
 
-@pytest.fixture(scope="module")
-def whole(videos, tiny, options, tmp_path_factory) -> Path:
-    """The run of two processes that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("whole")
+IN_PARTS = {"trainer.batch_size": 4, "trainer.accumulate": 2, "sampling.clips_per_video": 2}
+"""Three steps an epoch, in which each process goes through its clips in two parts."""
+
+
+def undisturbed(folder: Path, videos, config, options) -> Path:
     port = str(free_port())
-    config = tiny({"mscl.queue": 12, "trainer.batch_size": 3, "trainer.devices": 2, "trainer.checkpoint_minutes": 0.0})
     begun = []
     for rank in (0, 1):
         place = {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
@@ -198,6 +198,20 @@ def whole(videos, tiny, options, tmp_path_factory) -> Path:
         begun.append(forked.start(call, folder / f"log-{rank}", f"import os; os.environ.update({place!r})"))
     assert all_end(begun, 120) == [0, 0], (folder / "log-0").read_text()
     return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def whole(videos, tiny, options, tmp_path_factory) -> Path:
+    """The run of two processes that nobody disturbed."""
+    config = tiny({"mscl.queue": 12, "trainer.batch_size": 3, "trainer.devices": 2, "trainer.checkpoint_minutes": 0.0})
+    return undisturbed(tmp_path_factory.mktemp("whole"), videos, config, options)
+
+
+@pytest.fixture(scope="module")
+def whole_in_parts(videos, tiny, options, tmp_path_factory) -> Path:
+    """Another, with accumulation."""
+    changes = {"mscl.queue": 12, "trainer.devices": 2, "trainer.checkpoint_minutes": 0.0, **IN_PARTS}
+    return undisturbed(tmp_path_factory.mktemp("in-parts"), videos, tiny(changes), options)
 
 
 THERE = """
@@ -227,10 +241,19 @@ TrainingModule.training_step = wait
 
 
 def kill_and_go_on(
-    begin, tmp_path, said, whole, differences, victim: int, seconds: float, before: str = THERE, there: int = 2
+    begin,
+    tmp_path,
+    said,
+    whole,
+    differences,
+    victim: int,
+    seconds: float,
+    before: str = THERE,
+    there: int = 2,
+    changes: dict | None = None,
 ) -> None:
     """Kill one of two processes so many seconds after both have come together, or so many files are there; go on."""
-    out, changes = tmp_path / "run", {"trainer.checkpoint_minutes": 0.0}
+    out, changes = tmp_path / "run", {"trainer.checkpoint_minutes": 0.0, **(changes or {})}
     begun = begin(out, changes=changes, before=before.format(folder=str(tmp_path)))
     until = time.monotonic() + 60
     while time.monotonic() < until and len(list(tmp_path.glob("there-*"))) < there:
@@ -257,10 +280,12 @@ def test_killed_in_the_middle_it_goes_on_as_if_it_never_had_been(begin, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_killed_ten_times_at_any_moment(begin, tmp_path, said, whole, differences):
-    chance = random.Random(0)
+@pytest.mark.parametrize("changes", [{}, IN_PARTS])
+def test_killed_ten_times_at_any_moment(begin, tmp_path, said, whole, whole_in_parts, differences, changes):
+    chance, run = random.Random(0), whole_in_parts if changes else whole
     for _ in range(10):
-        kill_and_go_on(begin, tmp_path, said, whole, differences, chance.randrange(2), chance.uniform(0, 2.5))
+        victim, seconds = chance.randrange(2), chance.uniform(0, 2.5)
+        kill_and_go_on(begin, tmp_path, said, run, differences, victim, seconds, changes=changes)
 
 
 DYING = """
