@@ -135,16 +135,20 @@ def _first_frame(path: Path) -> str:
 def _as_they_come(items: Iterable[Item], look: Callable[[Item], Seen], workers: int) -> Iterator[tuple[Item, Seen]]:
     """Look at items in threads, few of them ahead, and yield each with what was seen as soon as it was."""
     waiting: dict[Future[Seen], Item] = {}
+
+    def done() -> Iterator[tuple[Item, Seen]]:
+        found = wait(waiting, return_when=FIRST_COMPLETED).done
+        for future in sorted(found, key=lambda future: future.exception() is not None):  # nothing seen is lost
+            yield waiting.pop(future), future.result()
+
     with ThreadPoolExecutor(workers) as pool:  # libav decodes without Python's lock
         try:
             for item in items:
                 waiting[pool.submit(look, item)] = item
                 if len(waiting) >= AHEAD * workers:
-                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                        yield waiting.pop(future), future.result()
+                    yield from done()
             while waiting:
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(future), future.result()
+                yield from done()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
