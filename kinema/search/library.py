@@ -111,6 +111,7 @@ class Library(Contents):
         *,
         batch_size: int = 64,
         workers: int | None = None,
+        cluster: str | None = None,
     ) -> Added:
         """Bring the index up to date with a folder: embed what is new or has changed, forget what is gone.
 
@@ -120,6 +121,8 @@ class Library(Contents):
             folder: searched with all folders in it. What was added from other folders stays.
             batch_size: windows per forward pass.
             workers: threads that decode; None for as many as there are cores, at most 16.
+            cluster: whose machines decode and embed, all of which see the folder and the encoder under their names
+                (:mod:`kinema.cluster`); None for this process.
 
         Raises:
             DataError: there is no such folder or no video in it.
@@ -135,7 +138,17 @@ class Library(Contents):
         with locked(self.path / LOCK, busy), connected(self.path) as db:
             root = Path(folder).resolve()
             self._claim(db, embedder, root)
-            return bring_up_to_date(db, self.path, root, embedder, reader, batch_size=batch_size, workers=workers)
+            return bring_up_to_date(
+                db,
+                self.path,
+                root,
+                embedder,
+                reader,
+                batch_size=batch_size,
+                workers=workers,
+                cluster=cluster,
+                device=self._device,
+            )
 
     def search(
         self,
