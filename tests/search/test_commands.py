@@ -150,7 +150,7 @@ def test_classifiers_that_will_not_do(indexed, tmp_path):
         indexed.train_classifier({indexed.windows()[0].id: "a", 9999: "b"})
     with pytest.raises(DataError, match="cannot read the classifier"):
         Classifier.load(tmp_path / "none")
-    with pytest.raises(DataError, match="is no classifier of this version"):
+    with pytest.raises(DataError, match=r"is no classifier of this version of kinema \(it lacks 'classifier'\)"):
         Classifier.load(indexed.embedder.source)
 
 
