@@ -22,7 +22,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from kinema import __version__
 from kinema.commands import COMMANDS, Command
-from kinema.commands.complaints import in_words_of_the_user
+from kinema.commands.complaints import in_words_of_the_user, refuse_empty, refuse_nowhere
 from kinema.commands.help import arguments, help_text, restore_docstrings
 from kinema.config import LENGTHS
 from kinema.errors import ConfigError, KinemaError
@@ -120,6 +120,8 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     if asked := {"-h", "--help", "--help_all"}.intersection(words):
         print(_help(parser, command, name, preset, job, full="--help_all" in asked))
         return
+    refuse_empty(words)
+    refuse_nowhere()
     parsed = _parse(parser, words, preset, job)
     if job is not None:
         parsed = _settled(parser, words, parsed, preset, job)

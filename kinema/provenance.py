@@ -53,8 +53,11 @@ def quick_sha256(path: str | Path, ends: int = 1 << 16) -> str:
 
 
 def ids_sha256(ids: Iterable[str]) -> str:
-    """SHA-256 of the sorted ids, one a line: the same for the same set, whatever its order."""
-    return hashlib.sha256("".join(f"{name}\n" for name in sorted(ids)).encode()).hexdigest()
+    """SHA-256 of the sorted ids, one a line: the same for the same set, whatever its order. Names that are no UTF-8
+    count by their bytes.
+    """
+    lines = "".join(f"{name}\n" for name in sorted(ids))
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
 
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

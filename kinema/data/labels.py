@@ -113,7 +113,7 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
     missing = [file for file in files if not os.path.exists(folder / file)]  # what cannot be a name does not
     _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
     places = Counter(os.path.realpath(folder / file) for file in files)
-    repeated = [file for file in files if places[os.path.realpath(folder / file)] > 1]
+    repeated = list(dict.fromkeys(file for file in files if places[os.path.realpath(folder / file)] > 1))
     _refuse(table, "lists more than once", repeated, "keep one row for each video")
     splits = column_of("split") if "split" in columns else None
     strange = sorted(set(splits or ()) - {"train", "test"})

@@ -181,7 +181,7 @@ def figure_svg(figure: Figure, description: str) -> Markup:
         for child in [child for child in parent if child.tag.endswith(("}metadata", "}style"))]:
             parent.remove(child)
     # Several figures share one page, so the names of their parts must differ from figure to figure.
-    prefix = "f" + hashlib.sha256((source + description).encode()).hexdigest()[:8]
+    prefix = "f" + hashlib.sha256((source + description).encode(errors="surrogateescape")).hexdigest()[:8]
     used = set(re.findall(r"#([\w.-]+)[\")]", source))
     for element in root.iter():
         attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}

@@ -222,7 +222,8 @@ class Library(Contents):
             content = self._content(query.path)
             without.append(content)
             with snapshot(self.path) as db:
-                own = bool(database.ids_where(db, "videos.sha256 = ?", [content]).size)
+                where, bound = database.condition(filters or Filters())
+                own = bool(database.ids_where(db, f"{where} AND videos.sha256 = ?", [*bound, content]).size)
         allowed = database.condition(filters or Filters(), without, apart)
         answers = []
         for way in by:
