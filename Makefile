@@ -1,6 +1,6 @@
 # `make demo` and `make test` each do the whole set-up first; a second run reuses it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow mutate bench clean
+.PHONY: help setup demo test test-slow mutate bench try-wheel try-lowest clean
 
 VENV := .venv
 MUTANTS ?= 500
@@ -42,6 +42,13 @@ mutate: setup  ## Try videos and other files with wrong bytes: MUTANTS=2000 SEED
 
 bench: setup  ## Run the benchmarks; each prints JSON
 	@for file in benchmarks/*.py; do $(RUN)/python $$file || exit 1; done
+
+try-wheel: setup  ## Build the wheel and try each extra: EXTRAS="core search train,report"
+	PYTHON=$(abspath $(RUN)/python) ci/try_wheel.sh $(EXTRAS)
+
+try-lowest: setup  ## The same with the lowest versions that pyproject.toml allows
+	$(RUN)/python ci/lowest.py > lowest.txt
+	PYTHON=$(abspath $(RUN)/python) CONSTRAINTS=$(abspath lowest.txt) ci/try_wheel.sh $(or $(EXTRAS),all)
 
 clean:  ## Remove the environment and what the demo made
 	rm -rf $(VENV) demo

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinema.errors import ConfigError
+from kinema.extras import needed_for
 from kinema.files import atomic_path
 from kinema.search.values import as_matrix
 
@@ -26,10 +26,8 @@ def require_pyarrow() -> None:
     Raises:
         ConfigError: PyArrow is not installed.
     """
-    try:
+    with needed_for("a Parquet file"):
         import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise ConfigError('writing Parquet needs PyArrow: pip install "kinema[search]"') from error
 
 
 def write_parquet(db: sqlite3.Connection, path: str | Path, about: Mapping[str, Any], thumbnails: bool) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kinema.errors import ConfigError
+from kinema.extras import needed_for
 
 
 def run(
@@ -41,13 +42,11 @@ def run(
         ConfigError: starlette or uvicorn is missing, or nothing can listen there.
         DataError: there is no index, or it belongs to another version of kinema.
     """
-    try:
+    with needed_for("the page"):
         import uvicorn
 
         from kinema.serve.app import create_app
         from kinema.serve.guard import LOCAL
-    except ImportError as error:
-        raise ConfigError(f'the page needs {error.name}: pip install "kinema[serve]"') from error
     token = "" if host in LOCAL else secrets.token_urlsafe(16)
     app = create_app(index, encoder, host=host, names=names, token=token, max_upload=max_upload, device=device)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
