@@ -8,6 +8,7 @@ small=(--clip.frames 4 --clip.short_side 64 --clip.size "[64, 64]")
 core() {
   kinema --version
   kinema --help > /dev/null
+  kinema info
   kinema synth clips --videos 12 --difficulty easy --size 64 --frames 24 --workers 1
   kinema scan clips/train --out manifest.csv --workers 1
   python -c 'import kinema; print(kinema.load_encoder("motion").card["model"]["backbone"])'
