@@ -6,9 +6,9 @@ VENV := .venv
 MUTANTS ?= 500
 SEED ?= 0
 RUN := $(VENV)/bin
-# The first interpreter from 3.11 to 3.13 that really starts; set PYTHON to choose another.
-SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+# The first interpreter from 3.11 to 3.14 that really starts; set PYTHON to choose another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
 READY := $(VENV)/.ready
 
@@ -16,7 +16,7 @@ help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(READY): pyproject.toml constraints.txt Makefile
-	@test -n "$(PYTHON)" || { echo "kinema needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/it" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "kinema needs Python 3.11 to 3.14; set PYTHON=/path/to/it" >&2; exit 1; }
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --upgrade pip
 	$(RUN)/python -m pip install --quiet -c constraints.txt torch
