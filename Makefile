@@ -1,6 +1,6 @@
 # `make demo` and `make test` each do the whole set-up first; a second run reuses it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow mutate bench try-wheel try-lowest clean
+.PHONY: help setup demo test test-slow mutate bench try-wheel try-lowest docs clean
 
 VENV := .venv
 MUTANTS ?= 500
@@ -49,6 +49,10 @@ try-wheel: setup  ## Build the wheel and try each extra: EXTRAS="core search tra
 try-lowest: setup  ## The same with the lowest versions that pyproject.toml allows
 	$(RUN)/python ci/lowest.py > lowest.txt
 	PYTHON=$(abspath $(RUN)/python) CONSTRAINTS=$(abspath lowest.txt) ci/try_wheel.sh $(or $(EXTRAS),all)
+
+docs: setup  ## Build the documentation into site/
+	$(RUN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	$(RUN)/mkdocs build --strict
 
 clean:  ## Remove the environment and what the demo made
 	rm -rf $(VENV) demo
