@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kinema.models.weights import load_encoder
     from kinema.search.one_video import embed_video
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "__version__",

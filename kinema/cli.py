@@ -26,10 +26,11 @@ from kinema.commands.complaints import in_words_of_the_user, refuse_empty, refus
 from kinema.commands.help import arguments, help_text, restore_docstrings
 from kinema.config import LENGTHS
 from kinema.errors import ConfigError, KinemaError
+from kinema.extras import needed_for
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 from kinema.streams import in_one_line, open_streams, silence
 
-SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_checkpoint")
+SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_checkpoint", "json")
 """Parameters of commands that are given without a value."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What parameters are that may be given without a value, if they are."""
@@ -65,7 +66,8 @@ def _answer(name: str | None, words: list[str]) -> int:
     if name is None:
         return _overview(words)
     try:
-        _run(COMMANDS[name], name, words)
+        with needed_for("it"):
+            _run(COMMANDS[name], name, words)
     except ArgumentError as error:
         return _fail(name, f"{_complaint(name, error)}; see kinema {name} --help", 2)
     except KinemaError as error:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from kinema import __version__
 from kinema.errors import ConfigError, KinemaError
+from kinema.extras import needed_for
 from kinema.processes import available_cores
 
 ATTEMPTS = 3
@@ -49,10 +50,8 @@ def connected(address: str) -> Iterator[Any]:
         ConfigError: Ray is not installed, or there is no such cluster.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a warning about GPUs that nobody asked for
-    try:
+    with needed_for("work on a cluster"):
         import ray
-    except ImportError as error:
-        raise ConfigError('work on a cluster needs Ray: pip install "kinema[cluster]"') from error
     where: dict[str, Any] = {"num_cpus": available_cores()} if address == "local" else {"address": address}
     try:
         _knock(address)

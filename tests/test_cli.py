@@ -50,6 +50,7 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
         listed
         == list(COMMANDS)
         == [
+            "info",
             "demo",
             "synth",
             "scan",

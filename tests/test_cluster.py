@@ -105,7 +105,7 @@ def test_what_cannot_be_is_one_sentence(nodes: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(sharing, "__version__", "9.9")
     refuses("has kinema .*, and this machine 9.9; install the same everywhere", nodes, [1], Marked, ["/"])
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    refuses(r"work on a cluster needs Ray: pip install \"kinema\[cluster\]\"", nodes, [1], Marked, ["/"])
+    refuses(r"work on a cluster needs ray: pip install \"kinema\[cluster\]\"", nodes, [1], Marked, ["/"])
 
 
 def test_a_scan_on_two_nodes_finds_what_this_process_does(nodes: str, videos: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate, evaluate_triplets
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
+from kinema.commands.info import info
 from kinema.commands.reproducing import list_recipes, reproduce
 from kinema.commands.search import embed, index, search, watch
 from kinema.commands.serve import serve
@@ -31,6 +32,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "info": Command(info, "Say what is installed, what is missing, and what it can do."),
     "demo": Command(
         demo,
         "Make videos, train RGB MoCo and MSCL on them, compare, write a report.",

@@ -41,9 +41,6 @@ def embed(
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
         cluster: let a Ray cluster decode and embed: auto (that of this machine), an address, or local.
     """
-    from kinema.search.export import require_pyarrow
-
-    require_pyarrow()
     make_folder(Path(out).parent)
     library = open_library(out + ".index", encoder, length, stride, device=device)
     print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))

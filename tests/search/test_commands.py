@@ -106,7 +106,8 @@ def test_the_folder_of_a_training_is_no_index(refused, videos, encoder, tmp_path
 
 
 def test_embedding_writes_parquet_and_goes_on(videos, encoder, tmp_path, capsys):
-    pq = pytest.importorskip("pyarrow.parquet")
+    import pyarrow.parquet as pq
+
     folder, out = shutil.copytree(videos, tmp_path / "videos"), tmp_path / "windows.parquet"
     assert run("embed", folder, "--encoder", encoder, "--out", out, "--thumbnails", "true") == 0
     table = pq.read_table(out)
