@@ -4,9 +4,9 @@
 
 Output, gradient of the input and gradient of the weights are compared with single precision, of the same numbers (all
 exact in bfloat16): plain, and as trainings compute them (``kinema/models/short_conv.py``). Every convolution has a
-process of its own, since the wrong ones write where they should not. A row is a kind of convolution, a column a number
-of frames: ``.`` right, ``o``, ``i`` or ``w`` wrong in that of the three, ``X`` a crash or no end, ``-`` a clip too short for it.
-``--quick`` leaves out widths, groups and dilations.
+process of its own, since the wrong ones write where they should not. A row is a kind of convolution that is wrong for
+some number of frames, a column such a number: ``.`` right, ``o``, ``i`` or ``w`` wrong in that of the three, ``X`` a
+crash or no end, ``-`` a clip too short for it.
 """
 
 from __future__ import annotations
