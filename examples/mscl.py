@@ -29,6 +29,7 @@ from kinema.flow import rotate_flow
 from kinema.methods import KeyQueue, MomentumEncoder, clip_info_nce, cosine_momentum, draw, lmcl, step_generator
 from kinema.methods.base import Draws, Views
 from kinema.models import FlowEncoder, TemporalPyramid, VideoEncoder, build_encoder, build_flow_encoder, save_encoder
+from kinema.models.short_conv import short_convolutions
 from kinema.presets import settings_on
 from kinema.video import scan_folder, usable
 
@@ -128,12 +129,11 @@ def train(folder: Path, out: Path, config: PretrainConfig) -> Iterator[dict[str,
             slow.update(quick, cosine_momentum(step, plan.steps, config.mscl.momentum))
         draws = draw(len(batch["video"]), step_generator(config.seed, step, process=0), device)
         views = {name: batch[name].to(device).float() for name in ("query", "key", "query_flow", "key_flow")}
-        for name in ("query", "key"):
-            views[name] = augment_colors(views[name].div_(255), config.augment, draws.generator)
-        terms, k_rgb, k_flow = mscl.losses(Views(**views), draws)
-        loss = torch.stack(list(terms.values())).sum()
+        views |= {n: augment_colors(views[n].div_(255), config.augment, draws.generator) for n in ("query", "key")}
+        with short_convolutions(device):  # where a CPU's gradients are quick
+            terms, k_rgb, k_flow = mscl.losses(Views(**views), draws)
         optimizer.zero_grad()
-        loss.backward()
+        (loss := torch.stack(list(terms.values())).sum()).backward()
         nn.utils.clip_grad_norm_(mscl.parameters(), config.optimizer.clip_norm)
         optimizer.step()
         mscl.rgb_queue.enqueue(k_rgb)  # now that the gradient no longer needs the queue as it was

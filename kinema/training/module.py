@@ -23,6 +23,7 @@ from kinema.files import write_json
 from kinema.methods.base import Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
+from kinema.models.short_conv import short_convolutions
 from kinema.processes import Part, gather
 
 
@@ -140,7 +141,8 @@ class TrainingModule(L.LightningModule):
         torch.manual_seed(own.initial_seed() ^ 1)  # of what networks draw by themselves, as dropout does
         facts = self._follow()
         draws = draw(len(batch["video"]), generator, self.device, shared, part, own)
-        terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
+        with short_convolutions(self.device):
+            terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         values = {"loss": loss, **{f"loss_{name}": value for name, value in terms.items()}, **found}
         numbers = torch.stack([value.detach().float() for value in values.values()])
