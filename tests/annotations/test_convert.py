@@ -76,3 +76,18 @@ def test_a_boris_project_is_as_boris_takes_it(tmp_path):
     events = project["observations"]["barn/a.mp4"]["events"]
     assert [event[:3] for event in events] == [[1.5, "hen 1", "walk"], [3.0, "hen 1", "walk"], [4.0, "", "peck"]]
     assert project["observations"]["barn/a.mp4"]["file"]["1"] == ["barn/a.mp4"]
+
+
+def test_the_option_from_is_spelt_as_people_do(capsys):
+    assert run("--help") == 0
+    assert "--from FROM" in capsys.readouterr().out
+    assert run("a.csv", "b.csv", "--fro", "csv") == 2
+    assert "did you mean --from?" in capsys.readouterr().err
+
+
+def test_frames_of_boris_are_those_of_the_video(folder, tmp_path):
+    (tmp_path / "x.csv").write_text("file,start,end,label\nb.mp4,0.125,0.25,walk\n")
+    for name, videos, frames in (("y", None, ["NA", "NA"]), ("z", folder, [2, 4])):
+        convert(tmp_path / "x.csv", tmp_path / f"{name}.boris", videos=videos)
+        project = json.loads((tmp_path / f"{name}.boris").read_text())
+        assert [event[5] for event in project["observations"]["b.mp4"]["events"]] == frames

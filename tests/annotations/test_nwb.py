@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import UTC, datetime
 
 import pytest
 
-from kinema.annotations import Interval, read_intervals, write_intervals
-from kinema.errors import ConfigError, DataError
+from kinema.annotations import Interval, read_intervals
+from kinema.errors import DataError
 
-if importlib.util.find_spec("pynwb") is None:
-
-    def test_without_pynwb_it_is_named(tmp_path):
-        path = tmp_path / "session.nwb"
-        path.write_bytes(b"\x89HDF\r\n\x1a\n")
-        with pytest.raises(ConfigError, match=r"kinema\[nwb\]"):
-            read_intervals(path)
-        with pytest.raises(ConfigError, match=r"kinema\[nwb\]"):
-            write_intervals(tmp_path / "made.nwb", [Interval("a.mp4", 0, 1, "walk")])
-        assert [one.name for one in tmp_path.iterdir()] == ["session.nwb"]
-
-    pytest.skip("needs PyNWB: pip install kinema[nwb]", allow_module_level=True)
-
-import pynwb
-from pynwb.epoch import TimeIntervals
-from pynwb.event import EventsTable
-from pynwb.image import ImageSeries
+pynwb = pytest.importorskip("pynwb", reason="needs PyNWB: pip install kinema[nwb]")
 
 
 @pytest.fixture
@@ -44,18 +27,20 @@ def written(session, path):
 
 def add_video(session, name="camera", begin=10.0):
     session.add_acquisition(
-        ImageSeries(name=name, external_file=[f"{name}.mp4"], format="external", timestamps=[begin, begin + 0.04])
+        pynwb.image.ImageSeries(
+            name=name, external_file=[f"{name}.mp4"], format="external", timestamps=[begin, begin + 0.04]
+        )
     )
 
 
 def test_intervals_trials_and_events_are_read_in_the_videos_time(session, tmp_path):
     add_video(session)
-    table = TimeIntervals(name="grooming", description="bouts")
+    table = pynwb.epoch.TimeIntervals(name="grooming", description="bouts")
     table.add_interval(start_time=11.0, stop_time=12.5)
     session.add_time_intervals(table)
     session.add_trial_column("label", "stage")
     session.add_trial(start_time=13.0, stop_time=14.0, label="reach")
-    events = EventsTable(name="licks", description="by hand")
+    events = pynwb.event.EventsTable(name="licks", description="by hand")
     events.add_column(name="event_type", description="kind")
     events.add_row(timestamp=15.0, event_type="lick")
     session.add_events_table(events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,12 @@ def test_a_name_that_xml_cannot_hold_is_named(tmp_path, refused):
     (tmp_path / "x.csv").write_text(table("b.mp4,0,1,wa\ufffflk"), encoding="utf-8")
     said = refused("labels", "convert", tmp_path / "x.csv", tmp_path / "made.eaf")
     assert "ELAN is XML, which cannot hold" in said and not (tmp_path / "made.eaf").exists()
+
+
+def test_without_pynwb_it_is_named(tmp_path, refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynwb", None)
+    (tmp_path / "x.nwb").write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert "kinema[nwb]" in refused("labels", "convert", tmp_path / "x.nwb", tmp_path / "made.csv")
+    (tmp_path / "x.csv").write_text(table("b.mp4,0,1,walk"))
+    assert "kinema[nwb]" in refused("labels", "convert", tmp_path / "x.csv", tmp_path / "made.nwb")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["x.csv", "x.nwb"]

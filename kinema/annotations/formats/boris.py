@@ -108,8 +108,10 @@ def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) ->
     observations: dict[tuple[str, int], list[list[Any]]] = {}
     for (one, start, end), lane in zip(rounded, chosen, strict=True):
         events = observations.setdefault((one.file, lane if one.label in states else 0), [])
+        info = videos.info(one.file)
         for time in (start, end) if one.label in states else (start,):
-            events.append([time, one.subject or "", one.label, "", "", 0])
+            frame = round(time * info.fps) if info and info.fps else "NA"
+            events.append([time, one.subject or "", one.label, "", "", frame])
     if any(lane for _, lane in observations):
         videos.notes.append("intervals that overlap others of their class and subject are in observations of their own")
     labels = sorted({one.label for one in intervals})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kinema.annotations.format import Format
 from kinema.annotations.formats import xml
-from kinema.annotations.interval import Interval, frames_of
+from kinema.annotations.interval import Interval, frames_of, posix
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import DataError
 
@@ -30,7 +30,8 @@ def _read(root: ET.Element, videos: LabelledVideos) -> list[Interval]:
     if root.find("meta/project") is not None:
         raise DataError("it is a whole project of CVAT, whose videos cannot be told apart; export one task at a time")
     file = root.findtext("meta//source") or root.findtext("meta/task/name")
-    fps = videos.fps(str(file))
+    file = posix(file)
+    fps = videos.fps(file)
     found = []
     for label, subject, first, stop in [*_tracked(root), *_tagged(root)]:
         found.append(Interval.of(file, first / fps, stop / fps, label, subject))
