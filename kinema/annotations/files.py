@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kinema.annotations.format import Format
-from kinema.annotations.interval import Interval
+from kinema.annotations.interval import Interval, by_file
 from kinema.annotations.registry import FORMATS, known_by_name
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import ConfigError, DataError, OutputError
@@ -27,6 +27,8 @@ KINDS = {
     ".nwb": "nwb",
 }
 """What a file is, by how its name ends."""
+EXPORT = FORMATS["fiftyone"].suffix
+"""The one file of labels in a folder that holds a data set."""
 
 
 def read_intervals(
@@ -35,7 +37,7 @@ def read_intervals(
     """The intervals of a file, or of all files in a folder, sorted by file and time; and their format.
 
     Args:
-        path: a file of labels, or a folder of files of one format.
+        path: a file of labels, or a folder of files of one format, in folders or not; or a data set of FiftyOne.
         format: its name in :data:`~kinema.annotations.registry.FORMATS`; None to go by name and content.
         videos: what is known of the videos; with a folder of them, intervals are placed in it and checked.
 
@@ -45,12 +47,14 @@ def read_intervals(
         VideoError: a video that is asked for its frame rate or length cannot be read.
     """
     path, videos = Path(path), videos or LabelledVideos()
+    if (path / EXPORT).is_file():
+        path = path / EXPORT
     if not path.is_dir():
         chosen, content = _recognised(path, format)
         with _blaming(path, chosen):
             found = videos.placed(chosen.read(content, videos))
     else:
-        files = sorted(one for one in path.iterdir() if KINDS.get(one.suffix.lower()) and not one.name.startswith("."))
+        files = sorted(one for one in path.rglob("[!.]*") if one.suffix.lower() in KINDS and one.is_file())
         if format is not None:
             files = [one for one in files if KINDS[one.suffix.lower()] == _named(format).kind]
         if not files:
@@ -84,7 +88,7 @@ def write_intervals(
     path, videos = Path(path), videos or LabelledVideos()
     chosen = known_by_name(path) if format is None else _named(format)
     ordered = sorted(intervals, key=lambda one: (one.file, one.start, one.end, one.label, one.subject or ""))
-    files = list(dict.fromkeys(one.file for one in ordered))
+    files = by_file(ordered)
     if not chosen.single:
         targets = {path: ordered}
     elif path.suffix.lower() == chosen.suffix:
@@ -95,7 +99,11 @@ def write_intervals(
             )
         targets = {path: ordered}
     else:
-        targets = {path / _beneath(file, chosen.suffix): [one for one in ordered if one.file == file] for file in files}
+        targets = {path / _beneath(file, chosen.suffix): part for file, part in files.items()}
+        if len(targets) < len(files):
+            raise DataError(
+                f"several videos would have their labels in one file in {path}; give them paths that differ"
+            )
     for target in targets:
         if target.exists() or target.is_symlink():
             raise OutputError(f"{target} is there already; name another file, or move it away")
@@ -122,9 +130,9 @@ def _recognised(path: Path, name: str | None) -> tuple[Format, Any]:
     """The format of a file, and its content as far as all formats of its kind take it in the same way."""
     wanted = None if name is None else _named(name)
     kind = wanted.kind if wanted else KINDS.get(path.suffix.lower())
-    if kind is None:
+    if kind is None and path.exists():
         raise DataError(f"{path} is of no known format by its name; say which with --from: {', '.join(FORMATS)}")
-    content = _content(path, kind)
+    content = _content(path, kind or "json")
     with _blaming(path, wanted):
         fitting = [one for one in FORMATS.values() if one.kind == kind and one.knows(content)]
     if wanted is not None and wanted not in fitting:

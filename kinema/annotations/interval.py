@@ -105,6 +105,14 @@ def lanes(intervals: Iterable[tuple[Key, float, float]]) -> list[int]:
     return found
 
 
+def by_file(intervals: Iterable[Interval]) -> dict[str, list[Interval]]:
+    """The intervals of each video, in their order."""
+    found: dict[str, list[Interval]] = {}
+    for one in intervals:
+        found.setdefault(one.file, []).append(one)
+    return found
+
+
 def frames_of(start: float, end: float, fps: float) -> tuple[int, int]:
     """The first frame of an interval, counted from 0, and the one after its last; at least one lies between.
 

@@ -111,10 +111,11 @@ class LabelledVideos:
         for one in found:
             info = self.info(one.file)
             assert info is not None
-            if info.duration and one.end > info.duration + SLACK + (1 / info.fps if info.fps else 0):
+            lasts = info.duration
+            if lasts and one.end > lasts + SLACK + (1 / info.fps if info.fps else 0):
                 raise DataError(
-                    f"an interval of {one.label!r} goes to {one.end:.3f} s, and {one.file} lasts {info.duration:.3f}; "
-                    "mend the label, or the frame rate (--fps) if its times are frames"
+                    f"an interval of {one.label!r} goes to {one.end:.3f} s, and {one.file} lasts only {lasts:.3f} s; mend "
+                    "the label, or the frame rate (--fps) if its times are frames"
                 )
         return found
 

@@ -43,6 +43,7 @@ def test_formats_of_one_video_a_file_go_to_a_folder(tmp_path, capsys):
     made = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.eaf"))
     assert made == ["a.avi.eaf", "a.mp4.eaf", "barn/a.mp4.eaf"]
     assert read_intervals(tmp_path / "out" / "barn" / "a.mp4.eaf")[1] == [Interval("barn/a.mp4", 0, 2, "walk")]
+    assert read_intervals(tmp_path / "out")[1] == read_intervals(tmp_path / "x.csv")[1]
 
 
 def test_videos_give_frame_rates_lengths_and_paths(folder, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,9 @@ def test_a_folder_of_files_is_read_as_one(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.csv").write_text(f"file,start,end,label\n{name}.mp4,1,2,walk\n")
     assert [one.file for one in read_intervals(tmp_path)[1]] == ["one.mp4", "two.mp4"]
+
+
+def test_of_a_data_set_of_fiftyone_the_samples_are_read(tmp_path):
+    shutil.copy(SAMPLES / "samples.json", tmp_path)
+    (tmp_path / "metadata.json").write_text('{"version": "1.0"}')
+    assert read_intervals(tmp_path)[1] == read_intervals(SAMPLES / "samples.json")[1]

@@ -95,7 +95,7 @@ def test_what_is_wrong_is_named(what, tmp_path, refused):
     [
         ("gone.mp4,0,0.1,walk", "gone.mp4"),
         ("a.mp4,0,0.1,walk", "could be any of barn/a.mp4, yard/a.mp4"),
-        ("b.mp4,0,0.7,walk", "goes to 0.700 s, and b.mp4 lasts 0.500"),
+        ("b.mp4,0,0.7,walk", "goes to 0.700 s, and b.mp4 lasts only 0.500"),
     ],
 )
 def test_labels_are_checked_against_the_videos(row, fact, folder, tmp_path, refused):
@@ -138,8 +138,16 @@ def test_nothing_is_written_over(tmp_path, refused):
     assert source.read_bytes() == before and (tmp_path / "out" / "b.mp4.eaf").read_text() == "mine"
 
 
+def test_videos_whose_files_would_be_one_are_refused(tmp_path, refused):
+    (tmp_path / "x.csv").write_text(table("a.mp4,0,1,walk", "../a.mp4,0,1,walk"))
+    said = refused("labels", "convert", tmp_path / "x.csv", tmp_path / "out", "--to", "elan")
+    assert "several videos would have their labels in one file" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_file_is_named(tmp_path, refused):
-    assert "gone.csv: No such file" in refused("labels", "convert", tmp_path / "gone.csv", tmp_path / "made.csv")
+    for name in ("gone.csv", "gone"):
+        assert f"{name}: No such file" in refused("labels", "convert", tmp_path / name, tmp_path / "made.csv")
     assert "holds no files of labels" in refused("labels", "convert", tmp_path, tmp_path / "made.csv")
 
 

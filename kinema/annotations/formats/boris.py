@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kinema.annotations.format import Format
-from kinema.annotations.interval import Interval, lanes
+from kinema.annotations.interval import Interval, by_file, lanes
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import DataError, first_few
 from kinema.files import write_json
@@ -144,9 +144,10 @@ def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) ->
         "behaviors_coding_map": [],
         "converters": {},
     }
+    parts = by_file(intervals)
     for (file, lane), events in sorted(observations.items()):
         info = videos.info(file)
-        length = info.duration if info else max(one.end for one in intervals if one.file == file)
+        length = info.duration if info else max(one.end for one in parts[file])
         project["observations"][f"{file} ({lane + 1})" if lane else file] = {  # type: ignore[index]
             "file": {str(player): [file] if player == 1 else [] for player in range(1, 9)},
             "type": "MEDIA",

@@ -87,7 +87,8 @@ def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) ->
         )
     width, height = (info.width, info.height) if info else (1, 1)
     spans = [frames_of(one.start, one.end, fps) for one in intervals]
-    size = max(info.frames if info else 0, *(stop for _, stop in spans))
+    known = info.frames or round(info.duration * fps) if info else 0
+    size = max(known, *(stop for _, stop in spans))
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
     task = ET.SubElement(ET.SubElement(root, "meta"), "task")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kinema.annotations.format import Format
-from kinema.annotations.interval import Interval, frames_of
+from kinema.annotations.interval import Interval, by_file, frames_of
 from kinema.annotations.videos import LabelledVideos
 from kinema.files import write_json
 
@@ -41,16 +41,14 @@ def _read(dataset: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
 
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:
     samples = []
-    for file in dict.fromkeys(one.file for one in intervals):
+    for file, part in by_file(intervals).items():
         fps, info = videos.fps(file), videos.info(file)
         known: dict[str, Any] = {"_cls": "VideoMetadata", "frame_rate": fps}
         if info is not None:
             known |= {"frame_width": info.width, "frame_height": info.height, "duration": info.duration}
             known |= {"total_frame_count": info.frames}
         detections = []
-        for one in intervals:
-            if one.file != file:
-                continue
+        for one in part:
             first, stop = frames_of(one.start, one.end, fps)
             made = {"_cls": ONE, "tags": [], "label": one.label, "support": [first + 1, stop]}
             optional = {"confidence": one.confidence, "subject": one.subject}

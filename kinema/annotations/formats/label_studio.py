@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from kinema.annotations.format import Format
-from kinema.annotations.interval import Interval, frames_of
+from kinema.annotations.interval import Interval, by_file, frames_of
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import DataError
 from kinema.files import write_json
@@ -98,10 +98,10 @@ def _spans(
 
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:
     tasks = []
-    for file in dict.fromkeys(one.file for one in intervals):
+    for file, part in by_file(intervals).items():
         fps = videos.fps(file)
         result = []
-        for number, one in enumerate(each for each in intervals if each.file == file):
+        for number, one in enumerate(part):
             first, stop = frames_of(one.start, one.end, fps)
             score = {} if one.confidence is None else {"score": one.confidence}
             value = {"ranges": [{"start": first + 1, "end": stop}], TIMELINE: [one.label]}
