@@ -114,8 +114,8 @@ class LabelledVideos:
             lasts = info.duration
             if lasts and one.end > lasts + SLACK + (1 / info.fps if info.fps else 0):
                 raise DataError(
-                    f"an interval of {one.label!r} goes to {one.end:.3f} s, and {one.file} lasts only {lasts:.3f} s; mend "
-                    "the label, or the frame rate (--fps) if its times are frames"
+                    f"an interval of {one.label!r} goes to {one.end:.3f} s, and {one.file} lasts only {lasts:.3f} s; "
+                    "mend the label, or the frame rate (--fps) if its times are frames"
                 )
         return found
 
