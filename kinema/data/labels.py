@@ -101,6 +101,12 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
         if column not in columns:
             raise DataError(f"{table} has no column {column!r}; its columns are {', '.join(columns)}")
 
+    if {"start", "end"} <= set(columns):  # as of `kinema labels convert`; taken for whole videos they would mislead
+        raise DataError(
+            f"{table} labels stretches of videos (columns 'start' and 'end'), and here whole videos are labelled: "
+            "cut the stretches out, or leave these columns out"
+        )
+
     def column_of(name: str) -> tuple[str, ...]:
         values = tuple(row[name].strip() for row in rows)
         empty = [number for number, value in enumerate(values, 1) if not value]
