@@ -20,7 +20,7 @@ from kinema.config import PretrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.fields import ClipReader, shortest_video
 from kinema.data.loader import make_loader
-from kinema.data.mds import sample_by_motion, score_videos
+from kinema.data.mds import Kept, score_videos
 from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.plan import Plan, make_plan
 from kinema.data.sampler import EpochSampler
@@ -102,8 +102,8 @@ def read(folder: Path, out: Path, config: PretrainConfig) -> tuple[Plan, Iterabl
     entries, _ = usable(scan_folder(folder), config.trainer.max_bad_share, partial(shortest_video, config))
     plan, reader, kept = make_plan(config, len(entries)), ClipReader(folder, config.clip, config.flow), None
     if config.sampling.mds is not None:  # 3.4: clips whose motion changes more than the video's median
-        scores = score_videos(reader, entries, config.sampling.mds, out / "mds.safetensors", config.trainer.workers)
-        kept = sample_by_motion(reader, entries, scores)
+        scores = score_videos(reader, entries, config.sampling.mds, out / "mds.parquet", config.trainer.workers)
+        kept = Kept(reader, entries, scores)
     pairs = ClipPairs(entries, reader, config.sampling, config.augment, with_flow=True, kept=kept)
     sampler = EpochSampler(plan, config.seed)
     draws = [clip for step in range(plan.steps) for clip in sampler.draws(step)]

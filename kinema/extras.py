@@ -17,6 +17,7 @@ EXTRAS = {
     "hub": ("huggingface_hub",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "raft": ("torchvision",),
+    "nwb": ("pynwb",),
 }
 """The modules that each extra brings."""
 

@@ -55,6 +55,7 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
             "synth",
             "scan",
             "data check",
+            "labels convert",
             "pretrain",
             "finetune",
             "ablate mscl",
