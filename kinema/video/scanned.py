@@ -12,6 +12,8 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from kinema.addresses import shown
+from kinema.copies import beside
 from kinema.errors import DataError, VideoError
 from kinema.files import make_folder
 from kinema.locking import locked
@@ -40,12 +42,12 @@ class Scanned:
     """
 
     def __init__(self, out: str | Path | None):
-        self.folder = None if out is None else Path(out).with_name(f".{Path(out).name}.parts")
+        self.folder = None if out is None else beside(out).with_name(f".{Path(out).name}.parts")
         self._stack = ExitStack()
         tables = [SCHEMA.empty_table()]
         if self.folder is not None and out is not None:
             make_folder(self.folder.parent)
-            busy = f"another scan writes {out}; wait until it has ended, or choose another file"
+            busy = f"another scan writes {shown(out)}; wait until it has ended, or choose another file"
             self._stack.enter_context(locked(self.folder.with_suffix(".lock"), busy))
             for earlier in (Path(out), *sorted(self.folder.glob(f"*{PARQUET}"))):
                 try:
