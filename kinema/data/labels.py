@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from kinema.addresses import shown
+from kinema.copies import fetched
 from kinema.errors import DataError
+from kinema.storage import is_folder, missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +90,8 @@ class LabelledSet:
             DataError: one sentence that says what is wrong and how to mend it.
         """
         folder = Path(folder)
-        if not folder.is_dir():
-            raise DataError(f"{folder} is not a folder; --data names the folder that holds the videos")
+        if not is_folder(folder):
+            raise DataError(f"{shown(folder)} is not a folder; --data names the folder that holds the videos")
         if table is None:
             if group_column is not None:
                 raise DataError("class folders have no groups; give a table with --labels to use --group-column")
@@ -100,18 +103,18 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
     columns, rows = _read_csv(table)
     for column in ("file", label_column, *([group_column] if group_column is not None else [])):
         if column not in columns:
-            raise DataError(f"{table} has no column {column!r}; its columns are {', '.join(columns)}")
+            raise DataError(f"{shown(table)} has no column {column!r}; its columns are {', '.join(columns)}")
 
     def column_of(name: str) -> tuple[str, ...]:
         values = tuple(row[name].strip() for row in rows)
         empty = [number for number, value in enumerate(values, 1) if not value]
         if empty:
-            raise DataError(f"column {name!r} of {table} is empty in row {first_few(empty)}; fill or delete it")
+            raise DataError(f"column {name!r} of {shown(table)} is empty in row {first_few(empty)}; fill or delete it")
         return values
 
     files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
-    missing = [file for file in files if not os.path.exists(folder / file)]  # what cannot be a name does not
-    _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
+    gone = missing(folder, files)
+    _refuse(table, f"names files that are not in {shown(folder)}:", gone, "correct the table or --data")
     places = Counter(os.path.realpath(folder / file) for file in files)
     repeated = [file for file in files if places[os.path.realpath(folder / file)] > 1]
     _refuse(table, "lists more than once", repeated, "keep one row for each video")
@@ -119,28 +122,32 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
     strange = sorted(set(splits or ()) - {"train", "test"})
     _refuse(table, "has in its column 'split', besides train and test,", strange, "use these two only")
     groups = column_of(group_column) if group_column is not None else None
-    return _checked(str(table), folder, files, column_of(label_column), splits, groups)
+    return _checked(shown(table), folder, files, column_of(label_column), splits, groups)
 
 
 def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
+        with fetched(table) as local, local.open(newline="", encoding="utf-8-sig") as stream:
             lines, delimiter = _delimited(stream.read())
         reader = csv.DictReader(lines, restval="", strict=True, delimiter=delimiter)
         rows = [row for row in reader if any(value for value in row.values())]
         columns = [name.strip() for name in reader.fieldnames or ()]
     except OSError as error:
         raise DataError(
-            f"cannot read the labels {table}: {error.strerror or error}; --labels names a CSV file"
+            f"cannot read the labels {shown(table)}: {error.strerror or error}; --labels names a CSV file"
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
+        raise DataError(f"{shown(table)} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
     twice = [name for name, count in Counter(columns).items() if count > 1]
     _refuse(table, "has more than one column", [repr(name) for name in twice], "give each a name of its own")
     if not rows:
-        raise DataError(f"{table} holds no rows; it needs a header with 'file' and a label column, and a row a video")
+        raise DataError(
+            f"{shown(table)} holds no rows; it needs a header with 'file' and a label column, and a row a video"
+        )
     if any(None in row for row in rows):
-        raise DataError(f"{table} has rows with more fields than its header; put quotes around fields with a comma")
+        raise DataError(
+            f"{shown(table)} has rows with more fields than its header; put quotes around fields with a comma"
+        )
     return columns, [dict(zip(columns, row.values(), strict=True)) for row in rows]
 
 
@@ -159,8 +166,8 @@ def _from_folders(folder: Path) -> LabelledSet:
 
     files = [file for path in find_videos(folder)[0] if len((file := path.relative_to(folder)).parts) > 1]
     if not files:
-        raise DataError(f"{folder} holds no class folders with videos; give a table with --labels instead")
-    return _checked(str(folder), folder, tuple(f.as_posix() for f in files), [f.parts[0] for f in files], None, None)
+        raise DataError(f"{shown(folder)} holds no class folders with videos; give a table with --labels instead")
+    return _checked(shown(folder), folder, tuple(f.as_posix() for f in files), [f.parts[0] for f in files], None, None)
 
 
 def _checked(
@@ -184,7 +191,7 @@ def _checked(
 
 def _refuse(source: str | Path, complaint: str, culprits: Sequence[str], remedy: str) -> None:
     if culprits:
-        raise DataError(f"{source} {complaint} {first_few(culprits)}; {remedy}")
+        raise DataError(f"{shown(source)} {complaint} {first_few(culprits)}; {remedy}")
 
 
 def first_few(items: Sequence[object]) -> str:
