@@ -12,6 +12,7 @@ from kinema.evaluation.few_label import check_few
 from kinema.evaluation.folds import Split, make_folds
 from kinema.methods.beginning import begin_pretraining, network_settings, new_network
 from kinema.processes import available_cores
+from kinema.storage import is_folder
 from kinema.training.checks import check_finetuning, check_pretraining, too_short
 from kinema.training.cost import StepCost, measure
 from kinema.training.run import use_threads
@@ -233,7 +234,7 @@ def _count(videos: str | Path, manifest: str | Path | None, count: int | None) -
         number, source = count, "given with --count"
     elif manifest is not None:
         number, source = len(read_manifest(manifest)), f"by {manifest}"
-    elif Path(videos).is_dir():
+    elif is_folder(videos):
         number, source = len(find_videos(videos)[0]), f"counted in {videos}"
     else:
         raise ConfigError(

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from kinema.addresses import shown
+
 
 class KinemaError(Exception):
     """Base class of every error that a user can cause and mend.
@@ -38,7 +40,7 @@ class VideoError(KinemaError):
     """
 
     def __init__(self, path: str | Path, reason: str):
-        self.path = str(path)
+        self.path = shown(path)
         self.reason = reason
         super().__init__(f"cannot read {self.path}: {reason}")
 

@@ -15,7 +15,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kinema.addresses import address_of
 from kinema.errors import OutputError
+
+
+def on_disk(path: str | Path) -> Path:
+    """``path``, of the file system.
+
+    Raises:
+        OutputError: it is an address.
+    """
+    if (address := address_of(path)) is not None:
+        raise OutputError(f"{address} is in a storage, to which only manifests are written; name a local folder")
+    return Path(path)
 
 
 def make_folder(path: str | Path) -> Path:
@@ -24,7 +36,7 @@ def make_folder(path: str | Path) -> Path:
     Raises:
         OutputError: it cannot be created or written to.
     """
-    folder = Path(path)
+    folder = on_disk(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -43,7 +55,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder is unwritable or the disk is full.
     """
-    target = Path(path)
+    target = on_disk(path)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
 from kinema.models.weights import weights_file
 from kinema.processes import is_first
 from kinema.provenance import file_sha256, ids_sha256, software_versions
+from kinema.storage import missing
 from kinema.training.checks import check_finetuning
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos, run_folder
@@ -226,7 +227,7 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
         )
     tested = [found[labelled.files[index]] for fold in folds.folds for index in fold.queries]
     bad = [f"{entry.path} ({entry.error})" for entry in tested if entry.status == UNREADABLE]
-    gone = [entry.path for entry in tested if not (labelled.folder / entry.path).exists()]
+    gone = missing(labelled.folder, [entry.path for entry in tested])
     if gone:
         raise DataError(f"test videos are gone: {first_few(gone)}; bring them back, or begin anew in another folder")
     if bad:

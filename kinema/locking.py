@@ -109,6 +109,73 @@ def _take(number: int, shared: bool, wait: bool) -> None:
         time.sleep(0.1)
 
 
+class Held:
+    """A file or folder that is kept from being deleted (:func:`deleting`) by the process that made this."""
+
+    def __init__(self, number: int):
+        self._number, self._owner = number, os.getpid()
+
+    def close(self) -> None:
+        """Let it be deleted."""
+        if self._owner == os.getpid():
+            _close(self._number)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def hold(path: Path) -> Held | None:
+    """Keep what lies at ``path`` from being deleted; None if nothing does, or no longer.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    _held.add(number)
+    held = Held(number)
+    with _unless_unknown():
+        _take(number, shared=True, wait=True)
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(number), os.stat(path)):
+            return held
+    held.close()  # whoever had it alone has deleted it meanwhile
+    return None
+
+
+@contextmanager
+def deleting(path: Path) -> Iterator[bool]:
+    """Be alone with what lies at ``path``, in order to delete it: whether one is, since nobody holds it."""
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except OSError:
+        yield False
+        return
+    _held.add(number)
+    try:
+        with _unless_unknown():
+            _take(number, shared=False, wait=False)
+        free = True
+    except OSError:  # somebody holds it
+        free = False
+    try:
+        yield free
+    finally:
+        _close(number)
+
+
+@contextmanager
+def _unless_unknown() -> Iterator[None]:
+    """Go on where the file system knows no locks."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
+
+
 def _close(number: int) -> None:
     if number in _held:
         _held.remove(number)

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from kinema.addresses import shown
+from kinema.copies import fetched
 from kinema.errors import DataError, first_few
 
 
@@ -23,22 +25,24 @@ def read_table(path: str | Path, needs: str, remedy: str) -> tuple[list[str], li
         DataError: it cannot be read as such a table, or has no rows.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
+        with fetched(path) as local, local.open(newline="", encoding="utf-8-sig") as stream:
             lines, delimiter = _delimited(stream.read())
         reader = csv.DictReader(lines, restval="", strict=True, delimiter=delimiter)
         rows = [row for row in reader if any(value for value in row.values())]
         columns = [name.strip() for name in reader.fieldnames or ()]
     except OSError as error:
-        raise DataError(f"cannot read the labels {path}: {error.strerror or error}; {remedy}") from error
+        raise DataError(f"cannot read the labels {shown(path)}: {error.strerror or error}; {remedy}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
+        raise DataError(f"{shown(path)} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
     twice = [repr(name) for name, count in Counter(columns).items() if count > 1]
     if twice:
-        raise DataError(f"{path} has more than one column {first_few(twice)}; give each a name of its own")
+        raise DataError(f"{shown(path)} has more than one column {first_few(twice)}; give each a name of its own")
     if not rows:
-        raise DataError(f"{path} holds no rows; it needs {needs}")
+        raise DataError(f"{shown(path)} holds no rows; it needs {needs}")
     if any(None in row for row in rows):
-        raise DataError(f"{path} has rows with more fields than its header; put quotes around fields with a comma")
+        raise DataError(
+            f"{shown(path)} has rows with more fields than its header; put quotes around fields with a comma"
+        )
     return columns, [dict(zip(columns, row.values(), strict=True)) for row in rows]
 
 

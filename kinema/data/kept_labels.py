@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from kinema.copies import fetched
 from kinema.data.benchmarks import BenchmarkChoice
 from kinema.data.labels import LabelledSet
 from kinema.files import write_json
 from kinema.provenance import file_sha256
+from kinema.storage import exists, is_folder
 
 KEPT = "labels.json"
 
@@ -25,8 +27,12 @@ def asked_for(
     table: str | Path | None, label_column: str, group_column: str | None, benchmark: BenchmarkChoice | None
 ) -> dict[str, Any]:
     """What labels a user asks for, to be compared with what was asked for before; plain values."""
+    contents = None
+    if table is not None and exists(table) and not is_folder(table):
+        with fetched(table) as local:
+            contents = file_sha256(local)
     return {
-        "table": None if table is None or not Path(table).is_file() else file_sha256(table),
+        "table": contents,
         "label_column": label_column,
         "group_column": group_column,
         "benchmark": None if benchmark is None else {name: str(value) for name, value in asdict(benchmark).items()},

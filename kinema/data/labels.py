@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from kinema.addresses import shown
 from kinema.errors import DataError, first_few
+from kinema.storage import is_folder, missing
 from kinema.tables import read_table
 
 
@@ -85,8 +87,8 @@ class LabelledSet:
             DataError: one sentence that says what is wrong and how to mend it.
         """
         folder = Path(folder)
-        if not folder.is_dir():
-            raise DataError(f"{folder} is not a folder; --data names the folder that holds the videos")
+        if not is_folder(folder):
+            raise DataError(f"{shown(folder)} is not a folder; --data names the folder that holds the videos")
         if table is None:
             if group_column is not None:
                 raise DataError("class folders have no groups; give a table with --labels to use --group-column")
@@ -99,7 +101,7 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
     columns, rows = read_table(table, needs, "--labels names a CSV file")
     for column in ("file", label_column, *([group_column] if group_column is not None else [])):
         if column not in columns:
-            raise DataError(f"{table} has no column {column!r}; its columns are {', '.join(columns)}")
+            raise DataError(f"{shown(table)} has no column {column!r}; its columns are {', '.join(columns)}")
 
     if {"start", "end"} <= set(columns):  # as of `kinema labels convert`; taken for whole videos they would mislead
         raise DataError(
@@ -111,12 +113,12 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
         values = tuple(row[name].strip() for row in rows)
         empty = [number for number, value in enumerate(values, 1) if not value]
         if empty:
-            raise DataError(f"column {name!r} of {table} is empty in row {first_few(empty)}; fill or delete it")
+            raise DataError(f"column {name!r} of {shown(table)} is empty in row {first_few(empty)}; fill or delete it")
         return values
 
     files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
-    missing = [file for file in files if not os.path.exists(folder / file)]  # what cannot be a name does not
-    _refuse(table, f"names files that are not in {folder}:", missing, "correct the table or --data")
+    gone = missing(folder, files)
+    _refuse(table, f"names files that are not in {shown(folder)}:", gone, "correct the table or --data")
     places = Counter(os.path.realpath(folder / file) for file in files)
     repeated = list(dict.fromkeys(file for file in files if places[os.path.realpath(folder / file)] > 1))
     _refuse(table, "lists more than once", repeated, "keep one row for each video")
@@ -124,7 +126,7 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
     strange = sorted(set(splits or ()) - {"train", "test"})
     _refuse(table, "has in its column 'split', besides train and test,", strange, "use these two only")
     groups = column_of(group_column) if group_column is not None else None
-    return _checked(str(table), folder, files, column_of(label_column), splits, groups)
+    return _checked(shown(table), folder, files, column_of(label_column), splits, groups)
 
 
 def _from_folders(folder: Path) -> LabelledSet:
@@ -132,8 +134,8 @@ def _from_folders(folder: Path) -> LabelledSet:
 
     files = [file for path in find_videos(folder)[0] if len((file := path.relative_to(folder)).parts) > 1]
     if not files:
-        raise DataError(f"{folder} holds no class folders with videos; give a table with --labels instead")
-    return _checked(str(folder), folder, tuple(f.as_posix() for f in files), [f.parts[0] for f in files], None, None)
+        raise DataError(f"{shown(folder)} holds no class folders with videos; give a table with --labels instead")
+    return _checked(shown(folder), folder, tuple(f.as_posix() for f in files), [f.parts[0] for f in files], None, None)
 
 
 def _checked(
@@ -157,4 +159,4 @@ def _checked(
 
 def _refuse(source: str | Path, complaint: str, culprits: Sequence[str], remedy: str) -> None:
     if culprits:
-        raise DataError(f"{source} {complaint} {first_few(culprits)}; {remedy}")
+        raise DataError(f"{shown(source)} {complaint} {first_few(culprits)}; {remedy}")

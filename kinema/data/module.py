@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from kinema.addresses import shown
 from kinema.config import TrainConfig
 from kinema.data.extraction import extract_flow, missing_flow
 from kinema.data.fields import ClipReader
@@ -75,7 +76,7 @@ class ClipPairsModule(L.LightningDataModule):
 
     def names(self, videos: Tensor) -> list[str]:
         """The files of a batch's ``video`` positions."""
-        return [str(self.reader.folder / self.entries[index].path) for index in videos.tolist()]
+        return [shown(self.reader.folder / self.entries[index].path) for index in videos.tolist()]
 
     def prepare_data(self) -> None:
         """Extract what the flow store lacks, and score the videos for Motion Differential Sampling; in one process.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from kinema.addresses import shown
 from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, clip_view, is_short, mark_missing, timeline
 from kinema.errors import KinemaError, VideoError, blaming
@@ -73,7 +74,7 @@ class ClipsOfVideos(Dataset[Read | Unread]):
     """
 
     def __init__(self, paths: Sequence[str | Path], config: ClipConfig, looks: Sequence[Sequence[Look]]):
-        self.paths = [str(path) for path in paths]
+        self.paths = [shown(path) for path in paths]
         self.config = config
         self.looks = looks
 

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from kinema.addresses import shown
 from kinema.clock import clock
 from kinema.errors import VideoError
 from kinema.progress import make_bar
@@ -108,7 +109,7 @@ def _whitened_anew(db: sqlite3.Connection, embedder: Embedder) -> Whitening | No
 def _note_changes(db: sqlite3.Connection, root: Path, changes: Changes) -> None:
     """What needs no reading of videos."""
     known = get_list(db, "roots", str) or []
-    set_about(db, "roots", sorted({*known, str(root)}))
+    set_about(db, "roots", sorted({*known, shown(root)}))
     database.drop_videos(db, changes.deleted)
     for path, state in [*changes.moved.items(), *((state.path, state) for state in changes.touched)]:
         database.restate_video(db, path, state)

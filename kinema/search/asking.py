@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from kinema.addresses import resolved, shown
 from kinema.clock import clock
 from kinema.errors import ConfigError
 from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
+from kinema.storage import exists
 
 if TYPE_CHECKING:
     from kinema.search.embedding import Embedder
@@ -59,8 +61,8 @@ def embed_clip(
         if progress is not None:
             progress(last)
     if not strengths:
-        raise ConfigError(f"{clip} ends before {clock(start)}: start earlier")
-    query = Query(str(Path(clip).resolve()), start, last, float(np.mean(strengths)), len(strengths))
+        raise ConfigError(f"{shown(clip)} ends before {clock(start)}: start earlier")
+    query = Query(shown(resolved(clip)), start, last, float(np.mean(strengths)), len(strengths))
     return EmbeddedQuery(query, {way: np.stack(kept[way]) for way in WAYS})
 
 
@@ -105,7 +107,7 @@ def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int, own: boo
             f"next to nothing moves in {query.path} ({query.strength:.3f} widths per second), so that its motion "
             "says little; choose a part that moves, or search by appearance"
         )
-    gone = sorted({hit.path for hit in hits if not Path(hit.path).exists()})
+    gone = sorted(path for path in {hit.path for hit in hits} if _gone(path))
     if gone:
         said.append(
             f"{gone[0]} {f'and {len(gone) - 1} other hits are' if gone[1:] else 'is'} no longer there; run "
@@ -121,3 +123,10 @@ def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int, own: boo
     elif len(hits) < top:
         said.append(f"the library has only {len(hits)} places that the search allows")
     return tuple(said)
+
+
+def _gone(path: str) -> bool:
+    try:
+        return not exists(path)
+    except OSError:  # of a storage that does not say; the answer is there without it
+        return False

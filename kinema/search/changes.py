@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kinema.addresses import address_of, shown
 from kinema.errors import DataError, VideoError
 from kinema.search.database import FileState
 from kinema.video import find_videos
@@ -70,15 +71,15 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
         DataError: there is no such folder, or no video in it.
     """
     videos, others = find_videos(folder)
-    paths = [str(path) for path in videos]
+    paths = [shown(path) for path in videos]
     below = {path for path in known if Path(path).is_relative_to(folder)}
     if not paths:
         if not below:
             raise DataError(without_videos(folder, others))
         kept = f"the index keeps the {len(below)} that it knew, delete it if they are gone for good"
-        raise DataError(f"{folder} holds no videos; {kept}")
+        raise DataError(f"{shown(folder)} holds no videos; {kept}")
     gone = below - set(paths)
-    lost = (path for path in known if path in gone or not Path(path).exists())
+    lost = (path for path in known if path in gone or (path not in below and _lost(path)))
     elsewhere = {known[path].sha256: path for path in lost if known[path].mtime != UNSETTLED}
     sizes = {known[path].size for path in elsewhere.values()}
     new: list[FileState] = []
@@ -119,3 +120,8 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
         unreadable=unreadable,
         unchanged=unchanged,
     )
+
+
+def _lost(path: str) -> bool:
+    """Whether a file of another folder is gone; of another bucket each object would have to be asked for."""
+    return address_of(path) is None and not Path(path).exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kinema.errors import DataError
+from kinema.files import on_disk
 from kinema.search import database
 from kinema.search.about import get_about, get_list
 from kinema.search.connection import snapshot
@@ -22,10 +23,13 @@ class Contents:
 
     Args:
         path: the index, a folder.
+
+    Raises:
+        OutputError: it is an address.
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = on_disk(path)
 
     @property
     def roots(self) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinema import __version__
+from kinema.addresses import resolved, shown
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
 from kinema.locking import locked
@@ -136,7 +137,7 @@ class Library(Contents):
         make_folder(self.path)
         busy = f"another process is adding to {self.path}; wait until it has ended"
         with locked(self.path / LOCK, busy), connected(self.path) as db:
-            root = Path(folder).resolve()
+            root = resolved(folder)
             self._claim(db, embedder, root)
             return bring_up_to_date(
                 db,
@@ -328,7 +329,7 @@ class Library(Contents):
 
     def _unchanged(self, clip: str | Path) -> list[Window]:
         """The windows of a whole video of the library that is as it was when it was indexed; otherwise none."""
-        path = str(Path(clip).resolve())
+        path = shown(resolved(clip))
         with snapshot(self.path) as db:
             query = "SELECT size, mtime FROM videos WHERE path = ? AND error = ''"
             known = db.execute(query, (path,)).fetchone()

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kinema.addresses import shown
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
 from kinema.search.sampling import evenly
@@ -112,7 +113,7 @@ class Catalog:
         if folder:
             if folder not in self._now().folders:
                 raise ConfigError("there is no such folder in the library; choose one of the list")
-            whole = str(self._now().folders[folder])
+            whole = shown(self._now().folders[folder])
             pattern = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in whole) + "/*"
         numbers = {name: asked.get(name) for name in ("after", "before", "min_strength", "max_strength")}
         if not all(value is None or type(value) in (int, float) for value in numbers.values()):

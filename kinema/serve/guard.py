@@ -18,7 +18,9 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kinema.addresses import address_of
 from kinema.errors import DataError
+from kinema.storage import exists
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 SAFE_METHODS = ("GET", "HEAD")
@@ -126,8 +128,9 @@ def real_file(path: str | Path, roots: Iterable[Path]) -> Path:
     """
     name = Path(path).name
     try:
-        real = Path(path).resolve(strict=True)
-        there = real.is_file() or real.is_dir()  # a folder of pictures is a video too
+        stored = address_of(path) is not None
+        real = Path(path) if stored else Path(path).resolve(strict=True)
+        there = exists(real) if stored else real.is_file() or real.is_dir()  # a folder of pictures is a video too
     except (OSError, ValueError, RuntimeError):  # missing; a null byte; a circle of links
         there = False
     if not there:

@@ -18,6 +18,7 @@ from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
 from kinema.serve.uploads import Uploads
 from kinema.serve.worker import Guarded
+from kinema.video.identity import size_and_time
 
 
 class Pictures:
@@ -59,8 +60,7 @@ class Pictures:
 
     def _made(self, path: Path, what: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
         try:
-            status = path.stat()
-            return self._cache.get((str(path), status.st_size, status.st_mtime_ns, *what), make)
+            return self._cache.get((str(path), *size_and_time(path), *what), make)
         except VideoError as error:
             raise VideoError(self._catalog.name(str(path)), error.reason) from error
 

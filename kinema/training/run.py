@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from kinema.addresses import shown
 from kinema.config import TrainConfig, TrainerConfig
 from kinema.data.fields import shortest_video
 from kinema.data.loader import explaining
@@ -203,7 +204,7 @@ def _chosen(entries: Manifest, videos: Path, config: TrainConfig, labels: Mappin
     if is_first():
         print(summary, file=sys.stderr)
     if len(chosen) < 2:  # which cannot be told apart
-        raise DataError(f"{videos} holds {len(chosen)} usable video; training needs at least 2: add videos")
+        raise DataError(f"{shown(videos)} holds {len(chosen)} usable video; training needs at least 2: add videos")
     return chosen
 
 

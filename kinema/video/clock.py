@@ -5,8 +5,7 @@ What follows a jump is taken to follow at once, so that times stay those of fram
 
 from __future__ import annotations
 
-import os
-from contextlib import closing, suppress
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -17,6 +16,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from kinema.video.container import open_stream
+from kinema.video.identity import size_and_time
 
 BACK = 0.1
 """Seconds that a clock may go back without being taken to jump: some files are untidy by a frame."""
@@ -99,14 +99,13 @@ def is_steady(path: str, container: InputContainer, stream: VideoStream) -> bool
             return True
         times = [entry.timestamp for entry in stream.index_entries]
         return all(later - time <= pause for time, later in pairwise(times))
-    state = os.stat(path)
-    return _never_jumps(path, (state.st_size, state.st_mtime_ns))
+    return _never_jumps(path, size_and_time(path))
 
 
 @lru_cache(maxsize=1 << 16)
 def _never_jumps(path: str, _state: tuple[int, int]) -> bool:
-    container, stream = open_stream(path)
-    with closing(container), suppress(av.FFmpegError, IndexError):
+    with ExitStack() as opened, suppress(av.FFmpegError, IndexError):
+        container, stream = open_stream(path, opened)
         clock = Clock(container, stream)
         return not any(clock.mend(packet) or not clock.even for packet in container.demux(stream))
     return True  # what is damaged further on is found by whoever decodes it

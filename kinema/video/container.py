@@ -10,8 +10,9 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from kinema.copies import fetch
 from kinema.errors import VideoError, blaming
-from kinema.video.identity import size_and_time
+from kinema.video.identity import in_words, size_and_time
 from kinema.video.pictures import open_pictures
 
 DEFAULT = 5_000_000  # pixels that being the default is worth; the choice is ffmpeg's
@@ -19,34 +20,48 @@ OPTIONS = {"max_pixels": "40000000"}
 """Of decoders: frames may be of 8K with something to spare, since damaged headers ask for thousands of millions."""
 
 
-def open_stream(path: str) -> tuple[InputContainer, VideoStream]:
+def open_stream(path: str, opened: ExitStack) -> tuple[InputContainer, VideoStream]:
     """Open a file or a folder of pictures, and its video stream for decoding by one thread.
+
+    Args:
+        path: of either.
+        opened: closes what is opened here.
 
     Raises:
         VideoError: it is no video, or something that could be waited for without end, such as a named pipe.
     """
     size_and_time(path)
-    with blaming(path):
-        container = open_pictures(Path(path)) if Path(path).is_dir() else _open_file(path)
-        with ExitStack() as unwanted:
-            unwanted.callback(container.close)
-            stream = video_stream(container, path)
-            unwanted.pop_all()
+    with blaming(path), ExitStack() as unwanted:
+        local = _local(path, unwanted)
+        container = open_pictures(local, Path(path)) if local.is_dir() else _open_file(local, path)
+        unwanted.callback(container.close)
+        stream = video_stream(container, path)
+        opened.push(unwanted.pop_all())
     return container, stream
 
 
-def _open_file(path: str) -> InputContainer:
+def _local(path: str, unwanted: ExitStack) -> Path:
+    try:
+        local, held = fetch(path)
+    except OSError as error:
+        raise VideoError(path, in_words(error)) from error
+    if held is not None:
+        unwanted.callback(held.close)
+    return local
+
+
+def _open_file(local: Path, path: str) -> InputContainer:
     try:
         # The prefix keeps libav from taking a name for an address, and the white list from following one in the file.
         return av.open(
-            f"file:{path}",
+            f"file:{local}",
             mode="r",
             metadata_errors="replace",
             container_options={"protocol_whitelist": "file"},
             options=OPTIONS,
         )
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, _why_not(Path(path))) from error
+        raise VideoError(path, _why_not(local)) from error
 
 
 def video_stream(container: InputContainer, path: str) -> VideoStream:

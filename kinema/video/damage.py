@@ -7,7 +7,10 @@ import os
 
 from av import FFmpegError
 
-PASSING = tuple(os.strerror(code) for code in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENOMEM))
+from kinema.storage import NO_ANSWER
+
+CODES = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENOMEM)
+PASSING = (*(os.strerror(code) for code in CODES), NO_ANSWER)
 """What is said of a storage or machine that fails for a while, and not of a file."""
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from kinema import storage
+from kinema.addresses import address_of, shown
 from kinema.errors import DataError
 from kinema.video.pictures import are_frames
 
@@ -15,6 +18,8 @@ KINDS = (
     "mp4 mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb tod ts vob vro webm wmv y4m"
 )
 SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
+
+Found = TypeVar("Found")
 
 SAID = 6
 """Suffixes that are named of what is passed over."""
@@ -33,8 +38,8 @@ def walk_videos(folder: str | Path) -> Iterator[tuple[Path, bool]]:
         DataError: there is no such folder, or one in it cannot be listed.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}; name one that holds videos")
+    if not _listing(storage.is_folder, root):
+        raise DataError(f"there is no folder {shown(root)}; name one that holds videos")
     yield from _walk(root, set(), top=True)
 
 
@@ -43,12 +48,7 @@ def _walk(folder: Path, seen: set[str], top: bool = False) -> Iterator[tuple[Pat
     if real in seen:  # links may lead in circles
         return
     seen.add(real)
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted((item.name, item.is_dir()) for item in found if not item.name.startswith("."))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"cannot list {error.filename}: {reason}; give access to it or move it away") from error
+    entries = sorted(item for item in _listing(_entries, folder) if item[0] and not item[0].startswith("."))
     if not top and not any(is_folder for _, is_folder in entries) and are_frames([name for name, _ in entries]):
         yield folder, True
         return
@@ -58,6 +58,22 @@ def _walk(folder: Path, seen: set[str], top: bool = False) -> Iterator[tuple[Pat
             yield from _walk(path, seen)
         else:
             yield path, path.suffix.lower() in SUFFIXES
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """The names in a folder, and whether they are folders."""
+    if (address := address_of(folder)) is not None:
+        return [(name, state.folder) for name, state in storage.listed(address)]
+    with os.scandir(folder) as found:
+        return [(item.name, item.is_dir()) for item in found]
+
+
+def _listing(do: Callable[[Path], Found], folder: Path) -> Found:
+    try:
+        return do(folder)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"cannot list {error.filename}: {reason}; give access to it or move it away") from error
 
 
 def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:
@@ -86,4 +102,4 @@ def passed_over(folder: str | Path) -> str:
 def without_videos(folder: Path, others: Sequence[Path]) -> str:
     """Say in a sentence that a folder holds no videos, but ``others``."""
     found = f"only {len(others)} files with other suffixes" if others else "nor any other file"
-    return f"{folder} holds no videos, {found}; a video's name ends in one of: {KINDS}"
+    return f"{shown(folder)} holds no videos, {found}; a video's name ends in one of: {KINDS}"

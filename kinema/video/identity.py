@@ -7,8 +7,11 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from kinema.addresses import address_of
+from kinema.copies import fetched
 from kinema.errors import VideoError
 from kinema.provenance import file_sha256, ids_sha256, quick_sha256
+from kinema.storage import state_of
 
 OTHER_KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -25,6 +28,9 @@ def size_and_time(path: str | Path) -> tuple[int, int]:
         VideoError: nothing is there, or neither a file nor a folder, which reading might wait for without end.
     """
     try:
+        if (address := address_of(path)) is not None:
+            found = state_of(address)
+            return found.size, found.modified
         state = os.stat(path)
         if stat.S_ISREG(state.st_mode):
             return state.st_size, state.st_mtime_ns
@@ -33,9 +39,15 @@ def size_and_time(path: str | Path) -> tuple[int, int]:
                 states = [entry.stat() for entry in entries if entry.is_file()]
             return sum(s.st_size for s in states), max([state.st_mtime_ns, *(s.st_mtime_ns for s in states)])
     except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
-        raise VideoError(path, (getattr(error, "strerror", None) or str(error)).lower()) from error
+        raise VideoError(path, in_words(error)) from error
     kind = OTHER_KINDS.get(stat.S_IFMT(state.st_mode), "something else")
     raise VideoError(path, f"it is {kind}, not a file; move it away")
+
+
+def in_words(error: OSError | ValueError) -> str:
+    """Why something cannot be read, to be put behind its name."""
+    said = getattr(error, "strerror", None) or str(error)
+    return said[:1].lower() + said[1:]
 
 
 def content_sha256(path: str | Path) -> str:
@@ -55,8 +67,9 @@ def quick_content_sha256(path: str | Path) -> str:
 def _fingerprint(path: str | Path, of_file: Callable[[str | Path], str]) -> str:
     size_and_time(path)
     try:
-        if os.path.isdir(path):
-            return ids_sha256(f"{file.name},{of_file(file)}" for file in Path(path).iterdir() if file.is_file())
-        return of_file(path)
+        with fetched(path) as local:
+            if local.is_dir():
+                return ids_sha256(f"{file.name},{of_file(file)}" for file in local.iterdir() if file.is_file())
+            return of_file(local)
     except OSError as error:
-        raise VideoError(path, (error.strerror or str(error)).lower()) from error
+        raise VideoError(path, in_words(error)) from error

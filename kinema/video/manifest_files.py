@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from kinema.addresses import shown
+from kinema.copies import fetched, written
 from kinema.errors import DataError
 from kinema.files import atomic_path, write_csv
 from kinema.parts import PARQUET
@@ -32,11 +34,13 @@ def write_manifest(entries: Iterable[ManifestEntry], path: str | Path) -> Path:
     Raises:
         OutputError: the folder is unwritable or the disk is full.
     """
-    if Path(path).suffix != PARQUET:
-        return write_csv(path, (COLUMNS, *map(astuple, entries)))
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
-        for batch in Manifest.of(entries).batches():
-            writer.write_batch(batch)
+    with written(path) as local:
+        if local.suffix != PARQUET:
+            write_csv(local, (COLUMNS, *map(astuple, entries)))
+        else:
+            with atomic_path(local) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+                for batch in Manifest.of(entries).batches():
+                    writer.write_batch(batch)
     return Path(path)
 
 
@@ -47,20 +51,23 @@ def read_manifest(path: str | Path) -> Manifest:
         DataError: the file is missing, or is not a manifest; the message names the line at fault.
     """
     try:
-        parts = sorted(Path(path).glob(f"*{PARQUET}")) if Path(path).is_dir() else [Path(path)]
-        if Path(path).suffix == PARQUET or Path(path).is_dir():
-            return Manifest(_checked(pa.concat_tables([_read_parquet(part) for part in parts] or [_EMPTY]), path))
-        return Manifest(_checked(_read_csv(Path(path)), path))
+        with fetched(path) as local:
+            folder = local.is_dir()
+            if local.suffix != PARQUET and not folder:
+                return Manifest(_checked(_read_csv(local, path), local, path))
+            parts = sorted(local.glob(f"*{PARQUET}")) if folder else [local]
+            tables = [_read_parquet(part, path if part == local else part) for part in parts]
+            return Manifest(_checked(pa.concat_tables(tables or [_EMPTY]), local, path))
     except (OSError, csv.Error, pa.ArrowException) as error:
         said = " ".join(str(error).split())
-        raise DataError(f"cannot read the manifest {path}: {said}; write one with `kinema scan`") from error
+        raise DataError(f"cannot read the manifest {shown(path)}: {said}; write one with `kinema scan`") from error
 
 
 _EMPTY = SCHEMA.empty_table()
 
 
-def _read_parquet(path: Path) -> pa.Table:
-    with path.open("rb") as file:
+def _read_parquet(local: Path, path: str | Path) -> pa.Table:
+    with local.open("rb") as file:
         found = pq.ParquetFile(file)
         if found.schema_arrow.names != list(COLUMNS):
             raise _no_manifest(path)
@@ -68,8 +75,8 @@ def _read_parquet(path: Path) -> pa.Table:
         return pa.concat_tables([_EMPTY, *(_of_schema(pa.Table.from_batches([batch])) for batch in batches)])
 
 
-def _read_csv(path: Path) -> pa.Table:
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+def _read_csv(local: Path, path: str | Path) -> pa.Table:
+    with local.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         names = tuple(next(csv.reader(file, strict=True), ()))
     if names not in (COLUMNS, COLUMNS[:-1]):
         raise _no_manifest(path)
@@ -77,7 +84,7 @@ def _read_csv(path: Path) -> pa.Table:
     kinds = {field.name: words if pa.types.is_dictionary(field.type) else field.type for field in SCHEMA}
     try:
         table = pa.csv.read_csv(
-            path,
+            local,
             parse_options=pa.csv.ParseOptions(newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
                 column_types={name: kinds[name] for name in names},
@@ -88,7 +95,7 @@ def _read_csv(path: Path) -> pa.Table:
             ),
         )
     except pa.ArrowInvalid:
-        _name_the_fault(path)
+        _name_the_fault(local, path)
         raise
     if names != COLUMNS:
         table = table.append_column("modified", pa.repeat(pa.scalar(SINCE, pa.int64()), len(table)))
@@ -110,26 +117,26 @@ def _of_schema(table: pa.Table) -> pa.Table:
     return pa.table(columns, SCHEMA)
 
 
-def _checked(table: pa.Table, path: str | Path) -> pa.Table:
+def _checked(table: pa.Table, local: Path, path: str | Path) -> pa.Table:
     for words in {word for chunk in table.column("status").chunks for word in chunk.dictionary.to_pylist()}:
         if words not in STATUSES and pc.any(pc.equal(table.column("status").cast(pa.string()), words)).as_py():
-            _name_the_fault(Path(path))
-            raise DataError(f"{path}: the status should be one of {', '.join(STATUSES)}, not {words!r}")
+            _name_the_fault(local, path)
+            raise DataError(f"{shown(path)}: the status should be one of {', '.join(STATUSES)}, not {words!r}")
     return table
 
 
-def _name_the_fault(path: Path) -> None:
+def _name_the_fault(local: Path, path: str | Path) -> None:
     """Raise what is wrong with the first line of a CSV file that is no row of a manifest; slower than to read it.
 
     Raises:
         DataError: one of them is not.
     """
-    if path.suffix == PARQUET or path.is_dir():
+    if local.suffix == PARQUET or local.is_dir():
         return
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with local.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         reader = csv.DictReader(file, strict=True)
         for row in reader:
-            place = f"{path}, line {reader.line_num}"
+            place = f"{shown(path)}, line {reader.line_num}"
             try:
                 if set(row) != set(reader.fieldnames or ()) or None in row.values():
                     raise ValueError(f"it should have {len(reader.fieldnames or ())} values")
@@ -143,5 +150,7 @@ def _name_the_fault(path: Path) -> None:
                 raise DataError(f"{place}: the status should be one of {', '.join(STATUSES)}, not {row['status']!r}")
 
 
-def _no_manifest(path: Path) -> DataError:
-    return DataError(f"{path} is no manifest, whose columns are {', '.join(COLUMNS)}; write one with `kinema scan`")
+def _no_manifest(path: str | Path) -> DataError:
+    return DataError(
+        f"{shown(path)} is no manifest, whose columns are {', '.join(COLUMNS)}; write one with `kinema scan`"
+    )

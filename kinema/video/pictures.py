@@ -10,7 +10,10 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
+from kinema.addresses import address_of, shown
+from kinema.copies import fetched
 from kinema.errors import VideoError
+from kinema.storage import exists
 
 NAME = re.compile(r"(|img_|image_|frame_)(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
 """Prefix, number and ending of a picture's name; flow_x_00001.jpg, say, is no frame."""
@@ -32,13 +35,17 @@ def are_frames(names: Iterable[str]) -> bool:
     return len(found) > 1 and all(found) and len({match.group(1, 3) for match in found if match}) == 1
 
 
-def open_pictures(folder: Path) -> InputContainer:
+def open_pictures(local: Path, folder: Path) -> InputContainer:
     """Open a folder of numbered pictures like a video.
+
+    Args:
+        local: where it is read: itself, or a copy of it.
+        folder: itself.
 
     Raises:
         VideoError: it holds no such pictures or not all of them, or nothing says how many make a second.
     """
-    with os.scandir(folder) as found:
+    with os.scandir(local) as found:
         files = {entry.name: entry.is_file() for entry in found}
     names = picture_names(files)
     if not are_frames(names):
@@ -52,7 +59,7 @@ def open_pictures(folder: Path) -> InputContainer:
         lack = f"picture {gaps[0]} is missing" if gaps else "their numbers differ in length"
         raise VideoError(folder, f"its pictures cannot be put in order: {lack}; extract them anew")
     prefix, ending = matches[0][1], matches[0][3]
-    pattern = f"{str(folder).replace('%', '%%')}/{prefix}%0{widths.pop()}d.{ending}"
+    pattern = f"{str(local).replace('%', '%%')}/{prefix}%0{widths.pop()}d.{ending}"
     options = {"framerate": f"{_rate(folder):g}", "start_number": str(min(numbers))}
     try:
         return av.open(f"file:{pattern}", format="image2", options=options)
@@ -62,15 +69,18 @@ def open_pictures(folder: Path) -> InputContainer:
 
 def _rate(folder: Path) -> float:
     """Frames a second, by the nearest :data:`RATE_FILE`."""
-    for place in (folder, *folder.absolute().parents[:2]):
+    whole = folder if address_of(folder) else folder.absolute()
+    around = [place for place in whole.parents[:2] if place.parent != Path()]  # of an address only what is in a bucket
+    for place in (whole, *around):
         path = place / RATE_FILE
-        if path.is_file():
+        if exists(path):
             try:
-                rate = float(path.read_text())
+                with fetched(path) as local:
+                    rate = float(local.read_text())
             except ValueError:
                 rate = 0.0
             if not 0 < rate < 10_000:
-                raise VideoError(folder, f"{path} should hold the number of its pictures that make a second")
+                raise VideoError(folder, f"{shown(path)} should hold the number of its pictures that make a second")
             return rate
     raise VideoError(
         folder,

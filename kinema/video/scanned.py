@@ -11,6 +11,8 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from kinema.addresses import shown
+from kinema.copies import beside
 from kinema.errors import DataError, VideoError
 from kinema.files import make_folder
 from kinema.locking import locked
@@ -35,12 +37,14 @@ class Scanned:
     """
 
     def __init__(self, out: str | Path | None):
-        self._parts = Parts[ManifestEntry](out, lambda entries: Manifest.of(entries).table)
+        self._parts = Parts[ManifestEntry](
+            None if out is None else beside(out), lambda entries: Manifest.of(entries).table
+        )
         self._stack = ExitStack()
         tables = [SCHEMA.empty_table()]
         if out is not None:
-            lock = make_folder(Path(out).parent) / f".{Path(out).name}.lock"
-            busy = f"another scan writes {out}; wait until it has ended, or choose another file"
+            lock = make_folder(beside(out).parent) / f".{Path(out).name}.lock"
+            busy = f"another scan writes {shown(out)}; wait until it has ended, or choose another file"
             self._stack.enter_context(locked(lock, busy))
             for earlier in (Path(out), *self._parts.earlier()):
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from kinema import addresses
 from kinema.errors import VideoError, blaming
 from kinema.video.clock import Clock, is_steady, longest_pause
 from kinema.video.container import open_stream
@@ -61,7 +63,7 @@ class Source:
     _current: Shown  # its latest frame
 
     def __init__(self, path: str | Path):
-        self.path = str(path)
+        self.path = addresses.shown(path)
         self.damage = Damage()
         self._origin: int | None = None  # in ticks of the stream's time base
         self._steady: bool | None = None  # None as long as nobody has asked
@@ -75,7 +77,7 @@ class Source:
     def close(self) -> None:
         """Free the decoder and the file."""
         self._run.close()
-        self.container.close()
+        self._opened.close()
         decoder_freed()
 
     @property
@@ -165,7 +167,8 @@ class Source:
         self._begin()
 
     def _begin(self) -> None:
-        self.container, self.stream = open_stream(self.path)
+        self._opened = ExitStack()
+        self.container, self.stream = open_stream(self.path, self._opened)
         self._base = self.stream.time_base or Fraction(1, av.time_base)
         self._run = self._decode(from_start=True)
         first = next(self._run, None)

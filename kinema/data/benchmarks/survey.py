@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from kinema.addresses import shown
 from kinema.data.benchmarks.description import SIDES, Benchmark, Listed, Side
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError, first_few
 from kinema.provenance import ids_sha256
+from kinema.storage import is_folder
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,8 @@ def survey(
     from kinema.video.folder import SUFFIXES, find_videos
 
     root = Path(root)
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}; name the one that holds the videos of {benchmark.title}")
+    if not is_folder(root):
+        raise DataError(f"there is no folder {shown(root)}; name the one that holds the videos of {benchmark.title}")
     for fold in folds:
         benchmark.check_fold(fold)
     lists = find_annotations(benchmark, root, folds[0], annotations)
@@ -167,7 +169,7 @@ def survey(
         key, file = benchmark.key(name), path.relative_to(root).as_posix()
         if key in files and key in wanted:
             raise DataError(
-                f"{root} holds the video {name} of {benchmark.title} twice, as {files[key]} and {file}; "
+                f"{shown(root)} holds the video {name} of {benchmark.title} twice, as {files[key]} and {file}; "
                 "name the folder of one copy"
             )
         files[key] = file
