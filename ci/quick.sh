@@ -14,7 +14,7 @@ core() {
   python -c 'import kinema; print(kinema.load_encoder("motion").card["model"]["backbone"])'
   kinema index clips/train --index index --workers 1
   kinema search "$(ls -d clips/test/* | head -n 1)" --index index --out hits.html
-  kinema flow extract clips/train --out flow --workers 1
+  kinema flow extract clips/train --out flow --estimator dis --workers 1
   python - <<'END'
 import csv, pathlib
 names = sorted(path.name for path in pathlib.Path("clips/train").iterdir())
