@@ -93,7 +93,8 @@ from torchvision.models.optical_flow import raft_small
 torch.save(raft_small(weights=None).state_dict(), "raft.pt")
 END
   kinema synth large --videos 2 --difficulty easy --size 128 --frames 8 --workers 1
-  kinema flow extract large/train --out flow-raft --estimator raft:model=small,weights=raft.pt --workers 1
+  kinema flow extract large/train --out flow-raft --estimator raft \
+    --parameters '{model: small, weights: raft.pt}' --workers 1
 }
 
 core
