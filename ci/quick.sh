@@ -14,7 +14,7 @@ core() {
   python -c 'import kinema; print(kinema.load_encoder("motion").card["model"]["backbone"])'
   kinema index clips/train --index index --workers 1
   kinema search "$(ls -d clips/test/* | head -n 1)" --index index --out hits.html
-  kinema flow extract clips/train --out flow --workers 1
+  kinema flow extract clips/train --out flow --estimator dis --workers 1
   python - <<'END'
 import csv, pathlib
 names = sorted(path.name for path in pathlib.Path("clips/train").iterdir())
@@ -93,7 +93,8 @@ from torchvision.models.optical_flow import raft_small
 torch.save(raft_small(weights=None).state_dict(), "raft.pt")
 END
   kinema synth large --videos 2 --difficulty easy --size 128 --frames 8 --workers 1
-  kinema flow extract large/train --out flow-raft --estimator raft:model=small,weights=raft.pt --workers 1
+  kinema flow extract large/train --out flow-raft --estimator raft \
+    --parameters '{model: small, weights: raft.pt}' --workers 1
 }
 
 core

@@ -66,7 +66,7 @@ def test_the_core_scans_indexes_searches_evaluates_and_extracts(evaluating, tmp_
         ["scan", folder, "--out", tmp_path / "manifest.csv", "--workers", 1],
         ["index", folder, "--index", tmp_path / "index"],
         ["search", clip, "--index", tmp_path / "index", "--out", tmp_path / "hits.html"],
-        ["flow", "extract", folder, "--out", tmp_path / "flow", "--workers", 1],
+        ["flow", "extract", folder, "--out", tmp_path / "flow", "--estimator", "dis", "--workers", 1],
         ["weights", "motion"],
         ["evaluate", "retrieval", "histogram", *options, "--out", tmp_path / "retrieval.json"],
     ]

@@ -151,7 +151,7 @@ class FlowEvaluation:
             "versions": software_versions(),
         }
         table = Path(out).with_suffix(".csv")
-        with atomic_path(table) as temporary, temporary.open("w", newline="") as file:
+        with atomic_path(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.scenes)

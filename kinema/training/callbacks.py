@@ -191,7 +191,7 @@ class MetricsLogger(CSVLogger):
         super().__init__(folder, name="", version="", flush_logs_every_n_steps=sys.maxsize)
         self._written = -math.inf
         path = folder / METRICS
-        text = path.read_text() if step and path.is_file() else ""
+        text = path.read_text(encoding="utf-8") if step and path.is_file() else ""
         whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a row
         self._earlier = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) < step]
 
@@ -226,6 +226,6 @@ class MetricsLogger(CSVLogger):
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
     """The numbers in the rows of a ``metrics.csv``, each without its empty cells and without a phase's name."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [{name: float(cell) for name, cell in row.items() if cell and name != "phase_name"} for row in rows]
