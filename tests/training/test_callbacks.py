@@ -201,7 +201,7 @@ def told(telling: Telling, clock, steps: int, seconds: float, start: int = 0) ->
         clock.now += seconds
         trainer.global_step += 1
         facts = {"loss": 2.5, "momentum": 0.99, "lmcl_accuracy": 0.25}
-        telling.on_train_batch_end(trainer, None, {"facts": facts}, None, 0)
+        telling.on_train_batch_end(trainer, SimpleNamespace(facts=facts), None, None, 0)
     telling.on_train_end(trainer, None)
 
 
@@ -235,7 +235,7 @@ def test_one_of_several_processes_tells(clock, capsys):
     trainer.is_global_zero = False
     telling.on_train_start(trainer, None)
     trainer.global_step = 1
-    telling.on_train_batch_end(trainer, None, {"facts": {"loss": 1.0}}, None, 0)
+    telling.on_train_batch_end(trainer, SimpleNamespace(facts={"loss": 1.0}), None, None, 0)
     assert capsys.readouterr().err == ""
 
 
