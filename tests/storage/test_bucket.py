@@ -78,7 +78,7 @@ def test_without_permission(bucket, monkeypatch):
     from moto import settings
 
     monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)  # from now on nobody may do anything
-    with pytest.raises(DataError, match=rf"^cannot list {bucket}: the storage does not permit it; give access to"):
+    with pytest.raises(DataError, match=rf"^cannot list {bucket}: the storage does not permit it; see to the"):
         find_videos(bucket)
     with pytest.raises(VideoError, match=rf"^cannot read {bucket}/00001.mp4: the storage does not permit it$"):
         Video(f"{bucket}/00001.mp4")

@@ -196,7 +196,7 @@ def test_what_never_answers_is_one_sentence_with_its_name(bucket, monkeypatch):
 
 def test_what_is_not_permitted_is_not_asked_for_again(bucket, monkeypatch):
     failing = Failing(monkeypatch, "ls", float("inf"), PermissionError("Access Denied"))
-    words = rf"^cannot list {bucket}: the storage does not permit it; give access to it"
+    words = rf"^cannot list {bucket}: the storage does not permit it; see to the address, the credentials"
     with pytest.raises(DataError, match=words):
         find_videos(bucket)
     assert failing.calls == 1
