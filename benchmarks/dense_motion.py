@@ -31,6 +31,7 @@ from kinema.data.synthetic import synthesise
 from kinema.flow import set_opencv_threads
 from kinema.methods import MSCL, Views, draw
 from kinema.methods.dense_motion import motion_target
+from kinema.models.short_conv import short_convolutions
 from kinema.precision import autocast_for
 from kinema.video import scan_folder
 
@@ -53,7 +54,7 @@ def read(pairs: ClipPairs, batch: int) -> Batch:
 
 
 def train(method: MSCL, views: Views, generator: torch.Generator) -> None:
-    with autocast_for(torch.device("cpu")):
+    with autocast_for(torch.device("cpu")), short_convolutions(torch.device("cpu")):
         terms = method.losses(views, draw(len(views.query), generator)).terms
     torch.stack(list(terms.values())).sum().backward()
     method.zero_grad()

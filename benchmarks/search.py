@@ -115,7 +115,7 @@ def ask_meanwhile(folder: str, every: float, queries: np.ndarray, pipe: Connecti
         query, start = queries[len(times) % len(queries)], time.perf_counter()
         hits = ranker.nearest(query, "motion", 10, condition(Filters()), False)
         if hits:
-            ranker.typical(query, "motion")
+            ranker.typical(query[None], "motion")
             times.append(1e3 * (time.perf_counter() - start))
     pipe.send(times)
 

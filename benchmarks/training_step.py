@@ -32,6 +32,7 @@ from kinema.data.camera import film, films
 from kinema.device import find_device
 from kinema.methods.base import Views, draw
 from kinema.methods.registry import create_method
+from kinema.models.short_conv import short_convolutions
 from kinema.presets import settings_on
 
 WAYS = ("float32", "bfloat16", "contiguous", "tuned", "compiled")
@@ -74,7 +75,8 @@ def make_step(name: str, options: argparse.Namespace, device: torch.device) -> C
             views |= {"query_flow": flow, "flow_seconds": seconds}
             if method.with_key:
                 views["key_flow"] = flow
-        with torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext():
+        autocast = torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext()
+        with autocast, short_convolutions(device):
             terms, _, keys = method.losses(Views(**views), draw(count, generator, device))
             loss = torch.stack(list(terms.values())).sum()
         loss.backward()

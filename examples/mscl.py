@@ -20,7 +20,7 @@ from kinema.config import PretrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.fields import ClipReader, shortest_video
 from kinema.data.loader import make_loader
-from kinema.data.mds import sample_by_motion, score_videos
+from kinema.data.mds import Kept, score_videos
 from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.plan import Plan, make_plan
 from kinema.data.sampler import EpochSampler
@@ -29,6 +29,7 @@ from kinema.flow import rotate_flow
 from kinema.methods import KeyQueue, MomentumEncoder, clip_info_nce, cosine_momentum, draw, lmcl, step_generator
 from kinema.methods.base import Draws, Views
 from kinema.models import FlowEncoder, TemporalPyramid, VideoEncoder, build_encoder, build_flow_encoder, save_encoder
+from kinema.models.short_conv import short_convolutions
 from kinema.presets import settings_on
 from kinema.video import scan_folder, usable
 
@@ -101,8 +102,8 @@ def read(folder: Path, out: Path, config: PretrainConfig) -> tuple[Plan, Iterabl
     entries, _ = usable(scan_folder(folder), config.trainer.max_bad_share, partial(shortest_video, config))
     plan, reader, kept = make_plan(config, len(entries)), ClipReader(folder, config.clip, config.flow), None
     if config.sampling.mds is not None:  # 3.4: clips whose motion changes more than the video's median
-        scores = score_videos(reader, entries, config.sampling.mds, out / "mds.safetensors", config.trainer.workers)
-        kept = sample_by_motion(reader, entries, scores)
+        scores = score_videos(reader, entries, config.sampling.mds, out / "mds.parquet", config.trainer.workers)
+        kept = Kept(reader, entries, scores)
     pairs = ClipPairs(entries, reader, config.sampling, config.augment, with_flow=True, kept=kept)
     sampler = EpochSampler(plan, config.seed)
     draws = [clip for step in range(plan.steps) for clip in sampler.draws(step)]
@@ -128,12 +129,11 @@ def train(folder: Path, out: Path, config: PretrainConfig) -> Iterator[dict[str,
             slow.update(quick, cosine_momentum(step, plan.steps, config.mscl.momentum))
         draws = draw(len(batch["video"]), step_generator(config.seed, step, process=0), device)
         views = {name: batch[name].to(device).float() for name in ("query", "key", "query_flow", "key_flow")}
-        for name in ("query", "key"):
-            views[name] = augment_colors(views[name].div_(255), config.augment, draws.generator)
-        terms, k_rgb, k_flow = mscl.losses(Views(**views), draws)
-        loss = torch.stack(list(terms.values())).sum()
+        views |= {n: augment_colors(views[n].div_(255), config.augment, draws.generator) for n in ("query", "key")}
+        with short_convolutions(device):  # where a CPU's gradients are quick
+            terms, k_rgb, k_flow = mscl.losses(Views(**views), draws)
         optimizer.zero_grad()
-        loss.backward()
+        (loss := torch.stack(list(terms.values())).sum()).backward()
         nn.utils.clip_grad_norm_(mscl.parameters(), config.optimizer.clip_norm)
         optimizer.step()
         mscl.rgb_queue.enqueue(k_rgb)  # now that the gradient no longer needs the queue as it was

@@ -1,8 +1,9 @@
 """kinema teaches a video encoder to see motion, from unlabelled video.
 
-The rooms, from low to high: :mod:`kinema.video` (decoding), :mod:`kinema.flow` (optical flow), :mod:`kinema.models`
-(encoders), :mod:`kinema.data` (data sets and augmentation), :mod:`kinema.methods` (losses and methods),
-:mod:`kinema.training`, :mod:`kinema.evaluation` and :mod:`kinema.report`.
+The rooms, from low to high: :mod:`kinema.video` (decoding), :mod:`kinema.annotations` (labels of other
+tools), :mod:`kinema.flow` (optical flow), :mod:`kinema.models` (encoders), :mod:`kinema.data` (data sets and
+augmentation), :mod:`kinema.methods` (losses and methods), :mod:`kinema.training`,
+:mod:`kinema.evaluation` and :mod:`kinema.report`.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from kinema.models.weights import load_encoder
     from kinema.search.one_video import embed_video
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "__version__",
@@ -38,5 +39,18 @@ __getattr__, __dir__ = load_on_use(
         "models.weights": ("load_encoder",),
         "search.one_video": ("embed_video",),
     },
-    ["config", "data", "errors", "evaluation", "flow", "methods", "models", "report", "search", "training", "video"],
+    [
+        "annotations",
+        "config",
+        "data",
+        "errors",
+        "evaluation",
+        "flow",
+        "methods",
+        "models",
+        "report",
+        "search",
+        "training",
+        "video",
+    ],
 )

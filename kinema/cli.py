@@ -22,17 +22,20 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from kinema import __version__
 from kinema.commands import COMMANDS, Command
-from kinema.commands.complaints import in_words_of_the_user
+from kinema.commands.complaints import in_words_of_the_user, refuse_empty, refuse_nowhere
 from kinema.commands.help import arguments, help_text, restore_docstrings
 from kinema.config import LENGTHS
 from kinema.errors import ConfigError, KinemaError
+from kinema.extras import needed_for
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 from kinema.streams import in_one_line, open_streams, silence
 
-SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_checkpoint")
+SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_checkpoint", "json")
 """Parameters of commands that are given without a value."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What parameters are that may be given without a value, if they are."""
+KEYWORDS = ("from_",)
+"""Parameters whose options are named by words that Python keeps for itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +68,8 @@ def _answer(name: str | None, words: list[str]) -> int:
     if name is None:
         return _overview(words)
     try:
-        _run(COMMANDS[name], name, words)
+        with needed_for("it"):
+            _run(COMMANDS[name], name, words)
     except ArgumentError as error:
         return _fail(name, f"{_complaint(name, error)}; see kinema {name} --help", 2)
     except KinemaError as error:
@@ -77,7 +81,7 @@ def _answer(name: str | None, words: list[str]) -> int:
 
 def _complaint(name: str, error: ArgumentError) -> str:
     positionals = COMMANDS[name].positionals
-    keys = [action.dest for action in _parser(COMMANDS[name], name)._actions]
+    keys = [action.dest.rstrip("_") for action in _parser(COMMANDS[name], name)._actions]
     options = [key.replace("_", "-") for key in keys if key not in positionals]
     return in_words_of_the_user(" ".join(str(error).split()), positionals, options)
 
@@ -120,6 +124,8 @@ def _run(command: Command, name: str, words: list[str]) -> None:
     if asked := {"-h", "--help", "--help_all"}.intersection(words):
         print(_help(parser, command, name, preset, job, full="--help_all" in asked))
         return
+    refuse_empty(words)
+    refuse_nowhere()
     parsed = _parse(parser, words, preset, job)
     if job is not None:
         parsed = _settled(parser, words, parsed, preset, job)
@@ -214,7 +220,8 @@ def _parser(command: Command, name: str) -> ArgumentParser:
     }
     switches = [name for name in SWITCHES if name in parameters]
     bare = [name for name in USUAL if name in parameters]
-    by_hand = {*command.positionals, *switches, *bare, "config"} & parameters.keys()
+    keywords = [name for name in KEYWORDS if name in parameters]
+    by_hand = {*command.positionals, *switches, *bare, *keywords, "config"} & parameters.keys()
     for name in command.positionals:
         parameter = parameters[name]
         optional = {} if parameter.default is parameter.empty else {"nargs": "?", "default": parameter.default}
@@ -224,6 +231,9 @@ def _parser(command: Command, name: str) -> ArgumentParser:
     for name in bare:
         kind, usual = parameters[name].annotation, USUAL[name]
         parser.add_argument(f"--{name}", type=kind, nargs="?", const=usual, default=None, help=help_texts[name])
+    for name in keywords:
+        kind = parameters[name].annotation
+        parser.add_argument(f"--{name[:-1]}", dest=name, type=kind, default=None, help=help_texts[name])
     parser.add_function_arguments(command.function, skip=set(by_hand))
     kind = _config(command)
     if kind is not None:

@@ -11,7 +11,8 @@ def find_device(name: str) -> torch.device:
     """The device of that name, once something has been put on it.
 
     Args:
-        name: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+        name: "auto" (a GPU of CUDA's if there is one), "cpu", "cuda", "cuda:1", "mps" (Apple's GPU, by name
+            alone, since PyTorch lacks some operations there), ...
 
     Raises:
         ConfigError: there is no such device here.

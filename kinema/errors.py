@@ -6,7 +6,7 @@ a traceback and exits with status 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,3 +84,10 @@ class TrainingError(KinemaError):
 
 class ReproductionError(KinemaError):
     """What was measured lies further from a recorded result than its tolerance."""
+
+
+def first_few(items: Sequence[object]) -> str:
+    """The first three of ``items`` and how many more there are, for the sentence of an error."""
+    shown = ", ".join(text if (text := str(item)).isprintable() else repr(text) for item in items[:3])
+    more = f" and {len(items) - 3} more ({len(items)} in all)" if len(items) > 3 else ""
+    return f"{shown}{more}"

@@ -14,8 +14,8 @@ import numpy as np
 from kinema.config import FinetuneConfig, Motion
 from kinema.data.benchmarks import BenchmarkChoice, read_labels
 from kinema.data.kept_labels import asked_for, keep_labels, kept_labels
-from kinema.data.labels import LabelledSet, first_few
-from kinema.errors import DataError
+from kinema.data.labels import LabelledSet
+from kinema.errors import DataError, first_few
 from kinema.evaluation.features import extract_features
 from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification

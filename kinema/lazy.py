@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from kinema.extras import needed_for
+
 
 def load_on_use(
     package: str, homes: Mapping[str, Sequence[str]], modules: Sequence[str] = ()
@@ -24,7 +26,8 @@ def load_on_use(
             return import_module(f"{package}.{name}")
         if name not in found:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{found[name]}"), name)
+        with needed_for(package):
+            return getattr(import_module(f"{package}.{found[name]}"), name)
 
     def names() -> list[str]:
         return sorted([*found, *modules])

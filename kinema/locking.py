@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kinema.errors import OutputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 UNKNOWN = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 """What file systems say that know no locks; there, nothing is kept out."""
+
+SHARERS = 64
+"""How many can share a lock on Windows."""
 
 _held: set[int] = set()
 
@@ -25,7 +33,8 @@ def _forget() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # where processes can fork
+    os.register_at_fork(after_in_child=_forget)
 
 
 @contextmanager
@@ -41,28 +50,31 @@ def locked(path: Path, complaint: str, *, shared: bool = False, wait: bool = Fal
     Raises:
         OutputError: another holds it; or the file cannot be made.
     """
-    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-    number = _locked_file(path, kind, complaint)
+    number = _locked_file(path, complaint, shared, wait)
     try:
         yield
     finally:
-        if number in _held and not shared:  # and this is not a process that was forked meanwhile
+        mine = number in _held  # and this is not a process that was forked meanwhile
+        if mine and not shared and fcntl is not None:
             with suppress(OSError):
                 path.unlink()
         _close(number)
+        if mine and not shared and fcntl is None:  # Windows removes no file that is open, here or elsewhere
+            with suppress(OSError):
+                path.unlink()
 
 
-def _locked_file(path: Path, kind: int, complaint: str) -> int:
+def _locked_file(path: Path, complaint: str, shared: bool, wait: bool) -> int:
     """The open file with the lock on it."""
     while True:
         try:
-            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise OutputError(f"cannot write {path}: {reason}; choose a folder with write permission") from error
         _held.add(number)
         try:
-            fcntl.flock(number, kind)
+            _take(number, shared, wait)
         except OSError as error:
             if error.errno not in UNKNOWN:
                 _close(number)
@@ -71,6 +83,30 @@ def _locked_file(path: Path, kind: int, complaint: str) -> int:
             if os.path.samestat(os.fstat(number), os.stat(path)):
                 return number
         _close(number)  # whoever had the lock has removed its file meanwhile
+
+
+def _take(number: int, shared: bool, wait: bool) -> None:
+    """Lock an open file.
+
+    Raises:
+        OSError: another holds it, or the file system knows no locks.
+    """
+    if fcntl is not None:
+        fcntl.flock(number, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        return
+    import msvcrt  # which locks bytes, for one alone: sharers take a byte each, who shares with nobody takes all
+
+    while True:
+        for first, count in [(place, 1) for place in range(SHARERS)] if shared else [(0, SHARERS)]:
+            os.lseek(number, first, os.SEEK_SET)
+            try:
+                msvcrt.locking(number, msvcrt.LK_NBLCK, count)
+                return
+            except OSError as error:
+                taken = error
+        if not wait:
+            raise taken
+        time.sleep(0.1)
 
 
 class Held:
@@ -95,13 +131,13 @@ def hold(path: Path) -> Held | None:
         OSError: it cannot be opened.
     """
     try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        number = os.open(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     _held.add(number)
     held = Held(number)
     with _unless_unknown():
-        fcntl.flock(number, fcntl.LOCK_SH)
+        _take(number, shared=True, wait=True)
     with suppress(OSError):
         if os.path.samestat(os.fstat(number), os.stat(path)):
             return held
@@ -113,16 +149,16 @@ def hold(path: Path) -> Held | None:
 def deleting(path: Path) -> Iterator[bool]:
     """Be alone with what lies at ``path``, in order to delete it: whether one is, since nobody holds it."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        number = os.open(path, os.O_RDONLY)
     except OSError:
         yield False
         return
     _held.add(number)
     try:
         with _unless_unknown():
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(number, shared=False, wait=False)
         free = True
-    except BlockingIOError:
+    except OSError:  # somebody holds it
         free = False
     try:
         yield free

@@ -7,6 +7,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,32 @@ from typing import Any
 ORIGIN = ("config_sha256", "data_sha256", "commit", "kinema", "torch")
 """How a row of results came about, by column; fingerprints have 12 digits."""
 
-PACKAGES = ("torch", "numpy", "av", "opencv-contrib-python-headless", "scikit-learn", "safetensors", "lightning")
+PACKAGES = ("torch", "numpy", "av", "scikit-learn", "safetensors", "lightning")
+OPENCV = (
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python-headless",
+    "opencv-contrib-python",
+)
+"""Packages that all hold OpenCV; whichever was installed last is the one that is imported."""
 
 
 def software_versions() -> dict[str, str]:
     """Versions of kinema, Python and the packages that can change a number; those not installed are left out."""
     from kinema import __version__
 
-    versions = {"kinema": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
+    versions = {"kinema": __version__, "python": platform.python_version(), **installed(PACKAGES)}
+    for version in installed(OPENCV).values():
+        versions.setdefault("opencv", version)
+    return versions
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of packages; those not installed are left out."""
+    versions = {}
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 
@@ -53,8 +67,11 @@ def quick_sha256(path: str | Path, ends: int = 1 << 16) -> str:
 
 
 def ids_sha256(ids: Iterable[str]) -> str:
-    """SHA-256 of the sorted ids, one a line: the same for the same set, whatever its order."""
-    return hashlib.sha256("".join(f"{name}\n" for name in sorted(ids)).encode()).hexdigest()
+    """SHA-256 of the sorted ids, one a line: the same for the same set, whatever its order. Names that are no UTF-8
+    count by their bytes.
+    """
+    lines = "".join(f"{name}\n" for name in sorted(ids))
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
 
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

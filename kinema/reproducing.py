@@ -172,7 +172,7 @@ def _train(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[str,
     else:
         labels = videos / "labels.csv"
         finetune(videos, run, config, labels=labels, label_column="motion", preset=recipe.preset, resume=True)
-    return json.loads((run / "card.json").read_text())
+    return json.loads((run / "card.json").read_text(encoding="utf-8"))
 
 
 def _untrained(config: Config, run: Path) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def _finished(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[s
         **_deciding(recipe, asdict(config)),
     }
     try:
-        card = json.loads(path.read_text())
+        card = json.loads(path.read_text(encoding="utf-8"))
         settings = card["config"]
         found = {"method": card["method"], "videos": card["data"]["sha256"][:12], **_deciding(recipe, settings)}
         steps, planned = (card["training"][name] for name in ("steps", "steps_planned"))

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from kinema.addresses import address_of, shown
 from kinema.errors import ConfigError
+from kinema.extras import remedy
 
 PAUSES = (1.0, 3.0, 9.0)
 """Seconds before what failed is tried once more."""
@@ -209,7 +210,7 @@ def _ask(address: str, do: Callable[[Any, str], Found]) -> Found:
         except _OwnFault as fault:
             raise fault.error from None
         except ImportError as error:
-            raise ConfigError(f"{address} needs a package ({error}); for s3: pip install 'kinema[storage]'") from error
+            raise ConfigError(f"{address} needs a package ({error}); for s3: {remedy('s3fs')}") from error
         except FileNotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, "there is no such object", address) from error
         except NotADirectoryError as error:

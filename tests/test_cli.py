@@ -50,10 +50,12 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
         listed
         == list(COMMANDS)
         == [
+            "info",
             "demo",
             "synth",
             "scan",
             "data check",
+            "labels convert",
             "pretrain",
             "finetune",
             "ablate mscl",

@@ -11,6 +11,7 @@ def test_hashes(tmp_path):
     assert file_sha256(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()
     assert ids_sha256(["b", "a"]) == ids_sha256(["a", "b"]) == hashlib.sha256(b"a\nb\n").hexdigest()
     assert ids_sha256(["ab"]) != ids_sha256(["a", "b"])
+    assert ids_sha256(["\udcff.mp4"]) == hashlib.sha256(b"\xff.mp4\n").hexdigest()  # a name of other bytes than UTF-8's
     assert config_sha256({"a": 1, "b": (2,)}) == config_sha256({"b": [2], "a": 1}) != config_sha256({"a": 1, "b": [3]})
 
 

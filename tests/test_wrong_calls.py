@@ -46,6 +46,42 @@ def test_a_wrong_call_is_told_what_is_wrong_with_it_and_no_types(call, sentence,
     assert capsys.readouterr().err == f"kinema {command}: {sentence}; see kinema {command} --help\n"
 
 
+def test_a_folder_that_is_deleted_is_no_place_to_work_in(capsys, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.rmdir()
+    assert main(["index", str(tmp_path), "--index", str(tmp_path / "index")]) == 1
+    said = "kinema index: the folder that this is called in has been deleted; go to another one (cd)\n"
+    assert capsys.readouterr().err == said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_is_no_file_of_settings_and_is_not_recited(capsys, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("file,action\n" + "a.mp4,walk\n" * 500)
+    assert main(["pretrain", "v", "--out", "o", "--config", str(table)]) == 2
+    sentence = "kinema pretrain: --config takes a YAML file of settings, and the one that it names is none; see "
+    assert capsys.readouterr().err == f"{sentence}kinema pretrain --help\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["index", "", "--index", "I"], "one of the names"),
+        (["index", "v", "--index", ""], "--index"),
+        (["pretrain", "v", "--out="], "--out"),
+        (["evaluate", "knn", "--data", "v", "--out", "o", "--label_column", ""], "--label-column"),
+    ],
+)
+def test_an_empty_value_is_no_folder_that_one_is_in(words, named, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    sentence = f"kinema {words[0]}: {named} is empty, as a shell's variable is that was not set; see kinema"
+    assert capsys.readouterr().err.startswith(sentence)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_of_settings_that_is_not_there_is_named(capsys, tmp_path):
     assert main(["pretrain", "v", "--out", "o", "--config", str(tmp_path / "none.yaml")]) == 2
     assert f"--config: there is no file '{tmp_path / 'none.yaml'}'; see" in capsys.readouterr().err

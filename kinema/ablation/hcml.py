@@ -123,7 +123,7 @@ def ablate_hcml(
             manifest=manifest,
             resume=True,
         )
-        training = json.loads((run / "card.json").read_text())["training"]
+        training = json.loads((run / "card.json").read_text(encoding="utf-8"))["training"]
         figures = {name: found.results[name] for name in FIGURES}
         return figures | {name: training[name] for name in FACTS} | came_from(decided, folder)
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate, evaluate_triplets
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
+from kinema.commands.info import info
+from kinema.commands.labels import convert_labels
 from kinema.commands.reproducing import list_recipes, reproduce
 from kinema.commands.search import embed, index, search, watch
 from kinema.commands.serve import serve
@@ -31,6 +33,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "info": Command(info, "Say what is installed, what is missing, and what it can do."),
     "demo": Command(
         demo,
         "Make videos, train RGB MoCo and MSCL on them, compare, write a report.",
@@ -40,6 +43,11 @@ COMMANDS = {
     "synth": Command(synth, "Write synthetic videos whose motion and appearance are independent.", ("out",)),
     "scan": Command(scan, "Write down what each video of a folder holds, and what is wrong with it.", ("folder",)),
     "data check": Command(check, "Say what of a standard benchmark a folder holds, and what to do.", ("name", "root")),
+    "labels convert": Command(
+        convert_labels,
+        "Convert labels of stretches of videos from one tool's format to another's.",
+        ("source", "target"),
+    ),
     "pretrain": Command(
         pretrain,
         "Train an encoder on a folder of videos, without labels.",

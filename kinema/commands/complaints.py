@@ -1,10 +1,14 @@
-"""What a wrong call is told: the parser's words, which name types of Python, as a sentence about options."""
+"""What a wrong call is told: the parser's words, which name types of Python, as a sentence about options, and ours."""
 
 from __future__ import annotations
 
+import os
 import re
+from argparse import ArgumentError
 from collections.abc import Sequence
 from difflib import get_close_matches
+
+from kinema.errors import ConfigError
 
 OF_A_KEY = re.compile(r'Parser key "(?P<key>[\w.-]+)": (?P<said>.*)')
 GIVEN = (
@@ -30,6 +34,32 @@ KINDS = {
 }
 
 
+def refuse_nowhere() -> None:
+    """Refuse to work in a folder that has been deleted, where libraries end the process without a word of ours.
+
+    Raises:
+        ConfigError: this is one.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise ConfigError("the folder that this is called in has been deleted; go to another one (cd)") from error
+
+
+def refuse_empty(words: Sequence[str]) -> None:
+    """Refuse a value without a letter: as a path it would be the folder that one is in.
+
+    Raises:
+        ArgumentError: there is one.
+    """
+    for before, word in zip(["", *words], words, strict=False):
+        option, equals, value = word.partition("=")
+        if word and not (option.startswith("--") and equals and not value):
+            continue
+        named = option or (before if before.startswith("--") else "one of the names")
+        raise ArgumentError(None, f"{named.replace('_', '-')} is empty, as a shell's variable is that was not set")
+
+
 def in_words_of_the_user(said: str, positionals: Sequence[str], options: Sequence[str]) -> str:
     """What the parser says of a call, as one sentence.
 
@@ -43,6 +73,8 @@ def in_words_of_the_user(said: str, positionals: Sequence[str], options: Sequenc
     if match := re.match(r"the following arguments are required: (.*)", said):
         missing = [_name(key, positionals) for key in match[1].split(", ")]
         return f"{' and '.join(missing)} must be given"
+    if said.startswith("Unexpected config: "):  # and then all that the file holds
+        return "--config takes a YAML file of settings, and the one that it names is none"
     if match := re.match(r"argument (--[\w.]+): (expected one|ignored explicit) argument", said):
         return f"{match[1].replace('_', '-')} {'needs a' if match[2] == 'expected one' else 'takes no'} value"
     match = OF_A_KEY.match(said)

@@ -28,6 +28,7 @@ def extract(
     shard: str = "1/1",
     workers: NonNegativeInt | None = None,
     device: str = "auto",
+    cluster: str | None = None,
 ) -> None:
     """Write the optical flow of every video of a folder to a store that training reads; interrupt and resume at will.
 
@@ -40,6 +41,7 @@ def extract(
         workers: processes, or threads that decode for a GPU; as many as there are cores by default, 0 for none beside
             this one.
         device: where tvl1 and raft compute: auto (a GPU if there is one), cpu, cuda, cuda:1, ...
+        cluster: let a Ray cluster do it: auto (that of this machine), an address, or local.
     """
     from kinema.data.extraction import extract_flow, parse_shard, store_reader
 
@@ -47,7 +49,7 @@ def extract(
     reader = store_reader(videos, out, config)
     entries = entries_of(videos, manifest)
     workers = available_cores() if workers is None else workers
-    print_extraction(extract_flow(reader, entries, part, workers, device), videos, out)
+    print_extraction(extract_flow(reader, entries, part, workers, device, cluster), videos, out)
 
 
 def import_flow(

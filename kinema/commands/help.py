@@ -111,7 +111,7 @@ def _value(action: Action) -> str:
         return number
     if any(typing.get_origin(hint) in (tuple, list) for hint in hints):
         return "[A,B,...]"
-    return action.dest.rpartition(".")[2].rpartition("_")[2].upper()
+    return action.dest.rpartition(".")[2].rstrip("_").rpartition("_")[2].upper()
 
 
 def _choices(action: Action) -> str:

@@ -24,6 +24,7 @@ def embed(
     batch_size: PositiveInt = 64,
     workers: PositiveInt | None = None,
     device: str = "auto",
+    cluster: str | None = None,
 ) -> None:
     """Write the vectors of a folder's videos to a Parquet file, one row a window.
 
@@ -38,13 +39,11 @@ def embed(
         batch_size: windows per forward pass.
         workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
+        cluster: let a Ray cluster decode and embed: auto (that of this machine), an address, or local.
     """
-    from kinema.search.export import require_pyarrow
-
-    require_pyarrow()
     make_folder(Path(out).parent)
     library = open_library(out + ".index", encoder, length, stride, device=device)
-    print_added(library.add(folder, batch_size=batch_size, workers=workers))
+    print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
     print(f"{out}: {library.export(out, thumbnails)} windows")
 
 
@@ -58,6 +57,7 @@ def index(
     batch_size: PositiveInt = 64,
     workers: PositiveInt | None = None,
     device: str = "auto",
+    cluster: str | None = None,
 ) -> None:
     """Index a folder of videos, or bring its index up to date; it can be searched meanwhile.
 
@@ -73,13 +73,14 @@ def index(
         batch_size: windows per forward pass.
         workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
+        cluster: let a Ray cluster decode and embed: auto (that of this machine), an address, or local.
     """
     from kinema.search.database import has_tables
 
     if encoder is None and not has_tables(Path(index)):
         encoder = "motion"
     library = open_library(index, encoder, length, stride, mirror, device)
-    print_added(library.add(folder, batch_size=batch_size, workers=workers))
+    print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
     print(f"{index}: {library.count()} windows")
 
 

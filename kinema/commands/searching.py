@@ -66,8 +66,8 @@ def print_added(added: Added) -> None:
 
 def print_answer(answer: Answer) -> None:
     """The hits as a table, after what should be known of them."""
-    for warning in answer.warnings:
-        print(in_one_line(f"note: {warning}"))
+    for note in answer.notes:
+        print(in_one_line(f"note: {note}"))
     print(f"{'':>4}{'cosine':>7}{'from':>10}{'to':>10}{'strength':>10}  video")
     for place, hit in enumerate(answer.hits, 1):
         at = f"{clock(hit.start):>10}{clock(hit.end):>10}"

@@ -43,7 +43,9 @@ def synth(
     print(synthesise(out, videos, seed, difficulty, size, frames, fps, test_share, cores, kinds))
 
 
-def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = None) -> None:
+def scan(
+    folder: str, out: str = "manifest.csv", workers: PositiveInt | None = None, cluster: str | None = None
+) -> None:
     """Decode every video of a folder once and write down what each one holds, and what is wrong with it.
 
     Args:
@@ -51,11 +53,12 @@ def scan(folder: str, out: str = "manifest.csv", workers: PositiveInt | None = N
         out: file to write: a table that only programs read if it ends in .parquet, otherwise CSV; files that are as an
             earlier scan has noted there are not decoded again.
         workers: videos decoded at a time; as many as there are cores by default.
+        cluster: let a Ray cluster decode: auto (that of this machine), an address, or local; docs/cluster.md.
     """
     from kinema.video import passed_over, scan_folder
     from kinema.video.manifest import STATUSES
 
-    entries = scan_folder(folder, out, workers=workers)
+    entries = scan_folder(folder, out, workers=workers, cluster=cluster)
     counts = dict.fromkeys(STATUSES, 0)
     for entry in entries:
         counts[entry.status] += 1

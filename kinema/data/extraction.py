@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from kinema.cluster import spread
 from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
@@ -94,6 +96,7 @@ def extract_flow(
     shard: tuple[int, int] = (1, 1),
     workers: int = 0,
     device: str = "auto",
+    cluster: str | None = None,
 ) -> Extraction:
     """Write the flow of every video to the reader's store; what is there already stays.
 
@@ -104,15 +107,21 @@ def extract_flow(
         workers: processes that share the videos; 0 to work in this one. On a GPU they are threads, which decode and
             pack.
         device: where estimators compute that can choose: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+        cluster: whose machines do the work, all of which see the videos and the store under their names
+            (:mod:`kinema.cluster`); None for this one.
 
     Raises:
-        ConfigError: the estimator cannot be used on this machine, or not on this device.
+        ConfigError: the estimator cannot be used on this machine, or not on this device; or there is no such cluster.
         OutputError: another process writes the same shard, or the disk is full.
     """
-    reader.estimator.require()
-    where = flow_device(reader.estimator, device)
     number, count = shard
     mine = entries[number - 1 :: count]
+    if cluster is not None:
+        with adding(reader, entries, shard) as store:
+            shared_out = _on_cluster(cluster, reader, mine, device)
+            return summarise(store, mine, track(shared_out, "extracting flow", len(mine)), shard)
+    reader.estimator.require()
+    where = flow_device(reader.estimator, device)
     with adding(reader, entries, shard) as store:
         results: contextlib.AbstractContextManager[Iterable[Result]]
         if where.type == "cpu":
@@ -123,6 +132,39 @@ def extract_flow(
             results = in_threads(videos.__getitem__, len(mine), max(1, workers), pairs.stop)
         with results as made:
             return summarise(store, mine, track(made, "extracting flow", len(mine)), shard)
+
+
+def _on_cluster(cluster: str, reader: ClipReader, entries: Sequence[ManifestEntry], device: str) -> Iterator[Result]:
+    """What becomes of each entry, in their order."""
+    early: dict[int, Result] = {}
+    folders, place = [reader.folder.resolve(), Path(reader.flow.cache or "").resolve()], 0
+    arguments = folders[0], reader.clip, dataclasses.replace(reader.flow, cache=str(folders[1])), device
+    on_gpus = reader.estimator.any_device and device != "cpu"
+    for (number, _), found in spread(cluster, enumerate(entries), Extracting, arguments, shared=folders, gpus=on_gpus):
+        early[number] = found
+        while place in early:
+            yield early.pop(place)
+            place += 1
+
+
+class Extracting:
+    """What a worker of a cluster does: it writes a video's flow to the store that all share.
+
+    Raises:
+        ConfigError: the estimator cannot be used there.
+    """
+
+    def __init__(self, folder: Path, clip: ClipConfig, flow: FlowConfig, device: str):
+        reader = ClipReader(folder, clip, flow)
+        reader.estimator.require()
+        assert reader.store is not None
+        where = flow_device(reader.estimator, device)
+        on_gpu = () if where.type == "cpu" else (DevicePairs(reader.estimator, where), DEVICE_BATCH)
+        self._videos = _Videos(reader, reader.store, [], *on_gpu)
+
+    def __call__(self, item: tuple[int, ManifestEntry]) -> Result:
+        """Whether the flow was made now; the entry comes with a number."""
+        return self._videos.add(item[1])
 
 
 @contextlib.contextmanager
@@ -193,7 +235,11 @@ class _Videos(Dataset[Result]):
         return len(self.entries)
 
     def __getitem__(self, index: int) -> Result:
-        return add_flow(self.reader, self.store, self.entries[index], self._fields)
+        return self.add(self.entries[index])
+
+    def add(self, entry: ManifestEntry) -> Result:
+        """Write the flow of a video, and say how that went."""
+        return add_flow(self.reader, self.store, entry, self._fields)
 
     def _fields(self, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
         with blaming(entry.path), self.reader.open(entry) as video:

@@ -68,7 +68,7 @@ def kept_labels(out: Path, folder: str | Path, asked: Mapping[str, Any]) -> Labe
         asked: by :func:`asked_for`.
     """
     try:
-        kept = json.loads((out / KEPT).read_text())
+        kept = json.loads((out / KEPT).read_text(encoding="utf-8"))
         if kept.pop("asked") != asked:
             return None
         columns = {name: kept[name] and tuple(kept[name]) for name in ("files", "classes", "splits", "groups")}

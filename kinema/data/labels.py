@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from kinema.addresses import shown
-from kinema.copies import fetched
-from kinema.errors import DataError
+from kinema.errors import DataError, first_few
 from kinema.storage import is_folder, missing
+from kinema.tables import read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +97,17 @@ class LabelledSet:
 
 
 def _from_table(folder: Path, table: Path, label_column: str, group_column: str | None) -> LabelledSet:
-    columns, rows = _read_csv(table)
+    needs = "a header with 'file' and a label column, and a row a video"
+    columns, rows = read_table(table, needs, "--labels names a CSV file")
     for column in ("file", label_column, *([group_column] if group_column is not None else [])):
         if column not in columns:
             raise DataError(f"{shown(table)} has no column {column!r}; its columns are {', '.join(columns)}")
+
+    if {"start", "end"} <= set(columns):  # as of `kinema labels convert`; taken for whole videos they would mislead
+        raise DataError(
+            f"{table} labels stretches of videos (columns 'start' and 'end'), and here whole videos are labelled: "
+            "cut the stretches out, or leave these columns out"
+        )
 
     def column_of(name: str) -> tuple[str, ...]:
         values = tuple(row[name].strip() for row in rows)
@@ -116,49 +120,13 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
     gone = missing(folder, files)
     _refuse(table, f"names files that are not in {shown(folder)}:", gone, "correct the table or --data")
     places = Counter(os.path.realpath(folder / file) for file in files)
-    repeated = [file for file in files if places[os.path.realpath(folder / file)] > 1]
+    repeated = list(dict.fromkeys(file for file in files if places[os.path.realpath(folder / file)] > 1))
     _refuse(table, "lists more than once", repeated, "keep one row for each video")
     splits = column_of("split") if "split" in columns else None
     strange = sorted(set(splits or ()) - {"train", "test"})
     _refuse(table, "has in its column 'split', besides train and test,", strange, "use these two only")
     groups = column_of(group_column) if group_column is not None else None
     return _checked(shown(table), folder, files, column_of(label_column), splits, groups)
-
-
-def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
-    try:
-        with fetched(table) as local, local.open(newline="", encoding="utf-8-sig") as stream:
-            lines, delimiter = _delimited(stream.read())
-        reader = csv.DictReader(lines, restval="", strict=True, delimiter=delimiter)
-        rows = [row for row in reader if any(value for value in row.values())]
-        columns = [name.strip() for name in reader.fieldnames or ()]
-    except OSError as error:
-        raise DataError(
-            f"cannot read the labels {shown(table)}: {error.strerror or error}; --labels names a CSV file"
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{shown(table)} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
-    twice = [name for name, count in Counter(columns).items() if count > 1]
-    _refuse(table, "has more than one column", [repr(name) for name in twice], "give each a name of its own")
-    if not rows:
-        raise DataError(
-            f"{shown(table)} holds no rows; it needs a header with 'file' and a label column, and a row a video"
-        )
-    if any(None in row for row in rows):
-        raise DataError(
-            f"{shown(table)} has rows with more fields than its header; put quotes around fields with a comma"
-        )
-    return columns, [dict(zip(columns, row.values(), strict=True)) for row in rows]
-
-
-def _delimited(text: str) -> tuple[io.StringIO, str]:
-    """A table from its header on, and what stands between its fields: spreadsheets of many places write semicolons."""
-    text = text.lstrip("\r\n")
-    said = re.match(r"sep=([,;\t])\r?\n", text)  # which some of them write as the first line
-    if said is not None:
-        return io.StringIO(text[said.end() :], newline=""), said[1]
-    header = next(iter(text.splitlines()), "")
-    return io.StringIO(text, newline=""), max(",;\t", key=header.count)
 
 
 def _from_folders(folder: Path) -> LabelledSet:
@@ -192,10 +160,3 @@ def _checked(
 def _refuse(source: str | Path, complaint: str, culprits: Sequence[str], remedy: str) -> None:
     if culprits:
         raise DataError(f"{shown(source)} {complaint} {first_few(culprits)}; {remedy}")
-
-
-def first_few(items: Sequence[object]) -> str:
-    """The first three of ``items`` and how many more there are, for the sentence of an error."""
-    shown = ", ".join(text if (text := str(item)).isprintable() else repr(text) for item in items[:3])
-    more = f" and {len(items) - 3} more ({len(items)} in all)" if len(items) > 3 else ""
-    return f"{shown}{more}"

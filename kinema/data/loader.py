@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import pickle
 import re
@@ -104,7 +105,7 @@ def _explained(error: RuntimeError) -> KinemaError | None:
 
 
 def _start_worker(parent: int, _worker: int) -> None:
-    if os.getppid() != parent:  # it was killed already, and the worker would wait for ever
+    if _orphaned(parent):  # whoever loads was killed already, and the worker would wait for ever
         os._exit(1)
     # Ctrl-C in a terminal, timeout and job systems signal a whole group; whoever loads decides what that means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -112,3 +113,11 @@ def _start_worker(parent: int, _worker: int) -> None:
         os.setpgid(0, 0)
     torch.set_num_threads(1)
     set_opencv_threads(1)
+
+
+def _orphaned(parent: int) -> bool:
+    """Whether the process that began this one has ended; ``parent`` is its number."""
+    if multiprocessing.get_start_method() != "forkserver":
+        return os.getppid() != parent
+    began = multiprocessing.parent_process()  # a server forks for it, so that it is nobody's parent
+    return began is None or not began.is_alive()

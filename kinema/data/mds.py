@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from kinema.data.fields import ClipReader, clip_positions
 from kinema.data.loader import make_loader
 from kinema.errors import DataError, KinemaError, blaming
+from kinema.files import atomic_path
 from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
+from kinema.parts import ROWS, Parts
 from kinema.progress import track
 from kinema.provenance import config_sha256
-from kinema.tensors import read_tensors, write_tensors
 from kinema.video import ManifestEntry
 
 CHUNK = 128
 """Fields that are held in memory together, unless two steps have more positions."""
 
-SAVED_EVERY = 60.0
-"""Seconds after which scores are written to their file."""
+SCHEMA = pa.schema([("key", pa.uint64()), ("check", pa.uint64()), ("scores", pa.list_(pa.float32()))])
+"""Of kept scores: two numbers that stand for a video, and the score of each position of its grid."""
 
 
 def field_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> Tensor:
@@ -60,17 +64,45 @@ def start_scores(reader: ClipReader, entry: ManifestEntry, scores: Tensor) -> Te
     return clip_scores(scores, clip_positions(reader.clip, 0).tolist())[: reader.grid(entry).starts]
 
 
+class MotionScores(Sequence[Tensor | KinemaError]):
+    """The :func:`field_scores` of videos, in one table, or why there are none.
+
+    Args:
+        table: of :data:`SCHEMA`.
+        rows: (N,) the row of each video; -1 for none.
+        failed: why there are none, by position.
+    """
+
+    def __init__(self, table: pa.Table, rows: np.ndarray, failed: Mapping[int, KinemaError]):
+        self._scores, self._rows, self._failed = table.column("scores"), rows, failed
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Tensor | KinemaError: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Tensor | KinemaError]: ...
+    def __getitem__(self, place: int | slice) -> Tensor | KinemaError | list[Tensor | KinemaError]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(len(self))[place]]
+        place = range(len(self))[place]
+        if place in self._failed:
+            return self._failed[place]
+        return torch.from_numpy(self._scores[int(self._rows[place])].values.to_numpy().copy())
+
+
 def score_videos(
     reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant, file: Path, workers: int = 0
-) -> list[Tensor | KinemaError]:
+) -> MotionScores:
     """The :func:`field_scores` of every video, kept in a file: only what it lacks is computed, and added to it.
 
     Args:
         reader: reads the videos' flow.
         entries: the videos.
         variant: the score of a field.
-        file: safetensors, one (positions,) tensor for each video; made if missing, and made anew if it was scored
-            otherwise.
+        file: Parquet, with a row of scores for each video; made if missing, and made anew if it was scored otherwise.
+            While scores are made they lie in parts beside it.
         workers: processes that share the work; 0 to work in this one.
 
     Returns:
@@ -81,66 +113,113 @@ def score_videos(
         DataError: the file is damaged.
         OutputError: it cannot be written.
     """
-    made_by = config_sha256({"recipe": reader.recipe, "variant": variant})
-    known = _read_scores(file, made_by)
-    names = {entry.path: f"{entry.path}:{entry.bytes}:{entry.duration}" for entry in entries}
-    lacking = [entry for entry in entries if names[entry.path] not in known]
-    failed: dict[str, KinemaError] = {}
-    if lacking:
-        loader = make_loader(_Scores(reader, lacking, variant), workers, batch_size=None)
-        saved = time.monotonic()
+    about = {b"made_by": config_sha256({"recipe": reader.recipe, "variant": variant}).encode()}
+    parts = Parts[tuple[int, int, Tensor]](file, lambda rows: _table(rows, about))
+    earlier = [_read_scores(path, about) for path in (file, *parts.earlier())]
+    known = pa.concat_tables([SCHEMA.empty_table(), *(table.replace_schema_metadata() for table in earlier)])
+    keys = np.fromiter((half for entry in entries for half in _key(entry)), np.uint64, 2 * len(entries)).reshape(-1, 2)
+    rows = _find(known, keys)
+    failed: dict[int, KinemaError] = {}
+    lacking = np.flatnonzero(rows < 0)
+    if len(lacking):
+        loader = make_loader(_Scores(reader, entries, lacking, variant), workers, batch_size=None)
+        made = len(known)
         try:
-            for entry, scores in zip(lacking, track(loader, "looking for motion", len(lacking)), strict=True):
+            for place, scores in zip(lacking.tolist(), track(loader, "looking for motion", len(lacking)), strict=True):
                 if isinstance(scores, KinemaError):
-                    failed[entry.path] = scores
+                    failed[place] = scores
                 else:
-                    known[names[entry.path]] = scores
-                if time.monotonic() - saved > SAVED_EVERY:
-                    write_tensors(file, known, {"made_by": made_by})
-                    saved = time.monotonic()
+                    parts.add((*keys[place].tolist(), scores))
+                    rows[place], made = made, made + 1
         finally:  # what is done is kept, whatever stopped it
-            write_tensors(file, known, {"made_by": made_by})
-    return [failed[entry.path] if entry.path in failed else known[names[entry.path]] for entry in entries]
+            parts.flush()
+    if parts.tables or parts.earlier():
+        known = pa.concat_tables([known, *(table.replace_schema_metadata() for table in parts.tables)])
+        with atomic_path(file) as temporary:
+            pq.write_table(known.replace_schema_metadata(about), temporary, row_group_size=ROWS)
+        parts.finish()
+    return MotionScores(known, rows, failed)
 
 
-def sample_by_motion(
-    reader: ClipReader, entries: Sequence[ManifestEntry], scores: Sequence[Tensor | KinemaError]
-) -> list[Tensor | KinemaError]:
-    """For each video the grid positions, ascending, of the starts whose score lies above the video's median.
-
-    Of a video without scores, the reason for that.
+class Kept(Sequence[Tensor | KinemaError]):
+    """For each video the grid positions, ascending, of the starts whose score lies above the video's median, found when
+    they are asked for. Of a video without scores, the reason for that.
 
     Args:
         reader: whose clips start there.
         entries: the videos.
         scores: from :func:`score_videos`.
     """
-    return [
-        own if isinstance(own, KinemaError) else kept_starts(start_scores(reader, entry, own))
-        for entry, own in zip(entries, scores, strict=True)
-    ]
+
+    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], scores: Sequence[Tensor | KinemaError]):
+        self._reader, self._entries, self._scores = reader, entries, scores
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, place: int) -> Tensor | KinemaError: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Tensor | KinemaError]: ...
+    def __getitem__(self, place: int | slice) -> Tensor | KinemaError | list[Tensor | KinemaError]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(len(self))[place]]
+        own = self._scores[place]
+        return (
+            own if isinstance(own, KinemaError) else kept_starts(start_scores(self._reader, self._entries[place], own))
+        )
+
+
+def _table(rows: Sequence[tuple[int, int, Tensor]], about: Mapping[bytes, bytes]) -> pa.Table:
+    key, check, scores = zip(*rows, strict=True)
+    values = pa.array([one.numpy() for one in scores], SCHEMA.field("scores").type)
+    return pa.table([pa.array(key, pa.uint64()), pa.array(check, pa.uint64()), values], SCHEMA.with_metadata(about))
+
+
+def _key(entry: ManifestEntry) -> tuple[int, int]:
+    """Two numbers that stand for a video and what is known of its file."""
+    digest = hashlib.blake2b(os.fsencode(f"{entry.path}:{entry.bytes}:{entry.duration}"), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+
+
+def _find(known: pa.Table, keys: np.ndarray) -> np.ndarray:
+    """The rows (N,) of a table with the ``keys`` (N, 2); -1 for none."""
+    have = np.stack([known.column(name).to_numpy() for name in ("key", "check")], 1)
+    order = np.argsort(have[:, 0], kind="stable")
+    place = np.searchsorted(have[order, 0], keys[:, 0])
+    rows = np.append(order, 0)[place]
+    if not len(have):
+        return np.full(len(keys), -1)
+    return np.where((have[rows] == keys).all(1) & (place < len(have)), rows, -1)
 
 
 class _Scores(Dataset[Tensor | KinemaError]):
-    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant):
-        self.reader, self.entries, self.variant = reader, entries, variant
+    """The scores of some of the entries."""
+
+    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], places: np.ndarray, variant: Variant):
+        self.reader, self.entries, self.places, self.variant = reader, entries, places, variant
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> Tensor | KinemaError:
+        entry = self.entries[int(self.places[index])]
         try:
-            with blaming(self.entries[index].path):
-                return field_scores(self.reader, self.entries[index], self.variant)
+            with blaming(entry.path):
+                return field_scores(self.reader, entry, self.variant)
         except KinemaError as error:
             return error
 
 
-def _read_scores(file: Path, made_by: str) -> dict[str, Tensor]:
+def _read_scores(file: Path, about: Mapping[bytes, bytes]) -> pa.Table:
     if not file.exists():
-        return {}
+        return SCHEMA.empty_table()
     try:
-        scores, about = read_tensors(file)
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{file} is damaged: {error}; delete it, and the scores are made again") from error
-    return scores if about.get("made_by") == made_by else {}
+        with file.open("rb") as opened:
+            found = pq.ParquetFile(opened)
+            if (found.schema_arrow.metadata or {}).get(b"made_by") != about[b"made_by"]:
+                return SCHEMA.empty_table()
+            return found.read().cast(SCHEMA)
+    except (pa.ArrowException, OSError) as error:
+        said = " ".join(str(error).split())
+        raise DataError(f"{file} is damaged: {said}; delete it, and the scores are made again") from error

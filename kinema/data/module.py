@@ -19,11 +19,11 @@ from kinema.data.extraction import extract_flow, missing_flow
 from kinema.data.fields import ClipReader
 from kinema.data.left_out import LeftOut, Mender
 from kinema.data.loader import make_loader
-from kinema.data.mds import sample_by_motion, score_videos
+from kinema.data.mds import Kept, MotionScores, score_videos
 from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.plan import Plan
 from kinema.data.sampler import EpochSampler
-from kinema.errors import DataError, KinemaError
+from kinema.errors import DataError
 from kinema.streams import in_one_line
 from kinema.video import Manifest, ManifestEntry
 
@@ -70,7 +70,7 @@ class ClipPairsModule(L.LightningDataModule):
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
         self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
         self.prepare_data_per_node = False
-        self.kept: list[Tensor | KinemaError] | None = None
+        self.kept: Kept | None = None
         self.mender: Mender | None = None
         self.left_out: list[LeftOut] = []
 
@@ -102,17 +102,17 @@ class ClipPairsModule(L.LightningDataModule):
                 )
         self._scores()
 
-    def _scores(self) -> list[Tensor | KinemaError] | None:
+    def _scores(self) -> MotionScores | None:
         variant, workers = self.config.sampling.mds, self.config.trainer.workers
         if variant is None:
             return None
-        return score_videos(self.reader, self.entries, variant, self.out / f"mds-{variant}.safetensors", workers)
+        return score_videos(self.reader, self.entries, variant, self.out / f"mds-{variant}.parquet", workers)
 
     def setup(self, stage: str) -> None:
         """Read the scores of Motion Differential Sampling."""
         scores = self._scores()
         if scores is not None:
-            self.kept = sample_by_motion(self.reader, self.entries, scores)
+            self.kept = Kept(self.reader, self.entries, scores)
 
     def clips_seen(self, steps: int) -> int:
         """Clips that the first so many steps of the run look at, over all processes."""

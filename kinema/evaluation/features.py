@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import ClipConfig
-from kinema.data.labels import first_few
 from kinema.data.loader import explaining, make_loader
 from kinema.device import find_device
-from kinema.errors import DataError
+from kinema.errors import DataError, first_few
 from kinema.evaluation.looks import Uniform
 from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
 from kinema.evaluation.table import FeatureTable, Seen

@@ -140,17 +140,18 @@ class FlowEvaluation:
         import torch
 
         threads = {"torch": torch.get_num_threads(), "opencv": cv2.getNumThreads()}
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # Windows has none
         facts = {
             "truth": self.truth,
             "parameters": self.parameters,
             "means": self.means(),
             "scenes": self.scenes,
             "left_out": self.left_out,
-            "machine": {"cores": available_cores(), "load": os.getloadavg()[0], "threads": threads},
+            "machine": {"cores": available_cores(), "load": load, "threads": threads},
             "versions": software_versions(),
         }
         table = Path(out).with_suffix(".csv")
-        with atomic_path(table) as temporary, temporary.open("w", newline="") as file:
+        with atomic_path(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.scenes)

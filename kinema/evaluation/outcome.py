@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from kinema.data.labels import LabelledSet, first_few
+from kinema.data.labels import LabelledSet
+from kinema.errors import first_few
 from kinema.evaluation.diagnosis import DiagnosisResult
 from kinema.evaluation.features import Features
 from kinema.evaluation.few_label import FewLabelResult

@@ -15,7 +15,7 @@ from kinema.evaluation.looks import Look
 from kinema.evaluation.store import Facts, FeatureStore, Row, encoder_sha256, fingerprint
 from kinema.provenance import software_versions
 
-KEYED_VERSIONS = ("kinema", "torch", "numpy", "av", "opencv-contrib-python-headless")
+KEYED_VERSIONS = ("kinema", "torch", "numpy", "av", "opencv")
 """Packages of which another version may give other features."""
 
 

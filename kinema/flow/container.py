@@ -89,14 +89,12 @@ class VideoFlow:
         fields = np.empty((len(entries), 2, *self.size), np.float32)
         packed = []
         try:
-            file = os.open(self.path, os.O_RDONLY)
-            try:
+            with self.path.open("rb", buffering=0) as file:
                 for offset, count, checksum, begin, _ in entries.tolist():
-                    packed.append(os.pread(file, count, offset))
+                    file.seek(offset)
+                    packed.append(file.read(count))
                     if zlib.crc32(packed[-1]) != checksum:
                         raise damaged(self.path, f"the checksum of the field at {begin:.3f} s does not match")
-            finally:
-                os.close(file)
             unpack_fields(packed, entries["step"].tolist(), fields)
         except ValueError as error:
             raise damaged(self.path, str(error)) from error

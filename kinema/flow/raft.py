@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from kinema.errors import CheckpointError, ConfigError
+from kinema.extras import remedy
 from kinema.flow.base import FlowEstimator
 from kinema.tensors import read_weights
 
@@ -68,7 +69,7 @@ class RAFT(FlowEstimator):
             _torchvision()
         except (ImportError, OSError, RuntimeError) as error:  # the last two where it was built for another torch
             reason = " ".join(str(error).split())
-            return f'raft needs torchvision ({reason}): install it with pip install "kinema[raft]"'
+            return f"raft needs torchvision ({reason}): {remedy('torchvision')}"
         if self.file.is_file():
             return ""
         if self.weights:

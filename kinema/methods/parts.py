@@ -8,7 +8,8 @@ gradient comes back to it, as in GradCache (Gao et al., 2021). One part's activa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from kinema.models.hierarchy import MotionFeatures
+from kinema.models.short_conv import present_convolutions
 
 LEVEL = "motion "
 """Before the number of a level, where its motion features are among other features by name."""
@@ -39,10 +41,12 @@ def in_parts(
         torch.clear_autocast_cache()  # with its own copy of the weights a part's gradient is added in single precision
         return look(part)
 
-    found = [
-        checkpoint(look_alone, part, use_reentrant=False, context_fn=lambda: (nullcontext(), _once_more(network)))
-        for part in clips.chunk(parts)
-    ]
+    as_now = present_convolutions()
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _once_more(network, as_now)
+
+    found = [checkpoint(look_alone, part, use_reentrant=False, context_fn=contexts) for part in clips.chunk(parts)]
     return {name: torch.cat([features[name] for features in found]) for name in found[0]}
 
 
@@ -64,14 +68,15 @@ def with_motion(
 
 
 @contextmanager
-def _once_more(network: nn.Module) -> Iterator[None]:
+def _once_more(network: nn.Module, convolutions: Callable[[], AbstractContextManager[Any]]) -> Iterator[None]:
     """Within the block, running statistics are followed in copies, which are thrown away."""
     followed = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.training]
     kept = [dict(module._buffers) for module in followed]
     try:
         for module in followed:
             module._buffers.update({name: None if b is None else b.clone() for name, b in module._buffers.items()})
-        yield
+        with convolutions():
+            yield
     finally:
         for module, buffers in zip(followed, kept, strict=True):
             module._buffers.update(buffers)

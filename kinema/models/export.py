@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError
+from kinema.extras import needed_for
 from kinema.files import atomic_path
 
 BATCH = "batch"
@@ -43,14 +44,12 @@ def export_onnx(encoder: nn.Module, clip: ClipConfig, path: str | Path) -> Path:
     :func:`export_torch`.
 
     Raises:
-        ConfigError: onnx or onnxscript is not installed, or torch cannot export it.
+        ConfigError: a module of ``kinema[onnx]`` is not installed, or torch cannot export it.
         OutputError: the file cannot be written.
     """
-    try:
+    with needed_for(str(path)):
         import onnx  # noqa: F401, the exporter needs both
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(f'{path} needs onnx and onnxscript: pip install "kinema[onnx]"') from error
     with _quietly(), _explained(path, "ONNX"):
         program = torch.onnx.export(
             encoder.eval(),

@@ -9,6 +9,7 @@ from torch import nn
 
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError
+from kinema.extras import remedy
 from kinema.models.normalise import Normalise
 
 SAMPLING = {"s3d": (128, 15.0), "mvit": (16, 7.5), "swin3d": (32, 15.0), "": (16, 15.0)}
@@ -35,8 +36,8 @@ def open_torchvision(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
         from torchvision import __version__, models
     except (ImportError, RuntimeError) as error:  # one built for another torch says so with a RuntimeError
         raise ConfigError(
-            f"torchvision:{spec} needs torchvision, which cannot be imported ({error}); install it for this torch, or "
-            "name a file with its weights"
+            f"torchvision:{spec} needs torchvision, which cannot be imported ({error}): {remedy('torchvision')}, "
+            "the one for this torch, or name a file with its weights"
         ) from error
     known = models.list_models(module=models.video)
     _refuse_unknown(name, known, "torchvision has no video model")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kinema.config import ClipConfig
 from kinema.errors import CheckpointError, ConfigError
+from kinema.extras import needed_for
 from kinema.models.normalise import IMAGENET, Normalise
 
 
@@ -96,11 +97,9 @@ def open_transformer(folder: Path) -> tuple[nn.Module, dict[str, Any], ClipConfi
 
 
 def _load(folder: Path) -> nn.Module:
-    try:
+    with needed_for(str(folder)):
         from transformers import AutoModel
         from transformers.utils import logging
-    except ImportError as error:
-        raise ConfigError(f'{folder} needs transformers: pip install "kinema[hf]"') from error
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # weights of a decoder or classifier that is not wanted are no news
     logging.disable_progress_bar()

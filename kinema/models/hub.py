@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from kinema.errors import CheckpointError, ConfigError, OutputError
+from kinema.errors import CheckpointError, OutputError
+from kinema.extras import needed_for
 from kinema.files import make_folder, write_json, write_text
 from kinema.models.encoder import VideoEncoder
 from kinema.models.model_card import model_card
@@ -64,10 +65,8 @@ def push_to_hub(encoder: VideoEncoder, repo: str, private: bool = False) -> str:
         ConfigError: huggingface_hub is not installed.
         OutputError: the Hub refuses, or cannot be reached.
     """
-    try:
+    with needed_for(f"to push to {repo}"):
         from huggingface_hub import HfApi
-    except ImportError as error:
-        raise ConfigError(f'to push to {repo} needs huggingface_hub: pip install "kinema[hub]"') from error
     with tempfile.TemporaryDirectory() as folder:
         save_pretrained(encoder, folder, repo)
         try:
@@ -90,12 +89,8 @@ def folder_of(name: str) -> Path:
     """
     if Path(name).is_dir():
         return Path(name)
-    try:
+    with needed_for(f"{name} is no folder, and to fetch it"):
         from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise ConfigError(
-            f'{name} is no folder, and to fetch it needs huggingface_hub: pip install "kinema[hub]"'
-        ) from error
     try:
         folder = Path(snapshot_download(name, allow_patterns=PATTERNS[0]))
         if not any(folder.glob("*.safetensors")):

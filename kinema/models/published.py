@@ -163,6 +163,8 @@ def _unpacked(path: Path) -> Any:
                 "its weights alone with torch.save(torch.load(PATH, weights_only=False)['state_dict'], NEW)"
             ) from error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, pickle.UnpicklingError | LookupError | EOFError):  # say nothing, or advise to run the file
+            reason = "torch.save did not write it, or not all of it"
         raise CheckpointError(f"{path} is damaged or no file of weights ({reason}); copy it again") from error
 
 

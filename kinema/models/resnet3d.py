@@ -72,7 +72,9 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, T, H, W) -> (B, outputs, T/stride, H/stride, W/stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        return self.relu(self.conv2(self.conv1(x)) + shortcut)
+        out = self.conv2(self.conv1(x))
+        # in place, which no gradient minds; but a clip in single precision keeps it under autocast
+        return self.relu(out.add_(shortcut) if out.dtype == shortcut.dtype else out + shortcut)
 
 
 def whole_stem(channels: int, width: int, patch: int | None, frames: int = 3) -> nn.Sequential:

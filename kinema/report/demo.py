@@ -16,7 +16,7 @@ from kinema.config import POOLED, ReadoutConfig
 from kinema.files import write_text
 from kinema.report.demo_content import MEASURES, SHOWN, DemoContent, LabelledVideo, Measure, PeopleContent, Query
 from kinema.report.pages import FPS, MovingPicture, moving_picture, pages, read_frames
-from kinema.report.pictures import animation, colour_wheel, figure_svg, flow_view, still
+from kinema.report.pictures import animation, colour_wheel, flow_view, still
 from kinema.report.plots import (
     METHOD_NAMES,
     LabelStyle,
@@ -28,6 +28,7 @@ from kinema.report.plots import (
     project,
     result_bars,
 )
+from kinema.report.svg import figure_svg
 
 MAP_POINTS = 300
 

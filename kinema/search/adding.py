@@ -21,7 +21,7 @@ from kinema.search.changes import Changes, find_changes, settled
 from kinema.search.comparing import MIRROR, comparison
 from kinema.search.connection import transaction
 from kinema.search.database import FileState
-from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting, embed_videos
+from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting, embed_on_cluster, embed_videos
 from kinema.search.fitting import LEAST, copied_features, fit_whitening, indexed_places
 from kinema.search.results import Added, IndexedVideo
 from kinema.search.windows import WindowReader
@@ -38,6 +38,8 @@ def bring_up_to_date(
     *,
     batch_size: int,
     workers: int | None,
+    cluster: str | None = None,
+    device: str = "auto",
 ) -> Added:
     """Embed what is new or has changed under ``root``, and forget what is gone; every step is one transaction.
 
@@ -49,6 +51,8 @@ def bring_up_to_date(
         reader: cuts videos into windows.
         batch_size: windows per forward pass.
         workers: threads that decode; None as of :func:`~kinema.search.embedding.embed_videos`.
+        cluster: whose machines decode and embed (:mod:`kinema.cluster`); None for this process.
+        device: where they embed.
 
     Raises:
         DataError: there is no such folder or no video in it.
@@ -62,7 +66,10 @@ def bring_up_to_date(
         _note_changes(db, root, changes)
     todo = sorted([*changes.new, *changes.changed], key=_anyhow)
     paths = [state.path for state in todo]
-    items = embed_videos(paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting)
+    if cluster is None or not paths:
+        items = embed_videos(paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting)
+    else:
+        items = embed_on_cluster(cluster, paths, embedder, device, reader.windowing, batch_size)
     windows, unreadable = _store(db, index, todo, items)
     remade = approximate.refresh(db, index, _whitened_anew(db, embedder))
     found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]

@@ -99,7 +99,7 @@ def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int, own: boo
         by: what was compared.
         hits: what was found.
         top: how many hits were asked for.
-        own: whether there are windows of the query's own video that were left out.
+        own: whether there are windows of the query's own video that the filters allow, and that were left out.
     """
     said = []
     if by == "motion" and query.strength < STILL:
@@ -118,6 +118,8 @@ def warnings_about(query: Query, by: By, hits: Sequence[Hit], top: int, own: boo
             f"{query.path} itself, and copies of it, are all that the search allows; ask for a part of it, and for "
             "other places in it (--own)"
         )
+    elif not hits:
+        said.append("the library has nothing that the search allows; widen its filters, or index more videos")
     elif len(hits) < top:
         said.append(f"the library has only {len(hits)} places that the search allows")
     return tuple(said)

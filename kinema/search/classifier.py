@@ -72,7 +72,8 @@ class Classifier:
                 f"cannot read the classifier {path}: {error}; train one with Library.train_classifier"
             ) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{path} is no classifier of this version of kinema ({error!r}); train it again") from error
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise DataError(f"{path} is no classifier of this version of kinema ({reason}); train it again") from error
 
 
 def fit_classifier(vectors: np.ndarray, labels: Sequence[str], fingerprint: str) -> Classifier:

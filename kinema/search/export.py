@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinema.errors import ConfigError
 from kinema.files import atomic_path
 from kinema.search.values import as_matrix
 
@@ -18,18 +17,6 @@ if TYPE_CHECKING:
 
 ROWS = 8192
 """Rows of a row group."""
-
-
-def require_pyarrow() -> None:
-    """Make sure that Parquet can be written.
-
-    Raises:
-        ConfigError: PyArrow is not installed.
-    """
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise ConfigError('writing Parquet needs PyArrow: pip install "kinema[search]"') from error
 
 
 def write_parquet(db: sqlite3.Connection, path: str | Path, about: Mapping[str, Any], thumbnails: bool) -> int:
@@ -45,11 +32,9 @@ def write_parquet(db: sqlite3.Connection, path: str | Path, about: Mapping[str, 
         thumbnails: whether there is a column of them.
 
     Raises:
-        ConfigError: PyArrow is not installed.
         OutputError: the file cannot be written.
     """
-    require_pyarrow()
-    import pyarrow as pa
+    import pyarrow as pa  # here, so that who only searches does without
     import pyarrow.parquet as pq
 
     count = 0

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kinema.errors import ConfigError, DataError
+from kinema.errors import DataError
+from kinema.extras import needed_for
 from kinema.files import atomic_path
 
 if TYPE_CHECKING:
@@ -138,8 +139,6 @@ def import_faiss():
     Raises:
         ConfigError: it is not installed.
     """
-    try:
+    with needed_for("an index of so many windows", "search with --exact"):
         import faiss
-    except ImportError as error:
-        raise ConfigError('so many windows need FAISS: pip install "kinema[search]", or search with --exact') from error
     return faiss

@@ -112,6 +112,7 @@ class Library(Contents):
         *,
         batch_size: int = 64,
         workers: int | None = None,
+        cluster: str | None = None,
     ) -> Added:
         """Bring the index up to date with a folder: embed what is new or has changed, forget what is gone.
 
@@ -121,6 +122,8 @@ class Library(Contents):
             folder: or its address; searched with all folders in it. What was added from other folders stays.
             batch_size: windows per forward pass.
             workers: threads that decode; None for as many as there are cores, at most 16.
+            cluster: whose machines decode and embed, all of which see the folder and the encoder under their names
+                (:mod:`kinema.cluster`); None for this process.
 
         Raises:
             DataError: there is no such folder or no video in it.
@@ -136,7 +139,17 @@ class Library(Contents):
         with locked(self.path / LOCK, busy), connected(self.path) as db:
             root = resolved(folder)
             self._claim(db, embedder, root)
-            return bring_up_to_date(db, self.path, root, embedder, reader, batch_size=batch_size, workers=workers)
+            return bring_up_to_date(
+                db,
+                self.path,
+                root,
+                embedder,
+                reader,
+                batch_size=batch_size,
+                workers=workers,
+                cluster=cluster,
+                device=self._device,
+            )
 
     def search(
         self,
@@ -210,7 +223,8 @@ class Library(Contents):
             content = self._content(query.path)
             without.append(content)
             with snapshot(self.path) as db:
-                own = bool(database.ids_where(db, "videos.sha256 = ?", [content]).size)
+                where, bound = database.condition(filters or Filters())
+                own = bool(database.ids_where(db, f"{where} AND videos.sha256 = ?", [*bound, content]).size)
         allowed = database.condition(filters or Filters(), without, apart)
         answers = []
         for way in by:

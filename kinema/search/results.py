@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 By = Literal["motion", "appearance"]
 """What is compared: how things move, or what they look like."""
 
-
+DOUBTFUL = 2.0
+"""Spreads above what is typical of the library, below which a hit may be no more than the nearest of many."""
 MOST = 1e12
 """Seconds, or widths per second, that a filter names at most."""
 
@@ -118,6 +119,14 @@ class Answer:
     def outstanding(self, hit: Hit) -> float:
         """By how many times the spread a hit is above what is typical of the library."""
         return (hit.score - self.typical) / self.spread
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The warnings, and whether even the best hit is doubtful."""
+        if not self.hits or self.outstanding(self.hits[0]) >= DOUBTFUL:
+            return self.warnings
+        doubt = f"nothing stands out of the library by {self.by}: these are the nearest, and may be unlike the query"
+        return *self.warnings, doubt
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, get_args
 
 from starlette.requests import Request
@@ -17,6 +17,8 @@ from kinema.serve.uploads import TooLarge
 MOST_BYTES = 1 << 20
 """Bytes of a question."""
 MOST_HITS = 120
+LARGEST = 2**53
+"""What a number is below; whole ones are exact up to here."""
 RELOAD = "the page sent something that is not understood; reload it"
 
 
@@ -52,7 +54,9 @@ def number(value: Any, name: str) -> float:
         found = float(value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the {name} is no number; write one") from error
-    if not (isfinite(found) and 0 <= found < 2**53):
+    except OverflowError:  # JSON's numbers may have any length
+        found = inf
+    if not (isfinite(found) and 0 <= found < LARGEST):
         raise ConfigError(f"the {name} must not be negative, nor endless; write another number")
     return found
 
@@ -92,7 +96,7 @@ def hits(asked: Mapping[str, Any]) -> list[tuple[By, int, float, float, float]]:
     for hit in map(as_object, named):
         by = next((way for way in get_args(By) if way == hit.get("by")), None)
         score = hit.get("score")
-        if by is None or not isinstance(score, int | float):
+        if by is None or not isinstance(score, int | float) or not abs(score) < LARGEST:
             raise ConfigError(RELOAD)
         window, start, end = (number(hit.get(name), name) for name in ("id", "start", "end"))
         found.append((by, int(window), start, end, float(score)))

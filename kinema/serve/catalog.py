@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
@@ -34,9 +35,15 @@ SURE = 12
 """Windows of each class, the surest, that are shown."""
 
 
+SLOW, PATIENCE = 0.1, 20
+"""Where it takes more than so many seconds to list a library, the list is good for so many times as long, whatever
+others add to it meanwhile."""
+
+
 @dataclass(frozen=True)
 class _Contents:
     state: int
+    good_until: float
     roots: tuple[Path, ...]
     videos: tuple[IndexedVideo, ...]
     folders: Mapping[str, Path]
@@ -56,6 +63,7 @@ class Catalog:
         self._lock = threading.Lock()
         self._mapping = threading.Lock()  # drawing it takes seconds, once
         self._contents: _Contents | None = None
+        self._known_roots: tuple[int, tuple[Path, ...]] | None = None
 
     def name(self, path: str) -> str:
         """A video's path below its indexed folder, which comes first where there are several."""
@@ -68,7 +76,7 @@ class Catalog:
         Raises:
             DataError: it is gone, or outside of the indexed folders.
         """
-        return real_file(path, self._now().roots)
+        return real_file(path, self._roots(self.library.state) or self._now().roots)
 
     def about(self) -> dict[str, Any]:
         """What the page has to know of the library."""
@@ -187,15 +195,23 @@ class Catalog:
         return np.concatenate([np.zeros((0, len(classifier.classes)), np.float32), *shares])
 
     def _now(self) -> _Contents:
-        state = self.library.state
+        """What the library holds, or held a moment ago."""
+        state, began = self.library.state, time.monotonic()
         with self._lock:
-            if self._contents is None or self._contents.state != state:
-                videos = tuple(self.library.videos())
-                roots = tuple(self.library.roots)
+            if self._contents is None or (self._contents.state != state and began >= self._contents.good_until):
+                videos, roots = tuple(self.library.videos()), self._roots(state)
                 if not roots and videos:  # an index of before roots were noted
                     roots = (Path(commonpath([str(Path(video.path).parent) for video in videos])),)
-                self._contents = _Contents(state, roots, videos, _folders(roots, videos))
+                folders, ended = _folders(roots, videos), time.monotonic()
+                patience = PATIENCE * (ended - began) if ended - began > SLOW else 0.0
+                self._contents = _Contents(state, ended + patience, roots, videos, folders)
             return self._contents
+
+    def _roots(self, state: int) -> tuple[Path, ...]:
+        """The indexed folders, which decide what may be shown."""
+        if self._known_roots is None or self._known_roots[0] != state:
+            self._known_roots = state, tuple(self.library.roots)
+        return self._known_roots[1]
 
 
 def _base(path: Path, roots: Sequence[Path]) -> Path | None:

@@ -116,7 +116,7 @@ class Searching:
 
     def _answer(self, answer: Answer, name: str, said: list[str]) -> dict[str, Any]:
         warnings = list(said)
-        for warning in answer.warnings:
+        for warning in answer.notes:
             warning = warning.replace(answer.query.path, name)
             for hit in answer.hits:
                 warning = warning.replace(hit.path, self._catalog.name(hit.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kinema.errors import ConfigError
+from kinema.extras import needed_for
 
 HIGHEST_PORT = 65_535
 
@@ -43,20 +45,19 @@ def run(
         ConfigError: starlette or uvicorn is missing, or nothing can listen there.
         DataError: there is no index, or it belongs to another version of kinema.
     """
-    try:
+    with needed_for("the page"):
         import uvicorn
 
         from kinema.serve.app import create_app
         from kinema.serve.guard import LOCAL
-    except ImportError as error:
-        raise ConfigError(f'the page needs {error.name}: pip install "kinema[serve]"') from error
     if not 0 <= port <= HIGHEST_PORT:
         raise ConfigError(f"there is no port {port}: choose one from 1024 to {HIGHEST_PORT}, or 0 for any that is free")
     token = "" if host in LOCAL else secrets.token_urlsafe(16)
     app = create_app(index, encoder, host=host, names=names, token=token, max_upload=max_upload, device=device)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would let another program listen there too
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
             listener.listen()  # who opens the address at once is answered as soon as the server runs

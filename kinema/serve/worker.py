@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import resource
 import signal
 import threading
 import time
@@ -252,12 +251,16 @@ def check_format(path: str) -> None:
 
 @contextlib.contextmanager
 def _bounded_memory() -> Iterator[None]:
-    """Let the process take no more address space than :data:`HEADROOM` beside what it holds."""
-    before = resource.getrlimit(resource.RLIMIT_AS)
+    """Let the process take no more address space than :data:`HEADROOM` beside what it holds, where Linux says that."""
     pages = Path("/proc/self/statm")
-    if pages.exists():
-        held = int(pages.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + HEADROOM, before[1]))
+    if not pages.exists():
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    held = int(pages.read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + HEADROOM, before[1]))
     try:
         yield
     finally:

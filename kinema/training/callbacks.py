@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import math
 import signal
 import sys
 import time
@@ -24,6 +25,8 @@ from kinema.training.module import TrainingModule
 
 CHECKPOINT = "last.ckpt"
 METRICS = "metrics.csv"
+FLUSH_SECONDS = 2.0
+"""Longest that a row of the metrics waits for others before they are written."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -106,6 +109,8 @@ class Checkpoints(L.Callback):
             self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
+        for logger in trainer.loggers:  # the rows before a checkpoint are on the disk when it is
+            logger.save()
         if trainer.is_global_zero:
             with atomic_path(self.path) as temporary:  # Lightning's own temporary file may be on another disk
                 trainer.save_checkpoint(temporary)
@@ -172,6 +177,9 @@ class Loading(L.Callback):
 class MetricsLogger(CSVLogger):
     """Lightning's CSV logger, writing ``metrics.csv`` straight into the run's folder and going on with it on resuming.
 
+    Rows are written together every :data:`FLUSH_SECONDS`, with every checkpoint and at the end, so that a kill loses
+    none that does not come again.
+
     Args:
         folder: the run's folder.
         step: rows of an earlier run from this step on are dropped: they come again.
@@ -180,9 +188,10 @@ class MetricsLogger(CSVLogger):
 
     def __init__(self, folder: Path, step: int, phases: Sequence[str] = ()):
         self.phases = phases
-        super().__init__(folder, name="", version="", flush_logs_every_n_steps=1)
+        super().__init__(folder, name="", version="", flush_logs_every_n_steps=sys.maxsize)
+        self._written = -math.inf
         path = folder / METRICS
-        text = path.read_text() if step and path.is_file() else ""
+        text = path.read_text(encoding="utf-8") if step and path.is_file() else ""
         whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a row
         self._earlier = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) < step]
 
@@ -192,6 +201,13 @@ class MetricsLogger(CSVLogger):
         if "phase" in row:
             row["phase_name"] = self.phases[int(row["phase"])]
         super().log_metrics(row, step)
+        if time.monotonic() - self._written > FLUSH_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Write the rows that have come."""
+        super().save()
+        self._written = time.monotonic()
 
     @property
     def log_dir(self) -> str:
@@ -210,6 +226,6 @@ class MetricsLogger(CSVLogger):
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
     """The numbers in the rows of a ``metrics.csv``, each without its empty cells and without a phase's name."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [{name: float(cell) for name, cell in row.items() if cell and name != "phase_name"} for row in rows]

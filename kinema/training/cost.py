@@ -23,7 +23,7 @@ from kinema.data.pairs import Batch
 from kinema.data.plan import Plan, make_plan
 from kinema.methods.base import Method
 from kinema.training.memory import forget_peak, free_memory, peak_memory
-from kinema.training.module import TrainingModule
+from kinema.training.module import TERM, TrainingModule
 from kinema.training.run import NOISE, make_trainer, signals_given_back
 
 STEP_SECONDS = 10.0
@@ -171,7 +171,8 @@ class _Gauge(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.seconds, self.processor = _now(pl_module.device) - self._mark, time.process_time() - self._busy
-        self.losses = tuple(sorted(name for name in outputs["facts"] if name.startswith("loss_")))
+        assert isinstance(pl_module, TrainingModule)
+        self.losses = tuple(sorted(name for name in pl_module.facts if name.startswith(TERM)))
         if batch_idx == 0:
             self.counter.__exit__(None, None, None)
 

@@ -36,6 +36,8 @@ class Fitted:
         """Facts about the encoder as it is now, for its file."""
         config, entries, trainer = self.module.config, self.data.entries, self.module.trainer
         plan = self.module.plan
+        for logger in trainer.loggers:
+            logger.save()
         rows = read_metrics(self.module.out / METRICS) if trainer.is_global_zero else []
         last = [row for row in rows if "loss" in row][-plan.steps_per_epoch :]
         names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})

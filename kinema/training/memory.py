@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import resource
 import sys
 from pathlib import Path
 
 import torch
+
+from kinema.errors import ConfigError
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -35,11 +41,17 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes at the peak: of tensors on a GPU, of the whole process on a CPU."""
+    """Bytes at the peak: of tensors on a GPU, of the whole process on a CPU.
+
+    Raises:
+        ConfigError: the system does not say.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with contextlib.suppress(OSError):
         return _kibibytes(STATUS, "VmHWM")
+    if resource is None:
+        raise ConfigError("this system does not say what memory a process takes: leave out --dry-run, or use a GPU")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak << 10
 

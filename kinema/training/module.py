@@ -23,6 +23,7 @@ from kinema.files import write_json
 from kinema.methods.base import Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
+from kinema.models.short_conv import short_convolutions
 from kinema.processes import Part, gather
 
 
@@ -48,6 +49,34 @@ def warmup_drops(step: int, warmup: int, drops: Sequence[int]) -> float:
     """Share of the largest learning rate at ``step``: a linear rise over ``warmup`` steps; each drop leaves a tenth."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * 0.1 ** sum(step >= drop for drop in drops)
+
+
+TERM = "loss_"
+"""Before the name of a term among the facts of a step."""
+
+
+class _Found:
+    """Numbers that a step has found, on their way from the device.
+
+    Args:
+        values: by name.
+        videos: of the batch.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor], videos: Tensor):
+        self.videos, self._names = videos, list(values)
+        self.numbers = torch.stack([value.detach().float() for value in values.values()])
+        self._arrived, self._here = None, self.numbers
+        if self.numbers.is_cuda:
+            self._here = torch.empty(self.numbers.shape, pin_memory=True).copy_(self.numbers, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    def read(self) -> dict[str, float]:
+        """Wait for them alone."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return dict(zip(self._names, self._here.tolist(), strict=True))
 
 
 class TrainingModule(L.LightningModule):
@@ -77,7 +106,9 @@ class TrainingModule(L.LightningModule):
                 module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.schedule = self.method.schedule(plan)
         self.phase: Phase | None = None
+        self.facts: dict[str, float] = {}
         self._keys: dict[str, Tensor] = {}
+        self._found: _Found | None = None
 
     @property
     def _data(self) -> ClipPairsModule:
@@ -127,32 +158,41 @@ class TrainingModule(L.LightningModule):
             self.method.enter(phase)
             self.phase = phase
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """The ``loss`` of one batch, and all ``facts`` about the step by name, which are logged.
-
-        Raises:
-            TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
-        """
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
         part = Part(self.global_rank, self.plan.processes)
         generator = step_generator(self.config.seed, self.global_step, 0)
         own = generator if part.rank == 0 else step_generator(self.config.seed, self.global_step, part.rank)
         shared = step_generator(self.config.seed, self.global_step) if self.method.shuffles_devices else None
         torch.manual_seed(own.initial_seed() ^ 1)  # of what networks draw by themselves, as dropout does
-        facts = self._follow()
+        self.facts = self._follow()
         draws = draw(len(batch["video"]), generator, self.device, shared, part, own)
-        terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
+        with short_convolutions(self.device):
+            terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
-        values = {"loss": loss, **{f"loss_{name}": value for name, value in terms.items()}, **found}
-        numbers = torch.stack([value.detach().float() for value in values.values()])
-        told = numbers.tolist()  # one wait for a GPU
-        if not math.isfinite(told[0]):
-            self._explain(batch, terms)
-        if part.count > 1:  # each knows the means over its own part of the batch
-            told = gather(numbers[None]).mean(dim=0).tolist()
-        facts |= dict(zip(values, told, strict=True))
+        values = {"loss": loss, **{f"{TERM}{name}": value for name, value in terms.items()}, **found}
+        self._found = _Found(values, batch["video"])
         self._keys = {name: self._gather(value) for name, value in keys.items()}
-        self.write(facts, self.global_step)
-        return {"loss": loss, "facts": facts}
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Look at what the step has found, log it, and let no weight follow a loss that is not finite.
+
+        A GPU is busy with the gradients meanwhile, which were asked for before.
+
+        Raises:
+            TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
+        """
+        assert self._found is not None
+        found = self._found.read()
+        if not math.isfinite(found["loss"]):
+            self._explain(self._found.videos, found)
+        if self.plan.processes > 1:  # each knows the means over its own part of the batch
+            told = gather(self._found.numbers[None]).mean(dim=0).tolist()
+            found = dict(zip(found, told, strict=True))
+        self.facts |= found
+        self._found = None
+        self.write(self.facts, self.global_step)
 
     def _follow(self) -> dict[str, float]:
         """Let the key encoders, if there are any, follow those that are trained, and say how and in which phase."""
@@ -196,12 +236,10 @@ class TrainingModule(L.LightningModule):
         assert isinstance(gathered, Tensor)
         return gathered.flatten(0, -2)
 
-    def _explain(self, batch: Batch, terms: dict[str, Tensor]) -> None:
+    def _explain(self, videos: Tensor, found: Mapping[str, float]) -> None:
         path = self.out / "nonfinite.json"
-        files = self._data.names(batch["video"])
-        write_json(
-            path, {"step": self.global_step, "losses": {k: str(v.item()) for k, v in terms.items()}, "files": files}
-        )
+        losses = {name.removeprefix(TERM): str(value) for name, value in found.items() if name.startswith(TERM)}
+        write_json(path, {"step": self.global_step, "losses": losses, "files": self._data.names(videos)})
         raise TrainingError(
             f"the loss is not finite at step {self.global_step}; {path} names the batch's files: "
             "look at them, or lower the learning rate"

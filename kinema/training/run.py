@@ -27,7 +27,8 @@ from kinema.data.plan import Plan, make_plan
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.files import make_folder
 from kinema.methods.base import Method
-from kinema.precision import quick_bfloat16, trains_in_bfloat16
+from kinema.models.short_conv import trains_in_bfloat16
+from kinema.precision import quick_bfloat16
 from kinema.processes import available_cores, is_first
 from kinema.provenance import differing
 from kinema.streams import in_one_line

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 
@@ -53,7 +53,7 @@ class Telling(L.Callback):
         """Move the bar, or say a line if it is time to."""
         if not trainer.is_global_zero:
             return
-        step, facts = trainer.global_step, outputs["facts"]
+        step, facts = trainer.global_step, cast(Mapping[str, float], pl_module.facts)
         phase = "" if self.schedule is None else self.schedule.phases[self.schedule.number(step - 1)].name
         if not self.bar.disable:
             found = "".join(f", {name} {value:.3f}" for name, value in self.beside.items())

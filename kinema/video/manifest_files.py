@@ -17,9 +17,9 @@ from kinema.addresses import shown
 from kinema.copies import fetched, written
 from kinema.errors import DataError
 from kinema.files import atomic_path, write_csv
+from kinema.parts import PARQUET
 from kinema.video.manifest import COLUMNS, SCHEMA, STATUSES, Manifest, ManifestEntry
 
-PARQUET = ".parquet"
 SINCE = 0
 """Of the column ``modified`` where a CSV file has none, as those of version 0.1.0."""
 TOGETHER = 1 << 18

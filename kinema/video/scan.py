@@ -12,7 +12,8 @@ from typing import TypeVar
 import numpy as np
 
 from kinema.clock import clock
-from kinema.errors import DataError, VideoError, blaming
+from kinema.cluster import spread
+from kinema.errors import DataError, KinemaError, VideoError, blaming
 from kinema.processes import available_cores
 from kinema.progress import make_bar
 from kinema.video.folder import walk_videos, without_videos
@@ -36,7 +37,12 @@ Seen = TypeVar("Seen")
 
 
 def scan_folder(
-    folder: str | Path, out: str | Path | None = None, *, workers: int | None = None, progress: bool = True
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+    cluster: str | None = None,
 ) -> Manifest:
     """Decode every video in ``folder`` once and say what it holds, sorted by path.
 
@@ -48,12 +54,15 @@ def scan_folder(
         out: where the manifest is written (see :func:`~kinema.video.manifest_files.write_manifest`); None for nowhere.
         workers: files decoded at the same time; None for as many as there are processor cores.
         progress: show a bar with the time left.
+        cluster: whose machines decode, all of which see the folder under its name (:mod:`kinema.cluster`); None for
+            this process.
 
     Raises:
         DataError: there is no such folder, or no video in it.
         OutputError: ``out`` cannot be written, or another scan writes it.
+        ConfigError: there is no such cluster, or a machine of it does not see the folder.
     """
-    root, order = Path(folder), list[int]()
+    root, order = Path(folder) if cluster is None else Path(folder).resolve(), list[int]()
     count = _count(root)
     with ExitStack() as stack:
         scanned = stack.enter_context(Scanned(out))
@@ -77,7 +86,11 @@ def scan_folder(
             return scan_file(path, root, lambda seconds: bar.update(task, at=f"{path.name} at {clock(seconds)}"))
 
         stack.enter_context(bar)
-        for (place, _), entry in _as_they_come(unknown(), decoded, workers or available_cores()):
+        if cluster is None:
+            seen = _as_they_come(unknown(), decoded, workers or available_cores())
+        else:
+            seen = _on_cluster(cluster, unknown(), root)
+        for (place, _), entry in seen:
             order[place] = scanned.add(entry)
             bar.advance(task)
         manifest = scanned.manifest(np.array(order, np.int32))
@@ -85,6 +98,26 @@ def scan_folder(
             write_manifest(manifest, out)
             scanned.finish()
     return manifest
+
+
+def _on_cluster(
+    cluster: str, items: Iterable[tuple[int, Path]], root: Path
+) -> Iterator[tuple[tuple[int, Path], ManifestEntry]]:
+    """As :func:`_as_they_come` of :func:`scan_file`; a file over which workers are lost is unreadable."""
+    for item, found in spread(cluster, items, _Scan, [root], shared=[root]):
+        if isinstance(found, KinemaError):
+            found = ManifestEntry(item[1].relative_to(root).as_posix(), UNREADABLE, error=str(found))
+        yield item, found
+
+
+class _Scan:
+    """What a worker of a cluster does."""
+
+    def __init__(self, root: Path):
+        self._root = root
+
+    def __call__(self, item: tuple[int, Path]) -> ManifestEntry:
+        return scan_file(item[1], self._root)
 
 
 def _count(root: Path) -> int:
@@ -135,16 +168,20 @@ def _first_frame(path: Path) -> str:
 def _as_they_come(items: Iterable[Item], look: Callable[[Item], Seen], workers: int) -> Iterator[tuple[Item, Seen]]:
     """Look at items in threads, few of them ahead, and yield each with what was seen as soon as it was."""
     waiting: dict[Future[Seen], Item] = {}
+
+    def done() -> Iterator[tuple[Item, Seen]]:
+        found = wait(waiting, return_when=FIRST_COMPLETED).done
+        for future in sorted(found, key=lambda future: future.exception() is not None):  # nothing seen is lost
+            yield waiting.pop(future), future.result()
+
     with ThreadPoolExecutor(workers) as pool:  # libav decodes without Python's lock
         try:
             for item in items:
                 waiting[pool.submit(look, item)] = item
                 if len(waiting) >= AHEAD * workers:
-                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                        yield waiting.pop(future), future.result()
+                    yield from done()
             while waiting:
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(future), future.result()
+                yield from done()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -17,15 +16,11 @@ from kinema.copies import beside
 from kinema.errors import DataError, VideoError
 from kinema.files import make_folder
 from kinema.locking import locked
+from kinema.parts import Parts
 from kinema.video.damage import may_pass
 from kinema.video.identity import size_and_time
 from kinema.video.manifest import SCHEMA, Manifest, ManifestEntry
-from kinema.video.manifest_files import PARQUET, read_manifest, write_manifest
-
-PART = 1000
-"""Entries after which what was found is written."""
-SECONDS = 20.0
-"""Or after so long."""
+from kinema.video.manifest_files import read_manifest
 
 
 class Scanned:
@@ -42,14 +37,16 @@ class Scanned:
     """
 
     def __init__(self, out: str | Path | None):
-        self.folder = None if out is None else beside(out).with_name(f".{Path(out).name}.parts")
+        self._parts = Parts[ManifestEntry](
+            None if out is None else beside(out), lambda entries: Manifest.of(entries).table
+        )
         self._stack = ExitStack()
         tables = [SCHEMA.empty_table()]
-        if self.folder is not None and out is not None:
-            make_folder(self.folder.parent)
+        if out is not None:
+            lock = make_folder(beside(out).parent) / f".{Path(out).name}.lock"
             busy = f"another scan writes {shown(out)}; wait until it has ended, or choose another file"
-            self._stack.enter_context(locked(self.folder.with_suffix(".lock"), busy))
-            for earlier in (Path(out), *sorted(self.folder.glob(f"*{PARQUET}"))):
+            self._stack.enter_context(locked(lock, busy))
+            for earlier in (Path(out), *self._parts.earlier()):
                 try:
                     tables.append(read_manifest(earlier).table)
                 except DataError:  # something else, or none yet
@@ -58,17 +55,14 @@ class Scanned:
         hashes = np.fromiter(map(_hash, self._known.paths()), np.uint64, len(self._known))
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
-        self._tables = [self._known.table]
         self._rows = len(self._known)
-        self._fresh: list[ManifestEntry] = []
-        self._written = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         with self._stack:
-            self._flush()
+            self._parts.flush()
 
     def find(self, path: Path, root: Path) -> int | None:
         """The row of what an earlier scan found in the file at ``path``; None if none did, or it has changed since.
@@ -89,34 +83,18 @@ class Scanned:
 
     def add(self, entry: ManifestEntry) -> int:
         """Note what was found in a file; return its row."""
-        self._fresh.append(entry)
-        row = self._rows + len(self._fresh) - 1
-        if len(self._fresh) >= PART or time.monotonic() - self._written > SECONDS:
-            self._flush()
-        return row
+        self._parts.add(entry)
+        self._rows += 1
+        return self._rows - 1
 
     def manifest(self, rows: np.ndarray) -> Manifest:
         """The entries of these rows (N,)."""
-        self._flush()
-        return Manifest(pa.concat_tables(self._tables), rows)
+        self._parts.flush()
+        return Manifest(pa.concat_tables([self._known.table, *self._parts.tables]), rows)
 
     def finish(self) -> None:
         """Forget the parts: all that was found is in the manifest."""
-        if self.folder is not None:
-            for part in self.folder.glob(f"*{PARQUET}"):
-                part.unlink(missing_ok=True)
-            with suppress(OSError):
-                self.folder.rmdir()
-
-    def _flush(self) -> None:
-        if not self._fresh:
-            return
-        found, self._fresh = Manifest.of(self._fresh), []
-        self._tables.append(found.table)
-        self._rows += len(found)
-        self._written = time.monotonic()
-        if self.folder is not None:
-            write_manifest(found, self.folder / f"part-{time.time_ns()}{PARQUET}")
+        self._parts.finish()
 
 
 def _hash(name: str) -> int:

@@ -145,3 +145,8 @@ def test_bad_folders_give_one_sentence(tmp_path):
     assert "is not a folder" in sentence(tmp_path / "none", None)
     assert "no class folders" in sentence(tmp_path, None)
     assert "class folders have no groups" in sentence(tmp_path, None, "label", "place")
+
+
+def test_a_table_of_stretches_is_not_taken_for_one_of_videos(tmp_path):
+    table = make(tmp_path, [(file, "0", "1", label) for file, label in ROWS], "file,start,end,label")
+    assert "labels stretches of videos" in sentence(tmp_path, table)

@@ -7,19 +7,19 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_videos import FPS
-from safetensors.torch import load_file
 from torch import Tensor
 
 from kinema.config import ClipConfig, FlowConfig
 from kinema.data import mds
 from kinema.data.extraction import extract_flow
 from kinema.data.fields import ClipReader, clip_positions
-from kinema.data.mds import field_scores, sample_by_motion, score_videos, start_scores
+from kinema.data.mds import Kept, field_scores, score_videos, start_scores
 from kinema.errors import DataError, OutputError, VideoError
 from kinema.flow import grid_scores, motion_differential, set_opencv_threads
 from kinema.flow.quantise import LARGEST_STEP
@@ -109,7 +109,7 @@ def test_clips_around_a_sudden_reversal_are_kept(reader, entries, variant):
     """The video turns back at frame 20; a clip from position s has fields from frames s to s + 6, each to 2 later."""
     fields = field_scores(reader, entries["back"], variant)
     scores = start_scores(reader, entries["back"], fields)
-    (kept,) = sample_by_motion(reader, [entries["back"]], [fields])
+    (kept,) = Kept(reader, [entries["back"]], [fields])
     turning = set(range(14, 20))  # some of its fields go right, and some left
     assert turning <= set(kept.tolist())
     assert int(scores.argmax()) in turning
@@ -120,7 +120,7 @@ def test_clips_around_a_sudden_reversal_are_kept(reader, entries, variant):
 
 def test_starts_of_each_video_by_its_own_median(reader, videos):
     fields = [field_scores(reader, video, "vectors") for video in videos]
-    for video, own, starts in zip(videos, fields, sample_by_motion(reader, videos, fields), strict=True):
+    for video, own, starts in zip(videos, fields, Kept(reader, videos, fields), strict=True):
         scores = start_scores(reader, video, own)
         assert starts.tolist() == [i for i, score in enumerate(scores) if score > scores.median()]
 
@@ -129,7 +129,7 @@ def test_starts_of_each_video_by_its_own_median(reader, videos):
 
 
 def test_scores_are_kept_and_only_missing_ones_are_added(reader, entries, videos, tmp_path, monkeypatch):
-    file = tmp_path / "scores" / "mds.safetensors"
+    file = tmp_path / "scores" / "mds.parquet"
     first = score_videos(reader, videos[:1], "vectors", file)
     scored = []
     score = mds.field_scores
@@ -142,7 +142,7 @@ def test_scores_are_kept_and_only_missing_ones_are_added(reader, entries, videos
     both = score_videos(reader, [*reversed(videos)], "vectors", file)
     assert scored == ["slide.mp4"]
     assert torch.equal(both[1], first[0])
-    assert len(load_file(file)) == 2
+    assert pq.read_metadata(file).num_rows == 2 and [path.name for path in file.parent.iterdir()] == [file.name]
     forbid_scoring(monkeypatch)
     before = file.stat()
     again = score_videos(reader, videos, "vectors", file)
@@ -152,7 +152,7 @@ def test_scores_are_kept_and_only_missing_ones_are_added(reader, entries, videos
 
 @pytest.mark.parametrize("change", ["variant", "recipe", "video"])
 def test_what_was_scored_otherwise_is_scored_again(reader, folder, videos, tmp_path, change):
-    file = tmp_path / "mds.safetensors"
+    file = tmp_path / "mds.parquet"
     score_videos(reader, videos[:1], "vectors", file)
     variant, told = "vectors", videos[0]
     if change == "variant":
@@ -181,23 +181,28 @@ def test_workers_and_the_store_change_nothing(reader, folder, videos, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_video_that_cannot_be_read_is_named_and_the_others_scores_are_kept(reader, entries, tmp_path, workers):
-    gone, file = dataclasses.replace(entries["back"], path="gone.mp4"), tmp_path / "mds.safetensors"
+def test_a_video_that_cannot_be_read_is_named_and_the_others_scores_are_kept(
+    reader, entries, tmp_path, workers, monkeypatch
+):
+    gone, file = dataclasses.replace(entries["back"], path="gone.mp4"), tmp_path / "mds.parquet"
     scores, reason = score_videos(reader, [entries["slide"], gone], "vectors", file, workers)
     assert isinstance(reason, VideoError) and "gone.mp4" in str(reason)
-    kept, again = sample_by_motion(reader, [entries["slide"], gone], [scores, reason])
+    kept, again = Kept(reader, [entries["slide"], gone], [scores, reason])
     assert again is reason and len(kept)
-    assert [name.split(":")[0] for name in load_file(file)] == ["slide.mp4"]
+    forbid_scoring(monkeypatch)
+    (kept_score,) = score_videos(reader, [entries["slide"]], "vectors", file)
+    assert torch.equal(kept_score, scores)
 
 
 SCORE = """
 import sys
 from kinema.config import ClipConfig, FlowConfig
+from kinema import parts
 from kinema.data import mds
 from kinema.data.fields import ClipReader
 from kinema.video import scan_folder
 folder, file, stop = sys.argv[1:]
-score, mds.SAVED_EVERY = mds.field_scores, -1.0
+score, parts.SECONDS = mds.field_scores, -1.0
 def stopping(reader, entry, variant):
     if entry.path == "slide.mp4":
         exec(stop)
@@ -210,24 +215,40 @@ mds.score_videos(reader, scan_folder(folder), "vectors", mds.Path(file))
 
 @pytest.mark.parametrize("stop", ["import os; os.kill(os.getpid(), 9)", "raise KeyboardInterrupt"])
 def test_scoring_that_was_stopped_keeps_what_it_did(reader, folder, entries, tmp_path, monkeypatch, stop):
-    file = tmp_path / "mds.safetensors"
+    file = tmp_path / "mds.parquet"
     done = subprocess.run(
         [sys.executable, "-c", SCORE, str(folder), str(file), stop], env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     assert done.returncode in (-signal.SIGKILL, -signal.SIGINT, 130)
-    assert {name.split(":")[0] for name in load_file(file)} == {"back.mp4", "count.mp4"}
-    three = [entries[name] for name in ("back", "count", "slide")]
+    three, scored, score = [entries[name] for name in ("back", "count", "slide")], [], mds.field_scores
+    monkeypatch.setattr(mds, "field_scores", lambda *asked: scored.append(asked[1].path) or score(*asked))
     for found, entry in zip(score_videos(reader, three, "vectors", file), three, strict=True):
-        assert torch.equal(found, field_scores(reader, entry, "vectors"))
+        assert torch.equal(found, score(reader, entry, "vectors"))
+    assert scored == ["slide.mp4"]
     forbid_scoring(monkeypatch)
     score_videos(reader, three, "vectors", file)
 
 
 def test_a_damaged_file_of_scores_and_one_that_cannot_be_written(reader, videos, tmp_path):
-    file = tmp_path / "mds.safetensors"
+    file = tmp_path / "mds.parquet"
     file.write_text("no scores")
-    with pytest.raises(DataError, match=r"mds\.safetensors is damaged: .*; delete it, and the scores are made again"):
+    with pytest.raises(DataError, match=r"mds\.parquet is damaged: .*; delete it, and the scores are made again"):
         score_videos(reader, videos, "vectors", file)
     assert file.read_text() == "no scores"
     with pytest.raises(OutputError, match="Not a directory"):
         score_videos(reader, videos, "vectors", file / "below")
+
+
+def test_the_table_finds_each_video_among_many(reader, videos, tmp_path):
+    """A slow reference: a dictionary."""
+    rng, entries = np.random.default_rng(0), [dataclasses.replace(videos[0], path=f"{n}.mp4") for n in range(500)]
+    scores = {entry.path: torch.from_numpy(rng.random(int(rng.integers(1, 9)), np.float32)) for entry in entries}
+    shown = [entries[n] for n in rng.permutation(500)[:300]]
+    table = mds._table([(*mds._key(entry), scores[entry.path]) for entry in shown], {})
+    keys = np.array([mds._key(entry) for entry in entries], np.uint64)
+    rows = mds._find(table, keys)
+    known = {entry.path for entry in shown}
+    assert [row >= 0 for row in rows] == [entry.path in known for entry in entries]
+    found = mds.MotionScores(table, rows, {})
+    assert all(torch.equal(found[n], scores[e.path]) for n, e in enumerate(entries) if e.path in known)
+    assert (mds._find(mds.SCHEMA.empty_table(), keys) == -1).all()

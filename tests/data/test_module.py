@@ -67,7 +67,7 @@ def test_the_store_is_completed_and_the_scores_lie_in_it(module, tmp_path):
     data.prepare_data()
     assert len(stored_names(store)) == len(read_manifest(store / "manifest.parquet")) == 3
     assert {name: (store / name).stat().st_mtime_ns for name in first} == first
-    assert (store / "mds-vectors.safetensors").exists() and not (tmp_path / "run").exists()
+    assert (store / "mds-vectors.parquet").exists() and not (tmp_path / "run").exists()
     data.setup("fit")
     assert [entry.path for entry in data.entries[:1]] == ["back.mp4"]
     assert len(data.kept[0]) < data.reader.grid(data.entries[0]).starts
@@ -77,7 +77,7 @@ def test_the_store_is_completed_and_the_scores_lie_in_it(module, tmp_path):
 
 def test_without_a_store_the_scores_lie_in_the_run(module, tmp_path):
     module(mds="sobel").prepare_data()
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mds-sobel.safetensors"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mds-sobel.parquet"]
 
 
 def test_flow_is_extracted_if_something_wants_it(module, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from kinema.data.plan import Plan
 from kinema.methods import HCML, MSCL, Losses, Method, MSCLWithHCML, Recognition, Views, draw
 from kinema.methods.parts import in_parts
 from kinema.models import random_encoder
+from kinema.models.short_conv import short_convolutions
 
 MODEL = ModelConfig(width=4, flow_width=4, embedding=8)
 EVERYTHING = MSCLConfig(
@@ -163,3 +165,20 @@ def test_what_a_network_draws_by_itself_is_drawn_once():
     y.sum().backward()
     kept = (y != 0).sum(dim=0) * 2.0  # by unit; a dropped one gets no gradient
     torch.testing.assert_close(network[0].bias.grad, kept)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_pass_that_is_done_anew_is_computed_as_the_first_was(inside):
+    """Where weights' gradients of short clips are computed another way, they are in both."""
+    network, clips = nn.Conv3d(4, 4, 3, padding=1), torch.randn(4, 4, 2, 5, 5)
+    seen = []
+
+    def look(part: Tensor) -> dict[str, Tensor]:
+        out = network(part)
+        seen.append(type(out.grad_fn).__name__)
+        return {"out": out.exp()}  # whose gradient needs what comes after the convolution, too
+
+    with short_convolutions(clips.device) if inside else nullcontext():
+        found = in_parts(network, look, clips, 2)
+    found["out"].sum().backward()
+    assert len(seen) == 4 and len(set(seen)) == 1 and ("Short" in seen[0]) == inside

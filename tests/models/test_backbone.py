@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from kinema.errors import ConfigError
 from kinema.models import Backbone, VideoEncoder, create_model, list_models
 from kinema.models.backbone import window_head
+from kinema.models.resnet3d import BasicBlock
+from kinema.models.short_conv import short_convolutions
 
 ALL = ["mc3_18", "r2plus1d_18", "r3d_18", "resnet18", "resnet50", "s3d", "slowonly_r50"]
 
@@ -183,3 +185,24 @@ def test_unknown_and_impossible_settings():
             refused("r3d_18", **settings) == f"{setting} of model r3d_18 must be a positive whole number, not {value!r}"
         )
     assert create_model("r3d_18", patch=None, width=4).features == 32
+
+
+@pytest.mark.parametrize("name", ["mc3_18", "r2plus1d_18", "r3d_18"])
+@pytest.mark.parametrize("coarse", [False, True])
+def test_a_sum_in_place_is_the_plain_sum(name, coarse, monkeypatch):
+    def plain(block: BasicBlock, x: Tensor) -> Tensor:
+        shortcut = x if block.downsample is None else block.downsample(x)
+        return block.relu(block.conv2(block.conv1(x)) + shortcut)
+
+    network, found = small(name).train(), []
+    block = network.layer1[0]
+    for forward in (BasicBlock.forward, plain):
+        monkeypatch.setattr(BasicBlock, "forward", forward)
+        network.zero_grad()
+        with short_convolutions(torch.device("cpu")), torch.autocast("cpu", torch.bfloat16, enabled=coarse):
+            inner = block(torch.linspace(-1, 1, 4 * 2 * 4 * 8 * 8).view(2, 4, 4, 8, 8))  # in single precision
+            out = network(clips())
+        (out.square().sum() + inner.float().square().sum()).backward()
+        found.append([out, inner, *(weight.grad for weight in network.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert one.dtype == other.dtype and torch.equal(one, other)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image, ImageSequence
 
-from kinema.report.pictures import PALETTE, animation, colour_wheel, figure_svg, flow_view, still, themed
+from kinema.report.pictures import PALETTE, animation, colour_wheel, flow_view, still, themed
+from kinema.report.svg import figure_svg
 
 
 def opened(uri: str) -> Image.Image:

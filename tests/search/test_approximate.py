@@ -319,6 +319,6 @@ def test_without_faiss_the_windows_are_kept_and_the_sentence_says_what_to_instal
     with connected(tmp_path) as db:
         database.create_tables(db, {})
         put(db, "/0", 300, 0)
-        with pytest.raises(ConfigError, match=r"so many windows need FAISS: pip install \"kinema\[search\]\""):
+        with pytest.raises(ConfigError, match=r"so many windows needs faiss: pip install \"kinema\[search\]\""):
             approximate.refresh(db, tmp_path)
     assert len(Ranker(tmp_path).nearest(vectors(1, 0)[0], "motion", 10, condition(Filters()), False)) == 10

@@ -159,6 +159,14 @@ def test_a_hit_that_is_gone_and_too_few_hits_are_said(library, folder):
     )
 
 
+def test_filters_that_allow_nothing_are_said(indexed):
+    answer = indexed.search(indexed.videos()[0].path, top=3, filters=Filters("*/nowhere/*"))
+    assert answer.hits == ()
+    assert answer.warnings == (
+        "the library has nothing that the search allows; widen its filters, or index more videos",
+    )
+
+
 def test_appearance_finds_colours_and_motion_does_not_depend_on_them(tmp_path, encoder):
     """Two colours crossed with two speeds: the middle frame's colour decides by appearance."""
     rng = np.random.default_rng(0)

@@ -34,7 +34,13 @@ def classifier(indexed, tmp_path):
 def test_a_search_prints_a_table_and_writes_a_page_with_both_columns(indexed, tmp_path, capsys):
     out, clip = tmp_path / "found.html", indexed.videos()[0].path
     assert run("search", clip, "--index", indexed.path, "--top", 3, "--out", out) == 0
-    lines = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().out.splitlines()
+    notes, lines = [line for line in said if line.startswith("note: ")], [x for x in said if not x.startswith("note: ")]
+    answer, alike = indexed.search_all(clip, top=3)
+    assert answer.outstanding(answer.hits[0]) < 2  # the encoder has learned nothing
+    doubt = "nothing stands out of the library by motion: these are the nearest, and may be unlike the query"
+    assert notes == [f"note: {doubt}"] and doubt in out.read_text()
+    assert alike.outstanding(alike.hits[0]) > 2 and alike.notes == ()
     assert lines[0].split() == ["cosine", "from", "to", "strength", "video"] and lines[-1] == str(out)
     assert [line.split()[0] for line in lines[1:4]] == ["1.", "2.", "3."]
     page = out.read_text()
@@ -100,7 +106,8 @@ def test_the_folder_of_a_training_is_no_index(refused, videos, encoder, tmp_path
 
 
 def test_embedding_writes_parquet_and_goes_on(videos, encoder, tmp_path, capsys):
-    pq = pytest.importorskip("pyarrow.parquet")
+    import pyarrow.parquet as pq
+
     folder, out = shutil.copytree(videos, tmp_path / "videos"), tmp_path / "windows.parquet"
     assert run("embed", folder, "--encoder", encoder, "--out", out, "--thumbnails", "true") == 0
     table = pq.read_table(out)
@@ -144,7 +151,7 @@ def test_classifiers_that_will_not_do(indexed, tmp_path):
         indexed.train_classifier({indexed.windows()[0].id: "a", 9999: "b"})
     with pytest.raises(DataError, match="cannot read the classifier"):
         Classifier.load(tmp_path / "none")
-    with pytest.raises(DataError, match="is no classifier of this version"):
+    with pytest.raises(DataError, match=r"is no classifier of this version of kinema \(it lacks 'classifier'\)"):
         Classifier.load(indexed.embedder.source)
 
 

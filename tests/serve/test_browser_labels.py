@@ -113,9 +113,17 @@ def test_a_long_label_leaves_the_cards_beside_it_alone(
     search(page, clip)
     label(page, 0, "a label that is longer than a card is wide")
     label(page, 1, "short")
+    label(page, 2, "w" * 60)  # without a blank to break it at
+    whole = "document.documentElement.scrollWidth"
+    assert page.evaluate(whole) <= width
     wide = "cards => cards.filter(card => card.scrollWidth > card.clientWidth).map(card => card.innerText)"
     assert page.locator(".motion .card").evaluate_all(wide) == []
     page.locator("#tab-classes").click()
     page.wait_for_selector("#predicted .card")
     assert page.locator("#predicted .card").evaluate_all(wide) == []
+    assert page.evaluate(whole) <= width
+    page.locator("#tab-map").click()
+    page.select_option("#map-colour", "class")
+    expect(page.locator("#legend")).to_contain_text("w" * 60)
+    assert page.evaluate(whole) <= width
     page.context.close()

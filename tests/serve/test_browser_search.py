@@ -212,6 +212,10 @@ def test_long_names_are_cut_in_the_middle_and_problems_can_be_clicked(
             shown = end.bounding_box()
             assert end.text_content().endswith(".mp4") and shown["x"] + shown["width"] <= box["x"] + box["width"] + 1
         assert names.count() > 2
+        page.locator(".motion .card").filter(has_text="too long").first.locator(".deeds button").first.click()
+        expect(page.locator("#asked-name")).to_contain_text("too long")
+        found(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.locator("#show-problems").click()
         expect(page.locator("#problems li")).to_contain_text("broken.mp4")
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -59,7 +59,7 @@ def test_a_clip_shorter_than_a_window_and_one_without_motion_are_answered(page: 
     sent = page.post("/api/uploads", params={"name": "still.mp4"}, content=(tmp_path / "still.mp4").read_bytes()).json()
     *_, answer = searched(page, {"upload": sent["token"]}, top=2)
     assert len(answer["motion"]["hits"]) == 2
-    (warning,) = answer["motion"]["warnings"]
+    warning, *_ = answer["motion"]["warnings"]
     assert warning.startswith("next to nothing moves in still.mp4 (")
     assert answer["appearance"]["warnings"] == []
 
@@ -162,3 +162,19 @@ def test_another_encoder_is_said_on_the_page_which_goes_on(
         assert "was made with another encoder than" in said["error"]
         *_, answer = searched(page, {"like": window.id}, top=2)
         assert len(answer["motion"]["hits"]) == 2
+
+
+@pytest.mark.parametrize("digits", ["1" + "0" * 400, "9" * 20, "NaN", "-Infinity"])
+def test_numbers_of_any_length_are_refused_in_a_sentence(page: TestClient, digits: str) -> None:
+    def refused(path: str, asked: str) -> str:
+        answer = page.post(path, content=asked.replace("N", digits))
+        assert answer.status_code in (200, 400)  # a search's status is sent before it begins
+        return json.loads(answer.text.splitlines()[-1])["error"]
+
+    for source in ('{"like":N}', '{"window":N}', '{"window":1,"start":N}'):
+        assert "must not be negative, nor endless" in refused("/api/search", f'{{"source":{source}}}')
+    assert "the top must not be" in refused("/api/search", '{"source":{"like":1},"top":N}')
+    assert "the window must not be" in refused("/api/labels", '{"change":"set","window":N,"name":"x"}')
+    assert "the version must not be" in refused("/api/labels", '{"change":"undo","version":N}')
+    hit = '{"by":"motion","id":1,"start":0,"end":1,"score":N}'
+    assert "not understood" in refused("/api/export/hits.csv", f'{{"hits":[{hit}]}}')

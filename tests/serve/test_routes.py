@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -249,6 +250,24 @@ def test_the_page_sees_what_is_added_meanwhile(
         assert page.get("/api/library").json()["videos"] == before + 1
         assert page.get("/api/videos", params={"text": "new"}).json()["total"] == 1
         assert page.get("/api/map").json()["total"] == made.count()
+
+
+def test_a_library_that_takes_long_to_list_is_not_listed_each_time(
+    make_library: Callable[[Path], Library], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_library(tmp_path)
+    listed, videos, page = [], made.videos, catalog.Catalog(made, Cache(tmp_path / "cache"))
+    monkeypatch.setattr(made, "videos", lambda: listed.append(1) or videos())
+    monkeypatch.setattr(catalog, "SLOW", 0.0)
+    monkeypatch.setattr(catalog, "PATIENCE", 1e6)
+    before = page.about()["videos"]
+    frames = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), np.uint8)
+    write_video(tmp_path / "more" / "new.mp4", frames, 16.0)
+    made.add(tmp_path / "more")
+    assert page.about()["videos"] == before and len(listed) == 1
+    assert page.file(str((tmp_path / "more" / "new.mp4").resolve())).is_file()  # what is found can be shown at once
+    page._contents = dataclasses.replace(page._contents, good_until=0.0)
+    assert page.about()["videos"] == before + 1 and len(listed) == 2
 
 
 def test_several_folders_are_told_apart(

@@ -14,6 +14,8 @@ from kinema.errors import OutputError
 from kinema.methods import ProgressiveSchedule
 from kinema.training import callbacks
 from kinema.training.callbacks import (
+    FLUSH_SECONDS,
+    METRICS,
     Checkpoints,
     Loading,
     MetricsLogger,
@@ -37,6 +39,7 @@ class FakeTrainer:
     """As much of a trainer as the callbacks ask for; saves its step."""
 
     is_global_zero = True
+    loggers = ()
 
     def __init__(self, step: int = 0):
         self.global_step = step
@@ -198,7 +201,7 @@ def told(telling: Telling, clock, steps: int, seconds: float, start: int = 0) ->
         clock.now += seconds
         trainer.global_step += 1
         facts = {"loss": 2.5, "momentum": 0.99, "lmcl_accuracy": 0.25}
-        telling.on_train_batch_end(trainer, None, {"facts": facts}, None, 0)
+        telling.on_train_batch_end(trainer, SimpleNamespace(facts=facts), None, None, 0)
     telling.on_train_end(trainer, None)
 
 
@@ -232,7 +235,7 @@ def test_one_of_several_processes_tells(clock, capsys):
     trainer.is_global_zero = False
     telling.on_train_start(trainer, None)
     trainer.global_step = 1
-    telling.on_train_batch_end(trainer, None, {"facts": {"loss": 1.0}}, None, 0)
+    telling.on_train_batch_end(trainer, SimpleNamespace(facts={"loss": 1.0}), None, None, 0)
     assert capsys.readouterr().err == ""
 
 
@@ -244,17 +247,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:Experiment logs directory")  # p
 def log(logger: MetricsLogger, steps: range, **more: float) -> None:
     for step in steps:
         logger.log_metrics({"loss": 10.0 + step, **more}, step)
+    logger.save()
 
 
 def losses(folder: Path) -> list[tuple[float, float]]:
     return [(row["step"], row["loss"]) for row in read_metrics(folder / "metrics.csv")]
-
-
-def test_every_row_is_on_disk_at_once(tmp_path):
-    logger = MetricsLogger(tmp_path, 0)
-    for step in range(3):
-        log(logger, range(step, step + 1))
-        assert losses(tmp_path) == [(done, 10 + done) for done in range(step + 1)]
 
 
 def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
@@ -281,3 +278,20 @@ def test_a_new_run_begins_a_new_file(tmp_path):
     log(MetricsLogger(tmp_path, 0), range(6))
     log(MetricsLogger(tmp_path, 0), range(2))
     assert losses(tmp_path) == [(0, 10), (1, 11)]
+
+
+def test_rows_are_written_together_and_before_a_checkpoint(tmp_path, clock):
+    logger = MetricsLogger(tmp_path, 0)
+    written = []
+    for step in range(6):
+        clock.now += FLUSH_SECONDS * 0.45
+        logger.log_metrics({"loss": float(step)}, step)
+        written.append(len(read_metrics(tmp_path / METRICS)))
+    assert written == [1, 1, 1, 4, 4, 4]
+    trainer = SimpleNamespace(
+        loggers=[logger],
+        is_global_zero=True,
+        save_checkpoint=lambda path: path.write_text(str(len(read_metrics(tmp_path / METRICS)))),
+    )
+    Checkpoints(tmp_path / "last.ckpt", 1.0, 9)._save(trainer)
+    assert (tmp_path / "last.ckpt").read_text() == "6"

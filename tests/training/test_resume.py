@@ -15,6 +15,7 @@ import torch
 
 from kinema import load_encoder
 from kinema.errors import CheckpointError, ConfigError, OutputError
+from kinema.models.short_conv import trains_in_bfloat16
 from kinema.training import Stopped, pretrain
 from kinema.training.callbacks import METRICS, Checkpoints, read_metrics
 from kinema.training.checks import check_remaining
@@ -82,6 +83,15 @@ def test_a_checkpoint_that_an_older_version_left_at_the_end_of_an_epoch(
         pretrain(videos, tmp_path, tiny({"trainer.stop_after": 2}))
     pretrain(videos, tmp_path, tiny(), resume=True)
     assert not differences(tmp_path, whole)
+
+
+@pytest.mark.skipif(not trains_in_bfloat16(torch.device("cpu")), reason="its gradients are wrong here")
+def test_two_epochs_in_bfloat16_are_one_and_one_more(videos, tiny, tmp_path, differences):
+    coarse = {"trainer.precision": "bf16"}
+    pretrain(videos, tmp_path / "whole", tiny(coarse, epochs=2))
+    for settings, resume in (({**coarse, "trainer.stop_after": 1}, False), (coarse, True)):
+        pretrain(videos, tmp_path / "parts", tiny(settings, epochs=2), resume=resume)
+    assert not differences(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_the_same_settings_give_the_same_run_and_another_seed_another(videos, tiny, tmp_path, differences):

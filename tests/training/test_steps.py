@@ -60,9 +60,10 @@ def test_just_so_many_steps_are_trained_and_the_schedule_ends_with_them(whole, s
     assert (training["steps"], training["steps_planned"], training["clips_seen"]) == (8, 8, 8 * 4 * 2)
 
 
-def test_a_small_folder_draws_more_clips_of_each_video(videos, settings, tmp_path, monkeypatch):
+def test_a_small_folder_draws_more_clips_of_each_video(videos, settings, tmp_path, monkeypatch, capsys):
     monkeypatch.undo()
-    card = pretrain(videos, tmp_path, settings(steps=2), method="moco").card
+    card = pretrain(videos, tmp_path, settings(steps=2), method="moco", resume=True).card
+    assert f"{tmp_path} holds no run to go on with, so this one begins anew\n" in capsys.readouterr().err
     assert (card["training"]["clips_per_video"], card["training"]["steps_per_epoch"]) == (10, 30)
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from kinema.data.benchmarks.description import SIDES, Benchmark
 from kinema.data.benchmarks.survey import Survey, survey
-from kinema.data.labels import first_few
-from kinema.errors import DataError
+from kinema.errors import DataError, first_few
 from kinema.video.manifest import UNREADABLE
 from kinema.video.manifest_files import read_manifest
 from kinema.video.scan import probe_files

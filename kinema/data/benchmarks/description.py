@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from kinema.data.benchmarks.lists import find_list
-from kinema.data.labels import first_few
-from kinema.errors import ConfigError, DataError
+from kinema.errors import ConfigError, DataError, first_few
 
 Side = Literal["train", "test"]
 SIDES: tuple[Side, Side] = ("train", "test")

@@ -11,8 +11,8 @@ import numpy as np
 
 from kinema.addresses import shown
 from kinema.data.benchmarks.description import SIDES, Benchmark, Listed, Side
-from kinema.data.labels import LabelledSet, first_few
-from kinema.errors import ConfigError, DataError
+from kinema.data.labels import LabelledSet
+from kinema.errors import ConfigError, DataError, first_few
 from kinema.provenance import ids_sha256
 from kinema.storage import is_folder
 

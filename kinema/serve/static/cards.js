@@ -5,7 +5,7 @@ import { clock, make, named } from "./status.js";
 import { watch } from "./viewer.js";
 
 /** Spreads above what is typical of the library, below which a hit may be no more than the nearest of many. */
-export const DOUBTFUL = 2;
+const DOUBTFUL = 2;
 const FULL = 6; // spreads that fill the bar
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");

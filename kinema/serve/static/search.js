@@ -1,7 +1,7 @@
 // Searching: the filters, the two columns of hits, exports.
 
 import * as address from "./address.js";
-import { DOUBTFUL, card } from "./cards.js";
+import { card } from "./cards.js";
 import * as query from "./query.js";
 import { download, follow } from "./server.js";
 import { doing, plural, say } from "./status.js";
@@ -55,10 +55,8 @@ export async function search(source = query.question()) {
   for (const way of WAYS) {
     const { hits, warnings } = answer[way];
     found[way] = hits;
-    const doubtful = hits.length && hits[0].outstanding < DOUBTFUL;
-    const notes = doubtful ? [...warnings, "nothing stands out of the library: these are the nearest, and may be unlike it"] : warnings;
     const section = column(way);
-    section.querySelector(".note").textContent = notes.map((said) => `${said[0].toUpperCase()}${said.slice(1)}.`).join(" ");
+    section.querySelector(".note").textContent = warnings.map((said) => `${said[0].toUpperCase()}${said.slice(1)}.`).join(" ");
     section.querySelector(".cards").replaceChildren(...hits.map((hit) => card(hit, more, hit)));
   }
   results.hidden = false;

@@ -46,7 +46,8 @@ export function make(tag, properties = {}, ...children) {
 }
 
 /** A file's name that is cut in the middle where it is too long: its end tells files apart. */
-export function named(element, name) {
+export function named(element, file) {
+  const name = file.replace(/[\n\r\t]/g, " "); // which would break the line
   const end = name.length > 16 ? name.length - 12 : name.length;
   element.classList.add("cut");
   element.title = name;

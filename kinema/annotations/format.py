@@ -1,0 +1,62 @@
+"""What a format is: how it is known, read and written, and what it can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kinema.annotations.interval import Interval
+from kinema.annotations.videos import LabelledVideos
+
+Kind = Literal["table", "json", "xml", "nwb"]
+"""What a file is before anybody asks whose it is."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of labels.
+
+    Attributes:
+        name: as options name it.
+        title: as people name it.
+        kind: what its files are.
+        suffix: what the names of files that are written end in; or the whole name.
+        knows: whether the content of a file of its kind is of this format.
+        read: the intervals of such content; what it leaves out goes to the videos' notes.
+        write: the intervals, sorted by file and time, to a path that does not exist.
+        subjects: whether it holds who does something.
+        confidence: whether it holds how sure a program is.
+        point: what becomes of a point in time; empty if it holds them.
+        single: whether a file holds the labels of one video alone.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    suffix: str
+    knows: Callable[[Any], bool]
+    read: Callable[[Any, LabelledVideos], list[Interval]]
+    write: Callable[[Path, Sequence[Interval], LabelledVideos], None]
+    subjects: bool = True
+    confidence: bool = True
+    point: str = ""
+    single: bool = False
+
+    def losses(self, intervals: Sequence[Interval]) -> list[str]:
+        """Sentences about what of the intervals the format cannot hold."""
+        counts = {
+            "subjects, which are left out": 0 if self.subjects else sum(one.subject is not None for one in intervals),
+            "confidence, which is left out": 0
+            if self.confidence
+            else sum(one.confidence is not None for one in intervals),
+            f"points in time, which become {self.point}": 0
+            if not self.point
+            else sum(one.start == one.end for one in intervals),
+        }
+        return [
+            f"{self.title} holds no {what} ({count} of {len(intervals)} intervals)"
+            for what, count in counts.items()
+            if count
+        ]

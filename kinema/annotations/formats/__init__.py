@@ -1,0 +1,1 @@
+"""One file for each format: how it is known, read and written."""

@@ -1,0 +1,65 @@
+"""A table of intervals, the plainest format: ``file,start,end,label``, ``subject`` and ``confidence`` where known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinema.annotations.format import Format
+from kinema.annotations.interval import Interval
+from kinema.annotations.videos import LabelledVideos
+from kinema.clock import seconds_of
+from kinema.errors import DataError
+from kinema.files import write_csv
+
+Table = tuple[list[str], list[dict[str, str]]]
+NEEDED = ("file", "start", "end", "label")
+OPTIONAL = ("subject", "confidence")
+
+
+def _knows(table: Table) -> bool:
+    return set(NEEDED) <= set(table[0])
+
+
+def _read(table: Table, videos: LabelledVideos) -> list[Interval]:
+    """An empty end is that of a point."""
+    found = []
+    for number, row in enumerate(table[1], 1):
+        try:
+            start = _seconds(row["start"])
+            end = _seconds(row["end"]) if row["end"].strip() else start
+            sure = row.get("confidence", "").strip()
+            confidence = float(sure) if sure else None
+            found.append(Interval.of(row["file"], start, end, row["label"], row.get("subject"), confidence))
+        except (ValueError, DataError) as error:
+            raise DataError(f"row {number}: {error}") from error
+    return found
+
+
+def _seconds(text: str) -> float:
+    """Of plain numbers, and of minutes and seconds."""
+    try:
+        return float(text)
+    except ValueError:
+        return seconds_of(text)
+
+
+def decimals(seconds: float, digits: int = 6) -> str:
+    """Seconds in as few decimals as they take, up to ``digits``."""
+    text = f"{seconds:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:
+    columns = [*NEEDED, *(name for name in OPTIONAL if any(getattr(one, name) is not None for one in intervals))]
+
+    def fields(one: Interval) -> list[str]:
+        texts = {"start": decimals(one.start), "end": decimals(one.end)}
+        sure = "" if one.confidence is None else decimals(one.confidence)
+        texts |= {"file": one.file, "label": one.label, "subject": one.subject or "", "confidence": sure}
+        return [texts[name] for name in columns]
+
+    write_csv(path, [columns, *map(fields, intervals)])
+
+
+FORMAT = Format("csv", "plain CSV", "table", ".csv", _knows, _read, _write)

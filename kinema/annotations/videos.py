@@ -1,0 +1,134 @@
+"""The videos that labels belong to: where they lie, how fast their frames follow, how long they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from kinema.annotations.interval import Interval
+from kinema.errors import DataError, first_few
+from kinema.video import Video, VideoInfo, find_videos
+from kinema.video.folder import SUFFIXES
+
+SLACK = 0.05  # seconds by which a label may outlast its video, beside one frame: tools and headers round
+
+
+class LabelledVideos:
+    """What is known of videos: from the user, and from a folder that holds them.
+
+    Args:
+        folder: searched with all folders in it; None where there is none.
+        fps: frames a second of all videos, over what files say; None to go by them.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+
+    def __init__(self, folder: str | Path | None = None, fps: float | None = None):
+        self.folder = None if folder is None else Path(folder)
+        self._fps = fps
+        self._known: dict[str, VideoInfo] = {}
+        self.notes: list[str] = []
+        """Sentences about what was left out or changed on the way."""
+        if self.folder is not None and not self.folder.is_dir():
+            raise DataError(f"{folder} is not a folder; --videos names the folder that holds the videos")
+
+    def fps(self, file: str, said: object = None) -> float:
+        """Frames a second: what the user says, else what the file of labels says, else what the video's header does.
+
+        Args:
+            file: the video.
+            said: what the file of labels says of it, if anything.
+
+        Raises:
+            DataError: nothing says.
+            VideoError: the video cannot be read.
+        """
+        if self._fps is not None:
+            return self._fps
+        if isinstance(said, int | float) and 0 < said < math.inf:
+            return float(said)
+        info = self.info(file)
+        if info is None or not info.fps:
+            raise DataError(
+                f"its times are frames, and nothing says how many of {file} make a second; give --fps N, or the folder "
+                "of videos with --videos"
+            )
+        return info.fps
+
+    def info(self, file: str) -> VideoInfo | None:
+        """What the header of a video says; None without a folder.
+
+        Raises:
+            DataError: it is not in the folder, or nobody can say which one is meant.
+            VideoError: it cannot be read.
+        """
+        if self.folder is None:
+            return None
+        name = self.find(file)
+        if name is None:
+            raise DataError(f"there is no {file} in {self.folder}; bring it, or name its folder with --videos")
+        if name not in self._known:
+            with Video(self.folder / name) as video:
+                self._known[name] = video.info
+        return self._known[name]
+
+    def find(self, file: str) -> str | None:
+        """The path in the folder of the video that a path, name or name without ending means; None if there is none.
+
+        Of a path that was written on another machine counts as much of its end as the folder knows.
+
+        Raises:
+            DataError: several could be meant.
+        """
+        path = PurePosixPath(file)
+        for mark in ((), ("",))[: 1 if path.suffix.lower() in SUFFIXES else 2]:
+            for count in range(len(path.parts), 0, -1):
+                found = self._by_tail.get((*path.parts[-count:], *mark), [])
+                if file in found or len(found) == 1:
+                    return file if file in found else found[0]
+                if found:
+                    raise DataError(f"{file} could be any of {first_few(found)} in {self.folder}; write its path there")
+        return None
+
+    def placed(self, intervals: Sequence[Interval]) -> list[Interval]:
+        """The intervals, their videos as paths in the folder, if there is one.
+
+        Raises:
+            DataError: videos are not there, or a label goes beyond the end of its video.
+            VideoError: a video cannot be read.
+        """
+        if self.folder is None:
+            return list(intervals)
+        names = {file: self.find(file) for file in dict.fromkeys(one.file for one in intervals)}
+        gone = [file for file, name in names.items() if name is None]
+        if gone:
+            raise DataError(f"names videos that are not in {self.folder}: {first_few(gone)}; correct it or --videos")
+        found = [replace(one, file=names[one.file] or "") for one in intervals]
+        for one in found:
+            info = self.info(one.file)
+            assert info is not None
+            lasts = info.duration
+            if lasts and one.end > lasts + SLACK + (1 / info.fps if info.fps else 0):
+                raise DataError(
+                    f"an interval of {one.label!r} goes to {one.end:.3f} s, and {one.file} lasts only {lasts:.3f} s; "
+                    "mend the label, or the frame rate (--fps) if its times are frames"
+                )
+        return found
+
+    @cached_property
+    def _by_tail(self) -> dict[tuple[str, ...], list[str]]:
+        """The folder's videos by each end of their paths, and by each without the suffix, marked by an empty part."""
+        assert self.folder is not None
+        found: dict[tuple[str, ...], list[str]] = {}
+        for path in find_videos(self.folder)[0]:
+            relative = path.relative_to(self.folder)
+            parts = relative.parts
+            for count in range(1, len(parts) + 1):
+                tail = parts[-count:]
+                for key in (tail, (*tail[:-1], relative.stem, "")):
+                    found.setdefault(key, []).append(relative.as_posix())
+        return found

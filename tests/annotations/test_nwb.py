@@ -1,0 +1,74 @@
+"""Files of NWB, whose tables have columns of their users' choice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from kinema.annotations import Interval, read_intervals
+from kinema.errors import DataError
+
+pynwb = pytest.importorskip("pynwb", reason="needs PyNWB: pip install kinema[nwb]")
+
+
+@pytest.fixture
+def session():
+    return pynwb.NWBFile(
+        session_description="a mouse", identifier="m1", session_start_time=datetime(2024, 5, 1, tzinfo=UTC)
+    )
+
+
+def written(session, path):
+    with pynwb.NWBHDF5IO(path, "w") as io:
+        io.write(session)
+    return path
+
+
+def add_video(session, name="camera", begin=10.0):
+    session.add_acquisition(
+        pynwb.image.ImageSeries(
+            name=name, external_file=[f"{name}.mp4"], format="external", timestamps=[begin, begin + 0.04]
+        )
+    )
+
+
+def test_intervals_trials_and_events_are_read_in_the_videos_time(session, tmp_path):
+    add_video(session)
+    table = pynwb.epoch.TimeIntervals(name="grooming", description="bouts")
+    table.add_interval(start_time=11.0, stop_time=12.5)
+    session.add_time_intervals(table)
+    session.add_trial_column("label", "stage")
+    session.add_trial(start_time=13.0, stop_time=14.0, label="reach")
+    events = pynwb.event.EventsTable(name="licks", description="by hand")
+    events.add_column(name="event_type", description="kind")
+    events.add_row(timestamp=15.0, event_type="lick")
+    session.add_events_table(events)
+    found, read = read_intervals(written(session, tmp_path / "session.nwb"))
+    assert found.name == "nwb"
+    assert read == [
+        Interval("camera.mp4", 1.0, 2.5, "grooming"),
+        Interval("camera.mp4", 3.0, 4.0, "reach"),
+        Interval("camera.mp4", 5.0, 5.0, "lick"),
+    ]
+
+
+def test_a_session_of_several_cameras_needs_a_column(session, tmp_path):
+    add_video(session, "left")
+    add_video(session, "right")
+    session.add_epoch(start_time=11.0, stop_time=12.0, tags=["rest"])
+    with pytest.raises(DataError, match="no column 'video'"):
+        read_intervals(written(session, tmp_path / "session.nwb"))
+
+
+def test_each_tag_of_an_epoch_is_a_label(session, tmp_path):
+    add_video(session, begin=0.0)
+    session.add_epoch(start_time=1.0, stop_time=2.0, tags=["rest", "dark"])
+    read = read_intervals(written(session, tmp_path / "session.nwb"))[1]
+    assert [one.label for one in read] == ["dark", "rest"]
+
+
+def test_other_files_of_hdf5_are_refused(tmp_path):
+    (tmp_path / "other.nwb").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
+    with pytest.raises(DataError, match="cannot be read as NWB"):
+        read_intervals(tmp_path / "other.nwb")
