@@ -83,7 +83,8 @@ def fetch(path: str | Path) -> tuple[Path, Held | None]:
         if held is None and _fetch(address, state, place):
             held = hold(place)
         if held is not None:
-            os.utime(place)  # which says when it was last used
+            with suppress(OSError):
+                os.utime(place)  # which says when it was last used
             return place, held
     raise OSError(None, "it changes, or its copy is deleted, faster than it can be read", address)
 

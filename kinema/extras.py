@@ -11,6 +11,7 @@ EXTRAS = {
     "train": ("lightning", "tensorboard"),
     "search": ("faiss",),
     "cluster": ("ray",),
+    "storage": ("s3fs",),
     "serve": ("starlette", "uvicorn"),
     "report": ("matplotlib",),
     "hf": ("transformers",),

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from kinema.addresses import address_of, shown
 from kinema.errors import ConfigError
+from kinema.extras import remedy
 
 PAUSES = (1.0, 3.0, 9.0)
 """Seconds before what failed is tried once more."""
@@ -198,17 +199,18 @@ def _own_faults(files: Iterable[Path]) -> Iterator[None]:
 
 
 def _ask(address: str, do: Callable[[Any, str], Found]) -> Found:
-    from fsspec.core import url_to_fs
+    from fsspec import get_filesystem_class
 
     for pause in (*PAUSES, None):
         try:
-            system, place = url_to_fs(address)
+            kind = get_filesystem_class(address.partition("://")[0])
+            system = kind(**kind._get_kwargs_from_urls(address))
             system.invalidate_cache()  # what was listed before may be another by now
-            return do(system, place)
+            return do(system, kind._strip_protocol(address))
         except _OwnFault as fault:
             raise fault.error from None
         except ImportError as error:
-            raise ConfigError(f"{address} needs a package ({error}); for s3: pip install 'kinema[storage]'") from error
+            raise ConfigError(f"{address} needs a package ({error}); for s3: {remedy('s3fs')}") from error
         except FileNotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, "there is no such object", address) from error
         except NotADirectoryError as error:
@@ -237,7 +239,7 @@ def _state(info: dict[str, Any]) -> State:
         when = when if when.tzinfo else when.replace(tzinfo=UTC)
         modified = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
     else:
-        modified = round(when * 1e9)
+        modified = round(when * 1e6) * 1000  # no finer, or it would differ from what is told as a date elsewhere
     mark = next((str(info[name]).strip('"') for name in MARKS if info.get(name)), "")
     if mark and modified % 10**9 == 0:
         modified += int.from_bytes(hashlib.blake2b(mark.encode(), digest_size=8).digest()) % 10**9

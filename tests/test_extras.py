@@ -91,6 +91,7 @@ def test_commands_that_need_an_extra_say_how_to_install_it(evaluating, tmp_path)
             ["evaluate", "all", *options, *out],
         ],
         "cluster": [["scan", folder, *out, "--cluster", "local"]],
+        "storage": [["scan", "s3://bucket/videos", *out]],
         "serve": [["serve", "--index", tmp_path]],
         "hf": [["evaluate", "knn", f"hf:{tmp_path}", *options, *out]],
         "hub": [["evaluate", "knn", "hf:someone/mine", *options, *out]],
@@ -139,5 +140,5 @@ def test_kinema_itself_brings_next_to_nothing():
     code = "import sys; before = set(sys.modules); import kinema; print(*sys.modules.keys() - before)"
     brought = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
     ours = {name for name in brought if name.startswith("kinema")}
-    assert ours <= {"kinema", "kinema.lazy", "kinema.extras", "kinema.errors"}
+    assert ours <= {"kinema", "kinema.lazy", "kinema.extras", "kinema.errors", "kinema.addresses"}
     assert not brought & {"numpy", "torch", "cv2", "av"}

@@ -48,7 +48,7 @@ def evaluate(
         protocol: retrieval (does the nearest video show the same?), knn (what do the nearest videos say it shows?),
             probe (how good is a linear classifier?), few-label (and with few labels?), pairs (can it tell opposites
             apart?), diagnosis (does it go by motion or by appearance?), or all of these that the data allow.
-        data: folder of videos.
+        data: folder of videos, or its address.
         out: JSON file to write; for all, a folder for results.json, results.csv and report.html.
         run: motion, the encoder that comes with kinema; folder of a run, file of an encoder or of published weights,
             random for an untrained encoder, histogram for a hand-made histogram of optical flow, torchvision:MODEL,

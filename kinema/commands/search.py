@@ -29,7 +29,7 @@ def embed(
     """Write the vectors of a folder's videos to a Parquet file, one row a window.
 
     Args:
-        folder: folder of videos, searched with all folders in it.
+        folder: folder of videos, searched with all folders in it; or its address, such as s3://bucket/videos.
         out: Parquet file to write. The index OUT.index beside it holds what is done, so that the next call goes on, or
             embeds only what is new or has changed; kinema search --index takes it too.
         encoder: motion, which comes with kinema, the folder of a run, or an encoder file.
@@ -62,7 +62,7 @@ def index(
     """Index a folder of videos, or bring its index up to date; it can be searched meanwhile.
 
     Args:
-        folder: folder of videos, searched with all folders in it.
+        folder: folder of videos, searched with all folders in it; or its address, such as s3://bucket/videos.
         index: folder of the index; made where there is none.
         encoder: the folder of a run, or an encoder file; motion, which comes with kinema, by default. An index that
             exists knows its own.
@@ -105,7 +105,7 @@ def search(
     """Find the places in an index that move like a clip.
 
     Args:
-        clip: video file; it, and copies of it, are not among what is found.
+        clip: video file, or its address; it, and copies of it, are not among what is found.
         index: folder of the index.
         start: ask only for the part of the clip from here on, in seconds or as m:ss.s.
         end: and up to here.

@@ -35,7 +35,7 @@ def pretrain(
     """Train an encoder on a folder of videos, without labels.
 
     Args:
-        videos: folder of videos, searched with all folders in it.
+        videos: folder of videos, searched with all folders in it; or its address, such as s3://bucket/videos.
         out: folder of the run.
         config: all settings.
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
@@ -108,7 +108,7 @@ def finetune(
     """Train a network to recognise the classes of labelled videos, and test it on others.
 
     Args:
-        videos: folder of videos.
+        videos: folder of videos, or its address, such as s3://bucket/videos.
         out: folder for results.json, predictions.csv and the runs.
         config: all settings.
         labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or

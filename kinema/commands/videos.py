@@ -49,7 +49,7 @@ def scan(
     """Decode every video of a folder once and write down what each one holds, and what is wrong with it.
 
     Args:
-        folder: folder of videos, searched with all folders in it.
+        folder: folder of videos, searched with all folders in it; or its address, such as s3://bucket/videos.
         out: file to write: a table that only programs read if it ends in .parquet, otherwise CSV; files that are as an
             earlier scan has noted there are not decoded again.
         workers: videos decoded at a time; as many as there are cores by default.

@@ -77,7 +77,7 @@ class LabelledSet:
         """Read the labels of the videos in ``folder``.
 
         Args:
-            folder: the folder of videos.
+            folder: the folder of videos, or its address.
             table: a CSV file with a header, a column ``file`` (paths relative to ``folder``), the label's column, and
                 optionally ``split`` (train or test). None: every sub-folder of ``folder`` is a class.
             label_column: the column that holds the label.

@@ -119,7 +119,7 @@ class Library(Contents):
         What was done is kept when this is stopped, by whatever; the next call goes on.
 
         Args:
-            folder: searched with all folders in it. What was added from other folders stays.
+            folder: or its address; searched with all folders in it. What was added from other folders stays.
             batch_size: windows per forward pass.
             workers: threads that decode; None for as many as there are cores, at most 16.
             cluster: whose machines decode and embed, all of which see the folder and the encoder under their names

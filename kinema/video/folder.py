@@ -11,6 +11,7 @@ from typing import TypeVar
 from kinema import storage
 from kinema.addresses import address_of, shown
 from kinema.errors import DataError
+from kinema.video.identity import in_words
 from kinema.video.pictures import are_frames
 
 KINDS = (
@@ -26,7 +27,7 @@ SAID = 6
 
 
 def walk_videos(folder: str | Path) -> Iterator[tuple[Path, bool]]:
-    """Walk ``folder`` and the folders in it, through links too, passing over names that begin with a dot.
+    """Walk a folder, or its address, and the folders in it, through links too, but not names that begin with a dot.
 
     What is held meanwhile are the names of one folder at a time, and of those above it.
 
@@ -72,8 +73,10 @@ def _listing(do: Callable[[Path], Found], folder: Path) -> Found:
     try:
         return do(folder)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"cannot list {error.filename}: {reason}; give access to it or move it away") from error
+        way_out = "give access to it or move it away"
+        if address_of(folder) is not None:
+            way_out = "see to the address, the credentials and the network"
+        raise DataError(f"cannot list {error.filename}: {in_words(error)}; {way_out}") from error
 
 
 def find_videos(folder: str | Path) -> tuple[list[Path], list[Path]]:

@@ -31,6 +31,8 @@ PARSERS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": flo
 def write_manifest(entries: Iterable[ManifestEntry], path: str | Path) -> Path:
     """Write ``entries``, atomically: as Parquet if ``path`` ends in ``.parquet``, otherwise as CSV; return the path.
 
+    It may be an address.
+
     Raises:
         OutputError: the folder is unwritable or the disk is full.
     """
@@ -45,7 +47,7 @@ def write_manifest(entries: Iterable[ManifestEntry], path: str | Path) -> Path:
 
 
 def read_manifest(path: str | Path) -> Manifest:
-    """Read what :func:`write_manifest` wrote, or a folder of such Parquet files.
+    """Read what :func:`write_manifest` wrote, or a folder of such Parquet files; addresses of these too.
 
     Raises:
         DataError: the file is missing, or is not a manifest; the message names the line at fault.

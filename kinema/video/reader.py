@@ -56,7 +56,7 @@ class Video:
     in the order of time is quickest. Not to be shared between threads.
 
     Args:
-        path: the file.
+        path: the file, or its address in a storage.
         view: how frames are cut and scaled.
 
     Raises:

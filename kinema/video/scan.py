@@ -50,7 +50,7 @@ def scan_folder(
     are taken from there, and a scan that is stopped or killed goes on with what it had.
 
     Args:
-        folder: searched with all folders in it (see :func:`~kinema.video.folder.walk_videos`).
+        folder: or its address; searched with all folders in it (see :func:`~kinema.video.folder.walk_videos`).
         out: where the manifest is written (see :func:`~kinema.video.manifest_files.write_manifest`); None for nowhere.
         workers: files decoded at the same time; None for as many as there are processor cores.
         progress: show a bar with the time left.

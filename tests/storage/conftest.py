@@ -22,6 +22,7 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("KINEMA_CACHE_GIB", raising=False)
     monkeypatch.setattr(storage, "PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setattr(storage, "FRESH", 0.0)
+    monkeypatch.setattr(storage, "_known", {})
     return tmp_path / "cache" / "storage"
 
 

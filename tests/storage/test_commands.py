@@ -59,6 +59,25 @@ def test_pretrain_as_on_the_folder(bucket, videos, tmp_path, quick_settings, wor
     assert all((there[name] == here[name]).all() for name in here)
 
 
+def test_a_dry_run_counts(bucket, quick_settings, tmp_path, capsys, refused):
+    words = ("--config", quick_settings, "--out", tmp_path / "run", "--dry-run")
+    assert run("pretrain", bucket, *words) == 0
+    assert f"counted in {bucket}" in capsys.readouterr().out
+    assert "there is no folder memory://bucket/no to count" in refused("pretrain", "memory://bucket/no", *words)
+
+
+def test_flow_is_extracted(bucket, tmp_path):
+    assert run("flow", "extract", bucket, "--out", tmp_path / "store", "--short_side", 32, "--workers", 0) == 0
+    assert len(list((tmp_path / "store").rglob("00003.*"))) == 1
+
+
+def test_one_video_is_embedded(bucket, videos, encoder):
+    import kinema
+
+    there, here = (kinema.embed_video(f"{folder}/00001.mp4", encoder) for folder in (bucket, videos))
+    assert (there.vectors == here.vectors).all() and (there.times == here.times).all()
+
+
 def test_an_object_that_vanishes_is_left_out(bucket, memory, tmp_path, quick_settings, monkeypatch, capsys):
     begun = callbacks.Loading.on_train_batch_start
 

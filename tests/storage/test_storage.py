@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 
+import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -96,6 +97,30 @@ def test_a_scan_decodes_what_is_new_or_replaced_alone(bucket, memory, videos, tm
     assert sorted(decoded) == ["00003.mp4", "new.mp4"]
 
 
+def test_what_a_listing_has_said_is_believed_for_a_while(bucket, memory, tmp_path, monkeypatch):
+    out = tmp_path / "manifest.parquet"
+    scan_folder(bucket, out, progress=False)
+    monkeypatch.setattr(storage, "FRESH", 300.0)
+    asked = Failing(monkeypatch, "info", 0, TimeoutError())
+    scan_folder(bucket, out, progress=False)
+    assert asked.calls == 2, "whether the folder is one, to count its videos and to look at them"
+    with Video(f"{bucket}/00001.mp4"):
+        assert asked.calls == 2
+    memory.rm("/bucket/videos/00002.mp4")
+    monkeypatch.setenv("KINEMA_CACHE", str(tmp_path / "other"))
+    for _ in range(2):
+        with pytest.raises(VideoError, match=r"00002.mp4: there is no such object"):
+            Video(f"{bucket}/00002.mp4")
+
+
+def test_names_that_mean_something_elsewhere(memory, videos):
+    names = ["100%.mp4", "what?.mp4", "[1]*.mp4", "é ü.mp4", "#1.mp4"]
+    for name in names:
+        memory.pipe_file(f"/bucket/odd/{name}", (videos / "00001.mp4").read_bytes())
+    entries = scan_folder("memory://bucket/odd", progress=False)
+    assert [(entry.path, entry.error) for entry in entries] == [(name, "") for name in sorted(names)]
+
+
 @pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
 def test_a_manifest_may_lie_in_the_bucket(bucket, memory, name, monkeypatch, copies):
     out = f"memory://bucket/{name}"
@@ -130,12 +155,10 @@ def test_what_is_not_there_is_named(memory, bucket):
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
-    import fsspec.core
-
-    def lacking(address):
+    def lacking(protocol):
         raise ImportError("Install s3fs to access S3")
 
-    monkeypatch.setattr(fsspec.core, "url_to_fs", lacking)
+    monkeypatch.setattr(fsspec, "get_filesystem_class", lacking)
     with pytest.raises(ConfigError, match=r"s3://a needs a package \(Install s3fs to access S3\); for s3: pip install"):
         find_videos("s3://a")
 
@@ -173,7 +196,7 @@ def test_what_never_answers_is_one_sentence_with_its_name(bucket, monkeypatch):
 
 def test_what_is_not_permitted_is_not_asked_for_again(bucket, monkeypatch):
     failing = Failing(monkeypatch, "ls", float("inf"), PermissionError("Access Denied"))
-    words = rf"^cannot list {bucket}: the storage does not permit it; give access to it"
+    words = rf"^cannot list {bucket}: the storage does not permit it; see to the address, the credentials"
     with pytest.raises(DataError, match=words):
         find_videos(bucket)
     assert failing.calls == 1
