@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -50,17 +51,24 @@ def make_folder(path: str | Path) -> Path:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there when the block ends well, delete it otherwise.
 
-    The temporary name keeps the suffix, since encoders choose the container by it.
+    The temporary name keeps the suffix, since encoders choose the container by it. A device or pipe, such as
+    ``/dev/stdout``, is written to and stays what it is.
 
     Raises:
         OutputError: the folder is unwritable or the disk is full.
     """
     target = on_disk(path)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    sink = target.exists() and not target.is_file() and not target.is_dir()
+    folder = Path(tempfile.gettempdir()) if sink else target.parent
+    temporary = folder / f".{target.stem}.{os.getpid()}.tmp{target.suffix}"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, target)
+        if sink:
+            with temporary.open("rb") as content, target.open("wb") as there:
+                shutil.copyfileobj(content, there)
+        else:
+            os.replace(temporary, target)
     except OSError as error:
         raise _explained(target, error) from error
     finally:

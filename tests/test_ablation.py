@@ -128,6 +128,7 @@ def test_a_ladder_of_mscl_from_the_command_line(tmp_path, quick_settings, capsys
     ]
 
 
+@pytest.mark.slow
 def test_a_ladder_of_hcml_from_the_command_line(tmp_path, capsys):
     settings = tmp_path / "quick.yaml"
     settings.write_text(

@@ -29,7 +29,7 @@ FEWER = {
     "extend": [("--videos 40", "--videos 6")],
 }
 """What is less of on a page while it is tested; all else is run as it stands."""
-QUICK = ("tutorials/flow", "tutorials/search", "extend")
+QUICK = ("tutorials/search",)
 ROOMS = ["kinema", "kinema.flow", "kinema.models", "kinema.search", "kinema.evaluation"]
 
 

@@ -129,6 +129,7 @@ def test_every_round_is_that_of_one_process(count, parts, train, alone, tmp_path
     assert said.count(f"round {ROUNDS} of {ROUNDS}") == said.count("leave one group out (3 groups)") == 1
 
 
+@pytest.mark.slow
 def test_killed_in_a_later_round_it_goes_on_as_if_it_never_had_been(train, tmp_path):
     assert train(2, 2, tmp_path / "whole", dropout=0.5) == [0, 0]
     out = tmp_path / "run"

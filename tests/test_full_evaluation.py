@@ -95,6 +95,7 @@ def test_a_second_call_reads_no_video_and_finds_the_same(out, evaluated, capsys)
     assert capsys.readouterr().out.endswith(f"results.json\n{out}/results.csv\n{out}/report.html\n")
 
 
+@pytest.mark.slow
 def test_without_appearance_the_page_says_what_is_left_out(evaluated, videos, tmp_path):
     text = (videos / "labels.csv").read_text().replace("_left", "_<b>west").replace("_up", "_&north")
     (tmp_path / "labels.csv").write_text(text)

@@ -18,7 +18,7 @@ import pytest
 
 from kinema.cli import COMMANDS, main
 
-QUIET = {"reproduce --list", "flow --list", "serve", "watch", "data check"}
+QUIET = {"info", "reproduce --list", "flow --list", "serve", "watch", "data check"}
 """What writes no file, or none unless asked to."""
 
 
@@ -35,6 +35,7 @@ def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     names = sorted(path.name for path in videos.iterdir())
     rows = [f"{name},{'ab'[n % 2]},{'train' if n < 8 else 'test'}\n" for n, name in enumerate(names)]
     (folder / "labels.csv").write_text("file,label,split\n" + "".join(rows))
+    (folder / "intervals.csv").write_text(f"file,start,end,label\n{names[0]},0,0.5,a\n")
     (folder / "settings.yaml").symlink_to(quick_settings)
     shutil.copytree(stopped_run, folder / "run")
     run("flow", "extract", videos, "--out", folder / "store", "--estimator", "dis", "--workers", 0)
@@ -78,6 +79,7 @@ WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
     "evaluate triplets": lambda given, out: [
         given / "triplets", "--encoder", given / "run", "--out", out / "figures.json", "--workers", 0, "--clips", 1,
     ],
+    "labels convert": lambda given, out: [given / "intervals.csv", out / "intervals.json", "--to", "activitynet"],
     "reproduce": lambda given, out: ["random-0", "--out", out / "reproduced"],
     "weights": lambda given, out: [given / "run", "--out", out / "encoder"],
     "export": lambda given, out: ["hub", given / "run", "--out", out / "hub"],

@@ -226,7 +226,7 @@ def test_without_torchvision(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     words = refused("torchvision:r3d_18")
     assert words.startswith("torchvision:r3d_18 needs torchvision, which cannot be imported (")
-    assert words.endswith("; install it for this torch, or name a file with its weights")
+    assert words.endswith(': pip install "kinema[raft]", the one for this torch, or name a file with its weights')
 
 
 # transformers

@@ -61,7 +61,7 @@ def test_a_clip_shorter_than_a_window_and_one_without_motion_are_answered(page: 
     assert len(answer["motion"]["hits"]) == 2
     warning, *_ = answer["motion"]["warnings"]
     assert warning.startswith("next to nothing moves in still.mp4 (")
-    assert answer["appearance"]["warnings"] == []
+    assert not any("moves" in warning for warning in answer["appearance"]["warnings"])
 
 
 def test_a_deleted_video_is_said_and_the_rest_goes_on(

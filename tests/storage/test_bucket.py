@@ -15,6 +15,8 @@ from kinema.errors import DataError, VideoError
 from kinema.storage import state_of
 from kinema.video import Video, find_videos, read_manifest, scan_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bucket(s3, videos):
