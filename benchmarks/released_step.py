@@ -2,16 +2,17 @@
 
     python benchmarks/released_step.py [--batch 4] [--threads 2] [--repeats 5] > released_step.json
 
-The released modules need their company's own packages. ``Released`` does what they do in a step (docs/mscl.md has the
-facts), written anew in plain PyTorch as such code is usually written: parameters of key encoders follow one by one,
-logits are put together with the queue, all levels of the pyramid are computed, every flow field goes through the
-network, and SGD and the clipping of gradients are PyTorch's usual ones. It is given flow that is a colour wheel's
-picture already, and whose rotation costs nothing. Ours is the step that ``kinema pretrain --preset mscl-r3d18-k400``
-takes, with drawing that picture, rotating, and augmenting colours. Nothing is read; clips are noise of the preset's
-shapes.
+The released modules need their company's own packages. ``Released`` does what they do in a step (docs/mscl.md has
+the facts), written anew in plain PyTorch as such code is usually written: parameters of key encoders follow one by
+one, logits are put together with the queue, all levels of the pyramid are computed, every flow field goes through
+the network, and SGD and the clipping of gradients are PyTorch's usual ones. It is given flow that is a colour
+wheel's picture already, and whose rotation costs nothing; colours are augmented before. Ours is the step that
+``kinema pretrain --preset mscl-r3d18-k400`` takes, with drawing that picture and rotating, without and with
+colours. Nothing is read; clips are noise of the preset's shapes.
 
-Ways: ``released`` and ``ours`` in single precision, ``ours bfloat16`` under autocast where this machine trains in it
-(the released code trains in single precision). Peak memory of a step is that of a process that takes no other.
+Ways: ``released``, ``ours`` and ``ours with colours`` in single precision, ``ours bfloat16`` under autocast where this
+machine trains in it (the released code trains in single precision). Peak memory of a step is that of a process that
+takes no other.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ from training_step import make_step
 
 from kinema.models.short_conv import trains_in_bfloat16
 
-WAYS = {"released": "", "ours": "float32", "ours bfloat16": "bfloat16"}
+WAYS = {
+    "released": "",
+    "ours": "float32",
+    "ours bfloat16": "bfloat16",
+    "ours with colours": "float32",
+}
 QUEUE, EMBEDDING, TEMPERATURE, AGE = 65_536, 128, 0.07, 0.99999
 
 
@@ -223,6 +229,7 @@ def step_of(way: str, batch: int) -> Callable[[], float]:
     if way == "released":
         return released_step(batch)
     options = argparse.Namespace(preset="mscl-r3d18-k400", method="mscl", batch=batch, accumulate=1)
+    options.colours = way.endswith("colours")
     return make_step(WAYS[way], options, torch.device("cpu"))
 
 

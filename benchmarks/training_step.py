@@ -60,17 +60,21 @@ def make_step(name: str, options: argparse.Namespace, device: torch.device) -> C
     seconds = torch.full((count,), 1 / 30, device=device)
     bfloat16 = name != "float32"
 
+    def seen(generator: torch.Generator) -> torch.Tensor:
+        clips = frames.float().div_(255)
+        return augment_colors(clips, config.augment, generator) if options.colours else clips
+
     def step() -> float:
         torch.backends.cudnn.benchmark = name == "tuned"
         generator = torch.Generator().manual_seed(0)
         if method.momentum is not None:
             method.update_keys(method.momentum)
-        query = augment_colors(frames.float().div_(255), config.augment, generator)
+        query = seen(generator)
         if films(config.augment):
             query = film(query, config.augment, generator, flow, seconds)
         views = {"query": query}
         if method.with_key:
-            views["key"] = augment_colors(frames.float().div_(255), config.augment, generator)
+            views["key"] = seen(generator)
         if method.with_flow:
             views |= {"query_flow": flow, "flow_seconds": seconds}
             if method.with_key:
@@ -97,6 +101,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="cpu or cuda (a GPU if there is one)")
     parser.add_argument("--batch", type=int, default=32, help="clips (32)")
     parser.add_argument("--accumulate", type=int, default=1, help="parts of a step (1)")
+    parser.add_argument("--colours", default=True, action=argparse.BooleanOptionalAction, help="augment them (yes)")
     parser.add_argument("--threads", type=int, default=2, help="threads on a CPU (2)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["float32", "bfloat16"])
     parser.add_argument("--repeats", type=int, default=10, help="steps of each way (10)")
