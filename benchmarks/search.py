@@ -41,6 +41,7 @@ from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState, condition
 from kinema.search.embedding import EmbeddedWindow
 from kinema.search.ranking import Ranker
+from kinema.search.segments import covered
 from kinema.vectors import unit
 
 SIZES = {"motion": 512, "appearance": 192}
@@ -88,6 +89,7 @@ def build(folder: Path, windows: int) -> dict[str, Any]:
             steps.append(time.process_time() - start)
         added = time.perf_counter()
         approximate.refresh(db, folder)
+        segments = len(covered(db).segments)
     ended = time.perf_counter()
     tenth = max(1, len(steps) // 10)
     return {
@@ -100,7 +102,11 @@ def build(folder: Path, windows: int) -> dict[str, Any]:
             "last tenth": round(1e3 * sum(steps[-tenth:]) / (tenth * CHUNK), 4),
         },
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        "disk_gb": {path.suffix[1:]: round(path.stat().st_size / 1e9, 2) for path in sorted(folder.iterdir())},
+        "disk_gb": {
+            kind: round(sum(path.stat().st_size for path in folder.glob(f"*.{kind}")) / 1e9, 2)
+            for kind in ("sqlite", "faiss")
+        },
+        "segments": segments,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ class ClipPairsModule(L.LightningDataModule):
         self.kept: Kept | None = None
         self.mender: Mender | None = None
         self.left_out: list[LeftOut] = []
+
+    @cached_property
+    def entries_sha256(self) -> str:
+        """A fingerprint of the videos, by their paths and sizes."""
+        return self.entries.sha256("path", "bytes")
 
     def names(self, videos: Tensor) -> list[str]:
         """The files of a batch's ``video`` positions."""

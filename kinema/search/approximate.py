@@ -39,7 +39,7 @@ SAMPLES = 30
 GROWTH = 16
 """How many times as many windows the groups are meant for as there are when they are found: those of the square root of
 them are best, and they stay until there are :data:`GROWTH` squared over 4 times as many."""
-PROBED = 32
+PROBED = 16
 """Groups that a query looks into, at least."""
 LOOKED_AT = 8000
 """Vectors that it looks at, at least, on average."""

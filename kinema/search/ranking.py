@@ -105,12 +105,12 @@ class Ranker:
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
     def _others(self, db: sqlite3.Connection, by: By, length: int) -> np.ndarray:
-        """See :func:`~kinema.search.stretches.background`; read anew where the library has grown by a fiftieth since,
+        """See :func:`~kinema.search.stretches.background`; read anew where the library has grown by a tenth since,
         so that a search beside one who adds to it need not do so each time."""
         compared, last = comparison(db), db.execute("SELECT max(id) FROM windows").fetchone()[0] or 0
         with self._lock:
             held = self._background.get((by, length))
-            if held is None or not held[1] <= last <= 1.02 * held[1] or not compared.same_as(held[0]):
+            if held is None or not held[1] <= last <= 1.1 * held[1] or not compared.same_as(held[0]):
                 held = compared, last, background(db, by, length)
                 self._background[by, length] = held
             self._background.move_to_end((by, length))

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from kinema.search.comparing import comparison
-from kinema.search.database import all_ids, vectors_of, videos_of
+from kinema.search.database import some_ids, vectors_of, videos_of
 from kinema.search.results import By
-from kinema.search.sampling import evenly
 
 CHUNK = 20_000
 """Windows that are read at a time."""
@@ -67,9 +66,7 @@ def scores_of(
 def background(db: sqlite3.Connection, by: By, length: int) -> np.ndarray:
     """(N, D) the means of stretches of ``length`` windows, drawn evenly from the library: their products with a query
     are the scores that :func:`scores_of` gives."""
-    ids = all_ids(db)
-    count = min(BACKGROUND, max(LEAST_BACKGROUND, BACKGROUND_WINDOWS // length))
-    ids = ids[evenly(len(ids), count)]
+    ids = some_ids(db, min(BACKGROUND, max(LEAST_BACKGROUND, BACKGROUND_WINDOWS // length)))
     at_once, means = max(1, CHUNK // (4 * length)), []
     for at in range(0, len(ids), at_once):
         chosen = ids[at : at + at_once]

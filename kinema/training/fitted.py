@@ -68,7 +68,7 @@ class Fitted:
             "data": {
                 "videos": len(entries),
                 "hours": float(entries.column("duration").sum()) / 3600,
-                "sha256": entries.sha256("path", "bytes"),
+                "sha256": self.data.entries_sha256,
                 "left_out": [asdict(left) for left in self.data.left_out],
             },
             "versions": software_versions(),

@@ -15,6 +15,7 @@ from typing import Any, Self, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kinema.errors import DataError
 
@@ -161,17 +162,16 @@ class Manifest(Sequence[ManifestEntry]):
         """SHA-256, in hexadecimal, of the entries, or of these columns of them: a line each, commas between."""
         digest = hashlib.sha256()
         for batch in self.batches(*columns):
-            rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-            lines = [",".join(map(_text, row)) for row in rows]
-            digest.update(os.fsencode("\n".join([*lines, ""])))
+            lines = pc.binary_join_element_wise(*map(_text, batch.columns), b",")
+            digest.update(b"\n".join([*lines.to_pylist(), b""]))
         return digest.hexdigest()
 
     def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
         return type(self), (self.table, self.rows)
 
 
-def _text(value: object) -> str:
-    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+def _text(column: pa.Array) -> pa.Array:
+    return column if pa.types.is_binary(column.type) else column.cast(pa.string()).cast(pa.binary())
 
 
 def _entry(values: Iterable[Any]) -> ManifestEntry:
