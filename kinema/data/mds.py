@@ -64,7 +64,28 @@ def start_scores(reader: ClipReader, entry: ManifestEntry, scores: Tensor) -> Te
     return clip_scores(scores, clip_positions(reader.clip, 0).tolist())[: reader.grid(entry).starts]
 
 
-class MotionScores(Sequence[Tensor | KinemaError]):
+class _ByVideo(Sequence[Tensor | KinemaError]):
+    """Something of each video, found when it is asked for."""
+
+    def __init__(self, count: int):
+        self._count = count
+
+    def _of(self, place: int) -> Tensor | KinemaError:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Tensor | KinemaError: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Tensor | KinemaError]: ...
+    def __getitem__(self, place: int | slice) -> Tensor | KinemaError | list[Tensor | KinemaError]:
+        places = range(self._count)[place]
+        return self._of(places) if isinstance(places, int) else [self._of(one) for one in places]
+
+
+class MotionScores(_ByVideo):
     """The :func:`field_scores` of videos, in one table, or why there are none.
 
     Args:
@@ -74,19 +95,10 @@ class MotionScores(Sequence[Tensor | KinemaError]):
     """
 
     def __init__(self, table: pa.Table, rows: np.ndarray, failed: Mapping[int, KinemaError]):
+        super().__init__(len(rows))
         self._scores, self._rows, self._failed = table.column("scores"), rows, failed
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Tensor | KinemaError: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Tensor | KinemaError]: ...
-    def __getitem__(self, place: int | slice) -> Tensor | KinemaError | list[Tensor | KinemaError]:
-        if isinstance(place, slice):
-            return [self[one] for one in range(len(self))[place]]
-        place = range(len(self))[place]
+    def _of(self, place: int) -> Tensor | KinemaError:
         if place in self._failed:
             return self._failed[place]
         return torch.from_numpy(self._scores[int(self._rows[place])].values.to_numpy().copy())
@@ -141,9 +153,9 @@ def score_videos(
     return MotionScores(known, rows, failed)
 
 
-class Kept(Sequence[Tensor | KinemaError]):
-    """For each video the grid positions, ascending, of the starts whose score lies above the video's median, found when
-    they are asked for. Of a video without scores, the reason for that.
+class Kept(_ByVideo):
+    """For each video the grid positions, ascending, of the starts whose score lies above the video's median. Of a video
+    without scores, the reason for that.
 
     Args:
         reader: whose clips start there.
@@ -152,22 +164,14 @@ class Kept(Sequence[Tensor | KinemaError]):
     """
 
     def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], scores: Sequence[Tensor | KinemaError]):
+        super().__init__(len(entries))
         self._reader, self._entries, self._scores = reader, entries, scores
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    @overload
-    def __getitem__(self, place: int) -> Tensor | KinemaError: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Tensor | KinemaError]: ...
-    def __getitem__(self, place: int | slice) -> Tensor | KinemaError | list[Tensor | KinemaError]:
-        if isinstance(place, slice):
-            return [self[one] for one in range(len(self))[place]]
+    def _of(self, place: int) -> Tensor | KinemaError:
         own = self._scores[place]
-        return (
-            own if isinstance(own, KinemaError) else kept_starts(start_scores(self._reader, self._entries[place], own))
-        )
+        if isinstance(own, KinemaError):
+            return own
+        return kept_starts(start_scores(self._reader, self._entries[place], own))
 
 
 def _table(rows: Sequence[tuple[int, int, Tensor]], about: Mapping[bytes, bytes]) -> pa.Table:

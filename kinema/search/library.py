@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,21 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinema import __version__
-from kinema.addresses import resolved, shown
+from kinema.addresses import resolved
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
 from kinema.locking import locked
 from kinema.search import connection, database
 from kinema.search.about import get_about, get_record, set_map
-from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
 from kinema.search.comparing import BASIS, MIRROR, WHITENING, kept_basis
 from kinema.search.connection import connected, snapshot
-from kinema.search.contents import Contents
 from kinema.search.database import FORMAT
-from kinema.search.ranking import Ranker
-from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Query, Window
+from kinema.search.queries import Queries
+from kinema.search.results import Added
 from kinema.search.windowing import Windowing
-from kinema.video.identity import content_sha256, size_and_time
 from kinema.whitening import Basis
 
 if TYPE_CHECKING:
@@ -39,7 +35,7 @@ LOCK = "lock"
 """File by which one process at a time adds to an index."""
 
 
-class Library(Contents):
+class Library(Queries):
     """An index on disk, and what can be asked of it. Threads may share one, and several processes may search while one
     adds; each search sees one complete state.
 
@@ -64,16 +60,14 @@ class Library(Contents):
         mirror: bool | None = None,
         device: str = "auto",
     ):
-        super().__init__(path)
+        super().__init__(path, named=encoder is not None)
         self._device = device
         self._embedder: Embedder | None = None
-        self._named = encoder is not None
         self._source: str | Path | None = encoder
         self._fingerprint: str | None = None
         self._basis: Basis | None = None
         self._asked, self.windowing = windowing, windowing or Windowing()
         self.mirror = mirror is None or mirror
-        self._ranker = Ranker(self.path)
         if database.has_tables(self.path):
             self._read_about()
             if mirror not in (None, self.mirror):
@@ -151,93 +145,6 @@ class Library(Contents):
                 device=self._device,
             )
 
-    def search(
-        self,
-        clip: str | Path | Window | EmbeddedQuery,
-        start: float | None = None,
-        end: float | None = None,
-        *,
-        top: int = 10,
-        by: By = "motion",
-        filters: Filters | None = None,
-        exclude: Sequence[str | Path] = (),
-        exclude_own: bool = True,
-        within: bool = False,
-        exact: bool = False,
-    ) -> Answer:
-        """Find the places that are most like a clip.
-
-        Args:
-            clip: a video file, in the library or not, a window of the library, or what :meth:`embed` gave.
-            start: seconds; only this part of the file is asked for.
-            end: seconds.
-            top: how many places, at most.
-            by: "motion", or "appearance": what the middle frames look like.
-            filters: which windows may be found.
-            exclude: video files that are not to be found, nor copies of them.
-            exclude_own: nor the clip's own video, or copies of it.
-            within: but other places of it are, those that do not overlap the clip.
-            exact: compare with every window instead of those that the approximate index names.
-
-        Raises:
-            ConfigError: ``top`` is not positive, or the part is empty.
-            VideoError: the clip cannot be read.
-            DataError: there is no index, or it was made with another encoder.
-        """
-        return self.search_all(
-            clip,
-            start,
-            end,
-            top=top,
-            by=(by,),
-            filters=filters,
-            exclude=exclude,
-            exclude_own=exclude_own,
-            within=within,
-            exact=exact,
-        )[0]
-
-    def search_all(
-        self,
-        clip: str | Path | Window | EmbeddedQuery,
-        start: float | None = None,
-        end: float | None = None,
-        *,
-        top: int = 10,
-        by: Sequence[By] = ("motion", "appearance"),
-        filters: Filters | None = None,
-        exclude: Sequence[str | Path] = (),
-        exclude_own: bool = True,
-        within: bool = False,
-        exact: bool = False,
-    ) -> list[Answer]:
-        """As :meth:`search`, for several ways to compare; the clip is read once."""
-        if top < 1:
-            raise ConfigError(f"a search gives at least one hit, not {top}")
-        asked = clip if isinstance(clip, EmbeddedQuery) else self.embed(clip, start, end)
-        query, vectors = asked.query, asked.vectors
-        without, apart, own = [content_sha256(path) for path in exclude], None, False
-        if exclude_own and within:
-            apart = self._content(query.path), query.start, query.end
-        elif exclude_own:
-            content = self._content(query.path)
-            without.append(content)
-            with snapshot(self.path) as db:
-                where, bound = database.condition(filters or Filters())
-                own = bool(database.ids_where(db, f"{where} AND videos.sha256 = ?", [*bound, content]).size)
-        allowed = database.condition(filters or Filters(), without, apart)
-        answers = []
-        for way in by:
-            began = time.perf_counter()
-            hits = self._ranker.nearest(vectors[way], way, top, allowed, exact)
-            seconds = time.perf_counter() - began
-            typical = self._ranker.typical(vectors[way], way)
-            warnings = warnings_about(query, way, hits, top, own)
-            if complaint := self._ranker.complaint(way):
-                warnings = complaint, *warnings
-            answers.append(Answer(query, way, hits, warnings, seconds, *typical))
-        return answers
-
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
         """A classifier of windows from some that were labelled.
 
@@ -284,70 +191,6 @@ class Library(Contents):
         about = {"encoder": str(self._source), "fingerprint": self._fingerprint, "windowing": asdict(self.windowing)}
         with snapshot(self.path) as db:
             return write_parquet(db, out, about, thumbnails)
-
-    def embed(
-        self,
-        clip: str | Path | Window,
-        start: float | None = None,
-        end: float | None = None,
-        progress: Callable[[float], None] | None = None,
-    ) -> EmbeddedQuery:
-        """Give a clip the vectors that searches compare.
-
-        Args:
-            clip: a video file, in the library or not, or a window of the library. A whole file that the library knows
-                and that has not changed is not read, since its vectors are there, unless an encoder was named.
-            start: seconds; only this part of the file is read. Of a window's video nothing is read: with a start or an
-                end it stands for that part of its video, whose vectors are known.
-            end: seconds.
-            progress: told now and then up to which second the file has been read.
-
-        Raises:
-            ConfigError: the part is empty.
-            VideoError: the clip cannot be read.
-            DataError: the index was made with another encoder.
-        """
-        if isinstance(clip, Window):
-            return self._kept(clip, start, end)
-        if (start, end) == (None, None) and not self._named and (windows := self._unchanged(clip)):
-            return self._query(windows, 0.0, windows[-1].end)
-        with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
-            pass
-        from kinema.search.windows import WindowReader
-
-        reader = WindowReader(self.embedder.clip, self.windowing)
-        return embed_clip(clip, start, end, self.embedder, reader, progress)
-
-    def _kept(self, window: Window, start: float | None, end: float | None) -> EmbeddedQuery:
-        """A window, or a part of its video, with the vectors that the index keeps."""
-        windows, span = [window], (window.start, window.end)
-        if (start, end) != (None, None):
-            span = bounds(start, end)
-            windows = part_of(self.windows_of(window.path), *span)
-            span = span[0], min(span[1], max(window.end for window in windows))
-        return self._query(windows, *span)
-
-    def _unchanged(self, clip: str | Path) -> list[Window]:
-        """The windows of a whole video of the library that is as it was when it was indexed; otherwise none."""
-        path = shown(resolved(clip))
-        with snapshot(self.path) as db:
-            query = "SELECT size, mtime FROM videos WHERE path = ? AND error = ''"
-            known = db.execute(query, (path,)).fetchone()
-            if known is None or known != size_and_time(path):
-                return []
-            return list(database.windows_where(db, "path = ?", [path]))
-
-    def _query(self, windows: Sequence[Window], start: float, end: float) -> EmbeddedQuery:
-        """Windows of a video with the vectors that the index keeps."""
-        ids = [window.id for window in windows]
-        strength = sum(window.strength for window in windows) / len(windows)
-        vectors = {way: self.vectors(ids, way) for way in WAYS}
-        return EmbeddedQuery(Query(windows[0].path, start, end, strength, len(windows)), vectors)
-
-    def _content(self, path: str) -> str:
-        with snapshot(self.path) as db:
-            row = db.execute("SELECT sha256 FROM videos WHERE path = ?", (path,)).fetchone()
-        return row[0] if row else content_sha256(path)
 
     def _read_about(self) -> None:
         with snapshot(self.path) as db:
