@@ -58,11 +58,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         OutputError: the folder is unwritable or the disk is full.
     """
     target = on_disk(path)
-    sink = target.exists() and not target.is_file() and not target.is_dir()
-    folder = Path(tempfile.gettempdir()) if sink else target.parent
-    temporary = folder / f".{target.stem}.{os.getpid()}.tmp{target.suffix}"
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        sink = target.exists() and not target.is_file() and not target.is_dir()
+        if sink:
+            temporary = Path(tempfile.gettempdir(), temporary.name)
+        temporary.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if sink:
             with temporary.open("rb") as content, target.open("wb") as there:

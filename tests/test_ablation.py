@@ -114,6 +114,7 @@ def test_rungs_with_dense_objectives_begin_anew_from_lmcl():
     assert mscl_rungs(PretrainConfig())[dense[0]].model.pyramid == 64
 
 
+@pytest.mark.slow
 def test_a_ladder_of_mscl_from_the_command_line(tmp_path, quick_settings, capsys):
     words = ["ablate", "mscl", tmp_path / "out", "--config", quick_settings, "--videos", 60, "--seeds", "[0]"]
     assert main([str(word) for word in (*words, "--only", '["random", "RGB MoCo"]')]) == 0

@@ -57,6 +57,7 @@ def test_a_folder_without_videos(bad_folder, refused, quick_settings, stopped_ru
     assert not (tmp_path / "figures.json").exists()
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_says_the_sentence_and_nothing_else(tmp_path):
     words = ["pretrain", str(tmp_path / "missing"), "--out", str(tmp_path / "run")]
     done = subprocess.run([sys.executable, "-m", "kinema.cli", *words], capture_output=True, text=True)

@@ -29,7 +29,6 @@ FEWER = {
     "extend": [("--videos 40", "--videos 6")],
 }
 """What is less of on a page while it is tested; all else is run as it stands."""
-QUICK = ("tutorials/search",)
 ROOMS = ["kinema", "kinema.flow", "kinema.models", "kinema.search", "kinema.evaluation"]
 
 
@@ -66,7 +65,8 @@ def test_errors_that_are_explained_are_those_of_the_package():
         assert said in source, said
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in FEWER if n not in QUICK)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FEWER)
 def test_tutorials_do_what_they_say(name, tmp_path):
     text = (DOCS / f"{name}.md").read_text()
     for whole, less in FEWER[name]:

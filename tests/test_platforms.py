@@ -111,7 +111,8 @@ def sums(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("method", [pytest.param("spawn", marks=pytest.mark.slow), "forkserver"])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_processes_that_read_start_by_any_method(videos, quick_settings, tmp_path, method):
     """As they do on Windows and macOS, and from Python 3.14 on."""
     script = tmp_path / "run.py"

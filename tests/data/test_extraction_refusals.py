@@ -82,7 +82,7 @@ def test_a_video_that_has_changed_and_flow_that_is_damaged_are_reported_and_kept
     assert not (out / "failures.csv").exists()
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_full_disk_stops_it_and_what_was_done_is_kept(many, whole, tmp_path, refused, workers):
     resource = pytest.importorskip("resource")
     out, limits = tmp_path / "store", resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -51,6 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, people: PeopleContent) -> Pat
     return folder / "out"
 
 
+@pytest.mark.slow
 def test_people_are_judged_one_by_one_against_chance(people: PeopleContent) -> None:
     assert (people.videos, people.motions, len(people.queries)) == (56, 14, 6)
     assert people.chance["motion"] == pytest.approx(3 / 55)
@@ -91,6 +92,7 @@ def test_a_query_of_each_motion_is_shown(made: Path) -> None:
     assert html.count('<article class="query unbroken">') == 12 + 6
 
 
+@pytest.mark.slow
 def test_what_is_there_is_used_again(
     made: Path, people: PeopleContent, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -132,6 +132,7 @@ def test_the_untrained_encoder_of_the_tiny_preset(videos):
     assert evaluation.encoder["card"]["model"] == asdict(ModelConfig())
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_files(real_run, videos, tmp_path):
     """With the defaults for workers and precision, as the command line runs it."""
     code = (

@@ -58,6 +58,7 @@ def test_r3d_in_torch(tmp_path, hcml):
     agree(encoder, in_torch(export_torch(encoder, CLIP, tmp_path / "encoder.pt2")))
 
 
+@pytest.mark.slow
 def test_r3d_with_a_hierarchy_in_onnx(tmp_path):
     encoder = make("r3d_18", HIERARCHY)
     path = export_onnx(encoder, CLIP, tmp_path / "encoder.onnx")

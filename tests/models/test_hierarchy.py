@@ -243,7 +243,7 @@ def test_a_pickled_copy_computes_the_same(make, stages):
     assert list(twin.state_dict()) == list(motion.state_dict())
 
 
-@pytest.mark.parametrize("backbone", ["r3d_18", "resnet18"])
+@pytest.mark.parametrize("backbone", ["r3d_18", pytest.param("resnet18", marks=pytest.mark.slow)])
 def test_it_compiles_as_one_graph(backbone):
     """With motion features asked for or not; ``aot_eager`` traces as all of torch's compilers do."""
     encoder = random_encoder(ModelConfig(backbone=backbone, width=4, patch=None, input="rgb"), 1, SMALL)

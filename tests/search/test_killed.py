@@ -84,6 +84,7 @@ def _videos(index: Path):
     return Library(index).videos() if has_tables(index) else []
 
 
+@pytest.mark.slow
 def test_a_killed_index_goes_on(encoder, tmp_path):
     killed_and_rerun(many_videos(tmp_path / "videos", 30), encoder, tmp_path, kills=2)
 

@@ -218,7 +218,8 @@ def test_kill_in_mid_epoch(videos, tiny, tmp_path, whole, differences, options):
     assert not differences(tmp_path, whole)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_to_the_whole_group_leaves_the_workers_alone(
     videos, tiny, tmp_path, whole, differences, options, name
 ):

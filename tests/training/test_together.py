@@ -297,6 +297,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_before_it_comes_ends_the_one_that_began_it(videos, options, tiny, tmp_path):
     (tmp_path / "dying.py").write_text(DYING)
     words = ["pretrain", str(videos), "--out", str(tmp_path / "run"), *options(tiny({"trainer.devices": 2}))]
@@ -357,6 +358,7 @@ Launched._setup_model = listed
 """
 
 
+@pytest.mark.slow
 def test_queues_are_not_sent_before_every_step_and_running_statistics_are(begin, tmp_path, said, whole, differences):
     changes = {"trainer.checkpoint_minutes": 0.0}
     begun = begin(tmp_path / "run", changes=changes, before=LISTED.format(file=str(tmp_path / "sent")))
