@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kinema import __version__
+from kinema.addresses import shown
 from kinema.errors import ConfigError, KinemaError
 from kinema.extras import needed_for
 from kinema.processes import available_cores
+from kinema.storage import exists
 
 ATTEMPTS = 3
 """How often a worker may be lost over the same item before that is passed over."""
@@ -121,8 +123,10 @@ class _Worker:
             return ConfigError(
                 f"{machine} has kinema {__version__}, and this machine {self._version}; install the same everywhere"
             )
-        if missing := [path for path in self._shared if not os.path.exists(path)]:
-            return ConfigError(f"{machine} does not see {missing[0]}; put it where all machines of the cluster do")
+        if missing := [path for path in self._shared if not exists(path)]:
+            return ConfigError(
+                f"{machine} does not see {shown(missing[0])}; put it where all machines of the cluster do"
+            )
         try:
             self._work = self._make(*self._arguments)
         except KinemaError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from kinema.addresses import resolved
 from kinema.cluster import spread
 from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
@@ -137,7 +138,7 @@ def extract_flow(
 def _on_cluster(cluster: str, reader: ClipReader, entries: Sequence[ManifestEntry], device: str) -> Iterator[Result]:
     """What becomes of each entry, in their order."""
     early: dict[int, Result] = {}
-    folders, place = [reader.folder.resolve(), Path(reader.flow.cache or "").resolve()], 0
+    folders, place = [resolved(reader.folder), Path(reader.flow.cache or "").resolve()], 0
     arguments = folders[0], reader.clip, dataclasses.replace(reader.flow, cache=str(folders[1])), device
     on_gpus = reader.estimator.any_device and device != "cpu"
     for (number, _), found in spread(cluster, enumerate(entries), Extracting, arguments, shared=folders, gpus=on_gpus):

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from kinema.addresses import resolved
 from kinema.clock import clock
 from kinema.cluster import spread
 from kinema.errors import DataError, KinemaError, VideoError, blaming
@@ -62,7 +63,7 @@ def scan_folder(
         OutputError: ``out`` cannot be written, or another scan writes it.
         ConfigError: there is no such cluster, or a machine of it does not see the folder.
     """
-    root, order = Path(folder) if cluster is None else Path(folder).resolve(), list[int]()
+    root, order = Path(folder) if cluster is None else resolved(folder), list[int]()
     count = _count(root)
     with ExitStack() as stack:
         scanned = stack.enter_context(Scanned(out))
