@@ -12,6 +12,7 @@ from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate, evaluate_triplets
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
 from kinema.commands.info import info
+from kinema.commands.labelling import compare_labels, label, predict
 from kinema.commands.labels import convert_labels
 from kinema.commands.reproducing import list_recipes, reproduce
 from kinema.commands.search import embed, index, search, watch
@@ -47,6 +48,9 @@ COMMANDS = {
         convert_labels,
         "Convert labels of stretches of videos from one tool's format to another's.",
         ("source", "target"),
+    ),
+    "labels compare": Command(
+        compare_labels, "Say how two files of labels agree: kappa, by frame and by bout.", ("a", "b")
     ),
     "pretrain": Command(
         pretrain,
@@ -95,6 +99,18 @@ COMMANDS = {
         "Find the places in an index that move like a clip.",
         ("clip",),
         ("index", "start", "end", "own", "top", "by", "out", "path"),
+    ),
+    "label": Command(
+        label,
+        "Label all videos of an index, taught by a few labelled intervals.",
+        (),
+        ("index", "labels", "classifier", "out", "save", "background", "enter", "leave", "shortest"),
+    ),
+    "predict": Command(
+        predict,
+        "Label videos by a network that finetune trained.",
+        ("videos",),
+        ("model", "out", "windows", "enter", "leave", "shortest"),
     ),
     "watch": Command(watch, "Label the windows of a video, camera or stream as they come.", ("source",)),
     "serve": Command(serve, "Search one's own videos on a page in the browser."),
