@@ -112,7 +112,12 @@ COMMANDS = {
         ("videos",),
         ("model", "out", "windows", "enter", "leave", "shortest"),
     ),
-    "watch": Command(watch, "Label the windows of a video, camera or stream as they come.", ("source",)),
+    "watch": Command(
+        watch,
+        "Label the windows of a video, camera or stream as they come.",
+        ("source",),
+        ("classifier", "index", "bouts", "out", "device"),
+    ),
     "serve": Command(serve, "Search one's own videos on a page in the browser."),
     "flow extract": Command(
         extract,
