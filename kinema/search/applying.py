@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from kinema.search.classifier import Classifier
 
 AT_A_TIME = 10_000
 """Windows that are read and labelled together."""
+DISORDER = "it holds windows of a video that are not in the order of time"
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,27 @@ def label_windows(db: sqlite3.Connection, classifier: Classifier) -> Iterator[La
         values.check_length(db, "motion", len(classifier.compared.map), "the classifier")
         shares = classifier.predict(vectors)
         videos = np.array([row[2] for row in rows], np.int64)
-        times = np.array([[values.of_kind(time, float) for time in row[3:]] for row in rows])
+        times = _times(rows)
         edges = np.flatnonzero(np.diff(videos, prepend=-1, append=-1)).tolist()
+        if ((np.diff(times[:, 0]) < 0) & (np.diff(videos) == 0)).any():
+            raise sqlite3.DatabaseError(DISORDER)
         for first, stop in pairwise(edges):
             path, part = values.text(paths[int(videos[first])]), slice(first, stop)
+            if held is not None and held.path == path and times[first, 0] < held.starts[-1]:
+                raise sqlite3.DatabaseError(DISORDER)
             if held is not None:
                 yield LabelledWindows(held.path, held.starts, held.ends, held.shares, held.path != path)
             held = LabelledWindows(path, times[part, 0], times[part, 1], shares[part], True)
     if held is not None:
         yield held
+
+
+def _times(rows: Sequence[Sequence[Any]]) -> np.ndarray:
+    """(N, 2) float64: start and end of windows."""
+    try:
+        times = np.array([(row[3], row[4]) for row in rows], np.float64)
+    except (TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError("it holds a window without a time") from error
+    if not (np.abs(times) < values.LATEST).all() or (times[:, 1] < times[:, 0]).any():  # nor are these no numbers
+        raise sqlite3.DatabaseError("it holds a window that ends before it begins, or never")
+    return times

@@ -45,7 +45,7 @@ class Classifier:
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """(N, classes) float32 probabilities, of vectors (N, D) of length 1 as an index keeps them."""
-        scores = self.compared(vectors) @ self.weight.T + self.bias
+        scores = self.compared.products(vectors, self.weight) + self.bias
         shares = np.exp(scores - scores.max(1, keepdims=True))
         return shares / shares.sum(1, keepdims=True)
 
