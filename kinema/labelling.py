@@ -12,7 +12,7 @@ from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.files import read_intervals
 from kinema.annotations.interval import Interval
 from kinema.annotations.videos import LabelledVideos
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.errors import DataError
 from kinema.progress import make_bar
 from kinema.search import Classifier, Labels, Library

@@ -18,7 +18,7 @@ import numpy as np
 from kinema.annotations.bouts import find_bouts
 from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.interval import Interval
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.errors import DataError, VideoError
 from kinema.files import make_folder
 from kinema.methods.recognition import load_classifier

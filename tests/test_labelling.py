@@ -12,8 +12,7 @@ import pytest
 from kinema.annotations import Interval, read_intervals, write_intervals
 from kinema.annotations.bouts import BACKGROUND
 from kinema.cli import main
-from kinema.config import ModelConfig
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig, ModelConfig
 from kinema.errors import DataError
 from kinema.labelling import label_library, teach
 from kinema.models import random_encoder, save_encoder

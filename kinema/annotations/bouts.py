@@ -18,7 +18,7 @@ import numpy as np
 
 from kinema.annotations.interval import Interval
 from kinema.annotations.time_axis import TimeAxis
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.errors import DataError
 
 BACKGROUND = "background"

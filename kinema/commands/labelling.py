@@ -5,7 +5,7 @@ from __future__ import annotations
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from kinema.commands.telling import print_agreement, print_budgets, print_taught
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.errors import ConfigError
 from kinema.streams import in_one_line
 

@@ -9,7 +9,7 @@ from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from kinema.clock import seconds_of
 from kinema.commands.searching import labels_of, open_library, print_added, print_answer, print_seen
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.errors import ConfigError
 from kinema.files import make_folder
 from kinema.progress import following

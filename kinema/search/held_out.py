@@ -12,7 +12,7 @@ import numpy as np
 from kinema.annotations.agreement import Agreement, compare, confusion
 from kinema.annotations.bouts import BACKGROUND, find_bouts
 from kinema.annotations.interval import Interval
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.search.classifier import fit_classifier
 from kinema.search.comparing import Compared
 from kinema.search.examples import LabelledVideo

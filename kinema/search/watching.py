@@ -15,7 +15,7 @@ import numpy as np
 
 from kinema.annotations.bouts import BoutFinder
 from kinema.annotations.interval import Interval, posix
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
 from kinema.models.sources import clip_of
 from kinema.models.weights import ENCODER_FILE
