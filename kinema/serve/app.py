@@ -21,6 +21,7 @@ from kinema.search import Labels, Library
 from kinema.serve.answers import WRONG, Json
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
+from kinema.serve.files import Files
 from kinema.serve.guard import LOCAL, Guard
 from kinema.serve.labelling import Labelling
 from kinema.serve.pictures import Pictures
@@ -54,11 +55,13 @@ def create_app(
     uploads = Uploads(max_upload << 20)
     cache = Cache(library.path / "previews")
     catalog = Catalog(library, cache)
+    labelling = Labelling(catalog, labels)
     rooms = (
         Routes(catalog, reader, uploads),
         Pictures(catalog, reader, uploads, cache),
         Searching(catalog, embedder, uploads),
-        Labelling(catalog, labels),
+        Files(catalog, labels, labelling),
+        labelling,
     )
 
     @asynccontextmanager
