@@ -46,6 +46,8 @@ from kinema.vectors import unit
 from kinema.whitening import Whitening
 
 VALUES, APPEARANCE, PER_VIDEO, STRIDE, LENGTH = 512, 192, 100, 0.8, 1.6
+POOL = 20_000
+"""Draws of noise, of which every window has one."""
 
 
 def true_classes(number: int, classes: int) -> np.ndarray:
@@ -57,8 +59,9 @@ def true_classes(number: int, classes: int) -> np.ndarray:
 def videos(windows: int, classes: int) -> Iterator[tuple[FileState, list[EmbeddedWindow]]]:
     """The videos of the index."""
     centres = np.random.default_rng(10**6).standard_normal((classes, VALUES), np.float32)
+    pool = np.random.default_rng(10**6 + 1).standard_normal((POOL, VALUES + APPEARANCE), np.float32)
     for number in range(windows // PER_VIDEO):
-        noise = np.random.default_rng(number).standard_normal((PER_VIDEO, VALUES + APPEARANCE), np.float32)
+        noise = pool[np.random.default_rng(number).integers(POOL, size=PER_VIDEO)]
         motion = unit(centres[true_classes(number, classes)] + 2 * noise[:, :VALUES])
         appearance = unit(noise[:, VALUES:])
         name = f"/videos/{number:06}.mp4"

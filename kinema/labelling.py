@@ -11,7 +11,6 @@ from kinema.annotations.bouts import BACKGROUND, BoutFinder
 from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.files import read_intervals
 from kinema.annotations.interval import Interval
-from kinema.annotations.videos import LabelledVideos
 from kinema.config import BoutConfig
 from kinema.errors import DataError
 from kinema.progress import make_bar
@@ -21,6 +20,8 @@ from kinema.search.comparing import comparison
 from kinema.search.connection import snapshot
 from kinema.search.examples import LabelledVideo, examples, labelled_videos
 from kinema.search.held_out import HeldOut, doubts, hold_out
+from kinema.search.labelled_videos import IndexedVideos
+from kinema.search.naming import naming_roots, short_name
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def teach(
     Raises:
         DataError: labels are of videos that are not in the index, or there are not two classes to tell apart.
     """
+    videos = labelled_videos(library.path, list(intervals), background)
     with snapshot(library.path) as db:
-        videos = labelled_videos(db, intervals, background)
         compared = comparison(db)
     labels = examples(videos)
     _check(library, videos, labels, background)
@@ -118,7 +119,7 @@ def label_library(library: Library, classifier: Classifier, config: BoutConfig |
         DataError: the classifier is of another encoder, or the index is damaged.
     """
     library.check_classifier(classifier)
-    roots = library.roots
+    roots = naming_roots(library.roots, [video.path for video in library.videos()])
     found: list[Interval] = []
     notes: list[str] = []
     seconds, videos, finder, ends = 0.0, 0, None, 0.0
@@ -126,7 +127,7 @@ def label_library(library: Library, classifier: Classifier, config: BoutConfig |
         total = db.execute("SELECT count(*) FROM windows").fetchone()[0]
         task = progress.add_task("Labelling windows", total=total)
         for part in label_windows(db, classifier):
-            finder = finder or BoutFinder(_name(part.path, roots), classifier.classes, config)
+            finder = finder or BoutFinder(short_name(part.path, roots), classifier.classes, config)
             ends = max(ends, float(part.ends.max()))
             try:
                 found += finder.add(part.starts, part.ends, part.shares)
@@ -148,15 +149,12 @@ def known_labels(
     Raises:
         DataError: there are none, or the file cannot be read.
     """
+    videos = IndexedVideos(library.path, fps)
     if file is not None:
-        return read_intervals(file, format, LabelledVideos(fps=fps))[1]
-    labels = Labels(library.path)
+        return read_intervals(file, format, videos)[1]
+    labels = Labels(library.path, keep=False)
     try:
-        found = [
-            Interval(Path(one.windows[0].path).as_posix(), one.windows[0].start, one.windows[0].end, one.label)
-            for one in labels.state().labels
-            if one.windows
-        ]
+        found = labels.intervals(videos)
     finally:
         labels.close()
     if not found:
@@ -171,7 +169,7 @@ def _check(library: Library, videos: Sequence[LabelledVideo], labels: Mapping[in
     bare = [name for name in names if name not in labels.values()]
     if bare:
         raise DataError(
-            f"no window of {library.path} is covered at least half by {', '.join(map(repr, bare))} alone: label longer "
+            f"no window of {library.path} lies by more than half in {', '.join(map(repr, bare))} alone: label longer "
             "stretches, or index the videos with a shorter --length"
         )
     if len(names) < 2:
@@ -180,11 +178,3 @@ def _check(library: Library, videos: Sequence[LabelledVideo], labels: Mapping[in
             f"all labels are of one class, {', '.join(map(repr, names))}, and nothing is left to tell it from: label "
             f"another class, or the stretches that are none of it as {BACKGROUND!r}{way}"
         )
-
-
-def _name(path: str, roots: Sequence[Path]) -> str:
-    """A video's path as labels name it: below the folder that was indexed, if that is one."""
-    inside = [root for root in roots if Path(path).is_relative_to(root)]
-    if len(roots) == 1 and inside:
-        return Path(path).relative_to(inside[0]).as_posix()
-    return Path(path).as_posix()
