@@ -54,13 +54,15 @@ def label_windows(db: sqlite3.Connection, classifier: Classifier) -> Iterator[La
         vectors = values.as_matrix([row[:2] for row in rows])[1]
         values.check_length(db, "motion", len(classifier.compared.map), "the classifier")
         shares = classifier.predict(vectors)
-        videos = np.array([row[2] for row in rows], np.int64)
+        if not np.isfinite(shares).all():
+            raise sqlite3.DatabaseError("a vector holds what is no number")
+        videos = np.array([values.of_kind(row[2], int) for row in rows], np.int64)
         times = _times(rows)
         edges = np.flatnonzero(np.diff(videos, prepend=-1, append=-1)).tolist()
         if ((np.diff(times[:, 0]) < 0) & (np.diff(videos) == 0)).any():
             raise sqlite3.DatabaseError(DISORDER)
         for first, stop in pairwise(edges):
-            path, part = values.text(paths[int(videos[first])]), slice(first, stop)
+            path, part = values.text(paths.get(int(videos[first]))), slice(first, stop)
             if held is not None and held.path == path and times[first, 0] < held.starts[-1]:
                 raise sqlite3.DatabaseError(DISORDER)
             if held is not None:

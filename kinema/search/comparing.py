@@ -45,7 +45,8 @@ class Compared(NamedTuple):
         mapped = vectors @ self.map
         mapped -= self.offset
         lengths = np.sqrt(np.einsum("nv,nv->n", mapped, mapped))
-        return (mapped @ others.T) / np.where(lengths > 0, lengths, 1)[:, None]
+        with np.errstate(invalid="ignore", over="ignore"):  # of a damaged index, whose products are no numbers
+            return (mapped @ others.T) / np.where(lengths > 0, lengths, 1)[:, None]
 
     @classmethod
     def plain(cls, length: int) -> Compared:

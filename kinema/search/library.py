@@ -168,14 +168,7 @@ class Library(Queries):
         Raises:
             DataError: the classifier was trained with another encoder or readout, or on another index.
         """
-        own = self._vectors_fingerprint()
-        if classifier.fingerprint.partition(" ")[0] != own.partition(" ")[0]:
-            raise DataError(
-                f"the classifier was trained with another encoder than {self._source}, or another readout of it; "
-                "train it on this index"
-            )
-        if classifier.fingerprint != own:
-            raise DataError(f"the classifier was trained on another index than {self.path}; train it on this one")
+        classifier.check(self._vectors_fingerprint(), self._source, self.path)
 
     def _vectors_fingerprint(self) -> str:
         """Of the encoder, and of the basis in which the index keeps its vectors."""
