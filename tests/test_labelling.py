@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,16 +146,21 @@ def test_too_few_labels_are_told(library, labels):
 
 
 def test_the_page_s_labels_are_taken_where_none_are_named(videos, encoder, tmp_path, refused, capsys):
+    folder = shutil.copytree(videos, tmp_path / "videos")
+    (folder / "00011.mp4").rename(folder / " odd.mp4")  # which no file of labels can name
     library = Library(tmp_path / "index", encoder)
-    library.add(videos)
+    library.add(folder)
     words = ["label", "--index", library.path, "--out", tmp_path / "out.csv", "--enter", 0.4, "--leave", 0.4]
     assert f"{library.path} has no labels: give some on its page (`kinema serve`)" in refused(*words)
     labels = Labels(library.path)
-    for number, window in enumerate(library.windows()[::2]):
+    for number, window in enumerate(library.windows()[2::2]):
         labels.add("ab"[number % 2], window.id)
     labels.close()
     assert run(*words, "--shortest", 0) == 0
-    assert capsys.readouterr().out.startswith("trained on 12 windows: 6 of a, 6 of b")
+    said = capsys.readouterr().out
+    assert said.startswith("trained on 11 windows: 6 of a, 5 of b")
+    assert "note: left out: a video is ' odd.mp4'; give it a name, without spaces around it" in said
+    assert len({one.file for one in read_intervals(tmp_path / "out.csv")[1]}) == 11
 
 
 def test_what_is_refused_and_nothing_is_written(library, labels, videos, encoder, refused, tmp_path):
