@@ -82,7 +82,7 @@ def export_labels(file: str, index: str, to: str | None = None) -> None:
     print(in_one_line(counted(intervals, files)))
 
 
-def listopen_labels(index: str) -> None:
+def list_labels(index: str) -> None:
     """List the classes of an index's labels: how many labels each has, and how long they are.
 
     Args:
@@ -96,7 +96,7 @@ def listopen_labels(index: str) -> None:
         print(f"{in_one_line(one.name):{width}}  {one.colour}  {one.count:8}  {one.seconds:12.2f}  {mean:>9}")
 
 
-def undoopen_labels(index: str, change: PositiveInt | None = None) -> None:
+def undo_labels(index: str, change: PositiveInt | None = None) -> None:
     """Undo a change of an index's labels, as a change of its own, which kinema labels redo takes back.
 
     Args:
@@ -106,7 +106,7 @@ def undoopen_labels(index: str, change: PositiveInt | None = None) -> None:
     print_change(open_labels(index, to_change=True), "undo", change)
 
 
-def redoopen_labels(index: str, change: PositiveInt | None = None) -> None:
+def redo_labels(index: str, change: PositiveInt | None = None) -> None:
     """Do a change of an index's labels again that was undone.
 
     Args:
