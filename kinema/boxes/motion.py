@@ -19,6 +19,8 @@ MOVES, STRONG = 0.05, 0.1
 """Pixels from frame to frame, and share of the strongest motion, from which a place moves for certain."""
 STIRS, WEAK = 0.02, 0.03
 """From which a place moves that hangs together with one which does so for certain: the rest of a body."""
+GROUND = 3.0
+"""Times what a quarter of all places do not exceed that is taken for noise of the camera, which is everywhere."""
 REST = 0.02
 """Share of the places that move that may lie beyond each side of the box: the tip of a tail, a fly."""
 
@@ -52,17 +54,19 @@ def own_motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def _steadied(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """``after`` shifted to where most of ``before`` is, if that makes them more alike in most places."""
+    """``after`` shifted to where most of ``before`` is, if that makes them more alike in most places; what it does not
+    show of ``before`` is taken to be as it was."""
     window = cv2.createHanningWindow(before.shape[::-1], cv2.CV_32F)
-    (right, down), _ = cv2.phaseCorrelate(before, after, window)
-    if max(abs(right), abs(down)) < 0.1 or max(abs(right), abs(down)) > SIDE / 4:
+    (right, down), _ = cv2.phaseCorrelate(before * window, after * window)  # given a window, it changes the frames
+    if not 0.1 <= max(abs(right), abs(down)) <= SIDE / 4:
         return after
     shift = np.array([[1, 0, right], [0, 1, down]], np.float32)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    shifted = cv2.warpAffine(after, shift, before.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
-    better = np.mean(np.abs(shifted - before) < np.abs(after - before))
-    worse = np.mean(np.abs(shifted - before) > np.abs(after - before))
-    return shifted if better > worse else after
+    shifted = cv2.warpAffine(after, shift, after.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+    shown = cv2.warpAffine(np.ones_like(after), shift, after.shape[::-1], flags=how)
+    shifted = np.where(shown > 0.999, shifted, before)
+    gain = np.abs(after - before) - np.abs(shifted - before)
+    return shifted if np.mean(gain > 0) > np.mean(gain < 0) else after
 
 
 def motion_box(motion: np.ndarray) -> Box | None:
@@ -78,6 +82,7 @@ def motion_box(motion: np.ndarray) -> Box | None:
         The smallest box with all but :data:`REST` of the places that move beyond each of its sides.
     """
     smooth = cv2.GaussianBlur(motion.astype(np.float32), (0, 0), BLUR)
+    smooth = smooth - GROUND * float(np.quantile(smooth, 0.25))
     peak = float(smooth.max())
     seeds = smooth >= max(MOVES, STRONG * peak)
     if not seeds.any():
