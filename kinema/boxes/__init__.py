@@ -28,5 +28,5 @@ __all__ = [
 
 def box_settings() -> dict[str, Any]:
     """All that decides how a box is found and what is cut around it, as plain values."""
-    names = ("SIDE", "LONGEST", "GRAIN", "BLUR", "MOVES", "STRONG", "STIRS", "WEAK", "GROUND", "REST")
+    names = ("SIDE", "LONGEST", "GRAIN", "BLUR", "MOST", "MOVES", "STRONG", "STIRS", "WEAK", "GROUND", "REST")
     return {"margin": box.MARGIN, "least": box.LEAST, **{name.lower(): getattr(motion, name) for name in names}}

@@ -10,8 +10,9 @@ import numpy as np
 
 from kinema.errors import DataError
 
-MARGIN = 0.25
-"""Share of a box's sides that is added on each side: what surrounds a subject says what it moves against."""
+MARGIN = 1.0
+"""Share of a box's sides that is added on each side: what surrounds a subject says how it moves, and encoders that take
+the camera's motion out of what they see would take a subject that fills the picture for the camera's."""
 LEAST = 0.4
 """Shortest side of what is cut, as a share of the frame's shorter side: a smaller box would be blurred or noise."""
 

@@ -15,6 +15,8 @@ GRAIN = 8.0
 """Levels a pixel, added to the gradient by which a change is divided: what noise makes of places without texture."""
 BLUR = 1.0
 """Sigma in pixels of the smoothing of motion over the picture."""
+MOST = 0.2
+"""Share of the picture that a shift must explain, by more than a level, to be the camera's."""
 MOVES, STRONG = 0.05, 0.1
 """Pixels from frame to frame, and share of the strongest motion, from which a place moves for certain."""
 STIRS, WEAK = 0.02, 0.03
@@ -54,8 +56,8 @@ def own_motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def _steadied(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """``after`` shifted to where most of ``before`` is, if that makes them more alike in most places; what it does not
-    show of ``before`` is taken to be as it was."""
+    """``after`` shifted to where most of ``before`` is, if that makes them more alike in enough places: over a plain
+    ground a subject may be all that a shift is found of. What is not shown of ``before`` is taken to be as it was."""
     window = cv2.createHanningWindow(before.shape[::-1], cv2.CV_32F)
     (right, down), _ = cv2.phaseCorrelate(before * window, after * window)  # given a window, it changes the frames
     if not 0.1 <= max(abs(right), abs(down)) <= SIDE / 4:
@@ -66,7 +68,7 @@ def _steadied(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     shown = cv2.warpAffine(np.ones_like(after), shift, after.shape[::-1], flags=how)
     shifted = np.where(shown > 0.999, shifted, before)
     gain = np.abs(after - before) - np.abs(shifted - before)
-    return shifted if np.mean(gain > 0) > np.mean(gain < 0) else after
+    return shifted if np.mean(gain > 1) > max(np.mean(gain < -1), MOST) else after
 
 
 def motion_box(motion: np.ndarray) -> Box | None:

@@ -13,6 +13,7 @@ import numpy as np
 from kinema import __version__
 from kinema.addresses import resolved, shown
 from kinema.boxes import MOTION
+from kinema.boxes.files import open_tracks
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
 from kinema.locking import locked
@@ -132,6 +133,8 @@ class Library(Queries):
         from kinema.search.windows import WindowReader
 
         embedder = self.embedder
+        if embedder.clip.crop not in (None, MOTION):
+            open_tracks(embedder.clip.crop)  # refuses files that cannot be read, before each video would
         reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
         busy = f"another process is adding to {self.path}; wait until it has ended"

@@ -23,7 +23,9 @@ def sides(box, shape):
 
 
 @given(boxes(), SHAPES, st.floats(0.5, 2), st.booleans(), st.floats(0, 1), st.floats(0.1, 1))
-def test_what_is_cut_lies_within_the_picture_and_is_no_smaller_than_the_least(box, shape, aspect, squeeze, margin, least):
+def test_what_is_cut_lies_within_the_picture_and_is_no_smaller_than_the_least(
+    box, shape, aspect, squeeze, margin, least
+):
     found = framed(box, shape, aspect, squeeze, margin, least)
     assert 0 <= found.left < found.right <= 1 and 0 <= found.top < found.bottom <= 1
     if squeeze:

@@ -66,14 +66,14 @@ def test_what_is_wrong_with_a_table_is_said_with_its_name(tmp_path, text, said):
 # DeepLabCut
 
 
-SINGLE = """scorer,DLC_resnet50_cage,DLC_resnet50_cage,DLC_resnet50_cage,DLC_resnet50_cage,DLC_resnet50_cage,DLC_resnet50_cage
+SINGLE = f"""scorer{",DLC_resnet50_cage" * 6}
 bodyparts,snout,snout,snout,tailbase,tailbase,tailbase
 coords,x,y,likelihood,x,y,likelihood
 0,10.0,20.0,0.99,30.0,40.0,0.98
 1,12.0,22.0,0.99,32.0,42.0,0.99
 2,190.0,95.0,0.02,32.0,42.0,0.99
 """
-SEVERAL = """scorer,DLC_dlcrnet,DLC_dlcrnet,DLC_dlcrnet,DLC_dlcrnet,DLC_dlcrnet,DLC_dlcrnet,DLC_dlcrnet,DLC_dlcrnet
+SEVERAL = f"""scorer{",DLC_dlcrnet" * 8}
 individuals,mus1,mus1,mus1,mus1,mus2,mus2,mus2,mus2
 bodyparts,snout,snout,tail,tail,snout,snout,tail,tail
 coords,x,y,x,y,x,y,x,y
@@ -149,9 +149,9 @@ def test_what_is_no_coco(tmp_path):
             [{"id": 1, "image_id": 7, **BOX, "bbox": [1, 2, 0, 4]}],
         ),
     }
-    for said, (images, annotations) in wrong.items():
+    for said, (images, boxes) in wrong.items():
         with pytest.raises(DataError, match=said):
-            open_tracks(str(coco(tmp_path, images, annotations)))
+            open_tracks(str(coco(tmp_path, images, boxes)))
     for text in ("[]", "{", '{"images": 3, "annotations": []}'):
         with pytest.raises(DataError, match="COCO"):
             open_tracks(str(written(tmp_path / "c.json", text)))
@@ -200,9 +200,9 @@ def test_hdf5_of_others(tmp_path):
             file[key] = np.zeros(3)
         with pytest.raises(DataError, match=said):
             open_tracks(str(tmp_path / f"{key}.h5"))
-    with pytest.raises(DataError, match="shape"), h5py.File(tmp_path / "t.h5", "w") as file:
+    with h5py.File(tmp_path / "t.h5", "w") as file:
         file["tracks"], file["node_names"] = np.zeros((2, 3)), [b"head"]
-        file.close()
+    with pytest.raises(DataError, match="shape"):
         open_tracks(str(tmp_path / "t.h5"))
     with pytest.raises(DataError, match="damaged"):
         open_tracks(str(written(tmp_path / "text.slp", "no HDF5")))
@@ -212,7 +212,9 @@ def test_hdf5_of_others(tmp_path):
 
 
 def test_boxes_of_another_video(tmp_path):
-    table = written(tmp_path / "b.csv", "file,frame,x0,y0,x1,y1\nwalk,0,10,20,30,40\nrun,500,1,2,3,4\nfar,0,300,2,310,4\n")
+    table = written(
+        tmp_path / "b.csv", "file,frame,x0,y0,x1,y1\nwalk,0,10,20,30,40\nrun,500,1,2,3,4\nfar,0,300,2,310,4\n"
+    )
     for path, said in (
         ("videos/sit.mp4", "has no boxes of it"),
         ("videos/run.mp4", "frame 500, and it has 100 frames"),

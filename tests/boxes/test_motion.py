@@ -15,7 +15,9 @@ HEIGHT, WIDTH = 128, 192
 def scene(place=None, seed=0, pan=0):
     """A textured ground, ``pan`` pixels further on, with a brighter square of 24 pixels at ``place`` (x, y)."""
     rng = np.random.default_rng(seed)
-    ground = rng.uniform(40, 120, (HEIGHT // 8, 2 * WIDTH // 8)).repeat(8, 0).repeat(8, 1)[:, 40 + pan : 40 + pan + WIDTH]
+    ground = (
+        rng.uniform(40, 120, (HEIGHT // 8, 2 * WIDTH // 8)).repeat(8, 0).repeat(8, 1)[:, 40 + pan : 40 + pan + WIDTH]
+    )
     frame = np.repeat(ground[..., None], 3, 2)
     if place is not None:
         x, y = place
