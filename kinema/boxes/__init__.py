@@ -1,15 +1,18 @@
-"""Where in the picture the subject is: boxes around what moves, and boxes and keypoints that other tools found."""
+"""Where in the picture the subject is: boxes around what moves, and boxes and keypoints that other tools found.
+
+Everything is loaded on first use: who asks an index needs no OpenCV.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from kinema.boxes import box, motion
-from kinema.boxes.box import LEAST, WHOLE, Box, Place, cut, framed
-from kinema.boxes.motion import motion_box, own_motion, small
+from kinema.lazy import load_on_use
 
-MOTION = "motion"
-"""In place of files of boxes: boxes around what moves."""
+if TYPE_CHECKING:
+    from kinema.boxes.box import LEAST, MOTION, WHOLE, Box, Place, framed
+    from kinema.boxes.cutting import cut
+    from kinema.boxes.motion import box_settings, motion_box, own_motion, small
 
 __all__ = [
     "LEAST",
@@ -25,8 +28,11 @@ __all__ = [
     "small",
 ]
 
-
-def box_settings() -> dict[str, Any]:
-    """All that decides how a box is found and what is cut around it, as plain values."""
-    names = ("SIDE", "LONGEST", "GRAIN", "BLUR", "MOST", "MOVES", "STRONG", "STIRS", "WEAK", "GROUND", "REST")
-    return {"margin": box.MARGIN, "least": box.LEAST, **{name.lower(): getattr(motion, name) for name in names}}
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "box": ("LEAST", "MOTION", "WHOLE", "Box", "Place", "framed"),
+        "cutting": ("cut",),
+        "motion": ("box_settings", "motion_box", "own_motion", "small"),
+    },
+)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-import cv2
-import numpy as np
 
 from kinema.errors import DataError
 
+MOTION = "motion"
+"""In place of files of boxes: boxes around what moves."""
 MARGIN = 1.0
 """Share of a box's sides that is added on each side: what surrounds a subject says how it moves, and encoders that take
 the camera's motion out of what they see would take a subject that fills the picture for the camera's."""
@@ -64,13 +62,6 @@ class Place:
     subject: str = ""
 
 
-def around(boxes: Iterable[Box]) -> Box:
-    """The smallest box that holds all of ``boxes``, of which there is one at least."""
-    sides = np.array([(box.left, box.top, box.right, box.bottom) for box in boxes])
-    (left, top), (right, bottom) = sides[:, :2].min(0).tolist(), sides[:, 2:].max(0).tolist()
-    return Box(left, top, right, bottom)
-
-
 def framed(
     box: Box,
     shape: tuple[int, int],
@@ -112,19 +103,3 @@ def _within(middle: float, length: float) -> tuple[float, float]:
         return 0.0, 1.0
     begin = min(max(middle - length / 2, 0.0), 1 - length)
     return begin, min(begin + length, 1.0)
-
-
-def cut(frames: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
-    """What lies in a box of frames (T, H, W, 3) uint8, scaled to ``size`` (height, width): (T, *size, 3) uint8.
-
-    The box is taken to the nearest whole pixels, one at least. Scaling down averages areas.
-    """
-    height, width = frames.shape[1:3]
-    left, top = min(round(box.left * width), width - 1), min(round(box.top * height), height - 1)
-    right, bottom = max(round(box.right * width), left + 1), max(round(box.bottom * height), top + 1)
-    part = frames[:, top:bottom, left:right]
-    if part.shape[1:3] == size:
-        return part
-    shrinking = part.shape[1] >= size[0] and part.shape[2] >= size[1]
-    how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(frame, size[::-1], interpolation=how) for frame in part])

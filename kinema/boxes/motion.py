@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
+from kinema.boxes import box
 from kinema.boxes.box import Box
 
 SIDE = 64
@@ -102,3 +105,9 @@ def _middle(mass: np.ndarray) -> tuple[float, float]:
     below = np.cumsum(mass) / mass.sum()
     first, last = np.searchsorted(below, REST, side="right"), np.searchsorted(below, 1 - REST)
     return float(first / len(mass)), float((last + 1) / len(mass))
+
+
+def box_settings() -> dict[str, Any]:
+    """All that decides how a box is found and what is cut around it, as plain values."""
+    names = ("SIDE", "LONGEST", "GRAIN", "BLUR", "MOST", "MOVES", "STRONG", "STIRS", "WEAK", "GROUND", "REST")
+    return {"margin": box.MARGIN, "least": box.LEAST, **{name.lower(): globals()[name] for name in names}}

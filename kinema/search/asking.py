@@ -12,7 +12,6 @@ import numpy as np
 
 from kinema.addresses import resolved, shown
 from kinema.boxes import MOTION
-from kinema.boxes.files import open_tracks
 from kinema.clock import clock
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError
@@ -72,6 +71,8 @@ def embed_clip(
 
 def query_clip(clip: ClipConfig, path: str | Path) -> ClipConfig:
     """How a query is cut: as the library is, but around what moves where files of boxes have none of it."""
+    from kinema.boxes.files import open_tracks
+
     if clip.crop in (None, MOTION) or open_tracks(clip.crop).name_of(resolved(path)) is not None:
         return clip
     return replace(clip, crop=MOTION)

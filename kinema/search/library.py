@@ -13,7 +13,6 @@ import numpy as np
 from kinema import __version__
 from kinema.addresses import resolved, shown
 from kinema.boxes import MOTION
-from kinema.boxes.files import open_tracks
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
 from kinema.locking import locked
@@ -129,6 +128,7 @@ class Library(Queries):
             DataError: there is no such folder or no video in it.
             OutputError: another process is adding, or the index cannot be written.
         """
+        from kinema.boxes.files import open_tracks
         from kinema.search.adding import bring_up_to_date
         from kinema.search.windows import WindowReader
 
