@@ -93,6 +93,13 @@ def check_finetuning(config: FinetuneConfig, motion: Motion) -> None:
 def _check_training(config: TrainConfig, uses_flow: bool) -> None:
     clip, trainer, paces = config.clip, config.trainer, config.sampling.paces
     _refuse({"say either steps or epochs, not both": config.steps is None or config.epochs is None})
+    _refuse(
+        {
+            "flow of a store (flow.cache) is of whole frames: leave it or clip.crop out": (
+                clip.crop is None or config.flow.cache is None
+            )
+        }
+    )
     span(clip, 30.0)
     estimator = create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
     smallest = {

@@ -25,7 +25,7 @@ UNTRAINED = ("seed", "clip", "model", "readout")
 
 LATER = {
     "augment": ("still_texture", "fading", "flicker", "rolling_light", "shake", "sensor_noise"),
-    "clip": ("squeeze", "stretch"),
+    "clip": ("squeeze", "stretch", "crop"),
     "flow": ("step_frames",),
     "model": ("keep_time", "pyramid", "colours"),
     "mscl": (
