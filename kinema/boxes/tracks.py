@@ -58,6 +58,10 @@ class VideoBoxes:
         ratio = np.array([shape[1] / center[1], shape[0] / center[0]] * 2)
         return VideoBoxes(self.times, ((self.sides - 0.5) * ratio + 0.5).clip(0, 1), self.subjects)
 
+    def since(self, start: float) -> VideoBoxes:
+        """The same for the part of the video that begins at ``start`` seconds."""
+        return VideoBoxes(self.times - start, self.sides, self.subjects)
+
     def between(self, start: float, end: float) -> dict[str, Box]:
         """The box of each subject that is seen from ``start`` to ``end`` seconds: around where it was, or, where there
         is no box in between, around the nearest one within :data:`NEAR`."""

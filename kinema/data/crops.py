@@ -18,6 +18,7 @@ from kinema.boxes import LEAST, MOTION, WHOLE, Box, Place, box_settings, cut, fr
 from kinema.boxes.files import open_tracks
 from kinema.config import ClipConfig
 from kinema.data.clips import MISSING
+from kinema.video.fragment import fragment_of
 from kinema.video.manifest import ManifestEntry
 
 if TYPE_CHECKING:
@@ -173,5 +174,9 @@ def cropping(
     if known.rotation % 180 and isinstance(known, ManifestEntry):
         whole = known.height, known.width  # which a manifest has as they are stored
     width, height = (min(sides) for sides in zip(config.center_crop or whole, whole, strict=True))
-    found = open_tracks(config.crop).boxes(str(path), known.fps, known.duration, whole[::-1])
+    part = fragment_of(path)
+    video, lasts = (str(path), known.duration) if part is None else (part.path, 0.0)  # as long as nobody has looked
+    found = open_tracks(config.crop).boxes(video, known.fps, lasts, whole[::-1])
+    if part is not None:
+        found = found.since(part.start)
     return Cropping(config, found.within(whole[::-1], (height, width)))

@@ -125,6 +125,18 @@ def test_features_of_several_subjects_are_averaged(folder):
     torch.testing.assert_close(both, (one + other) / 2)
 
 
+def test_boxes_of_a_part_are_those_of_its_time(folder):
+    rows = [f"walk,{n},{x},60,{x + 40},120," for n, x in [(n, 0 if n < 16 else 180) for n in range(32)]]
+    clip = replace(CLIP, crop=boxes(folder, rows))
+    for part, left in (("#t=0,0.9", True), ("#t=1.1,2", False)):
+        path = f"{folder / 'walk.mp4'}{part}"
+        with Video(path) as video:
+            found = cropping(clip, path, video.info)
+        assert found is not None and found.boxes is not None
+        (box,) = found.boxes.between(0.1, 0.6).values()
+        assert (box.left < 0.2) == left == (box.right < 0.8)
+
+
 def test_kept_features_belong_to_the_boxes(folder):
     rows = ["walk,0,10,10,40,40,", "walk,31,10,10,40,40,"]
     keep = {"clips": 1, "workers": 0, "cache": folder.parent / "cache"}
