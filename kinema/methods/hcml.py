@@ -11,14 +11,16 @@ concerns you before you use this.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from kinema.config import HCMLConfig, ModelConfig
+from kinema.config import HCMLConfig, ModelConfig, PretrainConfig, TrainConfig
 from kinema.data.plan import Plan
-from kinema.errors import ConfigError
-from kinema.methods.base import Draws, Losses, Method, Views
+from kinema.errors import ConfigError, refuse
+from kinema.methods.base import Draws, Losses, Method, Views, draw
+from kinema.methods.checks import SETTINGS, check_hcml
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.parts import with_motion
 from kinema.methods.photometric import photometric_loss, smoothness
@@ -27,6 +29,7 @@ from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.hierarchy import MotionFeatures, WithMotion
 from kinema.models.pooling import average_to
 from kinema.models.prime_motion import DisplacementHead
+from kinema.models.registry import narrow
 
 
 class Predictor(nn.Sequential):
@@ -59,7 +62,7 @@ class MotionObjective(nn.Module):
 
     def __init__(self, widths: Mapping[int, int], config: HCMLConfig):
         super().__init__()
-        _check(config)
+        check_hcml(config)
         self.config = config
         self.displacement = DisplacementHead(widths[0]) if 0 in widths and config.photometric else None
         self.predictors = nn.ModuleDict(
@@ -156,11 +159,31 @@ class HCML(Method):
         ConfigError: a setting is out of range.
     """
 
+    hierarchical = True
+
     def __init__(self, model: ModelConfig, config: HCMLConfig, encoder: VideoEncoder | None = None):
         super().__init__()
         self.config = config
         self.encoder = encoder or build_encoder(model, config)
         self.objective = MotionObjective(self.motion.motion_widths, config)
+
+    @classmethod
+    def begin(cls, config: PretrainConfig, encoder: VideoEncoder | None = None) -> HCML:
+        """Of the settings under ``model`` and ``hcml``."""
+        return cls(config.model, config.hcml, encoder)
+
+    @classmethod
+    def settings(cls, config: PretrainConfig) -> PretrainConfig:
+        """Without a pyramid, which nothing would train."""
+        return replace(config, model=replace(config.model, pyramid=None))
+
+    @classmethod
+    def check(cls, config: PretrainConfig) -> None:
+        """By trial."""
+        problem = (
+            "hcml has no loss: it needs hcml.prime and hcml.photometric, or hcml.contrast and a level above another"
+        )
+        refuse({problem: try_hierarchy(config).terms}, SETTINGS)
 
     @property
     def motion(self) -> WithMotion:
@@ -234,15 +257,19 @@ def _parts(motion: WithMotion, objective: MotionObjective, level: int) -> Iterat
         yield from (fusion for name, fusion in motion.fusions.items() if max(int(name), 1) == level - 1)
 
 
-def _check(config: HCMLConfig) -> None:
-    checks = {
-        "hcml.temperature must be positive": config.temperature > 0,
-        "hcml.deltas must be one or several numbers from 1": bool(config.deltas) and min(config.deltas) >= 1,
-        "hcml.places must be at least 1 and hcml.others at least 0": config.places >= 1 and config.others >= 0,
-        "hcml.photometric, smoothness and contrast must not be negative": (
-            min(config.photometric, config.smoothness, config.contrast) >= 0
-        ),
-    }
-    for problem, fine in checks.items():
-        if not fine:
-            raise ConfigError(f"settings: {problem}")
+def try_hierarchy(config: TrainConfig) -> Losses:
+    """The losses of a motion hierarchy on two black clips, in a network that is narrow but has the same grids.
+
+    Raises:
+        ConfigError: a setting is out of range, or the clips are too short or too small.
+    """
+    ProgressiveSchedule(config.hcml, config.length)
+    clip = config.clip
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        method = HCML(narrow(config.model), config.hcml).eval()
+        try:
+            return method.losses(Views(torch.zeros(2, 3, clip.frames, *clip.size)), draw(2, torch.Generator()))
+        except ConfigError as error:
+            raise ConfigError(
+                f"settings: hcml on clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}: {error}"
+            ) from error

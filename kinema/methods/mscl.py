@@ -5,13 +5,16 @@ Read it next to section 3 of the paper. With all but the RGB loss switched off i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.errors import ConfigError
 from kinema.flow import rotate_flow
 from kinema.methods.base import Draws, Losses, Method, Views
+from kinema.methods.checks import check_mscl
 from kinema.methods.dense_motion import DenseLMCL, MotionPrediction
 from kinema.methods.losses import clip_info_nce, lmcl
 from kinema.methods.momentum import MomentumEncoder
@@ -114,6 +117,21 @@ class MSCL(Method):
         if config.dense_lmcl:
             widths = self.flow.encoder.backbone.stage_widths
             self.dense = DenseLMCL(channels, widths, config.dense_cells, config.temperature)
+
+    @classmethod
+    def begin(cls, config: PretrainConfig, encoder: VideoEncoder | None = None) -> MSCL:
+        """Of the settings under ``model`` and ``mscl``."""
+        return cls(config.model, config.mscl, encoder=encoder)
+
+    @classmethod
+    def check(cls, config: PretrainConfig) -> None:
+        """See to the settings under ``mscl``."""
+        check_mscl(config.mscl, config.model)
+
+    @classmethod
+    def needs_flow(cls, config: PretrainConfig) -> bool:
+        """Whether any loss does."""
+        return config.mscl.uses_flow
 
     def trained_encoder(self) -> VideoEncoder:
         """The RGB encoder."""
@@ -241,3 +259,12 @@ class MSCL(Method):
             queue = self.get_submodule(name)
             assert isinstance(queue, KeyQueue)
             queue.enqueue(values)
+
+
+class MoCo(MSCL):
+    """MSCL with all but its RGB loss switched off."""
+
+    @classmethod
+    def settings(cls, config: PretrainConfig) -> PretrainConfig:
+        """Without the other losses, and without a pyramid, which nothing would train."""
+        return replace(config, mscl=config.mscl.rgb_only(), model=replace(config.model, pyramid=None))
