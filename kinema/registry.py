@@ -50,7 +50,7 @@ class Registry(Generic[Thing]):
                     f"{name!r} is no name for a {self.what}: begin with a letter or digit, go on with those or . + - _"
                 )
             packages = {entry.module.partition(".")[0] for entry in self._offered().get(name, [])}
-            others = packages - {_home(thing).partition(".")[0]}
+            others = packages - {getattr(thing, "__module__", "").partition(".")[0]}
             known = self._registered.get(name, thing)  # a cell of a notebook is run again and again
             if name in self._own or others or _home(known) != _home(thing):
                 raise ConfigError(f"there is a {self.what} {name!r} already: choose another name")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.data.plan import Plan
 from kinema.methods.base import Draws, Losses, Views
-from kinema.methods.hcml import MotionObjective, apply_phase, motion_of, try_hierarchy
+from kinema.methods.hcml import apply_phase, motion_of, try_hierarchy
+from kinema.methods.motion_objective import MotionObjective
 from kinema.methods.mscl import MSCL
 from kinema.methods.parts import with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule

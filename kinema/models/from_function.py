@@ -69,7 +69,7 @@ def find_function(spec: str, where: str, which: str) -> Callable[..., Any]:
         near = difflib.get_close_matches(name, [known for known, value in vars(home).items() if callable(value)])
         advice = f"did you mean {' or '.join(near)}?" if near else f"name {which}"
         raise ConfigError(f"{home.__file__} has no function {name!r}: {advice}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 @contextmanager
