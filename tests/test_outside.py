@@ -190,7 +190,7 @@ def test_from_training_to_export(installed, videos, evaluation, quick_settings, 
     assert json.loads((tmp_path / "figures.json").read_text())["encoder"]["card"]["method"] == method
     kinema(installed, "index", videos, "--index", tmp_path / "index", "--encoder", run)
     query = next(videos.glob("*.mp4"))
-    assert query.name in kinema(installed, "search", query, "--index", tmp_path / "index").splitlines()[1]
+    assert query.name in kinema(installed, "search", query, "--index", tmp_path / "index")
     for name in ("torch", "hub"):
         kinema(installed, "export", name, run, "--out", tmp_path / f"exported.{name}")
     assert torch.export.load(tmp_path / "exported.torch").module()(torch.rand(3, 3, 4, 32, 32)).shape[0] == 3

@@ -61,7 +61,7 @@ def _rebuilt(made_by: str, settings: dict[str, Any], weights: dict[str, Any]) ->
 def _config(kind: type[Config], settings: dict[str, Any]) -> Config:
     """Settings of a ``kind`` from those that a checkpoint holds, nested and plain."""
     usual = kind()
-    parts = {
+    parts: dict[str, Any] = {
         name: from_plain(type(part), value) if is_dataclass(part := getattr(usual, name)) else value
         for name, value in settings.items()
     }
