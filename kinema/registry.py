@@ -59,6 +59,10 @@ class Registry(Generic[Thing]):
 
         return add
 
+    def is_own(self, name: str) -> bool:
+        """Whether a thing of that name is kinema's."""
+        return name in self._own
+
     def names(self) -> list[str]:
         """All names: kinema's own first, then those of others in order."""
         return [*self._own, *sorted({*self._registered, *self._offered()})]

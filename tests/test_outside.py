@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from kinema.config import PretrainConfig
 from kinema.errors import CheckpointError, ConfigError
+from kinema.methods.registry import METHODS
 from kinema.models import create_model, load_encoder
 from kinema.models.registry import BACKBONES
+from kinema.training import pretrain
 
 MODULE = '''
 from dataclasses import dataclass
@@ -117,7 +120,8 @@ def installed(tmp_path_factory) -> Path:
 @pytest.fixture
 def theirs(installed, monkeypatch):
     monkeypatch.syspath_prepend(str(installed))
-    monkeypatch.setattr(BACKBONES, "_registered", {})
+    for registry in (BACKBONES, METHODS):
+        monkeypatch.setattr(registry, "_registered", {})
     yield
     sys.modules.pop("theirs", None)
 
@@ -130,11 +134,19 @@ def test_a_backbone_by_name_or_function(theirs):
         ConfigError, match="model their-small has no setting 'width': it knows channels, classes, depth"
     ):
         create_model("their-small", width=4)
+    with pytest.raises(ConfigError, match=r"model their-small cannot be made \(TypeError: "):
+        create_model("their-small", depth="deep")
     with pytest.raises(ConfigError, match="the model 'their-broken' of the package theirs cannot be loaded"):
         create_model("their-broken")
 
 
-@pytest.mark.parametrize("name", ["theirs:unsaid", "subprocess:run", "os:system", "theirs:Brightness"])
+@pytest.mark.parametrize("name", ["subprocess:run", "antigravity:fly", "pytest.__main__:main"])
+def test_what_is_never_imported_for_a_backbone(name):
+    with pytest.raises(ConfigError, match=f"{name} is no backbone"):
+        create_model(name)
+
+
+@pytest.mark.parametrize("name", ["theirs:unsaid", "torch.hub:load", "theirs:Brightness"])
 def test_what_does_not_say_that_it_gives_a_backbone_is_never_called(theirs, name):
     """An encoder's file may come from anywhere, and names its backbone."""
     with pytest.raises(ConfigError, match=f"{name} does not say that it gives a backbone"):
@@ -152,6 +164,16 @@ def test_a_file_whose_backbone_is_not_there(tmp_path):
         save_file({"x": torch.zeros(1)}, path, {"card": json.dumps({"model": {"backbone": name}})})
         with pytest.raises(CheckpointError, match=f"{path} cannot be loaded: {words}"):
             load_encoder(path)
+
+
+def test_settings_of_methods(theirs, videos, tmp_path):
+    for method, words in (
+        ("their-light", r"the method their-light cannot begin \(TypeError: "),
+        ("mscl", "mscl is kinema's"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            pretrain(videos, tmp_path / "run", PretrainConfig(parameters={"wait": 3}), method=method)
+    assert not (tmp_path / "run").exists()
 
 
 def kinema(installed: Path, *words: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kinema.config import PretrainConfig
+from kinema.errors import ConfigError, KinemaError
 from kinema.methods.base import Method
 from kinema.methods.hcml import HCML
 from kinema.methods.masked import MaskedMotion
@@ -58,4 +59,13 @@ def create_method(name: str, config: PretrainConfig, encoder: VideoEncoder | Non
     Raises:
         ConfigError: there is no method of that name.
     """
-    return METHODS.get(name).begin(config, encoder)
+    kind = METHODS.get(name)
+    if METHODS.is_own(name):
+        return kind.begin(config, encoder)
+    try:
+        return kind.begin(config, encoder)
+    except KinemaError:
+        raise
+    except Exception as error:  # it is not ours
+        said = (str(error).splitlines() or ["no words"])[0]
+        raise ConfigError(f"the method {name} cannot begin ({type(error).__name__}: {said})") from error

@@ -60,7 +60,7 @@ def find_function(spec: str, where: str, which: str) -> Callable[..., Any]:
     place, name = spec.split(":")
     try:
         home = import_module(place)
-    except Exception as error:  # it is not ours
+    except (Exception, SystemExit) as error:  # it is not ours
         near = difflib.get_close_matches(place, PREFIXES)
         advice = f"did you mean {near[0]}:{name}?" if near else f"name {where}"
         raise ConfigError(f"{spec} cannot be imported ({_first_line(error)}): {advice}") from error
@@ -83,7 +83,7 @@ def _current_folder() -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or ["no words"])[0]
 
 

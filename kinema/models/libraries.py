@@ -6,6 +6,7 @@ timm's look at single frames. Trained weights of these libraries are opened as e
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,17 @@ def timm_backbone(name: str, channels: int = 3, classes: int | None = None, **pa
         import timm
     except ImportError as error:
         raise ConfigError(f"timm:{name} needs timm: pip install timm") from error
+    forbidden = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"} & set(
+        parameters
+    )
+    if forbidden or not timm.is_model(name):  # an encoder's file names it: nothing is to be fetched or unpickled
+        near = difflib.get_close_matches(name, timm.list_models())
+        advice = f"did you mean {near[0]}?" if near else "choose one of timm.list_models()"
+        raise ConfigError(
+            f"timm:{name} is built with random weights: leave out {min(forbidden)}"
+            if forbidden
+            else f"timm has no network {name!r}: {advice}"
+        )
     usual = {"dynamic_img_size": True} if name.startswith(("vit_", "deit_")) else {}  # for frames of any size
     network = timm.create_model(name, in_chans=channels, num_classes=0, **{**usual, **parameters})
     info = getattr(network, "feature_info", None)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,16 +28,21 @@ from kinema.registry import Registry
 Factory = Callable[..., Backbone]
 Made = TypeVar("Made", bound=Factory)
 
-_OWN: dict[str, Factory] = {
-    "mc3_18": mc3_18,
-    "r2plus1d_18": r2plus1d_18,
-    "r3d_18": r3d_18,
-    "resnet18": resnet18,
-    "resnet50": resnet50,
-    "s3d": S3D,
-    "slowonly_r50": SlowOnly,
-}
-BACKBONES: Registry[Factory] = Registry("model", "kinema.backbones", _OWN, Backbone, made=True)
+BACKBONES: Registry[Factory] = Registry(
+    "model",
+    "kinema.backbones",
+    {
+        "mc3_18": mc3_18,
+        "r2plus1d_18": r2plus1d_18,
+        "r3d_18": r3d_18,
+        "resnet18": resnet18,
+        "resnet50": resnet50,
+        "s3d": S3D,
+        "slowonly_r50": SlowOnly,
+    },
+    Backbone,
+    made=True,
+)
 
 COUNTS = ("classes", "channels", "width", "patch")
 """Settings that are positive whole numbers, whoever's the backbone is."""
@@ -87,10 +93,10 @@ def create_model(
             true nor false).
         CheckpointError: the weights are missing, damaged, of a layout that kinema does not know, or do not match.
     """
-    factory = factory_of(name)
+    factory, asked = factory_of(name), {"classes": classes, **settings}
     known = inspect.signature(factory).parameters
     free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
-    for setting, value in {"classes": classes, **settings}.items():
+    for setting, value in asked.items():
         if setting not in known and free and setting in ("width", "patch", "keep_time"):
             raise ConfigError(f"model {name} has no setting {setting!r}: leave model.{setting} out, or set it to null")
         if setting not in known and not free:
@@ -103,7 +109,7 @@ def create_model(
                 raise ConfigError(f"{setting} of model {name} must be true or false, not {value!r}")
         elif setting in COUNTS and (not isinstance(value, int) or value < 1):
             raise ConfigError(f"{setting} of model {name} must be a positive whole number, not {value!r}")
-    network = factory(classes=classes, **settings) if name in _OWN else _made(name, factory, classes, settings)
+    network = factory(**asked) if BACKBONES.is_own(name) else _made(name, factory, **asked)
     if pretrained is not None:
         fill(network, read_published(pretrained), partial)
     return network
@@ -115,7 +121,10 @@ def factory_of(name: str) -> Factory:
     if not colon:
         return BACKBONES.get(name)
     if library in LIBRARIES:
-        return partial(LIBRARIES[library], rest)
+        return functools.partial(LIBRARIES[library], rest)
+    place = library.split(".")
+    if place[0] in sys.stdlib_module_names or place[-1] == "__main__":  # nobody's backbones, and imports that do things
+        raise ConfigError(f"{name} is no backbone: name a module of yours")
     found = find_function(name, "a module on PYTHONPATH", "one that gives a backbone")
     if not _gives_backbones(found):
         raise ConfigError(f"{name} does not say that it gives a backbone: let it be one's class, or end in -> Backbone")
@@ -124,12 +133,12 @@ def factory_of(name: str) -> Factory:
 
 def has_own_backbone(model: Mapping[str, Any]) -> bool:
     """Whether the backbone that plain settings of a model name is kinema's."""
-    return model.get("backbone", ModelConfig().backbone) in _OWN
+    return BACKBONES.is_own(model.get("backbone", ModelConfig().backbone))
 
 
 def narrow(model: ModelConfig) -> ModelConfig:
     """The settings of a network that is quickly tried out and has the same grids; one of others stays as it is."""
-    return replace(model, width=4) if model.backbone in _OWN else model
+    return replace(model, width=4) if BACKBONES.is_own(model.backbone) else model
 
 
 def _gives_backbones(found: Callable[..., Any]) -> bool:
@@ -138,10 +147,10 @@ def _gives_backbones(found: Callable[..., Any]) -> bool:
     return inspect.isclass(kind) and issubclass(kind, Backbone)
 
 
-def _made(name: str, factory: Factory, classes: int | None, settings: Mapping[str, Any]) -> Backbone:
+def _made(name: str, factory: Factory, **settings: Any) -> Backbone:
     """A backbone that is not kinema's."""
     try:
-        network = factory(classes=classes, **settings)
+        network = factory(**settings)
     except ConfigError:
         raise
     except Exception as error:  # it is not ours
@@ -166,7 +175,7 @@ def matching_model(published: Published) -> tuple[str, dict[str, Any]]:
     found: dict[int, tuple[str, dict[str, Any]]] = {}
     for name in layout.models:
         settings: dict[str, Any] = {"width": len(measure), "channels": first.shape[1]}
-        if side != 7 and "patch" in inspect.signature(_OWN[name]).parameters:
+        if side != 7 and "patch" in inspect.signature(BACKBONES.get(name)).parameters:
             settings["patch"] = side // 2
         with torch.device("meta"):
             shapes = {n: v.shape for n, v in create_model(name, **settings).state_dict().items()}

@@ -12,7 +12,7 @@ from kinema.errors import ConfigError, refuse
 from kinema.flow import create_estimator
 from kinema.methods.checks import SETTINGS
 from kinema.methods.hcml import try_hierarchy
-from kinema.methods.registry import METHODS
+from kinema.methods.registry import METHODS, create_method
 from kinema.models import build_encoder
 from kinema.models.registry import narrow
 
@@ -68,6 +68,13 @@ def check_pretraining(config: PretrainConfig, method: str = "mscl") -> None:
     kind = METHODS.get(method)
     _check_training(config, kind.needs_flow(config))
     kind.check(config)
+    if not METHODS.is_own(method):
+        with torch.random.fork_rng(devices=[]):
+            create_method(method, config)
+    elif config.parameters:
+        raise ConfigError(
+            f"{SETTINGS}parameters are for methods of other packages, and {method} is kinema's: leave them out"
+        )
 
 
 def check_finetuning(config: FinetuneConfig, motion: Motion) -> None:

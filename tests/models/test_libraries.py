@@ -129,8 +129,12 @@ def test_what_cannot_be_built(name, settings, words):
 
 def test_what_a_library_does_not_have():
     pytest.importorskip("timm", exc_type=ImportError)
-    with pytest.raises(ConfigError, match="model timm:resnet17 cannot be made"):
+    with pytest.raises(ConfigError, match="timm has no network 'resnet17': did you mean resnet"):
         create_model("timm:resnet17")
+    with pytest.raises(ConfigError, match="timm has no network 'hf-hub:any/thing': choose"):
+        create_model("timm:hf-hub:any/thing")
+    with pytest.raises(ConfigError, match="random weights: leave out checkpoint_path"):
+        create_model("timm:resnet18", checkpoint_path="weights.pt")
     pytest.importorskip("torchvision", exc_type=ImportError)
     with pytest.raises(ConfigError, match="torchvision:mvit_v2_s cannot be trained: choose swin3d_t"):
         create_model("torchvision:mvit_v2_s")
