@@ -16,7 +16,7 @@ from kinema.methods.base import Draws, Losses, Method, Views
 from kinema.methods.branches import FlowBranch, RGBBranch
 from kinema.methods.checks import check_mscl
 from kinema.methods.dense_motion import DenseLMCL, MotionPrediction
-from kinema.methods.losses import clip_info_nce, lmcl
+from kinema.methods.losses import clip_info_nce, in_step, lmcl
 from kinema.methods.momentum import MomentumEncoder
 from kinema.methods.parts import in_parts
 from kinema.methods.progressive import Phase
@@ -137,8 +137,9 @@ class MSCL(Method):
         # Section 3.2: which moment's flow belongs to this moment's RGB?
         if c.lmcl:
             assert local_flow is not None
-            negatives = local_rotated if c.fra_negatives else None
-            local = lmcl(self.pyramid(stages), local_flow, negatives, temperature=c.temperature)
+            local_rgb, positives = in_step(self.pyramid(stages), local_flow)
+            negatives = in_step(local_rgb, local_rotated)[1] if c.fra_negatives and local_rotated is not None else None
+            local = lmcl(local_rgb, positives, negatives, temperature=c.temperature)
             terms["lmcl"] = c.lmcl * local.loss
             facts["lmcl_accuracy"] = local.accuracy
 
