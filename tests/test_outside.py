@@ -13,6 +13,7 @@ import torch
 
 from kinema.config import PretrainConfig
 from kinema.errors import CheckpointError, ConfigError
+from kinema.installation import look_around
 from kinema.methods.registry import METHODS
 from kinema.models import create_model, load_encoder
 from kinema.models.registry import BACKBONES
@@ -164,6 +165,12 @@ def test_a_file_whose_backbone_is_not_there(tmp_path):
         save_file({"x": torch.zeros(1)}, path, {"card": json.dumps({"model": {"backbone": name}})})
         with pytest.raises(CheckpointError, match=f"{path} cannot be loaded: {words}"):
             load_encoder(path)
+
+
+def test_what_is_offered_is_told(theirs):
+    found = look_around()
+    assert found.offered["kinema.backbones"] == {"their-broken": "theirs", "their-small": "theirs"}
+    assert "\nbackbones  their-broken theirs, their-small theirs\nmethods    their-light theirs\n" in found.summary()
 
 
 def test_settings_of_methods(theirs, videos, tmp_path):
