@@ -7,8 +7,10 @@ import pytest
 from kinema import load_encoder
 from kinema.config import MaskedConfig, TubeletConfig
 from kinema.errors import ConfigError
+from kinema.methods import create_method, settings_for
 from kinema.training import pretrain
 from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.cost import measure
 
 CHANGES = {"tubelet": TubeletConfig(count=1), "masked": MaskedConfig(cells=(2, 4, 4), boundaries=True, stabilised=True)}
 
@@ -40,3 +42,10 @@ def test_settings_are_refused_before_anything_is_written(videos, tiny, tmp_path,
     with pytest.raises(ConfigError, match=words):
         pretrain(videos, tmp_path / "run", tiny(changes), method=method)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("method", CHANGES)
+def test_a_dry_run_knows_its_loss(tiny, method):
+    config = settings_for(method, tiny(**CHANGES))
+    cost = measure(lambda: create_method(method, config), config, videos=12)
+    assert [phase.losses for phase in cost.phases] == [(f"loss_{method}",)]
