@@ -100,6 +100,8 @@ def _readout(readout: Mapping[str, Any]) -> str:
     """Which features a clip has, in words."""
     if readout.get("stage", POOLED) == POOLED:
         words = "Its features are the means of the last stage over time and place."
+    elif (by := readout.get("by", "cells")) != "cells":
+        words = f"Its features are what the readout {by} makes of the stage {readout['stage']}."
     else:
         time, height, width = readout["grid"]
         kept = "the moments over time" if readout["moments"] else f"the means of {time} parts of the time"
