@@ -94,7 +94,7 @@ class Embedder:
             return []
         motion = self.features(np.concatenate([window.clips for window in windows]))
         motion = motion.reshape(len(windows), -1, motion.shape[1]).mean(1)
-        motion = unit(motion if self.basis is None else self.basis.transform(motion))
+        motion = unit(motion if self.basis is None else _shortened(motion, self.basis))
         appearance = appearance_vectors(np.stack([window.middle for window in windows]))
         return [
             EmbeddedWindow(window.start, window.end, window.strength, one, other, window.thumbnail)
@@ -112,6 +112,11 @@ class Embedder:
                     with autocast_for(on):
                         outputs.append(module(seen.to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
         return np.concatenate([output.float().cpu().numpy() for output in outputs])
+
+
+def _shortened(features: np.ndarray, basis: Basis) -> np.ndarray:
+    """As :meth:`Basis.transform`, by PyTorch: NumPy's threads would keep cores busy after each product."""
+    return (torch.from_numpy(features) @ torch.from_numpy(basis.directions).T).numpy()
 
 
 def open_embedder(source: str | Path, device: str = "auto") -> Embedder:
