@@ -365,7 +365,8 @@ def test_evaluate_writes_its_figures(work, protocol, name, tmp_path, capsys):
     weights = work / "run" / "encoder.safetensors"
     assert written["encoder"]["name"] == name
     assert written["encoder"]["sha256"] == (file_sha256(weights) if name == "run" else None)
-    assert written["spec"]["features"]["clip"] == json.loads((work / "run/card.json").read_text())["clip"]
+    clip = json.loads((work / "run/card.json").read_text())["clip"]
+    assert written["spec"]["features"]["clip"] | {"crop": None} == clip
     assert len(written["files"]) == VIDEOS
     figure = written["result"]["plain"]["r1"] if protocol == "retrieval" else written["result"]["top1"]
     assert 0 <= figure <= 1
