@@ -15,6 +15,7 @@ import numpy as np
 
 from kinema.config import ClipConfig
 from kinema.data.clips import center_cut, clip_times, clips_of, mark_missing, timeline, usable_part
+from kinema.data.crops import cropping
 
 if TYPE_CHECKING:
     from kinema.video import Video
@@ -126,7 +127,8 @@ def nuisance_views(
         VideoError: the video cannot be decoded there.
         ConfigError: its frames are smaller than the clip's size.
     """
-    found = timeline(video)
+    found, info = timeline(video), video.info
+    crop = cropping(clip, info.path, info)
     begin, end = usable_part(clip, found)
     times = clip_times(clip, start, found)
     drawn = [draw_nuisance((*seed, copy), strength) for copy in range(copies)]
@@ -134,8 +136,11 @@ def nuisance_views(
         drawn[:1] = [Nuisance()]
     wanted = np.stack([nuisance.times(times, min(begin, times[0]), max(end, times[-1])) for nuisance in drawn])
     distinct, order = np.unique(wanted, return_inverse=True)
-    frames = video.at_times(distinct.tolist()).frames
+    read = video.at_times(distinct.tolist())
+    frames, order = read.frames, order.reshape(wanted.shape)
+    rows = mark_missing(order, wanted) if clip.stretch else order
+    if crop is not None:
+        frames, rows, _ = crop.clips(frames, read.timestamps, rows, every=False)
     center_cut(frames[:1], clip.size)  # refuses frames that are too small
-    order = order.reshape(wanted.shape)
-    shown = clips_of(frames, mark_missing(order, wanted) if clip.stretch else order)
+    shown = clips_of(frames, rows)
     return np.stack([nuisance.frames(part, clip.size) for nuisance, part in zip(drawn, shown, strict=True)])

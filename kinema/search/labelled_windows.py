@@ -112,7 +112,7 @@ def examples(db: sqlite3.Connection, labels: Mapping[str, Sequence[Span]]) -> di
     """
     found: dict[int, str] = {}
     query = """SELECT id, start, "end" FROM windows
-               WHERE video = (SELECT min(id) FROM videos WHERE sha256 = ?) ORDER BY start"""
+               WHERE video = (SELECT id FROM videos WHERE sha256 = ? ORDER BY path LIMIT 1) ORDER BY start"""
     for content, spans in labels.items():
         rows = db.execute(query, (content,)).fetchall()
         if not rows:

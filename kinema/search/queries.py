@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kinema.addresses import resolved, shown
 from kinema.errors import ConfigError
 from kinema.search import database
-from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
+from kinema.search.asking import WAYS, bounds, embed_clip, part_of, query_clip, warnings_about
 from kinema.search.connection import snapshot
 from kinema.search.contents import Contents
 from kinema.search.ranking import Ranker
@@ -162,7 +162,7 @@ class Queries(Contents):
             pass
         from kinema.search.windows import WindowReader
 
-        reader = WindowReader(self.embedder.clip, self.windowing)
+        reader = WindowReader(query_clip(self.embedder.clip, clip), self.windowing)
         return embed_clip(clip, start, end, self.embedder, reader, progress)
 
     def _kept(self, window: Window, start: float | None, end: float | None) -> EmbeddedQuery:

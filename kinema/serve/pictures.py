@@ -43,8 +43,11 @@ class Pictures:
 
     def _of_window(self, request: Request) -> Response:
         window, kind = self._catalog.library.window(read.window(request)), request.path_params["kind"]
+        place = self._catalog.library.places([window.id]).get(window.id)
+        box = None if place is None else place.box
         if kind == "still":
-            return Response(self._catalog.library.thumbnail(window), media_type="image/jpeg", headers=KEPT)
+            picture = media.still(self._catalog.library.thumbnail(window), box)
+            return Response(picture, media_type="image/jpeg", headers=KEPT)
         path = self._catalog.file(window.path)
         if kind == "strip":
             start, end = read.part(request, 0.0, media.NEVER)
@@ -56,7 +59,8 @@ class Pictures:
                 request, self._made(path, (kind, start, end), lambda: media.cut(path, start, end, side)), "video/mp4"
             )
         shown = read.picture_kind(kind)
-        return webp(self._made(path, (kind, start, end), lambda: media.moving(path, start, end, shown)))
+        what = (kind, start, end, *(() if box is None else (repr(box),)))
+        return webp(self._made(path, what, lambda: media.moving(path, start, end, shown, box)))
 
     def _made(self, path: Path, what: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
         try:
