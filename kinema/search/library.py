@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,9 +197,8 @@ class Library(Queries):
         self.check_classifier(classifier)
         embedder = self.embedder
 
-        def label(seen: SeenWindow) -> np.ndarray:
-            (embedded,) = embedder([seen])
-            return classifier.predict(embedded.motion[None])[0]
+        def label(seen: Sequence[SeenWindow]) -> np.ndarray:
+            return classifier.predict(np.stack([one.motion for one in embedder(seen)]))
 
         return watch(source, WindowReader(embedder.clip, self.windowing), classifier.classes, label)
 
