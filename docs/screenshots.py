@@ -55,7 +55,7 @@ def main() -> None:
             save(desktop, "serve-classes")
             desktop.locator("#tab-map").click()
             desktop.get_by_text("lie close together").wait_for()
-            desktop.locator("canvas").focus()
+            desktop.locator("#map canvas").focus()
             desktop.keyboard.press("ArrowRight")
             desktop.wait_for_selector("aside .card")
             save(desktop, "serve-map")

@@ -26,6 +26,7 @@ from kinema.serve.labelling import Labelling
 from kinema.serve.pictures import Pictures
 from kinema.serve.routes import Routes
 from kinema.serve.searching import Searching
+from kinema.serve.timeline import Timeline
 from kinema.serve.uploads import TooLarge, TooMany, Uploads
 from kinema.serve.worker import Guarded
 
@@ -54,11 +55,13 @@ def create_app(
     uploads = Uploads(max_upload << 20)
     cache = Cache(library.path / "previews")
     catalog = Catalog(library, cache)
+    searching = Searching(catalog, embedder, uploads)
     rooms = (
         Routes(catalog, reader, uploads),
         Pictures(catalog, reader, uploads, cache),
-        Searching(catalog, embedder, uploads),
+        searching,
         Labelling(catalog, labels),
+        Timeline(catalog, searching, labels),
     )
 
     @asynccontextmanager

@@ -1,0 +1,262 @@
+// The view of one video: the player, the timeline below it, and what can be done with both.
+
+import * as address from "./address.js";
+import { Axis, stamp } from "./axis.js";
+import { editing } from "./editing.js";
+import * as gestures from "./gestures.js";
+import * as keys from "./keys.js";
+import { labels } from "./labels.js";
+import * as lanes from "./lanes.js";
+import { Marks } from "./marks.js";
+import { Player } from "./player.js";
+import * as query from "./query.js";
+import { found, search } from "./search.js";
+import { get } from "./server.js";
+import { doing, named, say } from "./status.js";
+import { Summary } from "./summaries.js";
+import * as viewer from "./viewer.js";
+import * as views from "./views.js";
+
+const element = (id) => document.getElementById(`timeline-${id}`);
+const section = document.getElementById("timeline");
+const canvas = element("canvas");
+const RATES = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4];
+const AFTER = 700; // milliseconds from the last change of the labels to the question what they predict
+const MOST_ROWS = 12;
+
+const axis = new Axis();
+const player = new Player(element("video"));
+const marks = new Marks(axis);
+let video = null; // what the server says of it
+let opening = null;
+let places = []; // that are doubtful, those to come
+let drawing = 0;
+
+const at = (what) => () => (video ? `/api/timeline/${video.id}/${what}` : "");
+const scene = {
+  axis, marks, player,
+  range: null, // seconds that are chosen
+  offer: "", // the class that is predicted there
+  draft: null, // a label while it is dragged
+  get time() { return player.time; },
+  get source() { return found.source; },
+  strength: new Summary(at("strength"), () => draw()),
+  predicted: new Summary(at("predicted"), () => draw()),
+  similarity: new Summary(() => (video && found.source ? `${at("similarity")()}?${new URLSearchParams(found.source)}` : ""), () => draw()),
+  /** The labels of a class as they are drawn: while one is dragged, where it is dragged to. */
+  shown(name) {
+    const { draft } = scene;
+    const kept = marks.all.filter((one) => one.class === name && one.id !== draft?.id);
+    return draft?.class === name ? [...kept, draft] : kept;
+  },
+};
+const summaries = [scene.strength, scene.predicted, scene.similarity];
+
+/** The classes that have a row: all, or, of very many, those of this video and the active one. */
+function rows() {
+  if (labels.names.length <= MOST_ROWS) return labels.names;
+  const here = new Set([...marks.all.map((one) => one.class), labels.active]);
+  return labels.names.filter((name) => here.has(name));
+}
+
+let made = lanes.lanes(scene, []);
+const lane = (y) => made.find((one) => y >= one.top && y < one.top + one.height) || null;
+
+function draw() {
+  if (!drawing) drawing = requestAnimationFrame(drawn);
+}
+
+function drawn() {
+  drawing = 0;
+  if (!video || section.hidden || !canvas.clientWidth) return;
+  const began = performance.now();
+  if (axis.width !== canvas.clientWidth) axis.width = canvas.clientWidth;
+  for (const summary of summaries) summary.want(axis);
+  made = lanes.lanes(scene, rows());
+  lanes.draw(canvas, scene, made);
+  canvas.setAttribute("aria-valuemax", axis.duration.toFixed(2));
+  canvas.setAttribute("aria-valuenow", player.time.toFixed(2));
+  canvas.setAttribute("aria-valuetext", stamp(player.time, 2));
+  element("time").textContent = `${stamp(player.time, 2)} of ${stamp(axis.duration, 2)}, frame ${player.frame}`;
+  const chosen = marks.current;
+  for (const name of ["split", "remove", "merge"]) button(name).disabled = !chosen;
+  for (const name of ["find", "fit"]) button(name).disabled = !chosen && !scene.range;
+  button("label").disabled = !scene.range;
+  performance.measure("timeline", { start: began });
+}
+
+const button = (name) => section.querySelector(`[data-act=${name}]`);
+const selection = () => scene.range || (marks.current ? [marks.current.start, marks.current.end] : null);
+
+/** Open a video by the number of a window of it; at a time, in seconds. */
+export async function open(number, time = 0) {
+  opening?.abort();
+  opening = new AbortController();
+  const seen = await doing("Opening the video", (tell, signal) => get(`/api/timeline/${number}`, signal), opening);
+  if (!seen) return;
+  for (const summary of summaries) summary.clear();
+  video = seen;
+  Object.assign(scene, { range: null, offer: "", draft: null });
+  element("none").hidden = true;
+  element("opened").hidden = false;
+  named(element("name"), seen.name);
+  element("gone").textContent = seen.gone ? `${seen.gone}.` : "";
+  player.open(seen, time);
+  axis.width = canvas.clientWidth || 1;
+  axis.open(seen.duration, seen.fps);
+  say("");
+  await marks.open(number);
+}
+
+/** Go to a time of a video, as a step of the page's history. */
+export function visit(number, time = 0) {
+  address.write({ view: "timeline", place: `${number}@${time.toFixed(2)}` });
+  views.show("timeline");
+}
+
+function shown() {
+  const [number, time] = address.read().place.split("@").map(Number);
+  if (!number) {
+    element("none").hidden = Boolean(video);
+    draw();
+  } else if (video?.asked === address.read().place) draw();
+  else open(number, time || 0).then(() => video && (video.asked = address.read().place));
+}
+
+const acts = {
+  ...editing(scene, draw),
+  play: () => player.toggle(),
+  back: () => player.step(-1),
+  on: () => player.step(1),
+  earlier: () => player.seek(player.time - 1),
+  later: () => player.seek(player.time + 1),
+  muchEarlier: () => player.seek(player.time - 10),
+  muchLater: () => player.seek(player.time + 10),
+  begin: () => player.seek(0),
+  end: () => player.seek(player.duration),
+  slower: () => rate(-1),
+  faster: () => rate(1),
+  closer: () => axis.zoom(1 / 1.6, around()),
+  farther: () => axis.zoom(1.6, around()),
+  whole: () => axis.look(0, axis.duration),
+  help: () => element("keys").showModal(),
+  sound: () => (player.video.muted = !player.video.muted),
+  another: () => query.pick((picked) => visit(picked.id)),
+
+  fit() {
+    const part = selection();
+    if (!part) return;
+    const room = Math.max(0.2 * (part[1] - part[0]), 4 / axis.fps);
+    axis.look(part[0] - room, part[1] + room);
+  },
+
+  async find() {
+    const part = selection();
+    if (!part) return say("Choose a label or a range first.", "bad");
+    const [start, end] = [part[0], Math.max(part[1], part[0] + 0.1)];
+    player.pause();
+    views.show("search");
+    scrollTo({ top: 0, behavior: "instant" });
+    if (await query.take(video.id, [start, end])) await search({ window: video.id, start, end });
+    return undefined;
+  },
+
+  async doubtful() {
+    if (!places.length) places = (await doing("Looking for the most doubtful places", (tell, signal) => get("/api/doubtful", signal)))?.places || [];
+    const place = places.shift();
+    if (!place) return;
+    const said = `Is this ${place.between[0]} or ${place.between[1]}? The classifier cannot tell.`;
+    if (place.name !== video?.name) {
+      address.write({ view: "timeline", place: `${place.id}@${place.start.toFixed(2)}` });
+      await open(place.id, place.start);
+      video.asked = address.read().place;
+    } else player.seek(place.start);
+    Object.assign(scene, { range: [place.start, place.end], offer: "" });
+    marks.choose(null);
+    const room = 10 * (place.end - place.start);
+    axis.look(place.start - room, place.end + room);
+    say(said);
+  },
+};
+
+const around = () => (player.time >= axis.from && player.time <= axis.to ? player.time : undefined);
+
+function rate(step) {
+  const place = RATES.indexOf(player.rate) + step;
+  if (RATES[place]) player.setRate(RATES[place]);
+}
+
+gestures.listen(canvas, scene, lane, {
+  seek: (time) => player.seek(time),
+  drop: () => acts.drop(),
+  draft(draft) {
+    scene.draft = draft;
+    draw();
+  },
+  range(start, end) {
+    Object.assign(scene, { range: [start, end], offer: "" });
+    marks.choose(null);
+  },
+  choose(mark) {
+    scene.range = null;
+    marks.choose(mark);
+  },
+  bout(time) {
+    const data = scene.predicted.seen(axis);
+    const bout = data?.bouts.find(([start, end]) => start <= time && time < end);
+    marks.choose(null);
+    Object.assign(scene, { range: bout ? [axis.snap(bout[0]), axis.snap(bout[1])] : null, offer: bout ? data.names[bout[2]] : "" });
+    if (bout) say(`${scene.offer}, predicted with ${Math.round(100 * bout[3])} %; Enter labels it so.`);
+    player.seek(time);
+  },
+  click(time, name) {
+    acts.leave();
+    if (name) labels.add(name);
+    player.seek(time);
+  },
+});
+keys.listen(() => !section.hidden && Boolean(video), (name, number) => acts[name](number));
+keys.explain(element("line"), element("keys").querySelector("tbody"));
+for (const one of section.querySelectorAll("[data-act]")) one.addEventListener("click", () => acts[one.dataset.act]());
+for (const close of element("keys").querySelectorAll("button")) close.addEventListener("click", () => element("keys").close());
+element("rate").append(...RATES.map((one) => new Option(`${one}×`, one, one === 1, one === 1)));
+element("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
+section.querySelector(".labels").addEventListener("click", (event) => event.target.closest(".chip") && acts.give(labels.active));
+
+axis.addEventListener("change", draw);
+marks.addEventListener("change", draw);
+labels.addEventListener("change", draw);
+found.addEventListener("change", () => scene.similarity.clear());
+player.addEventListener("time", () => {
+  if (player.playing || player.wanted !== null) axis.reveal(player.time);
+  draw();
+});
+player.addEventListener("state", () => {
+  button("play").textContent = player.playing ? "Pause" : "Play";
+  button("sound").setAttribute("aria-pressed", String(!player.video.muted));
+  element("rate").value = String(player.rate);
+});
+player.addEventListener("broken", () => (element("gone").textContent = `${player.broken}.`));
+new ResizeObserver(draw).observe(canvas);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+
+let waiting = 0;
+let learned = "";
+labels.addEventListener("change", () => {
+  const now = String(labels.version);
+  if (now === learned) return;
+  learned = now;
+  places = [];
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    scene.predicted.again();
+    draw();
+  }, AFTER);
+});
+
+/** Begin. */
+export function begin() {
+  views.whenShown("timeline", shown);
+  viewer.begin((window) => visit(window.id, window.start));
+  views.whenLeft("timeline", () => player.pause());
+}
