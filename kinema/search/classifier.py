@@ -1,4 +1,8 @@
-"""A classifier of windows from a few labelled ones: logistic regression on motion vectors."""
+"""A classifier of windows from a few labelled ones: logistic regression on motion vectors, as searches compare them.
+
+It keeps what the vectors are compared by (the whitening of the index in the state in which it was trained), so that it
+says the same of a window when the index has learned a newer one.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,10 @@ import torch
 from safetensors import SafetensorError
 
 from kinema.errors import DataError
+from kinema.search.comparing import Compared
 from kinema.tensors import read_tensors, write_tensors
 
-FORMAT = 1
+FORMAT = 2
 STRENGTH = 10.0
 """Inverse of the regularisation, on vectors of length 1."""
 
@@ -26,19 +31,21 @@ class Classifier:
 
     Attributes:
         classes: the labels, sorted.
-        weight: (classes, D) float32.
+        weight: (classes, V) float32, of vectors as they are compared.
         bias: (classes,) float32.
         fingerprint: of the encoder whose vectors it was trained on.
+        compared: what is done to vectors first.
     """
 
     classes: tuple[str, ...]
     weight: np.ndarray
     bias: np.ndarray
     fingerprint: str
+    compared: Compared
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
-        """(N, classes) float32 probabilities, of vectors (N, D) of length 1."""
-        scores = vectors @ self.weight.T + self.bias
+        """(N, classes) float32 probabilities, of vectors (N, D) of length 1 as an index keeps them."""
+        scores = self.compared(vectors) @ self.weight.T + self.bias
         shares = np.exp(scores - scores.max(1, keepdims=True))
         return shares / shares.sum(1, keepdims=True)
 
@@ -49,7 +56,8 @@ class Classifier:
             OutputError: it cannot be written.
         """
         about = {"format": FORMAT, "classes": self.classes, "fingerprint": self.fingerprint}
-        tensors = {"weight": torch.from_numpy(self.weight), "bias": torch.from_numpy(self.bias)}
+        arrays = {"weight": self.weight, "bias": self.bias, "map": self.compared.map, "offset": self.compared.offset}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         write_tensors(path, tensors, {"classifier": json.dumps(about)})
         return Path(path)
 
@@ -63,26 +71,33 @@ class Classifier:
         try:
             tensors, words = read_tensors(path)
             about = json.loads(words["classifier"])
-            classes, weight, bias = tuple(about["classes"]), tensors["weight"].numpy(), tensors["bias"].numpy()
-            if about["format"] != FORMAT or weight.shape[:1] != (len(classes),) or bias.shape != (len(classes),):
-                raise ValueError(f"format {about['format']}, shapes {weight.shape} and {bias.shape}")
-            return cls(classes, weight, bias, about["fingerprint"])
+            classes = tuple(about["classes"])
+            if about["format"] != FORMAT:
+                raise ValueError(f"format {about['format']}, not {FORMAT}")
+            weight, bias, map, offset = (tensors[name].numpy() for name in ("weight", "bias", "map", "offset"))
+            shapes = (len(classes), len(offset)), (len(classes),), (len(map), len(offset))
+            if (weight.shape, bias.shape, map.shape) != shapes:
+                raise ValueError(f"shapes {weight.shape}, {bias.shape}, {map.shape} and {offset.shape}")
+            return cls(classes, weight, bias, about["fingerprint"], Compared(map, offset))
         except (OSError, SafetensorError) as error:
             raise DataError(
-                f"cannot read the classifier {path}: {error}; train one with Library.train_classifier"
+                f"cannot read the classifier {path}: {error}; train one with `kinema label --save`"
             ) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise DataError(f"{path} is no classifier of this version of kinema ({reason}); train it again") from error
 
 
-def fit_classifier(vectors: np.ndarray, labels: Sequence[str], fingerprint: str) -> Classifier:
+def fit_classifier(
+    vectors: np.ndarray, labels: Sequence[str], fingerprint: str, compared: Compared | None = None
+) -> Classifier:
     """Train a classifier.
 
     Args:
         vectors: (N, D) of length 1.
-        labels: of each; at least two different ones.
+        labels: of each; at least two different ones. Classes count alike, however many windows they have.
         fingerprint: of the encoder that the vectors are of.
+        compared: what is done to vectors first; None to take them as they are.
 
     Raises:
         DataError: there are not two different labels.
@@ -93,12 +108,13 @@ def fit_classifier(vectors: np.ndarray, labels: Sequence[str], fingerprint: str)
 
     if len(set(labels)) < 2:
         raise DataError(f"a classifier needs windows of at least two labels, got {sorted(set(labels))}; label more")
+    compared = compared or Compared.plain(vectors.shape[1])
     model = LogisticRegression(C=STRENGTH, max_iter=2000, class_weight="balanced")
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # what it has found by then serves
-        model.fit(vectors, np.asarray(labels))
+        model.fit(compared(vectors), np.asarray(labels))
     weight, bias = model.coef_, model.intercept_
     if len(weight) == 1:  # two classes: the score of the second
         weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
     classes = tuple(str(name) for name in model.classes_)
-    return Classifier(classes, weight.astype(np.float32), bias.astype(np.float32), fingerprint)
+    return Classifier(classes, weight.astype(np.float32), bias.astype(np.float32), fingerprint, compared)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,24 @@ BASIS, WHITENING = "basis", "whitening"
 """Names of the maps in the database."""
 MIRROR = "mirror"
 """What the index says under this name: whether mirror images count as alike."""
+
+
+class Compared(NamedTuple):
+    """A linear map of vectors (D,) to those that are compared: ``vector @ map - offset``, brought to length 1."""
+
+    map: np.ndarray
+    """(D, V) float32."""
+    offset: np.ndarray
+    """(V,) float32."""
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """(N, D) float32 -> (N, V) float32 of length 1."""
+        return unit(vectors @ self.map - self.offset)
+
+    @classmethod
+    def plain(cls, length: int) -> Compared:
+        """Vectors as they are."""
+        return cls(np.eye(length, dtype=np.float32), np.zeros(length, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +65,18 @@ class Comparison:
         if self.whitening is not None:
             return unit(self.whitening.transform(vectors))
         return vectors if self.centre is None else unit(vectors - self.centre)
+
+    def linear(self, length: int) -> Compared:
+        """What is done to motion of ``length`` values, as one matrix, which is quicker for many vectors."""
+        if self.whitening is None:
+            plain = Compared.plain(length)
+            return plain if self.centre is None else Compared(plain.map, self.centre)
+        kept = self.whitening
+        gains = (kept.gains - kept.rest)[:, None]
+        map = (kept.rest * np.eye(length) + kept.directions.T.astype(np.float64) @ (gains * kept.directions)).astype(
+            np.float32
+        )
+        return Compared(map, kept.mean @ map)
 
     def same_as(self, other: Comparison) -> bool:
         """Whether vectors come out alike."""

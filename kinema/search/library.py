@@ -17,7 +17,7 @@ from kinema.files import make_folder
 from kinema.locking import locked
 from kinema.search import connection, database
 from kinema.search.about import get_about, get_record, set_map
-from kinema.search.comparing import BASIS, MIRROR, WHITENING, kept_basis
+from kinema.search.comparing import BASIS, MIRROR, WHITENING, comparison, kept_basis
 from kinema.search.connection import connected, snapshot
 from kinema.search.database import FORMAT
 from kinema.search.queries import Queries
@@ -157,7 +157,10 @@ class Library(Queries):
         from kinema.search.classifier import fit_classifier
 
         assert self._fingerprint is not None, "an index that exists has one"
-        return fit_classifier(self.vectors(list(labels)), list(labels.values()), self._fingerprint)
+        vectors = self.vectors(list(labels))
+        with snapshot(self.path) as db:
+            compared = comparison(db).linear(vectors.shape[1])
+        return fit_classifier(vectors, list(labels.values()), self._fingerprint, compared)
 
     def watch(self, source: str, classifier: Classifier) -> Iterator[Labelled]:
         """Label the windows of a video file, camera or network stream as they come; see :func:`~.watching.watch`.
