@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from kinema.annotations.bouts import find_bouts
 from kinema.search import Classifier, Labels, Library, Window
 from kinema.serve.summaries import Runs
 
 KEPT = 16
 """Videos of which what was computed is kept."""
+VIDEO = "video"
+"""How intervals of the one video that is looked at call it."""
 
 Value = TypeVar("Value")
 
@@ -64,23 +67,16 @@ class Predictions:
         return self._library.train_classifier(examples)
 
 
-def runs_of(windows: list[Window], shares: np.ndarray) -> Runs:
-    """The stretches of a video in which one class is the most probable.
-
-    Where windows overlap, each speaks for the time that is nearer to its middle than to that of the others.
+def bouts_of(windows: Sequence[Window], classifier: Classifier, shares: np.ndarray) -> Runs:
+    """The bouts that a classifier finds in a video, as `kinema label` makes them by default.
 
     Args:
-        windows: of a video, in the order of time, at least one.
-        shares: (N, classes) probabilities.
+        windows: of the video, in the order of time.
+        classifier: whose classes are meant.
+        shares: (N, classes) the probabilities that it gives them.
     """
-    starts, ends = (np.array([getattr(window, name) for window in windows]) for name in ("start", "end"))
-    centres = (starts + ends) / 2
-    between = (centres[1:] + centres[:-1]) / 2
-    apart = starts[1:] > ends[:-1]  # a part that could not be read lies between
-    begins = np.concatenate([starts[:1], np.where(apart, starts[1:], between)])
-    stops = np.concatenate([np.where(apart, ends[:-1], between), ends[-1:]])
-    best = shares.argmax(1)
-    first = np.flatnonzero(np.concatenate([[True], (best[1:] != best[:-1]) | apart]))
-    last = np.append(first[1:], len(best)) - 1
-    means = np.add.reduceat(shares.max(1), first, dtype=np.float64) / (last - first + 1)
-    return Runs(begins[first], stops[last], best[first], means)
+    starts, ends = (np.array([getattr(window, name) for window in windows], np.float64) for name in ("start", "end"))
+    found = find_bouts(VIDEO, starts, ends, shares, classifier.classes)
+    columns = [(one.start, one.end, classifier.classes.index(one.label), one.confidence or 0.0) for one in found]
+    table = np.array(columns, np.float64).reshape(-1, 4)
+    return Runs(table[:, 0], table[:, 1], table[:, 2].astype(np.int64), table[:, 3])

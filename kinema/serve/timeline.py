@@ -16,7 +16,7 @@ from kinema.serve import asked as read
 from kinema.serve import media
 from kinema.serve.answers import Json
 from kinema.serve.catalog import CLASSIFIED, Catalog
-from kinema.serve.predictions import Kept, Predictions, runs_of
+from kinema.serve.predictions import Kept, Predictions, bouts_of
 from kinema.serve.searching import Searching
 from kinema.serve.summaries import Runs, Track, summary, visible
 
@@ -108,7 +108,7 @@ class Timeline:
         if classifier is None:
             none = np.zeros(0)
             return (), Runs(none, none, none.astype(np.int64), none)
-        return classifier.classes, runs_of(windows, self._catalog.shares(classifier, windows))
+        return classifier.classes, bouts_of(windows, classifier, self._catalog.shares(classifier, windows))
 
     def _doubted(self) -> list[dict[str, Any]]:
         classifier = self._predictions.classifier()

@@ -9,7 +9,6 @@ from starlette.testclient import TestClient
 
 from kinema.search import Library, Window
 from kinema.search.doubtful import most_doubtful
-from kinema.serve.predictions import runs_of
 from kinema.serve.summaries import Runs, Track, summary, visible
 
 ALL = {"from": 0, "to": 10, "bins": 100}
@@ -133,14 +132,6 @@ def test_gaps_are_told_apart_from_steps() -> None:
     starts = np.array([0.0, 1, 2, 50, 51, 52])
     told = summary(Track(starts, starts + 1, np.ones(6, np.float32)), 0, 60, 100)
     assert max(np.diff(told["at"])) > 1.6 * told["step"]
-
-
-def test_runs_join_what_is_alike_and_end_where_a_part_is_missing() -> None:
-    windows = [Window(n, "a", start, start + 2.0, 0.1) for n, start in enumerate([0.0, 1.0, 2.0, 3.0, 20.0])]
-    shares = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.2, 0.8], [0.2, 0.8]], np.float32)
-    runs = runs_of(windows, shares)
-    assert list(zip(runs.starts, runs.ends, runs.classes, strict=True)) == [(0, 2.5, 0), (2.5, 5, 1), (20, 22, 1)]
-    assert runs.shares == pytest.approx([0.8, 0.8, 0.8])
 
 
 def test_more_runs_than_bins_are_told_by_what_fills_each_bin() -> None:

@@ -162,7 +162,7 @@ function row(paint, lane, scene) {
     pen.lineWidth = chosen ? 2 : 1;
     pen.strokeRect(place[0] + 0.5, lane.top + 3.5, place[1] - place[0] - 1, lane.height - 7);
   }
-  name(paint, lane, lane.name || "write a label above, then drag here", lane.name ? ink : paint.muted);
+  name(paint, lane, lane.name || "write a label below, then drag here", lane.name ? ink : paint.muted);
 }
 
 function range({ pen, axis, ink, height }, scene) {

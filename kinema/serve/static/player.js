@@ -49,7 +49,8 @@ export class Player extends EventTarget {
 
   /** The number of the frame that is seen. */
   get frame() {
-    return Math.floor(this.time * this.fps + INTO / 2);
+    const last = Math.max(0, Math.ceil(this.duration * this.fps - INTO) - 1);
+    return Math.min(last, Math.floor(this.time * this.fps + INTO / 2));
   }
 
   loaded() {

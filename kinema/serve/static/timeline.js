@@ -217,7 +217,12 @@ gestures.listen(canvas, scene, lane, {
 });
 keys.listen(() => !section.hidden && Boolean(video), (name, number) => acts[name](number));
 keys.explain(element("line"), element("keys").querySelector("tbody"));
-for (const one of section.querySelectorAll("[data-act]")) one.addEventListener("click", () => acts[one.dataset.act]());
+for (const one of section.querySelectorAll("[data-act]")) {
+  one.addEventListener("click", (event) => {
+    if (event.detail) canvas.focus({ preventScroll: true }); // of a pointer; keys are for the timeline again
+    acts[one.dataset.act]();
+  });
+}
 for (const close of element("keys").querySelectorAll("button")) close.addEventListener("click", () => element("keys").close());
 element("rate").append(...RATES.map((one) => new Option(`${one}×`, one, one === 1, one === 1)));
 element("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
