@@ -180,7 +180,8 @@ def drawn(where: str, video: int) -> dict[str, Any]:
         page.locator("#status", has_text="Found").wait_for()
         began = time.perf_counter()
         page.evaluate(f"location.hash = 'timeline/{video}@60'; dispatchEvent(new PopStateEvent('popstate'))")
-        page.wait_for_function("performance.getEntriesByName('timeline').length > 0")
+        while not page.evaluate(MEASURED):
+            page.wait_for_timeout(5)
         opened = 1e3 * (time.perf_counter() - began)
         page.wait_for_timeout(3000)
         box = page.locator("#timeline-canvas").bounding_box()
@@ -224,7 +225,7 @@ def main() -> None:
         video = next(one for one in library.videos() if one.path.endswith("long.mp4"))
         seconds = library.windows_of(video.path)[-1].end
         assert video.first is not None
-        with served(library.path) as where, httpx.Client(base_url=where, headers={"Origin": where}) as client:
+        with served(library.path) as where, httpx.Client(base_url=where, headers={"Origin": where}, timeout=300) as client:
             labelled(client, video.first, seconds)
             result |= asked(client, video.first, seconds, settings.repeats)
             result |= drawn(where, video.first)
