@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from kinema.annotations.bouts import find_bouts
-from kinema.search import Classifier, Labels, Library, Window
+from kinema.annotations.interval import Interval
+from kinema.search import Classifier, Labels, Window
+from kinema.serve.catalog import Catalog
 from kinema.serve.summaries import Runs
 
 KEPT = 16
 """Videos of which what was computed is kept."""
-VIDEO = "video"
-"""How intervals of the one video that is looked at call it."""
 
 Value = TypeVar("Value")
 
@@ -44,39 +44,51 @@ class Predictions:
     """A classifier of the labels that there are, and what it says.
 
     Args:
-        library: may grow meanwhile.
+        catalog: the library, which may grow meanwhile.
         labels: what it is trained on, anew whenever they have changed.
     """
 
-    def __init__(self, library: Library, labels: Labels):
-        self._library, self._labels = library, labels
+    def __init__(self, catalog: Catalog, labels: Labels):
+        self._catalog, self._labels = catalog, labels
+        self._examples: Kept[dict[int, str]] = Kept(2)
         self._classifiers: Kept[Classifier | None] = Kept(2)
 
     def version(self) -> tuple[int, int]:
         """Of library and labels; what was computed of others is out of date."""
-        return self._library.state, self._labels.version()
+        return self._catalog.library.state, self._labels.version()
 
     def classifier(self) -> Classifier | None:
         """That of the present labels; None where there are not two classes."""
-        return self._classifiers.get(self.version(), self._train)
+        return self._classifiers.get(self.version(), lambda: self.without(()))
 
-    def _train(self) -> Classifier | None:
-        examples = self._labels.examples()
-        if len(set(examples.values())) < 2:
-            return None
-        return self._library.train_classifier(examples)
+    def without(self, windows: Iterable[int]) -> Classifier | None:
+        """One that has not seen the labels of some windows; None where the others are not of two classes."""
+        left_out = set(windows)
+        examples = self._examples.get(self.version(), self._labels.examples)
+        used = {number: name for number, name in examples.items() if number not in left_out}
+        return self._catalog.library.train_classifier(used) if len(set(used.values())) > 1 else None
+
+    def bouts(self, windows: Sequence[Window], classifier: Classifier) -> list[Interval]:
+        """The bouts that a classifier finds in a video, of which all windows are given in the order of time."""
+        starts, ends = (np.array([getattr(one, name) for one in windows], np.float64) for name in ("start", "end"))
+        shares = self._catalog.shares(classifier, windows)
+        return find_bouts(called(windows[0]), starts, ends, shares, classifier.classes)
+
+    def labelled(self) -> dict[str, list[tuple[float, float]]]:
+        """Onsets and offsets of all labels, by the path of the video."""
+        return {
+            video.path: [(label.start, label.end) for label in self._labels.of_video(video.first)[1]]
+            for video in self._labels.videos()
+        }
 
 
-def bouts_of(windows: Sequence[Window], classifier: Classifier, shares: np.ndarray) -> Runs:
-    """The bouts that a classifier finds in a video, as `kinema label` makes them by default.
+def called(first: Window) -> str:
+    """How intervals of a video call it, whose path may hold what no name may: by the number of its first window."""
+    return str(first.id)
 
-    Args:
-        windows: of the video, in the order of time.
-        classifier: whose classes are meant.
-        shares: (N, classes) the probabilities that it gives them.
-    """
-    starts, ends = (np.array([getattr(window, name) for window in windows], np.float64) for name in ("start", "end"))
-    found = find_bouts(VIDEO, starts, ends, shares, classifier.classes)
-    columns = [(one.start, one.end, classifier.classes.index(one.label), one.confidence or 0.0) for one in found]
+
+def runs_of(bouts: Sequence[Interval], classes: Sequence[str]) -> Runs:
+    """The bouts of one video, for its timeline."""
+    columns = [(one.start, one.end, classes.index(one.label), one.confidence or 0.0) for one in bouts]
     table = np.array(columns, np.float64).reshape(-1, 4)
     return Runs(table[:, 0], table[:, 1], table[:, 2].astype(np.int64), table[:, 3])

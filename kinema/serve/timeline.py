@@ -10,18 +10,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kinema.errors import ConfigError, KinemaError
-from kinema.search import EmbeddedQuery, Labels, Window
+from kinema.search import EmbeddedQuery, Window
 from kinema.search.doubtful import margins, most_doubtful
 from kinema.serve import asked as read
 from kinema.serve import media
 from kinema.serve.answers import Json
-from kinema.serve.catalog import CLASSIFIED, Catalog
-from kinema.serve.predictions import Kept, Predictions, bouts_of
+from kinema.serve.catalog import Catalog
+from kinema.serve.predictions import Kept, Predictions, runs_of
 from kinema.serve.searching import Searching
 from kinema.serve.summaries import Runs, Track, summary, visible
 
 MOST_BINS = 4096
 """Bins of a summary, at most: more than a screen has pixels side by side, with what lies beside it."""
+ASKED = 20_000
+"""Windows of the library that are asked for doubt, at most: drawn evenly."""
 NEXT = 24
 """Doubtful places that are named at a time."""
 
@@ -32,12 +34,11 @@ class Timeline:
     Args:
         catalog: the library.
         searching: knows the queries that were embedded.
-        labels: what people have said.
+        predictions: what the classifier of the present labels says.
     """
 
-    def __init__(self, catalog: Catalog, searching: Searching, labels: Labels):
-        self._catalog, self._searching, self._labels = catalog, searching, labels
-        self._predictions = Predictions(catalog.library, labels)
+    def __init__(self, catalog: Catalog, searching: Searching, predictions: Predictions):
+        self._catalog, self._searching, self._predictions = catalog, searching, predictions
         self._windows: Kept[list[Window]] = Kept()
         self._strengths: Kept[Track] = Kept()
         self._similarities: Kept[Track] = Kept()
@@ -108,28 +109,21 @@ class Timeline:
         if classifier is None:
             none = np.zeros(0)
             return (), Runs(none, none, none.astype(np.int64), none)
-        return classifier.classes, bouts_of(windows, classifier, self._catalog.shares(classifier, windows))
+        return classifier.classes, runs_of(self._predictions.bouts(windows, classifier), classifier.classes)
 
     def _doubted(self) -> list[dict[str, Any]]:
         classifier = self._predictions.classifier()
         if classifier is None:
             raise ConfigError("what is doubtful a classifier says: label a few places with two or more names first")
-        windows = self._catalog.library.sample(CLASSIFIED)
+        windows = self._catalog.library.sample(ASKED)
         shares = self._catalog.shares(classifier, windows)
-        chosen = most_doubtful(windows, shares, self._labelled(), NEXT)
+        chosen = most_doubtful(windows, shares, self._predictions.labelled(), NEXT)
         places = []
         for place, margin in zip(chosen, margins(shares[chosen]).tolist(), strict=True):
             second, first = np.argsort(shares[place], kind="stable")[-2:].tolist()
             between = [classifier.classes[first], classifier.classes[second]]
             places.append({**self._catalog.window(windows[place]), "between": between, "margin": round(margin, 4)})
         return places
-
-    def _labelled(self) -> dict[str, list[tuple[float, float]]]:
-        found: dict[str, list[tuple[float, float]]] = {}
-        for label in self._labels.state().labels:
-            for window in label.windows:
-                found.setdefault(window.path, []).append((window.start, window.end))
-        return found
 
 
 def _track(windows: list[Window]) -> Track:

@@ -73,6 +73,7 @@ export function listen(canvas, scene, lane, on) {
       if (way === "make" || way === "mark") on.drop();
       return;
     }
+    if (way === "seek") return;
     if (touched) on.choose(touched.mark);
     else if (found?.kind === "predicted") on.bout(time);
     else on.click(time, found?.kind === "row" ? found.name : "");

@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { Axis, stamp } from "./axis.js";
+import * as budget from "./budget.js";
 import { editing } from "./editing.js";
 import * as gestures from "./gestures.js";
 import * as keys from "./keys.js";
@@ -105,6 +106,7 @@ export async function open(number, time = 0) {
   axis.width = canvas.clientWidth || 1;
   axis.open(seen.duration, seen.fps);
   say("");
+  budget.of(seen.id);
   await marks.open(number);
 }
 
