@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -17,18 +17,25 @@ SLACK = 0.05  # seconds by which a label may outlast its video, beside one frame
 
 
 class LabelledVideos:
-    """What is known of videos: from the user, and from a folder that holds them.
+    """What is known of videos: from the user, and from a folder that holds them, below which they have their names.
 
     Args:
         folder: searched with all folders in it; None where there is none.
         fps: frames a second of all videos, over what files say; None to go by them.
 
+    Attributes:
+        searched: where videos are looked for, as sentences name it; empty where nowhere.
+        mend: what to do where one is not there.
+
     Raises:
         DataError: there is no such folder.
     """
 
+    mend = "name their folder with --videos"
+
     def __init__(self, folder: str | Path | None = None, fps: float | None = None):
         self.folder = None if folder is None else Path(folder)
+        self.searched = "" if folder is None else str(folder)
         self._fps = fps
         self._known: dict[str, VideoInfo] = {}
         self.notes: list[str] = []
@@ -60,26 +67,26 @@ class LabelledVideos:
         return info.fps
 
     def info(self, file: str) -> VideoInfo | None:
-        """What the header of a video says; None without a folder.
+        """What the header of a video says; None where no videos are searched.
 
         Raises:
-            DataError: it is not in the folder, or nobody can say which one is meant.
+            DataError: it is not there, or nobody can say which one is meant.
             VideoError: it cannot be read.
         """
-        if self.folder is None:
+        if not self.searched:
             return None
         name = self.find(file)
         if name is None:
-            raise DataError(f"there is no {file} in {self.folder}; bring it, or name its folder with --videos")
+            raise DataError(f"there is no {file} in {self.searched}; bring it, or {self.mend}")
         if name not in self._known:
-            with Video(self.folder / name) as video:
+            with Video(self._paths[name]) as video:
                 self._known[name] = video.info
         return self._known[name]
 
     def find(self, file: str) -> str | None:
-        """The path in the folder of the video that a path, name or name without ending means; None if there is none.
+        """What the video is called that a path, name or name without ending means; None if there is none.
 
-        Of a path that was written on another machine counts as much of its end as the folder knows.
+        Of a path that was written on another machine counts as much of its end as is known.
 
         Raises:
             DataError: several could be meant.
@@ -91,44 +98,71 @@ class LabelledVideos:
                 if file in found or len(found) == 1:
                     return file if file in found else found[0]
                 if found:
-                    raise DataError(f"{file} could be any of {first_few(found)} in {self.folder}; write its path there")
+                    raise DataError(
+                        f"{file} could be any of {first_few(found)} in {self.searched}; write its path there"
+                    )
         return None
 
     def placed(self, intervals: Sequence[Interval]) -> list[Interval]:
-        """The intervals, their videos as paths in the folder, if there is one.
+        """The intervals, their videos as those that are searched are called, if any are.
 
         Raises:
             DataError: videos are not there, or a label goes beyond the end of its video.
             VideoError: a video cannot be read.
         """
-        if self.folder is None:
+        if not self.searched:
             return list(intervals)
         names = {file: self.find(file) for file in dict.fromkeys(one.file for one in intervals)}
         gone = [file for file, name in names.items() if name is None]
         if gone:
-            raise DataError(f"names videos that are not in {self.folder}: {first_few(gone)}; correct it or --videos")
+            labels = sum(names[one.file] is None for one in intervals)
+            counted = f"names {len(gone)} video{'s' * (len(gone) > 1)} ({labels} label{'s' * (labels > 1)})"
+            raise DataError(f"{counted} not in {self.searched}: {first_few(gone)}; correct them or {self.mend}")
         found = [replace(one, file=names[one.file] or "") for one in intervals]
         for one in found:
-            info = self.info(one.file)
-            assert info is not None
-            lasts = info.duration
-            if lasts and one.end > lasts + SLACK + (1 / info.fps if info.fps else 0):
-                raise DataError(
-                    f"an interval of {one.label!r} goes to {one.end:.3f} s, and {one.file} lasts only {lasts:.3f} s; "
-                    "mend the label, or the frame rate (--fps) if its times are frames"
-                )
+            check_end(one.file, one.end, one.label, *self._length(one.file))
         return found
+
+    def _length(self, name: str) -> tuple[float, float]:
+        """Seconds and frames a second of a video; 0 where nothing says."""
+        info = self.info(name)
+        assert info is not None
+        return info.duration, info.fps
+
+    @cached_property
+    def _paths(self) -> Mapping[str, Path]:
+        """Where the videos lie, by what they are called."""
+        assert self.folder is not None
+        return {path.relative_to(self.folder).as_posix(): path for path in find_videos(self.folder)[0]}
 
     @cached_property
     def _by_tail(self) -> dict[tuple[str, ...], list[str]]:
-        """The folder's videos by each end of their paths, and by each without the suffix, marked by an empty part."""
-        assert self.folder is not None
+        """The videos by each end of their paths, and by each without the suffix, marked by an empty part."""
         found: dict[tuple[str, ...], list[str]] = {}
-        for path in find_videos(self.folder)[0]:
-            relative = path.relative_to(self.folder)
-            parts = relative.parts
-            for count in range(1, len(parts) + 1):
-                tail = parts[-count:]
-                for key in (tail, (*tail[:-1], relative.stem, "")):
-                    found.setdefault(key, []).append(relative.as_posix())
+        for name in self._paths:
+            path = PurePosixPath(name)
+            for count in range(1, len(path.parts) + 1):
+                tail = path.parts[-count:]
+                for key in (tail, (*tail[:-1], path.stem, "")):
+                    found.setdefault(key, []).append(name)
         return found
+
+
+def check_end(video: str, end: float, label: str, lasts: float, fps: float) -> None:
+    """Make sure that a label ends with its video.
+
+    Args:
+        video: its name.
+        end: of the label, in seconds.
+        label: its class.
+        lasts: seconds of the video; 0 where nothing says.
+        fps: its frames a second; 0 where nothing says.
+
+    Raises:
+        DataError: it goes beyond the end, by more than a frame and what tools and headers round.
+    """
+    if lasts and end > lasts + SLACK + (1 / fps if fps else 0):
+        raise DataError(
+            f"an interval of {label!r} goes to {end:.3f} s, and {video} lasts only {lasts:.3f} s; mend the label, or "
+            "the frame rate (--fps) if its times are frames"
+        )

@@ -1,81 +1,43 @@
-"""Labels that people give to windows, kept beside the index with their history.
+"""Labels that people give to intervals of videos, kept beside the index with their history.
 
-A label belongs to a place: the content of a video and the seconds of a window. So it outlives a video's move, and an
-index that is made anew. Every change is one version, none is ever written over, and each can be undone.
+A label belongs to a place: the content of a video, and seconds of it. So it outlives a video's move, and an index that
+is made anew. Every change is one version, none is ever written over, and each can be undone and done again.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
 import time
-import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import EllipsisType
 
-from kinema.errors import ConfigError, DataError, OutputError
-from kinema.search import connection, database
+from kinema.annotations.interval import Interval
+from kinema.errors import ConfigError, DataError
+from kinema.search import database, label_history, label_queries
 from kinema.search.connection import snapshot
-from kinema.search.results import Window
-
-FILE = "labels.sqlite"
-LONGEST = 60
-"""Letters of a label."""
-MOST = 20_000
-"""Labels of an index."""
-
-_TABLES = """
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS changes (version INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, undoes INTEGER);
-CREATE TABLE IF NOT EXISTS steps (
-    version INTEGER NOT NULL, content TEXT NOT NULL, start REAL NOT NULL, "end" REAL NOT NULL, before TEXT, after TEXT
-);
-CREATE INDEX IF NOT EXISTS steps_by_version ON steps(version);
-CREATE TABLE IF NOT EXISTS labels (
-    content TEXT NOT NULL, start REAL NOT NULL, "end" REAL NOT NULL, label TEXT NOT NULL,
-    PRIMARY KEY (content, start, "end")
-);
-CREATE TABLE IF NOT EXISTS names (label TEXT PRIMARY KEY, place INTEGER NOT NULL);
-COMMIT;
-"""
-
-Place = tuple[str, float, float]
+from kinema.search.label_acts import (
+    Act,
+    Add,
+    Change,
+    Clear,
+    Delete,
+    Done,
+    Imported,
+    LabelConflict,
+    Recolour,
+    Remove,
+    Rename,
+    checked,
+)
+from kinema.search.label_history import Kind
+from kinema.search.label_reader import MOST, LabelReader
+from kinema.search.label_tables import explained, writing
+from kinema.search.label_writer import Writer
+from kinema.search.labelled_videos import Ends, IndexedVideos
 
 
-@dataclass(frozen=True)
-class Label:
-    """A label and where it is.
-
-    Attributes:
-        label: its name.
-        windows: those it is on: several where a video has copies, none where the library no longer has it.
-    """
-
-    label: str
-    windows: tuple[Window, ...]
-
-
-@dataclass(frozen=True)
-class State:
-    """All labels at one moment.
-
-    Attributes:
-        version: of the last change; grows with each.
-        names: those in use, in the order in which they came up.
-        labels: in the order in which they were given.
-        undoable: the version that :meth:`Labels.undo` takes next; None if there is none.
-    """
-
-    version: int
-    names: tuple[str, ...]
-    labels: tuple[Label, ...]
-    undoable: int | None
-
-
-class Labels:
+class Labels(LabelReader):
     """The labels of an index. Threads may share one, and several processes may write.
 
     Args:
@@ -86,171 +48,205 @@ class Labels:
         kept: whether changes are written down.
 
     Raises:
-        DataError: the file of labels is damaged.
+        DataError: the file of labels is damaged, or a later version of kinema made it.
         OutputError: it cannot be made, as on a full disk.
     """
 
     def __init__(self, index: str | Path, keep: bool = True):
-        self._index = Path(index)
-        self._lock = threading.Lock()
-        path = self._index / FILE
-        self.kept = keep and connection.writable(self._index) and (os.access(path, os.W_OK) or not path.exists())
-        with self._explained():
-            place = path if self.kept else ":memory:"
-            self._db = sqlite3.connect(place, isolation_level=None, timeout=60, check_same_thread=False)
-            if not self.kept and path.exists():
-                with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as others:
-                    others.backup(self._db)
-            try:
-                self._db.executescript(_TABLES)
-            except BaseException:
-                self._db.close()  # with its locks
-                raise
+        super().__init__(index, keep)
+        self._ends = Ends(self._index)
 
-    def version(self) -> int:
-        """The version of the last change; 0 before the first."""
-        with self._lock, self._explained():
-            return self._version()
+    def do(self, acts: Sequence[Act], by: str | None = None) -> Done:
+        """Do acts as one version: all of them, or none.
 
-    def state(self) -> State:
-        """All labels as they are now."""
-        with self._lock, self._explained():
-            version, undoable = self._version(), self._undoable()
-            rows = self._db.execute("SELECT content, start, end, label FROM labels ORDER BY rowid").fetchall()
-            names = self._db.execute("SELECT label FROM names ORDER BY place, rowid").fetchall()
-        with snapshot(self._index) as db:
-            found = database.windows_at(db, (row[:3] for row in rows))
-        labels = tuple(Label(row[3], windows) for row, windows in zip(rows, found, strict=True))
-        used = {label.label for label in labels}
-        return State(version, tuple(name for (name,) in names if name in used), labels, undoable)
-
-    def examples(self) -> dict[int, str]:
-        """Labels by the number of a window, one for each place that the library has; what a classifier learns from."""
-        return {one.windows[0].id: one.label for one in self.state().labels if one.windows}
-
-    def set(self, window: int, label: str | None) -> int:
-        """Give a window a label in place of the one it has, or take that off; return the version.
+        Args:
+            acts: in this order.
+            by: who does it.
 
         Raises:
-            ConfigError: the label is empty, too long or no text, or there are too many.
-            DataError: there is no such window.
+            ConfigError: a name or colour cannot be, or there are too many labels or classes.
+            DataError: there is no such video or class, or an interval cannot be.
+            LabelConflict: a label is no longer as it was seen.
         """
-        with snapshot(self._index) as db:
-            place = database.place_of(db, window)
-        if place is None:
-            raise DataError(f"the library has no window {window}, or no longer; search again")
-        given = None if label is None else checked(label)
-        with self._writing():
-            return self._write({place: given})
+        moved = {act.id: act.end for act in acts if isinstance(act, Change) and act.end is not None}
+        self._ends.check((act.content, act.end, act.label) for act in acts if isinstance(act, Add))
+        self._ends.check(((one.content, moved[one.id], one.label) for one in self.with_ids(moved)), gone=True)
+        with self._version("change", by) as writer:
+            conflicts, ids = list[int](), list[int | None]()
+            for act in acts:
+                try:
+                    ids.append(writer.write(act))
+                except LabelConflict as conflict:
+                    conflicts.extend(conflict.ids)
+            if conflicts:
+                raise LabelConflict(conflicts)
+        return Done(writer.made, tuple(ids))
 
-    def rename(self, label: str, to: str) -> int:
-        """Give all that have a label another one, which may be in use; return the version.
+    def add(
+        self,
+        label: str,
+        video: int | str,
+        start: float | None = None,
+        end: float | None = None,
+        subject: str | None = None,
+        by: str | None = None,
+    ) -> int:
+        """Label an interval; return the label's number.
+
+        Args:
+            label: its class, which is made if there is none.
+            video: the number of any of its windows, or its path or name.
+            start: seconds; None for that of the window.
+            end: seconds; None for that of the window.
+            subject: who does it.
+            by: who labels it.
+
+        Raises:
+            ConfigError: the class cannot be.
+            DataError: there is no such video or window, or the interval cannot be.
+        """
+        if isinstance(video, str):
+            videos = IndexedVideos(self._index)
+            name = videos.find(video)
+            if name is None or start is None or end is None:
+                raise DataError(f"{video} from {start} to {end} is no place in {videos.searched}; name one")
+            content = videos.content(name)
+        else:
+            with snapshot(self._index) as db:
+                place = database.place_of(db, video)
+            if place is None:
+                raise DataError(f"the library has no window {video}, or no longer; search again")
+            content = place[0]
+            start, end = (place[1] if start is None else start), (place[2] if end is None else end)
+        (number,) = self.do([Add(content, start, end, label, subject)], by).ids
+        assert number is not None
+        return number
+
+    def change(
+        self,
+        number: int,
+        start: float | None = None,
+        end: float | None = None,
+        label: str | None = None,
+        subject: str | EllipsisType | None = ...,
+        by: str | None = None,
+    ) -> int | None:
+        """Move a label, or give it another class or subject; return the version, or None where it is so already.
+
+        Raises:
+            ConfigError: the class cannot be.
+            DataError: there is no such label, or the interval cannot be.
+        """
+        return self.do([Change(number, None, start, end, label, subject)], by).version
+
+    def remove(self, number: int, by: str | None = None) -> int | None:
+        """Take a label away; return the version.
+
+        Raises:
+            DataError: there is no such label.
+        """
+        return self.do([Remove(number)], by).version
+
+    def rename(self, label: str, to: str) -> int | None:
+        """Give a class another name, or make it one with the class that has that; return the version.
 
         Raises:
             ConfigError: the new name is empty, too long or no text.
-            DataError: nothing has that label.
+            DataError: there is no such class.
         """
-        label, to = checked(label), checked(to)
-        with self._writing():
-            places = self._db.execute("SELECT content, start, end FROM labels WHERE label = ?", (label,)).fetchall()
-            if not places:
-                raise DataError(f"nothing is labelled {label!r} any longer; the labels are as you see them now")
-            self._db.execute("INSERT OR IGNORE INTO names SELECT ?, place FROM names WHERE label = ?", (to, label))
-            return self._write(dict.fromkeys(places, to))
+        return self.do([Rename(label, to)]).version
 
-    def clear(self) -> int:
-        """Take all labels off; return the version."""
-        with self._writing():
-            places = self._db.execute("SELECT content, start, end FROM labels").fetchall()
-            return self._write(dict.fromkeys(places))
-
-    def undo(self, version: int) -> int:
-        """Undo one change where nothing has come over it since, as a change of its own; return its version.
+    def recolour(self, label: str, colour: str) -> int | None:
+        """Give a class another colour, as ``#rrggbb``; return the version.
 
         Raises:
-            DataError: there is no such change, or it has been undone.
+            ConfigError: it is no colour.
+            DataError: there is no such class.
         """
-        with self._writing():
-            steps = self._db.execute(
-                "SELECT content, start, end, before, after FROM steps WHERE version = ?", (version,)
-            ).fetchall()
-            undone = self._db.execute("SELECT count(*) FROM changes WHERE undoes = ?", (version,)).fetchone()[0]
-            if not steps or undone:
-                raise DataError("this change has been undone already; the labels are as you see them now")
-            back = {row[:3]: row[3] for row in steps if self._label(row[:3]) == row[4]}
-            return self._write(back, undoes=version)
+        return self.do([Recolour(label, colour)]).version
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
+    def delete(self, label: str) -> int | None:
+        """Delete a class with its labels; return the version.
 
-    def _write(self, labels: Mapping[Place, str | None], undoes: int | None = None) -> int:
-        """Write a change down, within a transaction; nothing where all is as wanted."""
-        steps = [(place, self._label(place), after) for place, after in labels.items()]
-        steps = [step for step in steps if step[1] != step[2]]
-        if not steps and undoes is None:
-            return self._version()
-        cursor = self._db.execute("INSERT INTO changes VALUES (NULL, ?, ?)", (time.time(), undoes))
-        version = cursor.lastrowid
-        assert version is not None
-        for place, before, after in steps:
-            self._db.execute("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?)", (version, *place, before, after))
-            self._db.execute("DELETE FROM labels WHERE content = ? AND start = ? AND end = ?", place)
-            if after is not None:
-                self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?)", (*place, after))
-                self._db.execute(
-                    "INSERT OR IGNORE INTO names SELECT ?, coalesce(max(place), 0) + 1 FROM names", (after,)
-                )
-        if self._db.execute("SELECT count(*) FROM labels").fetchone()[0] > MOST:
-            raise ConfigError(f"an index keeps up to {MOST} labels; train with more in Python (docs/search.md)")
-        return version
+        Raises:
+            DataError: there is no such class.
+        """
+        return self.do([Delete(label)]).version
 
-    def _label(self, place: Place) -> str | None:
-        query = "SELECT label FROM labels WHERE content = ? AND start = ? AND end = ?"
-        row = self._db.execute(query, place).fetchone()
-        return row[0] if row else None
+    def clear(self) -> int | None:
+        """Remove all labels, not their classes; return the version."""
+        return self.do([Clear()]).version
 
-    def _version(self) -> int:
-        return self._db.execute("SELECT coalesce(max(version), 0) FROM changes").fetchone()[0]
+    def add_intervals(
+        self, intervals: Sequence[Interval], by: str | None = None, videos: IndexedVideos | None = None
+    ) -> Imported:
+        """Add labels, such as a file of another tool holds, as one version; those that are there already stay single.
 
-    def _undoable(self) -> int | None:
-        query = """SELECT max(version) FROM changes
-                   WHERE undoes IS NULL AND version NOT IN (SELECT undoes FROM changes WHERE undoes IS NOT NULL)"""
-        return self._db.execute(query).fetchone()[0]
+        Args:
+            intervals: their videos are found by the ends of their paths, as everywhere in :mod:`kinema.annotations`.
+            by: who made them.
+            videos: what is known of the index's videos, where it is known already.
+
+        Raises:
+            ConfigError: a class cannot be, or there would be too many.
+            DataError: videos are not in the index, or a label goes beyond the end of its video.
+        """
+        videos = videos or IndexedVideos(self._index)
+        placed = videos.placed(intervals)
+        acts = [
+            Add(videos.content(one.file), one.start, one.end, one.label, one.subject, one.confidence) for one in placed
+        ]
+        with self._version("change", by) as writer:
+            before = label_queries.total(self._db)
+            writer.add(acts)
+            added = label_queries.total(self._db) - before
+        return Imported(writer.made, added, len(acts) - added)
+
+    def undo(self, change: int | None = None, by: str | None = None) -> int:
+        """Undo a change where nothing has come over it since, as a version of its own; return that.
+
+        Args:
+            change: its version; None for the last one that can be undone.
+            by: who undoes it.
+
+        Raises:
+            DataError: there is no such change, it has been undone, or later ones lie over all of it.
+        """
+        return self._revert("undo", change, by)
+
+    def redo(self, change: int | None = None, by: str | None = None) -> int:
+        """Do a change again that was undone, where nothing has come over it since; as of :meth:`undo`."""
+        return self._revert("redo", change, by)
+
+    def _revert(self, kind: Kind, change: int | None, by: str | None) -> int:
+        with self._version(kind, by) as writer:
+            last = label_history.undoable(self._db) if kind == "undo" else label_history.redoable(self._db)
+            tried = last if change is None else change
+            while tried is not None:
+                if label_history.revert(self._db, label_history.effect(self._db, tried, kind), writer.version):
+                    break
+                if change is not None:
+                    raise DataError(f"later changes lie over all that change {change} did; undo those first")
+                tried = label_history.undoable(self._db, below=tried) if kind == "undo" else None
+            if tried is None:
+                raise DataError(f"there is no change to {kind}; the labels are as you see them now")
+            self._db.execute("UPDATE changes SET of = ? WHERE version = ?", (tried, writer.version))
+        return writer.version
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._lock, self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                connection.roll_back(self._db)
-                raise
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        path = self._index / FILE
-        try:
-            yield
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if isinstance(error, sqlite3.OperationalError) and not connection.damaged(error):
-                said = f"cannot keep labels in {path}: {error}; give write permission and free space"
-                raise OutputError(said) from error
-            raise DataError(f"{path} is damaged or holds no labels ({error}); move it away") from error
+    def _version(self, kind: Kind, by: str | None) -> Iterator[Writer]:
+        """One version, as long as the block lasts; there is none where the block changes nothing, or fails."""
+        by, at = None if by is None else checked(by), time.time()
+        with self._lock, explained(self._path), suppress(_Unchanged), writing(self._db):
+            version = label_history.begin(self._db, at, by, kind)
+            writer = Writer(self._db, version, by, at)
+            yield writer
+            if label_queries.total(self._db) > MOST:
+                raise ConfigError(f"an index keeps up to {MOST} labels; remove some, or make another index")
+            if not label_history.touched(self._db, version):
+                raise _Unchanged
+            writer.made = version
 
 
-def checked(label: object) -> str:
-    """A label's name without blanks around it.
-
-    Raises:
-        ConfigError: it is empty, too long, or no text that can be written down.
-    """
-    name = label.strip() if isinstance(label, str) else ""
-    if not 0 < len(name) <= LONGEST:
-        raise ConfigError(f"a label has 1 to {LONGEST} letters; choose another")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):  # control signs, halves of surrogates
-        raise ConfigError("a label holds letters, signs and blanks only; choose another")
-    return name
+class _Unchanged(Exception):
+    """All was as wanted: no version comes of it."""

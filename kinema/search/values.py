@@ -44,12 +44,19 @@ def of_kind(value: Any, kind: type[Value]) -> Value:
 def window(row: Sequence[Any]) -> Window:
     """A window of a row: number, path, start, end, strength."""
     number, path, start, end, strength = row
-    for value in (start, end, strength):
+    interval(start, end)
+    if not isfinite(of_kind(strength, float)):
+        raise sqlite3.DatabaseError("it holds a number without end")
+    return Window(number, text(path), start, end, strength)
+
+
+def interval(start: Any, end: Any) -> None:
+    """Make sure that an interval can be."""
+    for value in (start, end):
         if not isfinite(of_kind(value, float)):
             raise sqlite3.DatabaseError("it holds a number without end")
     if not -LATEST < start <= end < LATEST:
-        raise sqlite3.DatabaseError(f"it holds a window from {start:g} to {end:g} s")
-    return Window(number, text(path), start, end, strength)
+        raise sqlite3.DatabaseError(f"it holds an interval from {start:g} to {end:g} s")
 
 
 def as_matrix(rows: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,7 @@ from kinema.serve.answers import WRONG, Json
 from kinema.serve.budgets import Budgets
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
+from kinema.serve.files import Files
 from kinema.serve.guard import LOCAL, Guard
 from kinema.serve.labelling import Labelling
 from kinema.serve.pictures import Pictures
@@ -58,11 +59,13 @@ def create_app(
     cache = Cache(library.path / "previews")
     catalog = Catalog(library, cache)
     searching, predictions = Searching(catalog, embedder, uploads), Predictions(catalog, labels)
+    labelling = Labelling(catalog, labels)
     rooms = (
         Routes(catalog, reader, uploads),
         Pictures(catalog, reader, uploads, cache),
         searching,
-        Labelling(catalog, labels),
+        Files(catalog, labels, labelling),
+        labelling,
         Timeline(catalog, searching, predictions),
         Budgets(catalog, labels, predictions),
     )

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from kinema.addresses import shown
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
+from kinema.search.naming import base_of, naming_roots, short_name
 from kinema.search.sampling import evenly, spread_out
 from kinema.serve import media
 from kinema.serve.cache import Cache
@@ -67,8 +67,7 @@ class Catalog:
 
     def name(self, path: str) -> str:
         """A video's path below its indexed folder, which comes first where there are several."""
-        base = _base(Path(path), (self._contents or self._now()).roots)  # for thousands at a time, so as last seen
-        return Path(path).name if base is None else Path(path).relative_to(base).as_posix()
+        return short_name(path, (self._contents or self._now()).roots)  # for thousands at a time, so as last seen
 
     def file(self, path: str) -> Path:
         """Where an indexed video lies.
@@ -200,9 +199,8 @@ class Catalog:
         state, began = self.library.state, time.monotonic()
         with self._lock:
             if self._contents is None or (self._contents.state != state and began >= self._contents.good_until):
-                videos, roots = tuple(self.library.videos()), self._roots(state)
-                if not roots and videos:  # an index of before roots were noted
-                    roots = (Path(commonpath([str(Path(video.path).parent) for video in videos])),)
+                videos = tuple(self.library.videos())
+                roots = naming_roots(self._roots(state), [video.path for video in videos])
                 folders, ended = _folders(roots, videos), time.monotonic()
                 patience = PATIENCE * (ended - began) if ended - began > SLOW else 0.0
                 self._contents = _Contents(state, ended + patience, roots, videos, folders)
@@ -215,17 +213,11 @@ class Catalog:
         return self._known_roots[1]
 
 
-def _base(path: Path, roots: Sequence[Path]) -> Path | None:
-    """Below which folder a video is shown: its indexed folder, or the one around it if there are several."""
-    root = next((root for root in roots if path.is_relative_to(root)), None)
-    return root.parent if root is not None and len(roots) > 1 else root
-
-
 def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str, Path]:
     """The folders that hold videos, and those around them, by the name that is shown; sorted."""
     folders = {}
     for path in (Path(video.path) for video in videos):
-        base = _base(path, roots)
+        base = base_of(path, roots)
         if base is None:
             continue
         for parent in path.parents:

@@ -23,13 +23,6 @@ def hits_csv(hits: Sequence[Mapping[str, Any]]) -> str:
     return _table(COLUMNS, [[hit[name] for name in COLUMNS] for hit in hits])
 
 
-def labels_csv(catalog: Catalog, labels: Mapping[int, str]) -> str:
-    """Labelled windows as CSV: video, start, end, label."""
-    windows = [(catalog.library.window(number), label) for number, label in labels.items()]
-    rows = [[catalog.name(w.path), f"{w.start:.3f}", f"{w.end:.3f}", label, w.id] for w, label in windows]
-    return _table(("file", "start", "end", "label", "window"), rows)
-
-
 def clips_zip(catalog: Catalog, hits: Sequence[Mapping[str, Any]]) -> BinaryIO:
     """Hits as MP4 clips in a zip archive, with hits.csv; what could not be cut is named in problems.txt.
 

@@ -1,10 +1,9 @@
-"""Labels, the classifier that they make, and what can be taken away, over HTTP."""
+"""Labels and the classifier that they make, over HTTP."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -14,13 +13,31 @@ from starlette.routing import Route
 
 from kinema.errors import ConfigError
 from kinema.search import Labels
-from kinema.search.labels import Label
+from kinema.search.connection import snapshot
+from kinema.search.label_acts import (
+    Act,
+    Add,
+    Change,
+    Clear,
+    Delete,
+    Label,
+    LabelConflict,
+    MakeClass,
+    Recolour,
+    Remove,
+    Rename,
+)
+from kinema.search.label_reader import ALWAYS
+from kinema.search.labelled_videos import video_of_window, videos_with
+from kinema.search.labelled_windows import nearest_window
 from kinema.serve import asked as read
-from kinema.serve import exports
-from kinema.serve.answers import Json, attached
+from kinema.serve.answers import Json
 from kinema.serve.catalog import Catalog
 
 Asked = Mapping[str, Any]
+
+LISTED, MOST_LABELS, MOST_WINDOWS = 48, 5000, 200
+"""Labels of a class that are listed at a time, labels of a video, and windows that are asked about."""
 
 
 class Labelling:
@@ -33,88 +50,183 @@ class Labelling:
 
     def __init__(self, catalog: Catalog, labels: Labels):
         self._catalog, self._labels = catalog, labels
+        self._missing: tuple[tuple[int, int], int] = (-1, -1), 0
 
     def routes(self) -> list[Route]:
         """What can be asked for."""
         return [
-            Route("/api/labels", self._state, methods=["GET"]),
+            Route("/api/labels", self._get, methods=["GET"]),
             Route("/api/labels", self._change, methods=["POST"]),
+            Route("/api/labels/history", self._history, methods=["GET"]),
+            Route("/api/labels/{kind:str}", self._revert, methods=["POST"]),
             Route("/api/classify", self._classify, methods=["POST"]),
-            Route("/api/export/{kind}", self._export, methods=["POST"]),
         ]
 
-    def _state(self, request: Request) -> Response:
-        if request.query_params.get("since") == str(self._labels.version()):
-            return Response(status_code=204)
-        return Json(self._told())
+    # what there is
 
-    def _told(self) -> dict[str, Any]:
+    def _get(self, request: Request) -> Response:
+        asked = request.query_params
+        if "video" in asked:
+            return Json(self._of_video(asked))
+        if "windows" in asked:
+            return Json(self._of_windows(asked["windows"]))
+        if "class" in asked:
+            return Json(self._of_class(asked["class"], int(read.number(asked.get("offset", 0), "offset"))))
+        if asked.get("since") == str(self._labels.version()):
+            return Response(status_code=204)
+        return Json(self.told())
+
+    def told(self) -> dict[str, Any]:
+        """What there is, but for the labels themselves."""
         state = self._labels.state()
-        shown = [label for label in state.labels if label.windows]
+        classes = [
+            {"name": one.name, "colour": one.colour, "count": one.count, "seconds": round(one.seconds, 3)}
+            for one in state.classes
+        ]
         return {
             "version": state.version,
+            "classes": classes,
             "undoable": state.undoable,
+            "redoable": state.redoable,
             "kept": self._labels.kept,
-            "names": state.names,
-            "missing": len(state.labels) - len(shown),
-            "labels": [self._one(label) for label in shown],
+            "total": state.total,
+            "missing": self._count_missing(state.version),
         }
 
-    def _one(self, label: Label) -> dict[str, Any]:
-        first = self._catalog.window(label.windows[0])
-        return {"name": label.label, "ids": [window.id for window in label.windows], "window": first}
+    def _count_missing(self, version: int) -> int:
+        key = version, self._catalog.library.state
+        if self._missing[0] != key:
+            self._missing = key, self._labels.missing()
+        return self._missing[1]
+
+    def _of_video(self, asked: Asked) -> dict[str, Any]:
+        version = self._labels.version()  # as of before, so that what comes meanwhile is asked for again
+        start, end = (read.number(asked.get(name, other), name) for name, other in (("start", 0.0), ("end", ALWAYS)))
+        video = int(read.number(asked["video"], "video"))
+        total, labels = self._labels.of_video(video, start, end, MOST_LABELS)
+        return {"version": version, "total": total, "labels": list(map(_one, labels))}
+
+    def _of_windows(self, named: str) -> dict[str, Any]:
+        version = self._labels.version()
+        numbers = [int(read.number(number, "window")) for number in named.split(",") if number]
+        if len(numbers) > MOST_WINDOWS:
+            raise ConfigError(read.RELOAD)
+        found = self._labels.of_windows(numbers)
+        windows = {
+            number: {"classes": one.classes, "labels": list(map(_one, one.labels))}
+            for number, one in found.items()
+            if one.classes or one.labels
+        }
+        return {"version": version, "windows": windows}
+
+    def _of_class(self, name: str, offset: int) -> dict[str, Any]:
+        state = self._labels.state()
+        labels = self._labels.of_class(name, offset, LISTED)
+        with snapshot(self._catalog.library.path) as db:
+            videos = videos_with(db, (label.content for label in labels))
+            windows = {
+                label.id: nearest_window(db, videos[label.content].path, (label.start + label.end) / 2)
+                for label in labels
+                if label.content in videos
+            }
+        listed = [
+            {
+                **_one(label),
+                "video": videos[label.content].first,
+                "name": self._catalog.name(videos[label.content].path),
+                "window": self._catalog.window(windows[label.id]),
+            }
+            for label in labels
+            if label.id in windows
+        ]
+        total = next((one.count for one in state.classes if one.name == name.strip()), 0)
+        return {"version": state.version, "total": total, "labels": listed}
+
+    def _history(self, request: Request) -> Response:
+        before = request.query_params.get("before")
+        changes = self._labels.history(None if before is None else int(read.number(before, "version")))
+        return Json({"changes": [vars(change) for change in changes]})
+
+    # changing it
 
     async def _change(self, request: Request) -> Response:
         return await run_in_threadpool(self._changed, await read.question(request))
 
     def _changed(self, asked: Asked) -> Response:
-        def number(name: str) -> int:
-            return int(read.number(asked.get(name), name))
+        acts = asked.get("acts")
+        if not isinstance(acts, list):
+            raise ConfigError(read.RELOAD)
+        with snapshot(self._catalog.library.path) as db:
+            meant = [_act(db, read.as_object(act)) for act in acts]
+        try:
+            done = self._labels.do(meant, asked.get("by"))
+        except LabelConflict as conflict:
+            labels = self._present(act.id for act in meant if isinstance(act, Change | Remove))
+            there = {label["id"] for label in labels}
+            gone = [number for number in conflict.ids if number not in there]
+            return Json({"error": str(conflict), **self.told(), "labels": labels, "gone": gone}, 409)
+        labels = self._present(number for number in done.ids if number is not None)
+        return Json({**self.told(), "made": done.version, "ids": done.ids, "labels": labels})
 
-        changes: dict[str, Callable[[], int]] = {
-            "set": lambda: self._labels.set(number("window"), asked.get("name")),
-            "rename": lambda: self._labels.rename(str(asked.get("name")), str(asked.get("to"))),
-            "clear": self._labels.clear,
-            "undo": lambda: self._labels.undo(number("version")),
-        }
-        made = changes[read.chosen(asked, "change", tuple(changes))]()
-        return Json({**self._told(), "made": made})
+    def _present(self, numbers: Any) -> list[dict[str, Any]]:
+        return list(map(_one, self._labels.with_ids(numbers)))
+
+    async def _revert(self, request: Request) -> Response:
+        asked, kind = await read.question(request), request.path_params["kind"]
+        way = {"undo": self._labels.undo, "redo": self._labels.redo}.get(kind)
+        if way is None:
+            raise ConfigError(read.RELOAD)
+        change = None if asked.get("version") is None else int(read.number(asked["version"], "version"))
+        made = await run_in_threadpool(way, change, asked.get("by"))
+        return Json({**await run_in_threadpool(self.told), "made": made})
 
     async def _classify(self, request: Request) -> Response:
-        return Json(await run_in_threadpool(lambda: self._catalog.classified(self._classifier())))
+        return Json(await run_in_threadpool(lambda: self._catalog.classified(self.classifier())))
 
-    def _classifier(self) -> Any:
+    def classifier(self) -> Any:
+        """The classifier that the labels make."""
         return self._catalog.library.train_classifier(self._labels.examples())
 
-    async def _export(self, request: Request) -> Response:
-        makers: dict[str, Callable[[Asked], Response]] = {
-            "hits.csv": lambda asked: attached("hits.csv", "text/csv", exports.hits_csv(self._hits(asked)).encode()),
-            "clips.zip": self._clips,
-            "labels.csv": lambda asked: attached(
-                "labels.csv", "text/csv", exports.labels_csv(self._catalog, self._labels.examples()).encode()
-            ),
-            "classifier.safetensors": self._saved,
-        }
-        make = makers.get(request.path_params["kind"])
-        if make is None:
-            raise ConfigError("there is no such file; use the page's buttons")
-        return await run_in_threadpool(make, await read.question(request))
 
-    def _clips(self, asked: Asked) -> Response:
-        archive = exports.clips_zip(self._catalog, self._hits(asked))
-        return attached("clips.zip", "application/zip", iter(lambda: archive.read(1 << 16), b""))
+def _one(label: Label) -> dict[str, Any]:
+    """A label for the page."""
+    about = {"subject": label.subject, "confidence": label.confidence, "by": label.by, "at": label.at}
+    place = {"start": label.start, "end": label.end, "class": label.label}
+    return {"id": label.id, "version": label.version, **place, **about}
 
-    def _saved(self, asked: Asked) -> Response:
-        with tempfile.TemporaryDirectory() as folder:
-            path = self._classifier().save(Path(folder, "classifier.safetensors"))
-            return attached(path.name, "application/octet-stream", path.read_bytes())
 
-    def _hits(self, asked: Asked) -> list[dict[str, Any]]:
-        """The hits that the page names; what it says of them is looked up again."""
-        hits, ranks = [], {"motion": 0, "appearance": 0}
-        for by, number, start, end, score in read.hits(asked):
-            ranks[by] += 1
-            window = self._catalog.library.window(number)
-            row = (by, ranks[by], score, self._catalog.name(window.path), start, end, window.strength, number)
-            hits.append(dict(zip(exports.COLUMNS, row, strict=True)))
-        return hits
+def _act(db: sqlite3.Connection, asked: Asked) -> Act:
+    """The act that the page asks for."""
+
+    def number(name: str) -> int:
+        return int(read.number(asked.get(name), name))
+
+    def seconds(name: str) -> float:
+        return read.number(asked.get(name), name)
+
+    def text(name: str) -> Any:
+        if not isinstance(asked.get(name), str | None):
+            raise ConfigError(read.RELOAD)
+        return asked.get(name)
+
+    match read.chosen(asked, "act", ("add", "change", "remove", "class", "rename", "colour", "delete", "clear")):
+        case "add":
+            content = video_of_window(db, number("video")).content
+            sure = None if asked.get("confidence") is None else seconds("confidence")
+            return Add(content, seconds("start"), seconds("end"), text("class") or "", text("subject"), sure)
+        case "change":
+            start, end = (seconds(name) if name in asked else None for name in ("start", "end"))
+            label = (text("class") or "") if "class" in asked else None
+            subject = text("subject") if "subject" in asked else ...
+            return Change(number("id"), number("version"), start, end, label, subject)
+        case "remove":
+            return Remove(number("id"), number("version"))
+        case "class":
+            return MakeClass(text("name") or "", text("colour"))
+        case "rename":
+            return Rename(text("class") or "", text("to") or "")
+        case "colour":
+            return Recolour(text("class") or "", text("colour") or "")
+        case "delete":
+            return Delete(text("class") or "")
+    return Clear()

@@ -37,6 +37,12 @@ def indexed(videos: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
+def copied(indexed: Library, tmp_path: Path) -> Library:
+    """A copy of the library of the twelve videos, to be labelled; the videos are not to be changed."""
+    return Library(shutil.copytree(indexed.path, tmp_path / "copied"))
+
+
+@pytest.fixture
 def library(folder, encoder, tmp_path) -> Library:
     """Of the twelve videos, and to be written to."""
     library = Library(tmp_path / "index", encoder)

@@ -1,0 +1,199 @@
+"""What labels there are: of a video, of a class, of windows, as intervals, as examples."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinema.annotations.interval import Interval
+from kinema.search import database, label_history, label_queries, labelled_windows
+from kinema.search.connection import snapshot
+from kinema.search.label_acts import Label
+from kinema.search.label_classes import Classes
+from kinema.search.label_history import Version
+from kinema.search.label_queries import LabelClass
+from kinema.search.label_tables import FILE, explained, may_be_kept, open_tables
+from kinema.search.labelled_videos import IndexedVideos, VideoRow, video_of_window, videos_with
+from kinema.search.labelled_windows import LabelledWindow
+
+MOST = 1_000_000
+"""Labels of an index."""
+ALWAYS = 2.0**40
+"""Seconds, later than any label ends."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What there is at one moment, but for the labels themselves.
+
+    Attributes:
+        version: of the last change; grows with each.
+        classes: in the order in which they came up.
+        total: how many labels there are.
+        undoable: the change that :meth:`Labels.undo` takes back next; None if there is none.
+        redoable: the change that :meth:`Labels.redo` does again next; None if there is none.
+    """
+
+    version: int
+    classes: tuple[LabelClass, ...]
+    total: int
+    undoable: int | None
+    redoable: int | None
+
+
+class LabelReader:
+    """Reads the labels of an index; see :class:`~kinema.search.labels.Labels`, which changes them, too.
+
+    Args:
+        index: its folder.
+        keep: whether changes are to be written down where they can be.
+
+    Attributes:
+        kept: whether changes are written down.
+
+    Raises:
+        DataError: the file of labels is damaged, or a later version of kinema made it.
+        OutputError: it cannot be made, as on a full disk.
+    """
+
+    def __init__(self, index: str | Path, keep: bool = True):
+        self._index = Path(index)
+        self._path = self._index / FILE
+        self._lock = threading.Lock()
+        self.kept = keep and may_be_kept(self._index)
+        with explained(self._path):
+            self._db = open_tables(self._path, self.kept)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def version(self) -> int:
+        """The version of the last change; 0 before the first."""
+        with self._reading():
+            return label_history.latest(self._db)
+
+    def state(self) -> State:
+        """The version, the classes with their numbers, and what can be undone and redone."""
+        with self._reading():
+            undoable, redoable = label_history.undoable(self._db), label_history.redoable(self._db)
+            version, total = label_history.latest(self._db), label_queries.total(self._db)
+            return State(version, label_queries.classes(self._db), total, undoable, redoable)
+
+    def of_video(
+        self, video: int, start: float = 0.0, end: float = ALWAYS, most: int = MOST
+    ) -> tuple[int, list[Label]]:
+        """How many labels of a video touch the seconds from ``start`` to ``end``, and the first ``most`` of them.
+
+        Args:
+            video: the number of any of its windows.
+            start: seconds.
+            end: seconds.
+            most: labels that are given.
+
+        Raises:
+            DataError: there is no such window.
+        """
+        with snapshot(self._index) as db:
+            content = video_of_window(db, video).content
+        with self._reading():
+            return label_queries.of_video(self._db, content, start, end, most)
+
+    def of_class(self, label: str, offset: int = 0, count: int = MOST) -> list[Label]:
+        """A page of the labels of a class, newest first.
+
+        Raises:
+            DataError: there is no such class.
+        """
+        with self._reading():
+            number = Classes(self._db, 0).named(label).id
+            return label_queries.of_class(self._db, number, offset, count)
+
+    def with_ids(self, ids: Iterable[int]) -> list[Label]:
+        """The labels with these numbers that there are, sorted by number."""
+        with self._reading():
+            return label_queries.with_ids(self._db, ids)
+
+    def of_windows(self, numbers: Sequence[int]) -> dict[int, LabelledWindow]:
+        """What windows are labelled, by their numbers; those that do not exist are left out."""
+        found: dict[int, LabelledWindow] = {}
+        with snapshot(self._index) as db:
+            where = f"windows.id IN ({', '.join('?' * len(numbers))})"
+            windows = list(database.windows_where(db, where, numbers))
+            contents = {path: database.place_of(db, number) for path, number in {w.path: w.id for w in windows}.items()}
+        for path, place in contents.items():
+            mine = [window for window in windows if window.path == path]
+            first, last = min(window.start for window in mine), max(window.end for window in mine)
+            with self._reading():
+                labels = label_queries.of_video(self._db, place[0] if place else "", first, last, MOST)[1]
+            found |= dict(zip([window.id for window in mine], labelled_windows.labelled(mine, labels), strict=True))
+        return found
+
+    def intervals(self, videos: IndexedVideos | None = None) -> list[Interval]:
+        """All labels of videos that the index holds, as every format of labels can be made from them.
+
+        Args:
+            videos: what is known of the videos, where it is known already; its notes say how many labels are left out.
+        """
+        videos = videos or IndexedVideos(self._index)
+        found, names, missing = [], dict[str, str | None](), 0
+        with self._reading():
+            for one in label_queries.all_labels(self._db):
+                if one.content not in names:
+                    names[one.content] = videos.name(one.content)
+                name = names[one.content]
+                if name is None:
+                    missing += 1
+                else:
+                    found.append(Interval(name, one.start, one.end, one.label, one.subject, one.confidence))
+        if missing:
+            said = f"{missing} label{'s' * (missing > 1)} of videos that the index does not hold now"
+            videos.notes.append(f"{said} {'are' if missing > 1 else 'is'} left out")
+        return found
+
+    def missing(self) -> int:
+        """How many labels are of videos that the index does not hold now."""
+        with self._reading():
+            contents = label_queries.contents(self._db)
+        with snapshot(self._index) as db:
+            there = videos_with(db, (content for content, _ in contents))
+        return sum(count for content, count in contents if content not in there)
+
+    def videos(self) -> list[VideoRow]:
+        """The labelled videos that the index holds; of copies the first."""
+        with self._reading():
+            contents = label_queries.contents(self._db)
+        with snapshot(self._index) as db:
+            return list(videos_with(db, (content for content, _ in contents)).values())
+
+    def examples(self) -> dict[int, str]:
+        """The windows that are of one class alone, by number, with that class; what a classifier learns from.
+
+        A window is of the classes of the labels that begin and end with it, or, where there are none, of those whose
+        labels cover more than half of it. Points in time cover nothing. Of copies of a video one counts.
+        """
+        spans: dict[str, list[tuple[float, float, str]]] = {}
+        with self._reading():
+            for one in label_queries.all_labels(self._db):
+                spans.setdefault(one.content, []).append((one.start, one.end, one.label))
+        with snapshot(self._index) as db:
+            return labelled_windows.examples(db, spans)
+
+    def history(self, before: int | None = None, count: int = 100) -> list[Version]:
+        """The last ``count`` changes before a version, or of all; newest first."""
+        with self._reading():
+            return label_history.history(self._db, before, count)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """One state of the labels, for as long as the block lasts."""
+        with self._lock, explained(self._path):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")

@@ -1,0 +1,119 @@
+"""Which windows labels make examples of a class: those that labels of it alone cover more than half of.
+
+Labels that begin and end with a window, as those of hits do, decide by themselves: windows overlap, and the label of
+one covers much of its neighbours.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kinema.search import values
+from kinema.search.label_acts import Label
+from kinema.search.results import Window
+
+LEAST = 0.5
+"""The share of a window that labels of a class have to cover more than."""
+EXACT = 1e-6
+"""Seconds by which a label of a window may differ from it."""
+
+Span = tuple[float, float, str]
+"""Start and end in seconds, and class."""
+
+
+@dataclass(frozen=True)
+class LabelledWindow:
+    """What a window is labelled.
+
+    Attributes:
+        classes: those that it is of, sorted.
+        labels: those that begin and end with it.
+    """
+
+    classes: tuple[str, ...]
+    labels: tuple[Label, ...]
+
+
+def classes_of(windows: np.ndarray, labels: Sequence[Span]) -> list[tuple[str, ...]]:
+    """The classes that each window is of, sorted: those of labels that begin and end with it, or, where there are none,
+    those that cover more than half of it.
+
+    Args:
+        windows: (N, 2) start and end in seconds.
+        labels: start, end and class of each.
+    """
+    found: list[set[str]] = [set() for _ in windows]
+    if not labels:
+        return [()] * len(windows)
+    names = np.array([name for _, _, name in labels])
+    spans = np.array([label[:2] for label in labels])
+    least = LEAST * (windows[:, 1] - windows[:, 0]) + EXACT
+    for name in dict.fromkeys(names.tolist()):
+        mine = spans[(names == name) & (spans[:, 1] > spans[:, 0])]
+        for place in np.flatnonzero(covered(windows, mine) > least).tolist() if len(mine) else ():
+            found[place].add(name)
+    places = {(round(start, 5), round(end, 5)): place for place, (start, end) in enumerate(windows.tolist())}
+    exactly: dict[int, set[str]] = {}
+    for start, end, name in labels:
+        if (round(start, 5), round(end, 5)) in places:
+            exactly.setdefault(places[round(start, 5), round(end, 5)], set()).add(name)
+    return [tuple(sorted(exactly.get(place, covering))) for place, covering in enumerate(found)]
+
+
+def covered(windows: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """(N,) seconds of each of the windows (N, 2) that lie within some of the spans (M, 2)."""
+    spans = spans[np.argsort(spans[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(spans[:, 1])
+    first = np.concatenate([[True], spans[1:, 0] > reach[:-1]])  # where a span begins that no earlier one touches
+    starts, ends = spans[first, 0], reach[np.concatenate([first[1:], [True]])]
+    lengths = np.concatenate([[0.0], np.cumsum(ends - starts)])
+    edges = np.stack([starts, ends], 1).reshape(-1)
+    up_to = np.stack([lengths[:-1], lengths[1:]], 1).reshape(-1)
+    within = np.interp(windows.reshape(-1), edges, up_to).reshape(windows.shape)
+    return within[:, 1] - within[:, 0]
+
+
+def labelled(windows: Sequence[Window], labels: Sequence[Label]) -> list[LabelledWindow]:
+    """What windows of one video are labelled by the labels of its content."""
+    spans = np.array([(window.start, window.end) for window in windows]).reshape(-1, 2)
+    names = classes_of(spans, [(label.start, label.end, label.label) for label in labels])
+    starts, ends = (np.array([getattr(label, name) for label in labels]) for name in ("start", "end"))
+    found = []
+    for window, classes in zip(windows, names, strict=True):
+        near = (np.abs(starts - window.start) < EXACT) & (np.abs(ends - window.end) < EXACT)
+        found.append(LabelledWindow(classes, tuple(labels[place] for place in np.flatnonzero(near).tolist())))
+    return found
+
+
+def examples(db: sqlite3.Connection, labels: Mapping[str, Sequence[Span]]) -> dict[int, str]:
+    """The windows that are of one class alone, by number, with that class.
+
+    Args:
+        db: the database of an index.
+        labels: start, end and class of the labels of each content. Of copies of a video the first counts.
+    """
+    found: dict[int, str] = {}
+    query = """SELECT id, start, "end" FROM windows
+               WHERE video = (SELECT min(id) FROM videos WHERE sha256 = ?) ORDER BY start"""
+    for content, spans in labels.items():
+        rows = db.execute(query, (content,)).fetchall()
+        if not rows:
+            continue
+        for row in rows:
+            values.interval(row[1], row[2])
+        windows = np.array([row[1:] for row in rows])
+        for (number, *_), classes in zip(rows, classes_of(windows, spans), strict=True):
+            if len(classes) == 1:
+                found[number] = classes[0]
+    return found
+
+
+def nearest_window(db: sqlite3.Connection, path: str, at: float) -> Window:
+    """The window of a video, which has some, whose middle is nearest to a second."""
+    query = """SELECT windows.id, path, start, "end", strength FROM windows JOIN videos ON windows.video = videos.id
+               WHERE path = ? ORDER BY abs((start + "end") / 2 - ?), start LIMIT 1"""
+    return values.window(db.execute(query, (path, at)).fetchone())
