@@ -25,6 +25,7 @@ from kinema.video import read_manifest
 
 VIDEOS = 24
 FLOW = [f"flow {name}" for name in ("extract", "import", "export", "evaluate", "show", "--list")]
+LABELS = [f"labels {name}" for name in ("convert", "import", "export", "list", "history", "undo", "redo")]
 SEARCH = ["embed", "index", "search", "watch", "serve"]
 REPRODUCE = ["reproduce", "reproduce --list"]
 ENCODERS = ["weights", "export"]
@@ -55,7 +56,7 @@ def test_the_overview_lists_all_commands_and_imports_nothing_heavy():
             "synth",
             "scan",
             "data check",
-            "labels convert",
+            *LABELS,
             "pretrain",
             "finetune",
             "ablate mscl",

@@ -19,7 +19,8 @@ import pytest
 from kinema.cli import COMMANDS, main
 
 QUIET = {"info", "reproduce --list", "flow --list", "serve", "watch", "data check"}
-"""What writes no file, or none unless asked to."""
+QUIET |= {f"labels {name}" for name in ("import", "list", "history", "undo", "redo")}
+"""What writes no file, or none unless asked to, or labels into an index (``tests/serve/test_full_disk.py``)."""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,7 @@ def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     library = Library(folder / "index")
     ids = [window.id for window in library.windows()]
     library.train_classifier({ids[0]: "a", ids[9]: "b"}).save(folder / "classifier.safetensors")
+    run("labels", "import", folder / "intervals.csv", "--index", folder / "index")
     triplet = folder / "triplets/slide/example_1"
     triplet.mkdir(parents=True)
     for name, role in zip(names, ("ref", "positive", "negative"), strict=False):
@@ -80,6 +82,7 @@ WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
         given / "triplets", "--encoder", given / "run", "--out", out / "figures.json", "--workers", 0, "--clips", 1,
     ],
     "labels convert": lambda given, out: [given / "intervals.csv", out / "intervals.json", "--to", "activitynet"],
+    "labels export": lambda given, out: [out / "intervals.csv", "--index", given / "index"],
     "reproduce": lambda given, out: ["random-0", "--out", out / "reproduced"],
     "weights": lambda given, out: [given / "run", "--out", out / "encoder"],
     "export": lambda given, out: ["hub", given / "run", "--out", out / "hub"],

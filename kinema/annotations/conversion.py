@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,16 @@ class Converted:
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
-        classes, videos = ({getattr(one, name) for one in self.intervals} for name in ("label", "file"))
-        parts = ((self.intervals, "interval"), (classes, "class"), (videos, "video"))
-        counts = [f"{len(what)} {name}{('es' if name[-1] == 's' else 's') * (len(what) != 1)}" for what, name in parts]
-        there = str(self.files[0]) if len(self.files) == 1 else f"{len(self.files)} files"
-        return f"{there}: {counts[0]} of {counts[1]} in {counts[2]}, read as {self.source}"
+        return f"{counted(self.intervals, self.files)}, read as {self.source}"
+
+
+def counted(intervals: Sequence[Interval], files: Sequence[Path]) -> str:
+    """How many intervals, classes and videos some files hold, in words."""
+    classes, videos = ({getattr(one, name) for one in intervals} for name in ("label", "file"))
+    parts = ((intervals, "interval"), (classes, "class"), (videos, "video"))
+    counts = [f"{len(what)} {name}{('es' if name[-1] == 's' else 's') * (len(what) != 1)}" for what, name in parts]
+    there = str(files[0]) if len(files) == 1 else f"{len(files)} files"
+    return f"{there}: {counts[0]} of {counts[1]} in {counts[2]}"
 
 
 def convert(

@@ -12,7 +12,15 @@ from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate, evaluate_triplets
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
 from kinema.commands.info import info
-from kinema.commands.labels import convert_labels
+from kinema.commands.labels import (
+    convert_labels,
+    export_labels,
+    import_labels,
+    list_labels,
+    redo_labels,
+    show_history,
+    undo_labels,
+)
 from kinema.commands.reproducing import list_recipes, reproduce
 from kinema.commands.search import embed, index, search, watch
 from kinema.commands.serve import serve
@@ -48,6 +56,12 @@ COMMANDS = {
         "Convert labels of stretches of videos from one tool's format to another's.",
         ("source", "target"),
     ),
+    "labels import": Command(import_labels, "Bring a file of labels into an index.", ("file",)),
+    "labels export": Command(export_labels, "Write the labels of an index to another tool's file.", ("file",)),
+    "labels list": Command(list_labels, "List the classes of an index's labels."),
+    "labels history": Command(show_history, "Show who changed an index's labels when."),
+    "labels undo": Command(undo_labels, "Undo a change of an index's labels."),
+    "labels redo": Command(redo_labels, "Do a change of an index's labels again."),
     "pretrain": Command(
         pretrain,
         "Train an encoder on a folder of videos, without labels.",

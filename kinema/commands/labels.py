@@ -1,10 +1,19 @@
-"""Labels of other tools."""
+"""Labels: those of an index, and files of other tools."""
 
 from __future__ import annotations
 
-from jsonargparse.typing import PositiveFloat
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from jsonargparse.typing import PositiveFloat, PositiveInt
+
+from kinema.errors import DataError, OutputError
 from kinema.streams import in_one_line
+
+if TYPE_CHECKING:
+    from kinema.search import Labels
 
 
 def convert_labels(
@@ -28,6 +37,126 @@ def convert_labels(
     from kinema.annotations import convert
 
     done = convert(source, target, from_, to, fps, videos)
-    for note in done.notes:
-        print(in_one_line(f"note: {note}"))
+    _print_notes(done.notes)
     print(in_one_line(str(done)))
+
+
+def import_labels(
+    file: str, index: str, from_: str | None = None, fps: PositiveFloat | None = None, by: str | None = None
+) -> None:
+    """Bring a file of labels into an index, as one change; labels that are there already stay single.
+
+    Args:
+        file: file of labels, or folder of files of one format.
+        index: folder of the index, which holds the videos that are labelled.
+        from_: format of FILE; by its name and content by default.
+        fps: frames a second, where times are frames; what the file or the videos say by default.
+        by: who made the labels.
+    """
+    from kinema.annotations import read_intervals
+    from kinema.search.labelled_videos import IndexedVideos
+
+    labels = _labels(index, to_change=True)
+    videos = IndexedVideos(index, fps)
+    done = labels.add_intervals(read_intervals(file, from_, videos)[1], by, videos)
+    _print_notes(videos.notes)
+    there = f", {done.already} were there already" if done.already else ""
+    version = "" if done.version is None else f" (change {done.version})"
+    print(in_one_line(f"{labels.path}: {done.added} label{'s' * (done.added != 1)} added{there}{version}"))
+
+
+def export_labels(file: str, index: str, to: str | None = None) -> None:
+    """Write the labels of an index to a file of another tool.
+
+    Args:
+        file: file to write, where nothing is yet; a folder of such files where its format holds one video each.
+        index: folder of the index.
+        to: format of FILE; by its name by default.
+    """
+    from kinema.annotations import write_intervals
+    from kinema.annotations.conversion import counted
+    from kinema.search.labelled_videos import IndexedVideos
+
+    videos = IndexedVideos(index)
+    intervals = _labels(index).intervals(videos)
+    if not intervals:
+        raise DataError(f"{index} has no labels of videos that it holds; label some on the page, or import a file")
+    files = write_intervals(file, intervals, to, videos)
+    _print_notes(videos.notes)
+    print(in_one_line(counted(intervals, files)))
+
+
+def list_labels(index: str) -> None:
+    """List the classes of an index's labels: how many labels each has, and how long they are.
+
+    Args:
+        index: folder of the index.
+    """
+    state = _labels(index).state()
+    width = max([5, *(len(in_one_line(one.name)) for one in state.classes)])
+    print(f"{'class':{width}}  colour   {'labels':>8}  {'seconds':>12}  {'mean':>9}")
+    for one in state.classes:
+        mean = f"{one.seconds / one.count:.2f}" if one.count else "-"
+        print(f"{in_one_line(one.name):{width}}  {one.colour}  {one.count:8}  {one.seconds:12.2f}  {mean:>9}")
+
+
+def undo_labels(index: str, change: PositiveInt | None = None) -> None:
+    """Undo a change of an index's labels, as a change of its own, which kinema labels redo takes back.
+
+    Args:
+        index: folder of the index.
+        change: its number in the history; the last one that has not been undone by default.
+    """
+    _print_change(_labels(index, to_change=True), "undo", change)
+
+
+def redo_labels(index: str, change: PositiveInt | None = None) -> None:
+    """Do a change of an index's labels again that was undone.
+
+    Args:
+        index: folder of the index.
+        change: its number in the history; the one that was undone last by default.
+    """
+    _print_change(_labels(index, to_change=True), "redo", change)
+
+
+def show_history(index: str, count: PositiveInt = 20) -> None:
+    """Show who changed an index's labels when, newest first.
+
+    Args:
+        index: folder of the index.
+        count: changes that are shown.
+    """
+    for one in _labels(index).history(count=count):
+        when = datetime.fromtimestamp(one.at).strftime("%Y-%m-%d %H:%M:%S")
+        what = one.kind if one.kind == "change" else f"{one.kind} of {one.of}"
+        counts = ((one.added, "added"), (one.changed, "changed"), (one.removed, "removed"))
+        said = ", ".join(f"{count} {how}" for count, how in counts if count) or "classes alone"
+        what += "" if one.done else " (undone)"
+        print(in_one_line(f"{one.version:6}  {when}  {what}: {said}, by {one.by or '-'}"))
+
+
+def _labels(index: str, to_change: bool = False) -> Labels:
+    """The labels of an index that there is."""
+    from kinema.search import Labels
+    from kinema.search.connection import no_index
+    from kinema.search.database import has_tables
+
+    if not has_tables(Path(index)):
+        raise no_index(Path(index))
+    labels = Labels(index)
+    if to_change and not labels.kept:
+        raise OutputError(f"cannot write {labels.path}; give write permission for it and its folder")
+    return labels
+
+
+def _print_change(labels: Labels, kind: str, change: int | None) -> None:
+    made = (labels.undo if kind == "undo" else labels.redo)(change)
+    (one,) = labels.history(made + 1, 1)
+    said = f"{one.added} added, {one.changed} changed, {one.removed} removed"
+    print(in_one_line(f"{labels.path}: change {made}, the {kind} of {one.of}: {said}"))
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in dict.fromkeys(notes):
+        print(in_one_line(f"note: {note}"))

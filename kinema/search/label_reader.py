@@ -16,8 +16,9 @@ from kinema.search.label_classes import Classes
 from kinema.search.label_history import Version
 from kinema.search.label_queries import LabelClass
 from kinema.search.label_tables import FILE, explained, may_be_kept, open_tables
-from kinema.search.labelled_videos import IndexedVideos, VideoRow, video_of_window, videos_with
+from kinema.search.labelled_videos import AT_A_TIME, IndexedVideos, VideoRow, video_of_window, videos_with
 from kinema.search.labelled_windows import LabelledWindow
+from kinema.search.results import Window
 
 MOST = 1_000_000
 """Labels of an index."""
@@ -52,6 +53,7 @@ class LabelReader:
         keep: whether changes are to be written down where they can be.
 
     Attributes:
+        path: the file of labels.
         kept: whether changes are written down.
 
     Raises:
@@ -61,11 +63,11 @@ class LabelReader:
 
     def __init__(self, index: str | Path, keep: bool = True):
         self._index = Path(index)
-        self._path = self._index / FILE
+        self.path = self._index / FILE
         self._lock = threading.Lock()
         self.kept = keep and may_be_kept(self._index)
-        with explained(self._path):
-            self._db = open_tables(self._path, self.kept)
+        with explained(self.path):
+            self._db = open_tables(self.path, self.kept)
 
     def close(self) -> None:
         """Close the file."""
@@ -121,16 +123,20 @@ class LabelReader:
     def of_windows(self, numbers: Sequence[int]) -> dict[int, LabelledWindow]:
         """What windows are labelled, by their numbers; those that do not exist are left out."""
         found: dict[int, LabelledWindow] = {}
+        by_video: dict[str, list[Window]] = {}
         with snapshot(self._index) as db:
-            where = f"windows.id IN ({', '.join('?' * len(numbers))})"
-            windows = list(database.windows_where(db, where, numbers))
-            contents = {path: database.place_of(db, number) for path, number in {w.path: w.id for w in windows}.items()}
-        for path, place in contents.items():
-            mine = [window for window in windows if window.path == path]
-            first, last = min(window.start for window in mine), max(window.end for window in mine)
-            with self._reading():
-                labels = label_queries.of_video(self._db, place[0] if place else "", first, last, MOST)[1]
-            found |= dict(zip([window.id for window in mine], labelled_windows.labelled(mine, labels), strict=True))
+            for at in range(0, len(numbers), AT_A_TIME):
+                part = numbers[at : at + AT_A_TIME]
+                where = f"windows.id IN ({', '.join('?' * len(part))})"
+                for window in database.windows_where(db, where, part):
+                    by_video.setdefault(window.path, []).append(window)
+            contents = [video_of_window(db, windows[0].id).content for windows in by_video.values()]
+        with self._reading():
+            for content, windows in zip(contents, by_video.values(), strict=True):
+                first, last = min(window.start for window in windows), max(window.end for window in windows)
+                labels = label_queries.of_video(self._db, content, first, last, MOST)[1]
+                told = labelled_windows.labelled(windows, labels)
+                found |= {window.id: one for window, one in zip(windows, told, strict=True)}
         return found
 
     def intervals(self, videos: IndexedVideos | None = None) -> list[Interval]:
@@ -191,7 +197,7 @@ class LabelReader:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """One state of the labels, for as long as the block lasts."""
-        with self._lock, explained(self._path):
+        with self._lock, explained(self.path):
             self._db.execute("BEGIN")
             try:
                 yield

@@ -14,6 +14,7 @@ from kinema.errors import DataError, KinemaError, blaming
 from kinema.search import values
 from kinema.search.about import get_list
 from kinema.search.connection import snapshot
+from kinema.search.database import place_of
 from kinema.search.naming import naming_roots, short_name
 
 AT_A_TIME = 500
@@ -144,6 +145,18 @@ def video_of_window(db: sqlite3.Connection, number: int) -> VideoRow:
     if not found:
         raise DataError(f"the library has no window {number}, or no longer; search again")
     return found[0]
+
+
+def place_of_window(db: sqlite3.Connection, number: int) -> tuple[str, float, float]:
+    """The content of a window's video, and its start and end in seconds.
+
+    Raises:
+        DataError: there is no such window.
+    """
+    place = place_of(db, number)
+    if place is None:
+        raise DataError(f"the library has no window {number}, or no longer; search again")
+    return place
 
 
 def videos_with(db: sqlite3.Connection, contents: Iterable[str]) -> dict[str, VideoRow]:

@@ -14,7 +14,7 @@ from types import EllipsisType
 
 from kinema.annotations.interval import Interval
 from kinema.errors import ConfigError, DataError
-from kinema.search import database, label_history, label_queries
+from kinema.search import label_history, label_queries
 from kinema.search.connection import snapshot
 from kinema.search.label_acts import (
     Act,
@@ -34,7 +34,7 @@ from kinema.search.label_history import Kind
 from kinema.search.label_reader import MOST, LabelReader
 from kinema.search.label_tables import explained, writing
 from kinema.search.label_writer import Writer
-from kinema.search.labelled_videos import Ends, IndexedVideos
+from kinema.search.labelled_videos import Ends, IndexedVideos, place_of_window
 
 
 class Labels(LabelReader):
@@ -45,6 +45,7 @@ class Labels(LabelReader):
         keep: whether changes are to be written down where they can be.
 
     Attributes:
+        path: the file of labels.
         kept: whether changes are written down.
 
     Raises:
@@ -113,11 +114,8 @@ class Labels(LabelReader):
             content = videos.content(name)
         else:
             with snapshot(self._index) as db:
-                place = database.place_of(db, video)
-            if place is None:
-                raise DataError(f"the library has no window {video}, or no longer; search again")
-            content = place[0]
-            start, end = (place[1] if start is None else start), (place[2] if end is None else end)
+                content, first, last = place_of_window(db, video)
+            start, end = first if start is None else start, last if end is None else end
         (number,) = self.do([Add(content, start, end, label, subject)], by).ids
         assert number is not None
         return number
@@ -237,7 +235,7 @@ class Labels(LabelReader):
     def _version(self, kind: Kind, by: str | None) -> Iterator[Writer]:
         """One version, as long as the block lasts; there is none where the block changes nothing, or fails."""
         by, at = None if by is None else checked(by), time.time()
-        with self._lock, explained(self._path), suppress(_Unchanged), writing(self._db):
+        with self._lock, explained(self.path), suppress(_Unchanged), writing(self._db):
             version = label_history.begin(self._db, at, by, kind)
             writer = Writer(self._db, version, by, at)
             yield writer

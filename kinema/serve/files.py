@@ -93,7 +93,7 @@ class Files:
     def _labels_as(self, asked: Asked) -> Response:
         """All labels in a format; in a zip archive where it holds one video a file."""
         chosen = FORMATS[read.chosen(asked, "to", tuple(FORMATS))]
-        videos = IndexedVideos(self._catalog.library.path)
+        videos = self._videos()
         intervals = self._labels.intervals(videos)
         if not intervals:
             raise DataError("there are no labels to export; label something first")
@@ -126,10 +126,16 @@ class Files:
         return await run_in_threadpool(self._imported, bytes(body), name, kind, fps)
 
     def _imported(self, content: bytes, name: str, kind: str | None, fps: float | None) -> Response:
-        videos = IndexedVideos(self._catalog.library.path, fps)
+        videos = self._videos(fps)
         done = self._labels.add_intervals(_read(content, name, kind, videos), videos=videos)
         told = {"made": done.version, "added": done.added, "already": done.already}
         return Json({**self._labelling.told(), **told, "notes": list(dict.fromkeys(videos.notes))})
+
+    def _videos(self, fps: float | None = None) -> IndexedVideos:
+        """The library's videos; what is said of them names no path."""
+        videos = IndexedVideos(self._catalog.library.path, fps)
+        videos.searched = "the library"
+        return videos
 
 
 def _read(content: bytes, name: str, kind: str | None, videos: IndexedVideos) -> list[Interval]:
@@ -141,7 +147,8 @@ def _read(content: bytes, name: str, kind: str | None, videos: IndexedVideos) ->
         try:
             path.write_bytes(content)
         except (OSError, ValueError) as error:
-            raise DataError(f"{name} cannot be taken in: {error}; give it a plain name") from error
+            reason = getattr(error, "strerror", None) or "its name cannot be written"
+            raise DataError(f"{name} cannot be taken in: {reason}; give it a plain name") from error
         try:
             return read_intervals(path, kind, videos)[1]
         except KinemaError as error:

@@ -28,11 +28,11 @@ from kinema.search.label_acts import (
     Rename,
 )
 from kinema.search.label_reader import ALWAYS
-from kinema.search.labelled_videos import video_of_window, videos_with
+from kinema.search.labelled_videos import place_of_window, video_of_window, videos_with
 from kinema.search.labelled_windows import nearest_window
 from kinema.serve import asked as read
 from kinema.serve.answers import Json
-from kinema.serve.catalog import Catalog
+from kinema.serve.catalog import MAP_POINTS, Catalog
 
 Asked = Mapping[str, Any]
 
@@ -108,9 +108,12 @@ class Labelling:
 
     def _of_windows(self, named: str) -> dict[str, Any]:
         version = self._labels.version()
-        numbers = [int(read.number(number, "window")) for number in named.split(",") if number]
-        if len(numbers) > MOST_WINDOWS:
-            raise ConfigError(read.RELOAD)
+        if named == "map":
+            numbers = [window.id for window in self._catalog.library.sample(MAP_POINTS)]
+        else:
+            numbers = [int(read.number(number, "window")) for number in named.split(",")[: MOST_WINDOWS + 1]]
+            if len(numbers) > MOST_WINDOWS:
+                raise ConfigError(read.RELOAD)
         found = self._labels.of_windows(numbers)
         windows = {
             number: {"classes": one.classes, "labels": list(map(_one, one.labels))}
@@ -211,9 +214,13 @@ def _act(db: sqlite3.Connection, asked: Asked) -> Act:
 
     match read.chosen(asked, "act", ("add", "change", "remove", "class", "rename", "colour", "delete", "clear")):
         case "add":
-            content = video_of_window(db, number("video")).content
+            label, subject = text("class") or "", text("subject")
             sure = None if asked.get("confidence") is None else seconds("confidence")
-            return Add(content, seconds("start"), seconds("end"), text("class") or "", text("subject"), sure)
+            if "window" in asked:
+                place = place_of_window(db, number("window"))
+            else:
+                place = video_of_window(db, number("video")).content, seconds("start"), seconds("end")
+            return Add(*place, label, subject, sure)
         case "change":
             start, end = (seconds(name) if name in asked else None for name in ("start", "end"))
             label = (text("class") or "") if "class" in asked else None

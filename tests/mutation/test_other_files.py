@@ -102,9 +102,9 @@ class Using:
         labels = Labels(Path(path).parent)
         try:
             for number in list(labels.examples())[:1]:
-                labels.set(number, "c")
-                labels.undo(labels.version())
-            return len(labels.state().labels)
+                labels.add("c", number)
+                labels.undo()
+            return labels.state().total
         finally:
             labels.close()
 
@@ -155,7 +155,7 @@ def originals(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     classifier = library.train_classifier({ids[0]: "a", ids[5]: "b", ids[9]: "a"}).save(root / "classifier.safetensors")
     given = Labels(root / "index")
     for number, name in zip(ids[:4], "abab", strict=True):
-        given.set(number, name)
+        given.add(name, number)
     given.close()
     reader = store_reader(videos, root / "store", FLOW)
     extract_flow(reader, entries)

@@ -153,7 +153,7 @@ def test_label_classify_map_export_and_keep(
     saved.value.save_as(tmp_path / "classifier.safetensors")
     assert Classifier.load(tmp_path / "classifier.safetensors").classes == ("jump", "wave")
     with page.expect_download() as saved:
-        page.get_by_text("Labels as CSV").click()
+        page.locator("#export-labels").click()
     saved.value.save_as(tmp_path / "labels.csv")
     assert len((tmp_path / "labels.csv").read_text().splitlines()) == 4
     page.locator("#tab-map").click()

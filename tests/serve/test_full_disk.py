@@ -22,7 +22,7 @@ def crowded(library: Library, small_disk: SmallDisk) -> Library:
     """The library on a disk without room for another byte, with one label."""
     disk, fill = small_disk
     index = shutil.copytree(library.path, disk / "index", ignore=shutil.ignore_patterns("labels*", "previews"))
-    Labels(index).set(1, "theirs")
+    Labels(index).add("theirs", 1)
     fill()
     return Library(index)
 
@@ -33,7 +33,7 @@ def test_it_is_searched_as_ever_and_labels_that_cannot_be_kept_are_refused(crowd
     labels = Labels(crowded.path)
     for _ in range(2):
         with pytest.raises(OutputError, match=r"cannot keep labels in .*labels\.sqlite: .*full; give .* free space"):
-            labels.set(9, "mine")
+            labels.add("mine", 9)
     assert set(labels.examples().values()) == {"theirs"}
     with pytest.raises(OutputError, match="give write permission and free space"):
         crowded.add(Path(window.path).parent)
@@ -49,8 +49,8 @@ def test_the_page_goes_on_without_room(
         assert page.get("/media/window/1/clip").status_code == page.get("/api/map").status_code == 200
         *_, answer = searched(page, {"like": 1}, top=2)
         assert len(answer["motion"]["hits"]) == 2
-        said = page.post("/api/labels", json={"change": "set", "window": 1, "name": "mine"}).json()
-        assert (said["names"], said["kept"]) == (["mine"], False)
+        said = page.post("/api/labels", json={"acts": [{"act": "add", "window": 1, "class": "mine"}]}).json()
+        assert ([one["name"] for one in said["classes"]], said["kept"]) == (["mine"], False)
 
 
 def test_an_upload_without_room_is_refused_in_a_sentence(

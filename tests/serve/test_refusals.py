@@ -122,16 +122,51 @@ def test_few_labels_are_said(page: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b'{"change": "drop"}', b'{"change": ["set"]}', b'{"change": "set"}',
-     b'{"change": "set", "window": "x", "name": "y"}', b'{"change": "set", "window": 999999, "name": "y"}',
-     b'{"change": "set", "window": 1, "name": ""}', b'{"change": "set", "window": 1, "name": 2}',
-     b'{"change": "set", "window": 1, "name": "half \\ud800"}', b'{"change": "set", "window": 1e15, "name": "y"}',
-     b'{"change": "rename", "name": "\\udfff", "to": "x"}', b'{"change": "undo", "version": 7}'],
+    [b"", b"{}", b'{"acts": 3}', b'{"acts": [3]}', b'{"acts": [{"act": "drop"}]}', b'{"acts": [{"act": ["add"]}]}',
+     b'{"acts": [{"act": "add"}]}', b'{"acts": [{"act": "add", "window": "x", "class": "y"}]}',
+     b'{"acts": [{"act": "add", "window": 999999, "class": "y"}]}', b'{"acts": [{"act": "add", "window": 1}]}',
+     b'{"acts": [{"act": "add", "window": 1, "class": ""}]}', b'{"acts": [{"act": "add", "window": 1, "class": 2}]}',
+     b'{"acts": [{"act": "add", "window": 1, "class": "half \\ud800"}]}',
+     b'{"acts": [{"act": "add", "window": 1e15, "class": "y"}]}',
+     b'{"acts": [{"act": "add", "video": 1, "start": 0.5, "end": 0.2, "class": "y"}]}',
+     b'{"acts": [{"act": "add", "video": 1, "start": 0, "end": 1e9, "class": "y"}]}',
+     b'{"acts": [{"act": "add", "video": 1, "start": 0, "end": 0.1, "class": "y", "confidence": 2}]}',
+     b'{"acts": [{"act": "add", "video": 1, "start": 0, "end": 0.1, "class": "y", "subject": ""}]}',
+     b'{"acts": [{"act": "add", "video": 1, "start": 0, "end": 0.1, "class": "y"}], "by": 3}',
+     b'{"acts": [{"act": "rename", "class": "\\udfff", "to": "x"}]}', b'{"acts": [{"act": "delete", "class": "x"}]}',
+     b'{"acts": [{"act": "class", "name": "x", "colour": "red"}]}', b'{"acts": [{"act": "class", "name": {}}]}',
+     b'{"acts": [{"act": "class", "name": "x"}, {"act": "delete", "class": "y"}]}'],
 )  # fmt: skip
 def test_changes_of_labels_that_cannot_be(page: TestClient, body: bytes) -> None:
     answer = page.post("/api/labels", content=body)
     assert answer.status_code in (400, 404) and sentence(answer.json()["error"])
     assert page.get("/api/labels").json()["version"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("?video=x", 400), ("?video=999999", 404), ("?video=1&start=-1", 400), ("?video=1&end=1e400", 400),
+     ("?windows=", 400), ("?windows=1,x", 400), ("?windows=" + "1," * 300 + "1", 400), ("?class=none", 404),
+     ("?class=", 400), ("?class=x&offset=-1", 400), ("/history?before=x", 400), ("/undo", 405)],
+)  # fmt: skip
+def test_questions_about_labels_that_cannot_be(page: TestClient, path: str, status: int) -> None:
+    answer = page.get(f"/api/labels{path}")
+    assert answer.status_code == status and sentence(answer.json()["error"])
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "status"),
+    [("undo", b"{}", 404), ("redo", b"{}", 404), ("undo", b'{"version": 7}', 404), ("undo", b'{"version": "x"}', 400),
+     ("drop", b"{}", 400), ("export", b'{"to": "word"}', 400), ("export", b'{"to": "boris"}', 404),
+     ("import?name=x.csv", b"a,b", 404), ("import?name=x.txt", b"a,b", 404), ("import?name=x.nwb", b"a,b", 404),
+     ("import?name=../../x.csv", b"file,start,end,label\nnone.mp4,0,1,a", 404), ("import?name=..", b"", 404),
+     ("import?name=x.csv&from=word", b"file,start,end,label\nnone.mp4,0,1,a", 400),
+     ("import?name=x.csv&fps=-1", b"", 400), ("import?name=" + "x" * 5000, b"", 404)],
+)  # fmt: skip
+def test_files_of_labels_that_cannot_be(page: TestClient, path: str, content: bytes, status: int) -> None:
+    answer = page.post(f"/api/labels/{path}", content=content)
+    assert answer.status_code == status and sentence(answer.json()["error"])
+    assert "/tmp" not in answer.text and page.get("/api/labels").json()["version"] == 0
 
 
 def test_an_index_of_another_version_is_refused(make_library: Callable[[Path], Library], tmp_path: Path) -> None:
@@ -174,7 +209,9 @@ def test_numbers_of_any_length_are_refused_in_a_sentence(page: TestClient, digit
     for source in ('{"like":N}', '{"window":N}', '{"window":1,"start":N}'):
         assert "must not be negative, nor endless" in refused("/api/search", f'{{"source":{source}}}')
     assert "the top must not be" in refused("/api/search", '{"source":{"like":1},"top":N}')
-    assert "the window must not be" in refused("/api/labels", '{"change":"set","window":N,"name":"x"}')
-    assert "the version must not be" in refused("/api/labels", '{"change":"undo","version":N}')
+    act = '{"acts":[{"act":"add","window":1,"class":"x","FIELD":N}]}'
+    assert "the window must not be" in refused("/api/labels", act.replace('"window":1,', "").replace("FIELD", "window"))
+    assert "the confidence must not be" in refused("/api/labels", act.replace("FIELD", "confidence"))
+    assert "the version must not be" in refused("/api/labels/undo", '{"version":N}')
     hit = '{"by":"motion","id":1,"start":0,"end":1,"score":N}'
     assert "not understood" in refused("/api/export/hits.csv", f'{{"hits":[{hit}]}}')

@@ -99,9 +99,10 @@ export function card(window, more, { score = null, outstanding = 0, share = null
     tag.className = name ? "quiet tag" : "quiet";
     tag.setAttribute("aria-pressed", String(Boolean(name)));
     tag.setAttribute("aria-label", name ? `Labelled ${name}: take the label off` : `Label ${window.name}`);
-    tag.style.setProperty("--of", name ? labels.colour(name) : "");
+    tag.style.setProperty("--of", name ? labels.colourOf(window.id) : "");
   };
   mark();
+  labels.want();
   const follow = () => (item.isConnected ? mark() : labels.removeEventListener("change", follow));
   labels.addEventListener("change", follow);
   return item;

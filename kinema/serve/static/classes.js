@@ -2,7 +2,7 @@
 
 import { card } from "./cards.js";
 import { labels } from "./labels.js";
-import { post } from "./server.js";
+import { get, post } from "./server.js";
 import { doing, make, plural, say } from "./status.js";
 
 const said = document.getElementById("classes-said");
@@ -19,7 +19,8 @@ export const predictions = new (class extends EventTarget {
 let more = () => {};
 let waiting = 0;
 let running = null;
-let trained = ""; // the labels that the last training began with
+let trained = -1; // the version of the labels that the last training began with
+let listed = -1; // the version that is shown
 
 /** Begin; `search` is called with a window for "More like this". */
 export function open(search) {
@@ -28,13 +29,18 @@ export function open(search) {
 }
 
 function group(name, fact, share, cards) {
-  const dot = make("i", { className: "dot" });
+  const dot = make("input", { type: "color", className: "dot", value: labels.colour(name) });
+  dot.setAttribute("aria-label", `Colour of ${name}`);
+  dot.addEventListener("change", () => labels.recolour(name, dot.value));
   const bar = make("div", { className: "bar" });
   const title = make("h3", {}, name);
   const rename = make("button", { type: "button", className: "quiet" }, "Rename");
   rename.setAttribute("aria-label", `Rename ${name}`);
   rename.addEventListener("click", () => rewrite(name, title));
-  const head = make("div", { className: "line" }, dot, title, rename, make("span", { className: "hint" }, fact), bar);
+  const away = make("button", { type: "button", className: "quiet" }, "Delete");
+  away.setAttribute("aria-label", `Delete ${name}`);
+  away.addEventListener("click", () => labels.delete(name));
+  const head = make("div", { className: "line" }, dot, title, rename, away, make("span", { className: "hint" }, fact), bar);
   head.style.setProperty("--of", labels.colour(name));
   head.style.setProperty("--share", `${100 * share}%`);
   if (share === null) bar.remove();
@@ -63,15 +69,14 @@ function rewrite(name, title) {
 }
 
 function changed() {
-  for (const button of document.querySelectorAll("[data-export='labels.csv'], #forget-labels")) button.disabled = !labels.all.length;
+  document.getElementById("forget-labels").disabled = document.getElementById("export-labels").disabled = !labels.total;
   document.getElementById("undo-labels").disabled = labels.undoable === null;
-  const now = JSON.stringify(labels.all.map(({ name, ids }) => [ids[0], name]));
-  if (now === trained) return;
-  trained = now;
+  document.getElementById("redo-labels").disabled = labels.redoable === null;
+  if (labels.version === trained) return;
+  trained = labels.version;
   clearTimeout(waiting);
   running?.abort();
-  const used = labels.used();
-  const few = used.length < 2;
+  const few = labels.used().length < 2;
   for (const button of document.querySelectorAll("[data-export^=classifier]")) button.disabled = few;
   if (few) {
     said.textContent =
@@ -79,14 +84,24 @@ function changed() {
     predicted.replaceChildren();
     predictions.of = null;
     predictions.dispatchEvent(new Event("change"));
-  }
+  } else waiting = setTimeout(train, AFTER);
+  if (!labelled.closest("section").hidden) show();
+}
+
+/** Show the classes that no classifier speaks of, with their newest labels. */
+export async function show() {
+  const version = labels.version;
+  if (version === listed) return;
+  const few = labels.used().length < 2;
+  const shown = labels.classes.filter((one) => few || !one.count);
+  const load = (one) => (one.count ? get(`/api/labels?class=${encodeURIComponent(one.name)}`) : { labels: [] });
+  const pages = await Promise.all(shown.map(load)).catch(() => null);
+  if (!pages || version !== labels.version) return;
+  listed = version;
+  const cards = (page) => page.labels.map((one) => card(one.window, more));
   labelled.replaceChildren(
-    ...(few ? used : []).map((name) => {
-      const mine = labels.all.filter((one) => one.name === name);
-      return group(name, plural(mine.length, "label"), null, mine.map((one) => card(one.window, more)));
-    }),
+    ...shown.map((one, place) => group(one.name, plural(one.count, "label"), null, cards(pages[place]))),
   );
-  if (!few) waiting = setTimeout(train, AFTER);
 }
 
 async function train() {
@@ -97,7 +112,7 @@ async function train() {
   predictions.names = answer.classes.map((one) => one.name);
   predictions.of = answer.predicted;
   said.textContent =
-    `Trained on ${plural(labels.all.length, "label")}. Of ${plural(answer.windows, "window")}, those that it is surest of, different videos first; correct it by labelling more.`;
+    `Trained on ${plural(labels.total, "label")}. Of ${plural(answer.windows, "window")}, those that it is surest of, different videos first; correct it by labelling more.`;
   predicted.replaceChildren(
     ...answer.classes.map((one) =>
       group(
@@ -108,10 +123,11 @@ async function train() {
       ),
     ),
   );
-  say(`Trained on ${plural(labels.all.length, "label")}; the classes are under Classes and on the map.`);
+  say(`Trained on ${plural(labels.total, "label")}; the classes are under Classes and on the map.`);
   predictions.dispatchEvent(new Event("change"));
 }
 
 labels.addEventListener("change", changed);
 document.getElementById("forget-labels").addEventListener("click", () => labels.clear());
 document.getElementById("undo-labels").addEventListener("click", () => labels.undo());
+document.getElementById("redo-labels").addEventListener("click", () => labels.redo());

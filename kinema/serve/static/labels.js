@@ -1,18 +1,22 @@
-// Labels that readers give to windows. The server keeps them; this holds what it said last, and asks it for changes.
+// The labels of the index. The server keeps them; this holds what it said last of those that are shown, and asks it for changes.
 
 import { get, post } from "./server.js";
-import { make, plural, say } from "./status.js";
+import { plural, say } from "./status.js";
 
-const COLOURS = ["#2f7fd0", "#d9642a", "#2f9e57", "#b14fc5", "#c79a12", "#d23f6e", "#1aa3a3", "#7a6ff0", "#8a7a5c"];
 const AGAIN = 4000; // milliseconds between two looks for what others have changed
+const AT_A_TIME = 200; // windows that are asked about
+const UNKNOWN = "#808080"; // the colour of a name that is no class yet
 
 class Labels extends EventTarget {
-  names = []; // in use, then those of this page that are not yet
+  classes = []; // { name, colour, count, seconds }
+  names = []; // of classes, then those of this page that are none yet
   active = "";
-  all = []; // { name, ids, window }
-  given = new Map(); // window number -> one of them
+  given = new Map(); // window number -> { classes, labels }, of the windows that are shown
   version = -1;
+  total = 0;
   undoable = null;
+  redoable = null;
+  soon = 0;
 
   /** Take up what the server keeps, now and whenever another has changed it. */
   async open() {
@@ -28,34 +32,59 @@ class Labels extends EventTarget {
 
   take(state) {
     if (state.version < this.version) return; // an answer that was overtaken
-    const own = this.names.filter((name) => !this.count(name) && !state.names.includes(name));
-    Object.assign(this, { version: state.version, undoable: state.undoable, all: state.labels });
-    this.given = new Map(state.labels.flatMap((one) => one.ids.map((id) => [id, one])));
-    this.names = [...state.names, ...own];
+    const { version, classes, total, undoable, redoable } = state;
+    const named = classes.map((one) => one.name);
+    const own = this.names.filter((name) => !named.includes(name) && !this.classes.some((one) => one.name === name));
+    Object.assign(this, { version, classes, total, undoable, redoable, names: [...named, ...own] });
     if (!this.names.includes(this.active)) this.active = this.names[0] || "";
     for (const line of document.querySelectorAll(".unkept")) line.hidden = state.kept;
     const lost = document.getElementById("labels-lost");
     lost.hidden = !state.missing;
     lost.textContent = `${plural(state.missing, "label")} of videos that the library does not hold now.`;
     this.changed();
+    this.refresh();
   }
 
-  /** Have the server change something; the version that it became, or undefined. */
-  async ask(change, content = {}) {
+  /** Have the server do acts; its answer, or undefined. Where another was faster, what there is now is shown. */
+  async act(...acts) {
+    return this.ask("/api/labels", { acts });
+  }
+
+  async ask(address, content) {
     try {
-      const state = await post("/api/labels", { change, ...content });
+      const state = await post(address, content);
       this.take(state);
-      return state.made;
+      return state;
     } catch (error) {
+      if (error.answer?.version !== undefined) this.take(error.answer);
       say(`${error.message}.`, "bad");
       return undefined;
     }
   }
 
-  of = (number) => this.given.get(number)?.name || "";
-  colour = (name) => COLOURS[Math.max(0, this.names.indexOf(name)) % COLOURS.length];
-  count = (name) => this.all.filter((one) => one.name === name).length;
-  used = () => this.names.filter((name) => this.count(name));
+  /** Learn what the windows that are shown are labelled; soon, since cards come by the dozen. */
+  want() {
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.refresh(), 30);
+  }
+
+  async refresh() {
+    const version = this.version;
+    const shown = new Set([...document.querySelectorAll("[data-window]")].map((one) => one.dataset.window));
+    const wanted = [...shown];
+    const parts = [];
+    for (let at = 0; at < wanted.length; at += AT_A_TIME) parts.push(wanted.slice(at, at + AT_A_TIME).join(","));
+    const answers = await Promise.all(parts.map((part) => get(`/api/labels?windows=${part}`))).catch(() => null);
+    if (!answers || version !== this.version) return; // what comes with the next version is asked for then
+    this.given = new Map(answers.flatMap((one) => Object.entries(one.windows)).map(([id, one]) => [Number(id), one]));
+    this.changed();
+  }
+
+  of = (number) => this.given.get(number)?.classes.join(", ") || "";
+  colour = (name) => this.classes.find((one) => one.name === name)?.colour || UNKNOWN;
+  colourOf = (number) => this.colour(this.given.get(number)?.classes[0]);
+  count = (name) => this.classes.find((one) => one.name === name)?.count || 0;
+  used = () => this.classes.filter((one) => one.count).map((one) => one.name);
 
   add(name) {
     if (name && !this.names.includes(name)) this.names.push(name);
@@ -63,7 +92,15 @@ class Labels extends EventTarget {
     this.changed();
   }
 
-  set = (window, name) => this.ask("set", { window: window.id, name });
+  /** Give a window a label in place of those that begin and end with it; null takes them off. */
+  async set(window, name) {
+    const mine = this.given.get(window.id)?.labels || [];
+    const [first, ...rest] = mine.map(({ id, version }) => ({ id, version }));
+    if (first && name) await this.act({ act: "change", ...first, class: name }, ...rest.map((one) => ({ act: "remove", ...one })));
+    else if (first) await this.act(...[first, ...rest].map((one) => ({ act: "remove", ...one })));
+    else if (name) await this.act({ act: "add", window: window.id, class: name });
+    else say(`${window.name} is within a longer label here, which stays.`);
+  }
 
   /** Take a window's label off, or give it the active one; without one, ask for its name. */
   toggle(window) {
@@ -78,25 +115,37 @@ class Labels extends EventTarget {
 
   async rename(name, to) {
     const held = this.active === name;
-    const joins = this.count(to);
-    const made = await this.ask("rename", { name, to });
-    if (made === undefined) return;
+    const joins = this.classes.some((one) => one.name === to);
+    const done = await this.act({ act: "rename", class: name, to });
+    if (!done) return;
     if (held) this.add(to);
-    this.told(joins ? `Joined ${name} with ${to}.` : `Renamed ${name} to ${to}.`, made);
+    this.told(joins ? `Joined ${name} with ${to}.` : `Renamed ${name} to ${to}.`, done.made);
+  }
+
+  recolour = (name, colour) => this.act({ act: "colour", class: name, colour });
+
+  async delete(name) {
+    const count = this.count(name);
+    const done = await this.act({ act: "delete", class: name });
+    if (done) this.told(`Deleted ${name} with ${plural(count, "label")}.`, done.made);
   }
 
   async clear() {
-    const count = this.all.length;
-    const made = await this.ask("clear");
-    if (made !== undefined) this.told(`Removed ${plural(count, "label")}.`, made);
+    const count = this.total;
+    const done = await this.act({ act: "clear" });
+    if (done) this.told(`Removed ${plural(count, "label")}.`, done.made);
   }
 
   async undo(version = this.undoable) {
-    if ((await this.ask("undo", { version })) !== undefined) say("Undone.");
+    if (await this.ask("/api/labels/undo", { version })) say("Undone.");
+  }
+
+  async redo() {
+    if (await this.ask("/api/labels/redo", { version: this.redoable })) say("Done again.");
   }
 
   told(sentence, version) {
-    say(sentence, "", { text: "Undo", run: () => this.undo(version) });
+    say(sentence, "", version === null ? null : { text: "Undo", run: () => this.undo(version) });
   }
 
   changed() {
@@ -105,43 +154,3 @@ class Labels extends EventTarget {
 }
 
 export const labels = new Labels();
-
-/** The row of chips: one label is active, the last field makes a new one. */
-function fill(row) {
-  const chips = labels.names.map((name, number) => {
-    const chip = make("button", { type: "button", className: "chip" }, name, make("small", {}, String(labels.count(name))));
-    chip.style.setProperty("--of", labels.colour(name));
-    chip.setAttribute("aria-pressed", String(name === labels.active));
-    chip.title = number < 9 ? `key ${number + 1} on a card gives this label` : "";
-    chip.addEventListener("click", () => labels.add(name));
-    return chip;
-  });
-  const field = row.querySelector("input") || newField();
-  field.placeholder = labels.names.length ? "another label" : "label, e.g. waving";
-  row.replaceChildren(...chips, field);
-}
-
-function newField() {
-  const field = make("input", { type: "text", maxLength: 60 });
-  field.setAttribute("aria-label", "New label");
-  field.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !field.value.trim()) return;
-    event.preventDefault();
-    const window = labels.waiting;
-    const name = field.value.trim();
-    field.value = "";
-    labels.add(name);
-    if (window) labels.set(window, name);
-    labels.waiting = null;
-    field.focus();
-  });
-  return field;
-}
-
-labels.addEventListener("change", () => {
-  for (const row of document.querySelectorAll(".labels")) {
-    const writing = row.contains(document.activeElement) && document.activeElement.tagName === "INPUT";
-    fill(row);
-    if (writing) row.querySelector("input").focus();
-  }
-});

@@ -1,7 +1,9 @@
 // The page begins: what the library is, what its address asks for.
 
 import * as address from "./address.js";
+import "./chips.js";
 import * as classes from "./classes.js";
+import * as exchange from "./exchange.js";
 import { labels } from "./labels.js";
 import * as map from "./map.js";
 import * as query from "./query.js";
@@ -38,8 +40,9 @@ if (library) {
   search.open(library);
   views.whenShown("map", map.open);
   timeline.begin();
-  await labels.open();
+  await Promise.all([labels.open(), exchange.open()]);
   classes.open(search.more);
+  views.whenShown("classes", classes.show);
   restore();
   query.ready();
   window.addEventListener("popstate", restore);

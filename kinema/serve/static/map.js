@@ -15,6 +15,8 @@ const MARGIN = 22; // pixels around the points
 const NEAR = 14; // pixels within which a point is meant
 
 let points = []; // [window, x, y, strength], x and y from 0 to 1
+let labelled = {}; // what points are labelled, by window
+let known = -1; // the version of the labels that they are of
 let strongest = 1;
 let chosen = null;
 let view = { zoom: 1, x: 0.5, y: 0.5 }; // the place in the middle
@@ -71,7 +73,7 @@ export function draw() {
   };
   for (const hit of found.appearance) ring(hit.id, "--appearance", radius + 3);
   for (const hit of found.motion) ring(hit.id, "--motion", radius + 5);
-  for (const [number, one] of labels.given) ring(number, labels.colour(one.name), radius + 1.5);
+  for (const [number, one] of Object.entries(labelled)) ring(Number(number), labels.colour(one.classes[0]), radius + 1.5);
   if (chosen) ring(chosen[0], "--ink", radius + 7);
   legend();
 }
@@ -172,7 +174,10 @@ colouring.addEventListener("change", draw);
 new ResizeObserver(draw).observe(canvas);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 found.addEventListener("change", draw);
-labels.addEventListener("change", draw);
+labels.addEventListener("change", () => {
+  draw();
+  look();
+});
 predictions.addEventListener("change", () => {
   const option = colouring.querySelector("[value=class]");
   option.disabled = !predictions.of;
@@ -180,8 +185,20 @@ predictions.addEventListener("change", () => {
   draw();
 });
 
-/** Load the points; called when the map is first opened. */
+/** Learn what the points are labelled, where that may have changed. */
+async function look() {
+  const version = labels.version;
+  if (!points.length || !canvas.clientWidth || known === version) return;
+  known = version;
+  const answer = await get("/api/labels?windows=map").catch(() => null);
+  if (!answer || known !== version) return;
+  labelled = answer.windows;
+  draw();
+}
+
+/** Load the points; called when the map is opened. */
 export async function open() {
+  look();
   if (points.length) return draw();
   const map = await doing("Drawing the map, which takes some seconds the first time", (tell, signal) => get("/api/map", signal));
   if (!map) return undefined;
@@ -191,5 +208,6 @@ export async function open() {
   document.getElementById("map-said").textContent =
     `${some}${plural(map.total, "window")}; those that move alike lie close together.`;
   say("");
+  look();
   return draw();
 }

@@ -113,10 +113,8 @@ for (const button of document.querySelectorAll("[data-export]")) {
   const kind = button.dataset.export;
   button.addEventListener("click", async () => {
     const sentence = kind === "clips.zip" ? "Cutting the clips" : `Making ${kind}`;
-    const saved = await doing(sentence, async (tell, signal) => {
-      await download(kind, kind === "hits.csv" || kind === "clips.zip" ? hits() : {}, signal);
-      return true;
-    });
+    const content = kind === "hits.csv" || kind === "clips.zip" ? hits() : {};
+    const saved = await doing(sentence, (tell, signal) => download(`/api/export/${kind}`, content, signal));
     if (saved) say(`Saved ${kind}.`);
   });
 }

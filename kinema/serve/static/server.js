@@ -4,7 +4,7 @@ const LOST = "the page has lost its server; start `kinema serve` again";
 
 async function refuse(response) {
   const said = await response.json().catch(() => ({}));
-  throw new Error(said.error || `the server answered with status ${response.status}`);
+  throw Object.assign(new Error(said.error || `the server answered with status ${response.status}`), { answer: said });
 }
 
 async function reach(address, options = {}) {
@@ -75,12 +75,17 @@ export const forget = (token) => fetch(`/api/uploads/${token}`, { method: "DELET
 /** Let a clip go soon, unless it is asked about again; works while the page is being left, too. */
 export const leave = (token) => fetch(`/api/uploads/${token}/left`, { method: "POST", keepalive: true }).catch(() => {});
 
-/** Have a file made and save it. */
-export async function download(kind, content, signal) {
-  const response = await reach(`/api/export/${kind}`, posting(content, signal));
+/** Send a file of labels, and get JSON. */
+export const bring = async (address, file, signal) => (await reach(address, { method: "POST", body: file, signal })).json();
+
+/** Have a file made and save it; its name, and what is to be said of it. */
+export async function download(address, content, signal) {
+  const response = await reach(address, posting(content, signal));
+  const [, name] = /filename="(.+)"/.exec(response.headers.get("content-disposition"));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
-  link.download = kind;
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  return { name, notes: JSON.parse(response.headers.get("x-notes") || "[]") };
 }

@@ -59,7 +59,7 @@ function draw() {
   const name = labels.of(window.id);
   element(".label").textContent = name || "Label";
   element(".label").className = name ? "quiet label tag" : "quiet label";
-  element(".label").style.setProperty("--of", name ? labels.colour(name) : "");
+  element(".label").style.setProperty("--of", name ? labels.colourOf(window.id) : "");
 }
 
 function widen(context) {

@@ -1,0 +1,34 @@
+// Labels in the formats of other tools: taken away, and brought in.
+
+import { labels } from "./labels.js";
+import { bring, download, get } from "./server.js";
+import { doing, plural, say } from "./status.js";
+
+const format = document.getElementById("labels-format");
+const file = document.getElementById("labels-file");
+
+/** Offer the formats that the server writes. */
+export async function open() {
+  const { formats } = await get("/api/labels/formats").catch(() => ({ formats: [] }));
+  format.replaceChildren(...formats.map((one) => new Option(one.title, one.name)));
+}
+
+document.getElementById("export-labels").addEventListener("click", async () => {
+  const work = (tell, signal) => download("/api/labels/export", { to: format.value }, signal);
+  const saved = await doing("Writing the labels", work);
+  if (saved) say(`Saved ${saved.name}.${saved.notes.map((note) => ` ${note}.`).join("")}`);
+});
+
+document.getElementById("import-labels").addEventListener("click", () => file.click());
+file.addEventListener("change", async () => {
+  const [chosen] = file.files;
+  file.value = "";
+  if (!chosen) return;
+  const work = (tell, signal) => bring(`/api/labels/import?name=${encodeURIComponent(chosen.name)}`, chosen, signal);
+  const done = await doing(`Reading ${chosen.name}`, work);
+  if (!done) return;
+  labels.take(done);
+  const there = done.already ? `, ${done.already.toLocaleString("en")} were there already` : "";
+  const notes = done.notes.map((note) => ` ${note}.`).join("");
+  labels.told(`Brought in ${plural(done.added, "label")}${there}.${notes}`, done.made);
+});
