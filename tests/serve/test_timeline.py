@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 from page_questions import searched, sentence
@@ -151,3 +154,76 @@ def test_doubtful_places_are_unlabelled_and_of_different_videos_first() -> None:
     assert most_doubtful(windows, shares, {"a": [(0.5, 0.5), (0.2, 2.5)]}, 1) == [3]
     assert most_doubtful(windows, shares, {"a": [(0.0, 9.0)], "b": [(0.0, 9.0)]}, 3) == []
     assert most_doubtful(windows, shares, {"a": [(1.5, 1.5)]}, 1) == [2], "a moment counts too"
+
+
+@pytest.fixture
+def labelled(
+    serve_page: Callable[..., TestClient], make_library: Callable[[Path], Library], tmp_path: Path
+) -> Iterator[tuple[TestClient, list[Window]]]:
+    """A page of its own, and the windows of its library; the first video is called one, the second two, all of it."""
+    library = make_library(tmp_path)
+    windows = library.windows()
+    paths = list(dict.fromkeys(window.path for window in windows))
+    acts = []
+    for path, name in zip(paths[:2], ("one", "two"), strict=True):
+        first = library.windows_of(path)[0]
+        acts.append({"act": "add", "video": first.id, "start": 0.0, "end": 0.75, "class": name})
+    with serve_page(library.path) as page:
+        assert page.post("/api/labels", json={"acts": acts}).status_code == 200
+        yield page, windows
+
+
+def test_bouts_are_predicted_once_two_classes_are_labelled(labelled: tuple[TestClient, list[Window]]) -> None:
+    page, windows = labelled
+    told = page.get(f"/api/timeline/{windows[0].id}/predicted", params=ALL).json()
+    assert told["names"] == ["one", "two"]
+    (start, end, kind, share), *_ = told["bouts"]
+    assert (start, kind) == (0, 0) and end > 0.5 and share > 0.5
+    before = told["version"]
+    page.post("/api/labels", json={"acts": [{"act": "rename", "class": "one", "to": "first"}]})
+    again = page.get(f"/api/timeline/{windows[0].id}/predicted", params=ALL).json()
+    assert again["names"] == ["first", "two"] and again["version"] > before, "never of labels that have changed"
+
+
+def test_doubtful_places_are_of_videos_without_labels(labelled: tuple[TestClient, list[Window]]) -> None:
+    page, windows = labelled
+    places = page.get("/api/doubtful").json()["places"]
+    names = [place["name"] for place in places]
+    assert len(set(names[:10])) == 10, "one of each of the ten other videos first"
+    paths = list(dict.fromkeys(window.path for window in windows))[:2]
+    assert not any(path.endswith(name) for path in paths for name in names)
+    assert all(sorted(place["between"]) == ["one", "two"] and 0 <= place["margin"] <= 1 for place in places)
+
+
+def test_time_budgets_of_a_video_and_of_the_library(labelled: tuple[TestClient, list[Window]]) -> None:
+    page, windows = labelled
+    told = page.get(f"/api/timeline/{windows[0].id}/budget").json()
+    one, two = told["hand"]
+    assert (one["name"], one["seconds"], one["bouts"], one["mean"]) == ("one", 0.75, 1, 0.75)
+    assert (two["seconds"], two["bouts"], two["mean"]) == (0, 0, None)
+    assert one["share"] == pytest.approx(0.75 / told["seconds"], rel=0.01)
+    assert [row["name"] for row in told["predicted"]] == ["one", "two"]
+    assert told["agreement"]["learned"] == 1, "without these labels there is one class alone"
+    whole = page.get("/api/budget").json()
+    assert whole["videos"] == 12 and whole["agreement"]["videos"] == 2
+    assert [row["bouts"] for row in whole["hand"]] == [1, 1]
+    assert sum(row["seconds"] for row in whole["predicted"]) <= whole["seconds"] + 1e-6
+
+
+def test_agreement_is_of_videos_whose_labels_were_not_learned_from(labelled: tuple[TestClient, list[Window]]) -> None:
+    page, windows = labelled
+    firsts = list({window.path: window.id for window in reversed(windows)}.values())
+    acts = [
+        {"act": "add", "video": number, "start": 0.0, "end": 0.75, "class": ("one", "two")[place % 2]}
+        for place, number in enumerate(firsts[:10])
+    ]
+    page.post("/api/labels", json={"acts": acts})
+    agreement = page.get("/api/budget").json()["agreement"]
+    assert agreement["learned"] == 0 and agreement["videos"] >= 10
+    assert {"kappa", "frame_f1", "bout_f1", "classes"} <= set(agreement)
+
+
+def test_budgets_without_labels(page: TestClient, library: Library) -> None:
+    told = page.get(f"/api/timeline/{library.windows()[0].id}/budget").json()
+    assert (told["hand"], told["predicted"], told["agreement"]) == ([], None, None)
+    assert page.get("/api/timeline/999999/budget").status_code == 404

@@ -1,7 +1,7 @@
 // The hand-made labels of the video that is open: what the server keeps, and single changes of it, each of which can be undone.
 
 import { labels } from "./labels.js";
-import { get, post } from "./server.js";
+import { get } from "./server.js";
 import { say } from "./status.js";
 
 const AFTER = 150; // milliseconds from the last change of the view to another question, in a video of very many labels
@@ -14,11 +14,12 @@ export class Marks extends EventTarget {
   chosen = null; // the id of one
   done = []; // versions that this page has made, to be undone
   undone = []; // and those that it has undone
+  busy = false; // what is asked for comes with its answer
 
   constructor(axis) {
     super();
     this.axis = axis;
-    labels.addEventListener("change", () => this.video && labels.version > this.version && this.load());
+    labels.addEventListener("change", () => this.video && !this.busy && labels.version > this.version && this.load());
     axis.addEventListener("change", () => {
       if (!this.video || this.total <= this.all.length || (this.held[0] <= axis.from && this.held[1] >= axis.to)) return;
       clearTimeout(this.waiting);
@@ -73,20 +74,19 @@ export class Marks extends EventTarget {
   /** Have the server change something, all of it or nothing; what it says, or undefined. */
   async ask(acts) {
     const { video } = this;
-    try {
-      const answer = await post("/api/labels", { acts });
-      if (answer.made !== null) {
-        this.done.push(answer.made);
-        this.undone = [];
-      }
-      if (video === this.video) this.take(acts, answer);
-      labels.take(answer);
-      return answer;
-    } catch (error) {
-      say(`${error.message}.`, "bad");
+    this.busy = true;
+    const answer = await labels.act(...acts);
+    this.busy = false;
+    if (!answer) {
       await this.load(); // another may have changed it
       return undefined;
     }
+    if (answer.made !== null) {
+      this.done.push(answer.made);
+      this.undone = [];
+    }
+    if (video === this.video) this.take(acts, answer);
+    return answer;
   }
 
   take(acts, answer) {
@@ -129,13 +129,9 @@ export class Marks extends EventTarget {
 
   async step(way, from, to) {
     const version = from.pop();
-    try {
-      labels.take(await post(`/api/labels/${way}`, version === undefined ? {} : { version }));
-      if (version !== undefined) to.push(version);
-      say(way === "undo" ? "Undone." : "Done again.");
-    } catch (error) {
-      say(`${error.message}.`, "bad");
-    }
-    await this.load();
+    const done = await labels.ask(`/api/labels/${way}`, version === undefined ? {} : { version });
+    if (!done) return;
+    if (version !== undefined) to.push(version);
+    say(way === "undo" ? "Undone." : "Done again.");
   }
 }

@@ -3,6 +3,8 @@
 import * as address from "./address.js";
 import { Axis, stamp } from "./axis.js";
 import * as budget from "./budget.js";
+import * as classes from "./classes.js";
+import { forget, next as nextDoubtful } from "./doubtful.js";
 import { editing } from "./editing.js";
 import * as gestures from "./gestures.js";
 import * as keys from "./keys.js";
@@ -30,7 +32,6 @@ const player = new Player(element("video"));
 const marks = new Marks(axis);
 let video = null; // what the server says of it
 let opening = null;
-let places = []; // that are doubtful, those to come
 let drawing = 0;
 
 const at = (what) => () => (video ? `/api/timeline/${video.id}/${what}` : "");
@@ -163,23 +164,22 @@ const acts = {
     return undefined;
   },
 
-  async doubtful() {
-    if (!places.length) places = (await doing("Looking for the most doubtful places", (tell, signal) => get("/api/doubtful", signal)))?.places || [];
-    const place = places.shift();
-    if (!place) return;
-    const said = `Is this ${place.between[0]} or ${place.between[1]}? The classifier cannot tell.`;
-    if (place.name !== video?.name) {
-      address.write({ view: "timeline", place: `${place.id}@${place.start.toFixed(2)}` });
-      await open(place.id, place.start);
-      video.asked = address.read().place;
-    } else player.seek(place.start);
-    Object.assign(scene, { range: [place.start, place.end], offer: "" });
-    marks.choose(null);
-    const room = 10 * (place.end - place.start);
-    axis.look(place.start - room, place.end + room);
-    say(said);
-  },
+  doubtful: () => nextDoubtful(video?.name, show),
 };
+
+/** Show a place, of this video or of another one, and choose it. */
+async function show(place, here) {
+  if (here) player.seek(place.start);
+  else {
+    address.write({ view: "timeline", place: `${place.id}@${place.start.toFixed(2)}` });
+    await open(place.id, place.start);
+    if (video) video.asked = address.read().place;
+  }
+  Object.assign(scene, { range: [place.start, place.end], offer: "" });
+  marks.choose(null);
+  const room = 10 * (place.end - place.start);
+  axis.look(place.start - room, place.end + room);
+}
 
 const around = () => (player.time >= axis.from && player.time <= axis.to ? player.time : undefined);
 
@@ -253,7 +253,7 @@ labels.addEventListener("change", () => {
   const now = String(labels.version);
   if (now === learned) return;
   learned = now;
-  places = [];
+  forget();
   clearTimeout(waiting);
   waiting = setTimeout(() => {
     scene.predicted.again();
@@ -265,5 +265,8 @@ labels.addEventListener("change", () => {
 export function begin() {
   views.whenShown("timeline", shown);
   viewer.begin((window) => visit(window.id, window.start));
-  views.whenLeft("timeline", () => player.pause());
+  views.whenLeft("timeline", () => {
+    player.pause();
+    setTimeout(classes.catchUp); // once another view is shown
+  });
 }
