@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 from browsing import found
 from served_page import served
+from timelines import FPS, LEVELS, SECONDS, at, make_long_library, numbers_of, ready, until
 
-from kinema.data.synthetic.files import write_video
 from kinema.search import Library
 
 playwright = pytest.importorskip("playwright.sync_api")
 Page, expect = playwright.Page, playwright.expect
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-FPS, SECONDS, LEVELS = 16, 30, 10
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def frames() -> Iterator[np.ndarray]:
-    """Frames that are told apart by how bright they are, with something that moves."""
-    for number in range(FPS * SECONDS):
-        frame = np.full((48, 64, 3), 20 + 22 * (number % LEVELS), np.uint8)
-        place = number % 40 if number // 80 % 2 else 20
-        frame[30:44, place : place + 14] = 255
-        yield frame
 
 
 @pytest.fixture(scope="module")
 def long_library(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
-    """Two videos of half a minute: one that browsers play, and one that they do not."""
-    folder = tmp_path_factory.mktemp("long-videos")
-    (folder / "videos").mkdir()
-    write_video(folder / "videos" / "new.mp4", frames(), FPS)
-    with av.open(str(folder / "videos" / "old.avi"), "w") as container:
-        stream = container.add_stream("mpeg4", rate=Fraction(FPS))
-        stream.height, stream.width, stream.bit_rate = 48, 64, 2_000_000
-        for frame in frames():
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    library = Library(folder / "index", encoder)
-    library.add(folder / "videos")
-    return library
+    return make_long_library(encoder, tmp_path_factory.mktemp("timeline") / "long")
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +32,7 @@ def long_address(long_library: Library) -> Iterator[str]:
 
 @pytest.fixture
 def numbers(long_library: Library) -> dict[str, int]:
-    """The videos by name: the number of a window of each."""
-    return {Path(video.path).name: video.first or 0 for video in long_library.videos()}
+    return numbers_of(long_library)
 
 
 @pytest.fixture
@@ -72,21 +46,6 @@ def open_video(
         return page, numbers[name]
 
     return go
-
-
-def ready(page: Page) -> None:
-    expect(page.locator("#timeline-opened")).to_be_visible()
-    expect(page.locator("#timeline-video")).to_have_js_property("readyState", 4)
-
-
-def at(page: Page) -> float:
-    return float(page.locator("#timeline-canvas").get_attribute("aria-valuenow"))
-
-
-def until(page: Page, time: float, within: float = 0.04) -> None:
-    """Wait until the playhead is at a time, and the picture there is seen."""
-    expect(page.locator("#timeline-canvas")).to_have_attribute("aria-valuenow", f"{time:.2f}")
-    expect(page.locator("#timeline-video")).to_have_js_property("seeking", False)
 
 
 SEEN = """() => {

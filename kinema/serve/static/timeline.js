@@ -1,7 +1,6 @@
 // The view of one video: the player, the timeline below it, and what can be done with both.
 
 import * as address from "./address.js";
-import { Axis, stamp } from "./axis.js";
 import * as budget from "./budget.js";
 import * as classes from "./classes.js";
 import { forget, next as nextDoubtful } from "./doubtful.js";
@@ -9,86 +8,19 @@ import { editing } from "./editing.js";
 import * as gestures from "./gestures.js";
 import * as keys from "./keys.js";
 import { labels } from "./labels.js";
-import * as lanes from "./lanes.js";
-import { Marks } from "./marks.js";
-import { Player } from "./player.js";
 import * as query from "./query.js";
+import { button, canvas, draw, element, lane, scene, section, summaries } from "./scene.js";
 import { found, search } from "./search.js";
 import { get } from "./server.js";
 import { doing, named, say } from "./status.js";
-import { Summary } from "./summaries.js";
 import * as viewer from "./viewer.js";
 import * as views from "./views.js";
 
-const element = (id) => document.getElementById(`timeline-${id}`);
-const section = document.getElementById("timeline");
-const canvas = element("canvas");
 const RATES = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4];
 const AFTER = 700; // milliseconds from the last change of the labels to the question what they predict
-const MOST_ROWS = 12;
 
-const axis = new Axis();
-const player = new Player(element("video"));
-const marks = new Marks(axis);
-let video = null; // what the server says of it
+const { axis, player, marks } = scene;
 let opening = null;
-let drawing = 0;
-
-const at = (what) => () => (video ? `/api/timeline/${video.id}/${what}` : "");
-const scene = {
-  axis, marks, player,
-  range: null, // seconds that are chosen
-  offer: "", // the class that is predicted there
-  draft: null, // a label while it is dragged
-  get time() { return player.time; },
-  get source() { return found.source; },
-  strength: new Summary(at("strength"), () => draw()),
-  predicted: new Summary(at("predicted"), () => draw()),
-  similarity: new Summary(() => (video && found.source ? `${at("similarity")()}?${new URLSearchParams(found.source)}` : ""), () => draw()),
-  /** The labels of a class as they are drawn: while one is dragged, where it is dragged to. */
-  shown(name) {
-    const { draft } = scene;
-    const kept = marks.all.filter((one) => one.class === name && one.id !== draft?.id);
-    return draft?.class === name ? [...kept, draft] : kept;
-  },
-};
-const summaries = [scene.strength, scene.predicted, scene.similarity];
-
-/** The classes that have a row: all, or, of very many, those of this video and the active one. */
-function rows() {
-  if (labels.names.length <= MOST_ROWS) return labels.names;
-  const here = new Set([...marks.all.map((one) => one.class), labels.active]);
-  return labels.names.filter((name) => here.has(name));
-}
-
-let made = lanes.lanes(scene, []);
-const lane = (y) => made.find((one) => y >= one.top && y < one.top + one.height) || null;
-
-function draw() {
-  if (!drawing) drawing = requestAnimationFrame(drawn);
-}
-
-function drawn() {
-  drawing = 0;
-  if (!video || section.hidden || !canvas.clientWidth) return;
-  const began = performance.now();
-  if (axis.width !== canvas.clientWidth) axis.width = canvas.clientWidth;
-  for (const summary of summaries) summary.want(axis);
-  made = lanes.lanes(scene, rows());
-  lanes.draw(canvas, scene, made);
-  canvas.setAttribute("aria-valuemax", axis.duration.toFixed(2));
-  canvas.setAttribute("aria-valuenow", player.time.toFixed(2));
-  canvas.setAttribute("aria-valuetext", stamp(player.time, 2));
-  element("time").textContent = `${stamp(player.time, 2)} of ${stamp(axis.duration, 2)}, frame ${player.frame}`;
-  const chosen = marks.current;
-  for (const name of ["split", "remove", "merge"]) button(name).disabled = !chosen;
-  for (const name of ["find", "fit"]) button(name).disabled = !chosen && !scene.range;
-  button("label").disabled = !scene.range;
-  performance.measure("timeline", { start: began });
-}
-
-const button = (name) => section.querySelector(`[data-act=${name}]`);
-const selection = () => scene.range || (marks.current ? [marks.current.start, marks.current.end] : null);
 
 /** Open a video by the number of a window of it; at a time, in seconds. */
 export async function open(number, time = 0) {
@@ -97,8 +29,7 @@ export async function open(number, time = 0) {
   const seen = await doing("Opening the video", (tell, signal) => get(`/api/timeline/${number}`, signal), opening);
   if (!seen) return;
   for (const summary of summaries) summary.clear();
-  video = seen;
-  Object.assign(scene, { range: null, offer: "", draft: null });
+  Object.assign(scene, { video: seen, range: null, offer: "", draft: null });
   element("none").hidden = true;
   element("opened").hidden = false;
   named(element("name"), seen.name);
@@ -117,13 +48,18 @@ export function visit(number, time = 0) {
   views.show("timeline");
 }
 
+/** The video that is shown is what the address asks for. */
+function asked() {
+  if (scene.video) scene.video.asked = address.read().place;
+}
+
 function shown() {
   const [number, time] = address.read().place.split("@").map(Number);
   if (!number) {
-    element("none").hidden = Boolean(video);
+    element("none").hidden = Boolean(scene.video);
     draw();
-  } else if (video?.asked === address.read().place) draw();
-  else open(number, time || 0).then(() => video && (video.asked = address.read().place));
+  } else if (scene.video?.asked === address.read().place) draw();
+  else open(number, time || 0).then(asked);
 }
 
 const acts = {
@@ -147,24 +83,24 @@ const acts = {
   another: () => query.pick((picked) => visit(picked.id)),
 
   fit() {
-    const part = selection();
+    const part = scene.chosen();
     if (!part) return;
     const room = Math.max(0.2 * (part[1] - part[0]), 4 / axis.fps);
     axis.look(part[0] - room, part[1] + room);
   },
 
   async find() {
-    const part = selection();
+    const part = scene.chosen();
     if (!part) return say("Choose a label or a range first.", "bad");
     const [start, end] = [part[0], Math.max(part[1], part[0] + 0.1)];
     player.pause();
     views.show("search");
     scrollTo({ top: 0, behavior: "instant" });
-    if (await query.take(video.id, [start, end])) await search({ window: video.id, start, end });
+    if (await query.take(scene.video.id, [start, end])) await search({ window: scene.video.id, start, end });
     return undefined;
   },
 
-  doubtful: () => nextDoubtful(video?.name, show),
+  doubtful: () => nextDoubtful(scene.video?.name, show),
 };
 
 /** Show a place, of this video or of another one, and choose it. */
@@ -173,7 +109,7 @@ async function show(place, here) {
   else {
     address.write({ view: "timeline", place: `${place.id}@${place.start.toFixed(2)}` });
     await open(place.id, place.start);
-    if (video) video.asked = address.read().place;
+    asked();
   }
   Object.assign(scene, { range: [place.start, place.end], offer: "" });
   marks.choose(null);
@@ -217,7 +153,7 @@ gestures.listen(canvas, scene, lane, {
     player.seek(time);
   },
 });
-keys.listen(() => !section.hidden && Boolean(video), (name, number) => acts[name](number));
+keys.listen(() => !section.hidden && Boolean(scene.video), (name, number) => acts[name](number));
 keys.explain(element("line"), element("keys").querySelector("tbody"));
 for (const one of section.querySelectorAll("[data-act]")) {
   one.addEventListener("click", (event) => {
@@ -230,9 +166,6 @@ element("rate").append(...RATES.map((one) => new Option(`${one}×`, one, one ===
 element("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
 section.querySelector(".labels").addEventListener("click", (event) => event.target.closest(".chip") && acts.give(labels.active));
 
-axis.addEventListener("change", draw);
-marks.addEventListener("change", draw);
-labels.addEventListener("change", draw);
 found.addEventListener("change", () => scene.similarity.clear());
 player.addEventListener("time", () => {
   if (player.playing || player.wanted !== null) axis.reveal(player.time);
@@ -244,8 +177,6 @@ player.addEventListener("state", () => {
   element("rate").value = String(player.rate);
 });
 player.addEventListener("broken", () => (element("gone").textContent = `${player.broken}.`));
-new ResizeObserver(draw).observe(canvas);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
 let waiting = 0;
 let learned = "";
