@@ -58,11 +58,12 @@ class Timeline:
     def _about(self, request: Request) -> Response:
         window = self._catalog.library.window(read.window(request))
         track, first = self._strength_of(window), self._windows_of(window)[0]
-        told = {**self._catalog.window(first), "fps": 0.0, "windows": len(track.values)}
+        told = {**self._catalog.window(first), "fps": 0.0, "windows": len(track.values), "whole": False}
         told["duration"] = float(track.ends.max())
         try:
-            footage = media.footage(self._catalog.file(window.path))
-            told |= {"duration": footage.duration, "fps": footage.fps}
+            path = self._catalog.file(window.path)
+            footage = media.footage(path)
+            told |= {"duration": footage.duration, "fps": footage.fps, "whole": path.is_file()}
         except KinemaError as error:
             told["gone"] = told["gone"] or str(error).replace(window.path, told["name"])
         return Json(told)

@@ -147,7 +147,7 @@ def test_two_people_lose_nothing(open_video: Callable[..., tuple[Page, int]]) ->
 
 
 def test_predicted_bouts_and_the_next_doubtful_place(open_video: Callable[..., tuple[Page, int]]) -> None:
-    page, video = open_video(width=1400)
+    page, _ = open_video(width=1400)
     rows = classes(page, "walk", "turn")
     with page.expect_response(lambda answer: "/predicted" in answer.url and bool(answer.json()["names"])) as predicted:
         rows.drag(0, 5, "walk")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 from page_questions import searched, sentence
+from PIL import Image
 from starlette.testclient import TestClient
 
 from kinema.search import Library, Window
@@ -24,6 +28,34 @@ def test_about_a_video(page: TestClient, library: Library) -> None:
     assert about["id"] == windows[0].id, "a video goes by its first window"
     assert about["windows"] == len(windows)
     assert (about["fps"], about["duration"], about["gone"]) == (16, pytest.approx(0.75), "")
+    assert about["whole"], "the browser may be given the file"
+
+
+def test_a_folder_of_pictures_is_played_in_pieces(
+    encoder: Path, serve_page: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos" / "walk"
+    folder.mkdir(parents=True)
+    for number in range(24):
+        picture = np.roll(np.arange(32 * 32 * 3).reshape(32, 32, 3) % 251, number, 1).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{number:04d}.png")
+    library = Library(tmp_path / "index", encoder)
+    library.add(tmp_path / "videos")
+    number = library.windows()[0].id
+    with serve_page(library.path) as page:
+        about = page.get(f"/api/timeline/{number}").json()
+        assert not about["whole"] and about["duration"] > 0
+        assert page.get(f"/media/video/{number}").status_code == 404
+        piece = page.get(f"/media/window/{number}/watch", params={"start": 0, "end": about["duration"]})
+        assert piece.status_code == 200 and piece.headers["content-type"] == "video/mp4"
+
+
+def test_the_keys_are_those_of_the_documentation() -> None:
+    script = files("kinema.serve").joinpath("static", "keys.js").read_text()
+    acts = re.findall(r'\w+: \{ keys: \[(.*?)\], said: "(.*?)" \}', script)
+    rows = [f"| {' or '.join(f'`{key}`' for key in json.loads(f'[{keys}]'))} | {said} |" for keys, said in acts]
+    assert len(rows) > 25
+    assert "\n".join(rows) in (Path(__file__).parents[2] / "docs" / "timeline.md").read_text()
 
 
 def test_strength_is_that_of_the_windows(page: TestClient, library: Library) -> None:

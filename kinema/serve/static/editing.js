@@ -48,7 +48,7 @@ export function editing(scene, draw) {
     scene.range = null;
     marks.choose(mark);
     player.seek(mark.start + 0.1 / player.fps);
-    return say(`${mark.class}, ${mark.start.toFixed(2)} to ${mark.end.toFixed(2)} s.`);
+    return say(`Chosen: ${mark.class}, ${mark.start.toFixed(2)} to ${mark.end.toFixed(2)} s.`);
   }
 
   return {

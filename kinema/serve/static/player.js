@@ -28,7 +28,9 @@ export class Player extends EventTarget {
     Object.assign(this, { id: seen.id, duration: seen.duration, fps: seen.fps || 25, broken: seen.gone, wanted: time });
     if (seen.gone) return;
     this.video.poster = `/media/window/${seen.id}/still`;
-    this.video.src = `/media/video/${seen.id}`;
+    this.pieces = !seen.whole; // a folder of pictures, or what lies in a storage
+    if (this.pieces) this.load(time);
+    else this.video.src = `/media/video/${seen.id}`;
   }
 
   close() {

@@ -3,6 +3,7 @@
 import { get } from "./server.js";
 
 const AFTER = 60; // milliseconds from the last change of the view to the question
+const AGAIN = 4000; // milliseconds after which what failed may be asked for again
 const MOST = 4096; // bins
 const COARSE = 1.6; // how much wider than a pixel bins may be before finer ones are asked for
 
@@ -38,6 +39,7 @@ export class Summary {
     const mine = (this.running = new AbortController());
     const { signal } = mine;
     this.stale = false;
+    this.error = "";
     const load = async (from, to, bins) => {
       const asked = `${address}${address.includes("?") ? "&" : "?"}from=${from.toFixed(4)}&to=${to.toFixed(4)}&bins=${bins}`;
       return { ...(await get(asked, signal)), from, to, bin: (to - from) / bins };
@@ -53,6 +55,7 @@ export class Summary {
     } catch (error) {
       if (signal.aborted) return;
       this.error = error.message;
+      setTimeout(() => (this.stale = true), AGAIN);
     }
     this.draw();
     this.want(axis); // it may have moved on meanwhile

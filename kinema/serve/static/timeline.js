@@ -144,7 +144,7 @@ gestures.listen(canvas, scene, lane, {
     const bout = data?.bouts.find(([start, end]) => start <= time && time < end);
     marks.choose(null);
     Object.assign(scene, { range: bout ? [axis.snap(bout[0]), axis.snap(bout[1])] : null, offer: bout ? data.names[bout[2]] : "" });
-    if (bout) say(`${scene.offer}, predicted with ${Math.round(100 * bout[3])} %; Enter labels it so.`);
+    if (bout) say(`Predicted: ${scene.offer}, ${Math.round(100 * bout[3])} %; Enter labels it so.`);
     player.seek(time);
   },
   click(time, name) {
