@@ -39,6 +39,7 @@ def test_a_folder_of_pictures_is_played_in_pieces(
     for number in range(24):
         picture = np.roll(np.arange(32 * 32 * 3).reshape(32, 32, 3) % 251, number, 1).astype(np.uint8)
         Image.fromarray(picture).save(folder / f"{number:04d}.png")
+    (tmp_path / "videos" / "fps.txt").write_text("16")
     library = Library(tmp_path / "index", encoder)
     library.add(tmp_path / "videos")
     number = library.windows()[0].id
