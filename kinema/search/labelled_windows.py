@@ -14,6 +14,7 @@ import numpy as np
 
 from kinema.search import values
 from kinema.search.label_acts import Label
+from kinema.search.labelled_videos import AT_A_TIME
 from kinema.search.results import Window
 
 LEAST = 0.5
@@ -86,6 +87,19 @@ def labelled(windows: Sequence[Window], labels: Sequence[Label]) -> list[Labelle
     for window, classes in zip(windows, names, strict=True):
         near = (np.abs(starts - window.start) < EXACT) & (np.abs(ends - window.end) < EXACT)
         found.append(LabelledWindow(classes, tuple(labels[place] for place in np.flatnonzero(near).tolist())))
+    return found
+
+
+def by_content(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[str, list[Window]]:
+    """The windows with these numbers that there are, by the contents of their videos."""
+    found: dict[str, list[Window]] = {}
+    for at in range(0, len(numbers), AT_A_TIME):
+        part = numbers[at : at + AT_A_TIME]
+        query = f"""SELECT sha256, windows.id, path, start, "end", strength
+                    FROM windows JOIN videos ON windows.video = videos.id
+                    WHERE windows.id IN ({", ".join("?" * len(part))})"""
+        for content, *row in db.execute(query, part):
+            found.setdefault(values.text(content), []).append(values.window(row))
     return found
 
 
