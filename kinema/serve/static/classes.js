@@ -30,8 +30,15 @@ export function open(search) {
   changed();
 }
 
+/** Give the head of a class the colour that this has now. */
+function colour(head) {
+  const now = labels.colour(head.dataset.of);
+  head.style.setProperty("--of", now);
+  head.querySelector(".dot").value = now;
+}
+
 function group(name, fact, share, cards) {
-  const dot = make("input", { type: "color", className: "dot", value: labels.colour(name) });
+  const dot = make("input", { type: "color", className: "dot" });
   dot.setAttribute("aria-label", `Colour of ${name}`);
   dot.addEventListener("change", () => labels.recolour(name, dot.value));
   const bar = make("div", { className: "bar" });
@@ -43,7 +50,8 @@ function group(name, fact, share, cards) {
   away.setAttribute("aria-label", `Delete ${name}`);
   away.addEventListener("click", () => labels.delete(name));
   const head = make("div", { className: "line" }, dot, title, rename, away, make("span", { className: "hint" }, fact), bar);
-  head.style.setProperty("--of", labels.colour(name));
+  head.dataset.of = name;
+  colour(head);
   head.style.setProperty("--share", `${100 * share}%`);
   if (share === null) bar.remove();
   return make("div", { className: "group" }, head, make("ol", { className: "cards" }, ...cards));
@@ -74,6 +82,8 @@ function changed() {
   document.getElementById("forget-labels").disabled = document.getElementById("export-labels").disabled = !labels.total;
   document.getElementById("undo-labels").disabled = labels.undoable === null;
   document.getElementById("redo-labels").disabled = labels.redoable === null;
+  for (const head of document.querySelectorAll("[data-of]")) colour(head);
+  if (labels.version === labels.recoloured) trained = labels.version; // colours teach nothing
   if (labels.version === trained) return;
   trained = labels.version;
   clearTimeout(waiting);
