@@ -105,8 +105,8 @@ def compare(
     """
     if not 1e-4 <= step < float("inf") or not 0 < overlap <= 1:
         raise ConfigError(
-            f"frames of {step:g} s and an overlap of {overlap:g} will not do: use a step of 0.1 ms or more, and an overlap "
-            "above 0 and at most 1"
+            f"frames of {step:g} s and an overlap of {overlap:g} will not do: use a step of 0.1 ms or more, and an "
+            "overlap above 0 and at most 1"
         )
     ours, theirs, lasting = by_file(a), by_file(b), dict(seconds or {})
     files = sorted({*ours, *theirs, *lasting})
@@ -126,20 +126,20 @@ def compare(
         frames += sides[0].shape[1]
         for place, label in enumerate(labels):
             counts[place] += confusion(sides[0][place], sides[1][place], 2)
-            of_class = [[o for o in side.get(file, ()) if o.label == label] for side in (ours, theirs)]
-            bouts[place] += _found(*of_class, overlap), len(of_class[0]), len(of_class[1])
+            one, other = (_spans(side.get(file, ()), label) for side in (ours, theirs))
+            bouts[place] += found_bouts(one, other, overlap), len(one), len(other)
         clear = (sides[0].sum(0) <= 1) & (sides[1].sum(0) <= 1)
-        codes = [np.where(side.any(0), side.argmax(0), len(labels))[clear] for side in sides] if labels else []
-        if codes:
-            single += confusion(*codes, len(labels) + 1)
+        if labels:
+            left, right = (np.where(side.any(0), side.argmax(0), len(labels))[clear] for side in sides)
+            single += confusion(left, right, len(labels) + 1)
     classes = tuple(_scores(label, count, bout, step) for label, count, bout in zip(labels, counts, bouts, strict=True))
     by_class = [one.frame_f1 for one in classes if one.frame_f1 is not None]
-    right, in_a, in_b = (int(number) for number in bouts.sum(0))
+    hits, in_a, in_b = (int(number) for number in bouts.sum(0))
     return Agreement(
         kappa=cohens_kappa(single),
         frame_accuracy=float(np.trace(single) / single.sum()) if single.sum() else None,
         frame_f1=float(np.mean(by_class)) if by_class else None,
-        bout_f1=_share(2 * right, in_a + in_b),
+        bout_f1=_share(2 * hits, in_a + in_b),
         classes=classes,
         videos=len(files),
         seconds=float(sum(ends)),
@@ -189,8 +189,8 @@ def found_bouts(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float
     return right
 
 
-def _found(a: Sequence[Interval], b: Sequence[Interval], overlap: float) -> int:
-    return found_bouts([(one.start, one.end) for one in a], [(one.start, one.end) for one in b], overlap)
+def _spans(intervals: Iterable[Interval], label: str) -> list[tuple[float, float]]:
+    return [(one.start, one.end) for one in intervals if one.label == label]
 
 
 def _frames(intervals: Iterable[Interval], labels: Sequence[str], end: float, step: float) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from kinema.annotations.interval import Interval
 from kinema.annotations.time_axis import TimeAxis
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.errors import DataError
 
 BACKGROUND = "background"
@@ -86,7 +86,8 @@ class BoutFinder:
     def _restart(self) -> None:
         self._latest, self._end, self._begin = -inf, -inf, 0.0
         self._axis = TimeAxis(0, len(self._classes))
-        self._state, self._open = -1, None
+        self._state = -1
+        self._open: _Run | None = None
         self._closers = _Closer(self._config), _Closer(self._config)
         self._sums = np.zeros(len(self._classes))
 
@@ -129,7 +130,7 @@ class BoutFinder:
         self._sums = sums[-1]
         before = -1 if self._open is None else self._open.label
         edges = np.flatnonzero(np.diff(states, prepend=before))
-        found = []
+        found: list[_Run] = []
         for edge in edges.tolist():
             if self._open is not None:
                 run, self._open = self._open, None

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -43,7 +44,7 @@ class Interval:
         for name, text in (("video", self.file), ("label", self.label), ("subject", self.subject)):
             if text is not None and (not text or text != text.strip()):
                 raise DataError(f"a {name} is {text!r}; give it a name, without spaces around it")
-            if text is not None and any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
+            if text is not None and _has_control_characters(text):
                 raise DataError(f"the {name} {text!r} has control characters in it; name it in one line of plain text")
         what = f"an interval of {self.label!r} in {self.file}"
         if not (math.isfinite(self.start) and math.isfinite(self.end)):
@@ -70,6 +71,12 @@ class Interval:
             raise DataError(f"a label of {file} is {label!r}; give it a name")
         who = str(subject).strip() if subject is not None else ""
         return cls(posix(file), float(start), float(end), str(label).strip(), who or None, confidence)
+
+
+@lru_cache(maxsize=4096)
+def _has_control_characters(text: str) -> bool:
+    """Kept, since the same names come up again and again; halves of surrogates count, which are no UTF-8."""
+    return any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
 
 
 def posix(file: Any) -> str:

@@ -31,30 +31,31 @@ class TimeAxis:
     def put(self, first: np.ndarray, stop: np.ndarray, shares: np.ndarray) -> None:
         """Add windows to their bins, of each bin in the order of the windows."""
         self.grow(int(stop.max(initial=self.stop)))
-        lengths = stop - first
+        lengths, begin = stop - first, first - self._first
+        distinct, shortest = bool((np.diff(first) > 0).all()), int(lengths.min(initial=0))
         for place in range(int(lengths.max(initial=0)) - 1, -1, -1):
-            inside = lengths > place
-            bins = first[inside] + place - self._first
-            if len(bins) > 1 and (np.diff(bins) <= 0).any():
-                np.add.at(self._sums, bins, shares[inside])
-                np.add.at(self._counts, bins, 1)
-            else:
+            inside = slice(None) if place < shortest else lengths > place
+            bins = begin[inside] + place
+            if distinct:
                 self._sums[bins] += shares[inside]
                 self._counts[bins] += 1
+            else:
+                np.add.at(self._sums, bins, shares[inside])
+                np.add.at(self._counts, bins, 1)
 
     def smoothed(self, first: int, stop: int, half: int) -> np.ndarray:
         """(bins, classes) means over each bin and ``half`` bins to either side, where there are windows; else zeros."""
-        number = stop - first
-        before, after = max(0, self._first - first + half), max(0, stop + half - self.stop)
-        seen = slice(max(0, first - half - self._first), stop + half - self._first)
-        sums = np.pad(self._sums[seen], ((before, after), (0, 0)))
-        counts = np.pad(self._counts[seen], (before, after))
-        means = sums / np.maximum(counts, 1)[:, None]
-        total, covered = np.zeros((number, means.shape[1])), np.zeros(number)
+        number, begin = stop - first, first - half
+        counts, means = np.zeros(number + 2 * half), np.zeros((number + 2 * half, self._sums.shape[1]))
+        low, high = max(begin, self._first), min(stop + half, self.stop)
+        seen, own = slice(low - begin, high - begin), slice(low - self._first, high - self._first)
+        counts[seen] = self._counts[own]
+        means[seen] = self._sums[own] / np.maximum(self._counts[own], 1)[:, None]
+        total, covered, there = np.zeros((number, means.shape[1])), np.zeros(number), counts > 0
         for shift in range(2 * half + 1):
             total += means[shift : shift + number]
-            covered += counts[shift : shift + number] > 0
-        total[counts[half : half + number] == 0] = 0
+            covered += there[shift : shift + number]
+        total[~there[half : half + number]] = 0
         return total / np.maximum(covered, 1)[:, None]
 
     def drop(self, before: int) -> None:

@@ -12,6 +12,7 @@ from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate, evaluate_triplets
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
 from kinema.commands.info import info
+from kinema.commands.labelling import compare_labels, label, predict
 from kinema.commands.labels import (
     convert_labels,
     export_labels,
@@ -55,6 +56,9 @@ COMMANDS = {
         convert_labels,
         "Convert labels of stretches of videos from one tool's format to another's.",
         ("source", "target"),
+    ),
+    "labels compare": Command(
+        compare_labels, "Say how two files of labels agree: kappa, by frame and by bout.", ("a", "b")
     ),
     "labels import": Command(import_labels, "Bring a file of labels into an index.", ("file",)),
     "labels export": Command(export_labels, "Write the labels of an index to another tool's file.", ("file",)),
@@ -110,7 +114,24 @@ COMMANDS = {
         ("clip",),
         ("index", "start", "end", "own", "top", "by", "out", "path"),
     ),
-    "watch": Command(watch, "Label the windows of a video, camera or stream as they come.", ("source",)),
+    "label": Command(
+        label,
+        "Label all videos of an index, taught by a few labelled intervals.",
+        (),
+        ("index", "labels", "classifier", "out", "save", "background", "enter", "leave", "shortest"),
+    ),
+    "predict": Command(
+        predict,
+        "Label videos by a network that finetune trained.",
+        ("videos",),
+        ("model", "out", "windows", "enter", "leave", "shortest"),
+    ),
+    "watch": Command(
+        watch,
+        "Label the windows of a video, camera or stream as they come.",
+        ("source",),
+        ("classifier", "index", "bouts", "out", "device"),
+    ),
     "serve": Command(serve, "Search one's own videos on a page in the browser."),
     "flow extract": Command(
         extract,

@@ -7,11 +7,13 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.clock import clock, seconds_of
-from kinema.commands.searching import labels_of, open_library, print_added, print_answer
+from kinema.clock import seconds_of
+from kinema.commands.searching import labels_of, open_library, print_added, print_answer, print_seen
+from kinema.config import BoutConfig
 from kinema.errors import ConfigError
 from kinema.files import make_folder
 from kinema.progress import following
+from kinema.streams import in_one_line
 
 
 def embed(
@@ -144,29 +146,55 @@ def search(
 
 
 def watch(
-    source: str, classifier: str, index: str | None = None, encoder: str | None = None, device: str = "auto"
+    source: str,
+    classifier: str,
+    config: BoutConfig,
+    index: str | None = None,
+    encoder: str | None = None,
+    bouts: bool = False,
+    out: str | None = None,
+    to: str | None = None,
+    fps: PositiveFloat | None = None,
+    device: str = "auto",
 ) -> None:
     """Label the windows of a video, camera or stream as they come, with the time that each label took.
 
     Args:
         source: video file, camera (/dev/video0) or address (rtsp://...).
-        classifier: folder of what `kinema finetune` trained, or file of a classifier of an index's windows (see
-            docs/search.md).
+        classifier: folder of what `kinema finetune` trained, or file of a classifier of an index's windows, as `kinema
+            label --save` writes it.
+        config: how bouts are made.
         index: folder of the index that a file of a classifier belongs to, whose encoder and windows are used.
         encoder: the index's encoder, where it lies elsewhere than when the index was made.
+        bouts: print bouts as they end, in place of windows.
+        out: file of bouts to write at the end, where nothing is yet; of any format of `kinema labels convert`.
+        to: format of OUT; by its name by default.
+        fps: frames a second, where OUT counts frames.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     import statistics
 
-    latencies = []
-    for seen in labels_of(source, classifier, index, encoder, device):
-        passed = f"  ({seen.dropped} windows passed over)" if seen.dropped else ""
-        print(
-            f"{clock(seen.start):>9} to {clock(seen.end):>9}  {seen.label}  {seen.probability:.2f}  "
-            f"latency {1e3 * seen.latency:.0f} ms{passed}",
-            flush=True,
-        )
-        latencies.append(seen.latency)
+    from kinema.annotations.writing import check_target, write_labels
+    from kinema.search.watching import LiveBouts
+
+    if out is not None:
+        check_target(out, to)
+    latencies, found, ended = [], [], False
+    live = LiveBouts(source, config)
+    try:
+        for seen in labels_of(source, classifier, index, encoder, device):
+            latencies.append(seen.latency)
+            over = live.add(seen)
+            found += over
+            print_seen(seen, over, bouts)
+        ended = True
+    finally:  # however it ends, what was seen is kept
+        rest = live.finish()
+        found += rest
+        print_seen(None, rest, bouts)
+        if out is not None and (found or ended):
+            for line in write_labels(out, found, to, fps):
+                print(in_one_line(line))
     if latencies:
         print(f"{len(latencies)} windows; latency {1e3 * statistics.median(latencies):.0f} ms (median)")
 

@@ -5,7 +5,7 @@ The parser looks at all that a command's own module names, types among it, so wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kinema.clock import clock
@@ -13,6 +13,7 @@ from kinema.errors import ConfigError
 from kinema.streams import in_one_line
 
 if TYPE_CHECKING:
+    from kinema.annotations import Interval
     from kinema.search import Added, Answer, Labelled, Library
 
 
@@ -74,3 +75,18 @@ def print_answer(answer: Answer) -> None:
         print(f"{place:>3}.{hit.score:>7.3f}{at}{hit.window.strength:>10.3f}  {in_one_line(hit.path)}")
     count = answer.query.windows
     print(f"{count} window{'s' * (count != 1)} asked for, by {answer.by}, in {1e3 * answer.seconds:.1f} ms")
+
+
+def print_seen(seen: Labelled | None, over: Sequence[Interval], bouts: bool) -> None:
+    """Print the window that was labelled last, or the bouts that it shows to be over."""
+    if bouts:
+        for one in over:
+            at = f"{clock(one.start):>9} to {clock(one.end):>9}"
+            print(in_one_line(f"{at}  {one.label}  {one.confidence:.2f}"), flush=True)
+    elif seen is not None:
+        passed = f"  ({seen.dropped} windows passed over)" if seen.dropped else ""
+        print(
+            f"{clock(seen.start):>9} to {clock(seen.end):>9}  {seen.label}  {seen.probability:.2f}  "
+            f"latency {1e3 * seen.latency:.0f} ms{passed}",
+            flush=True,
+        )

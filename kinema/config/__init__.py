@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from kinema.config.bouts import BoutConfig
 from kinema.config.methods import (
     POOLED,
     EncoderInput,
@@ -33,6 +34,7 @@ __all__ = [
     "POOLED",
     "AugmentConfig",
     "BenchmarkName",
+    "BoutConfig",
     "ClipConfig",
     "EncoderInput",
     "ExtractConfig",

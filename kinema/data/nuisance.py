@@ -99,7 +99,14 @@ def draw_nuisance(seed: Sequence[int], strength: float = 1.0) -> Nuisance:
 
 
 def nuisance_views(
-    video: Video, start: float, clip: ClipConfig, copies: int, seed: Sequence[int] = (0,), strength: float = 1.0
+    video: Video,
+    start: float,
+    clip: ClipConfig,
+    copies: int,
+    seed: Sequence[int] = (0,),
+    strength: float = 1.0,
+    *,
+    itself: bool = False,
 ) -> np.ndarray:
     """Copies of the clip that starts at ``start``, from one decoding.
 
@@ -110,6 +117,7 @@ def nuisance_views(
         copies: how many, K.
         seed: whole numbers from 0 that tell this window from others; copies are told apart by their number.
         strength: factor on all differences; at 0 every copy is the clip itself.
+        itself: whether the first of them is the clip as it is.
 
     Returns:
         (K, T, H, W, 3) uint8.
@@ -122,6 +130,8 @@ def nuisance_views(
     begin, end = usable_part(clip, found)
     times = clip_times(clip, start, found)
     drawn = [draw_nuisance((*seed, copy), strength) for copy in range(copies)]
+    if itself:
+        drawn[:1] = [Nuisance()]
     wanted = np.stack([nuisance.times(times, min(begin, times[0]), max(end, times[-1])) for nuisance in drawn])
     distinct, order = np.unique(wanted, return_inverse=True)
     frames = video.at_times(distinct.tolist()).frames

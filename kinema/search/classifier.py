@@ -21,8 +21,8 @@ from kinema.search.comparing import Compared
 from kinema.tensors import read_tensors, write_tensors
 
 FORMAT = 2
-STRENGTH = 10.0
-"""Inverse of the regularisation, on vectors of length 1."""
+STRENGTH = 100.0
+"""Inverse of the regularisation, on vectors of length 1; of little matter to which class is the likeliest."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Classifier:
         classes: the labels, sorted.
         weight: (classes, V) float32, of vectors as they are compared.
         bias: (classes,) float32.
-        fingerprint: of the encoder whose vectors it was trained on.
+        fingerprint: of the vectors that it was trained on: of their encoder and, after a space, the index's basis.
         compared: what is done to vectors first.
     """
 
@@ -45,9 +45,28 @@ class Classifier:
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """(N, classes) float32 probabilities, of vectors (N, D) of length 1 as an index keeps them."""
-        scores = self.compared(vectors) @ self.weight.T + self.bias
+        scores = self.compared.products(vectors, self.weight) + self.bias
         shares = np.exp(scores - scores.max(1, keepdims=True))
         return shares / shares.sum(1, keepdims=True)
+
+    def check(self, fingerprint: str, encoder: object, index: object) -> None:
+        """Refuse to be used on other vectors.
+
+        Args:
+            fingerprint: of these, as Library.train_classifier has it: of their encoder and, after a space, their basis.
+            encoder: as sentences name it.
+            index: the same.
+
+        Raises:
+            DataError: this was trained with another encoder or readout, or on another index.
+        """
+        if self.fingerprint.partition(" ")[0] != fingerprint.partition(" ")[0]:
+            raise DataError(
+                f"the classifier was trained with another encoder than {encoder}, or another readout of it; train "
+                "it on this index"
+            )
+        if self.fingerprint != fingerprint:
+            raise DataError(f"the classifier was trained on another index than {index}; train it on this one")
 
     def save(self, path: str | Path) -> Path:
         """Write it as safetensors, with all but the numbers as JSON in the header; return the path.

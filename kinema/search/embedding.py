@@ -6,10 +6,11 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from os.path import commonpath
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -31,6 +32,9 @@ from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.vectors import unit
 from kinema.whitening import Basis
+
+Made = TypeVar("Made")
+"""What is made of a window."""
 
 PIXELS_AT_ONCE = 600_000
 """Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
@@ -94,7 +98,7 @@ class Embedder:
             return []
         motion = self.features(np.concatenate([window.clips for window in windows]))
         motion = motion.reshape(len(windows), -1, motion.shape[1]).mean(1)
-        motion = unit(motion if self.basis is None else self.basis.transform(motion))
+        motion = unit(motion if self.basis is None else _shortened(motion, self.basis))
         appearance = appearance_vectors(np.stack([window.middle for window in windows]))
         return [
             EmbeddedWindow(window.start, window.end, window.strength, one, other, window.thumbnail)
@@ -112,6 +116,11 @@ class Embedder:
                     with autocast_for(on):
                         outputs.append(module(seen.to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
         return np.concatenate([output.float().cpu().numpy() for output in outputs])
+
+
+def _shortened(features: np.ndarray, basis: Basis) -> np.ndarray:
+    """As :meth:`Basis.transform`, by PyTorch: NumPy's threads would keep cores busy after each product."""
+    return (torch.from_numpy(features) @ torch.from_numpy(basis.directions).T).numpy()
 
 
 def open_embedder(source: str | Path, device: str = "auto") -> Embedder:
@@ -205,18 +214,18 @@ def usual_workers() -> int:
 def embed_videos(
     paths: Sequence[str | Path],
     reader: WindowReader,
-    embedder: Embedder,
+    embedder: Callable[[Sequence[SeenWindow]], Sequence[Made]],
     *,
     batch_size: int = 64,
     workers: int | None = None,
     waiting: Waiting | None = None,
-) -> Iterator[tuple[int, EmbeddedWindow | Finished]]:
+) -> Iterator[tuple[int, Made | Finished]]:
     """Embed the windows of videos; memory is bounded by the batch, however long a video is.
 
     Args:
         paths: the files.
         reader: cuts them into windows.
-        embedder: gives windows their vectors.
+        embedder: gives windows their vectors, or what else is wanted of them, in their order.
         batch_size: windows per forward pass.
         workers: threads that decode, each a video of its own; None for :func:`usual_workers`.
         waiting: told how long the encoder waited for frames.

@@ -70,6 +70,10 @@ class IndexedVideos(LabelledVideos):
         """The content of a video that :meth:`find` has named."""
         return self._rows[name].content
 
+    def path(self, name: str) -> str:
+        """The absolute path of a video that :meth:`find` has named."""
+        return self._rows[name].path
+
     def name(self, content: str) -> str | None:
         """What the first video with a content is called; None if there is none."""
         return self._names.get(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -156,27 +157,37 @@ class Library(Queries):
         """
         from kinema.search.classifier import fit_classifier
 
-        assert self._fingerprint is not None, "an index that exists has one"
         vectors = self.vectors(list(labels))
         with snapshot(self.path) as db:
             compared = comparison(db).linear(vectors.shape[1])
-        return fit_classifier(vectors, list(labels.values()), self._fingerprint, compared)
+        return fit_classifier(vectors, list(labels.values()), self._vectors_fingerprint(), compared)
+
+    def check_classifier(self, classifier: Classifier) -> None:
+        """Refuse a classifier of other vectors than the index's.
+
+        Raises:
+            DataError: the classifier was trained with another encoder or readout, or on another index.
+        """
+        classifier.check(self._vectors_fingerprint(), self._source, self.path)
+
+    def _vectors_fingerprint(self) -> str:
+        """Of the encoder, and of the basis in which the index keeps its vectors."""
+        assert self._fingerprint is not None, "an index that exists has one"
+        content = b"" if self._basis is None else self._basis.to_bytes()
+        return f"{self._fingerprint} {hashlib.sha256(content).hexdigest()}"
 
     def watch(self, source: str, classifier: Classifier) -> Iterator[Labelled]:
         """Label the windows of a video file, camera or network stream as they come; see :func:`~.watching.watch`.
 
         Raises:
-            DataError: the classifier was trained with another encoder.
+            DataError: the classifier was trained with another encoder, or on another index.
             VideoError: the source cannot be opened, or breaks off.
         """
         from kinema.search.watching import watch
         from kinema.search.windows import WindowReader
 
+        self.check_classifier(classifier)
         embedder = self.embedder
-        if classifier.fingerprint != embedder.fingerprint:
-            raise DataError(
-                f"the classifier was trained with another encoder than {embedder.source}; train it on this index"
-            )
 
         def label(seen: SeenWindow) -> np.ndarray:
             (embedded,) = embedder([seen])

@@ -19,7 +19,7 @@ from kinema.search.windows import SeenWindow, WindowReader
 from kinema.video import Video
 from kinema.video.clock import BROADCAST_PAUSE
 from kinema.video.container import video_stream
-from kinema.video.reader import on_screen
+from kinema.video.screen import on_screen
 from kinema.video.view import Converter
 
 PROTOCOLS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kinema.annotations.bouts import BoutFinder
+from kinema.annotations.interval import Interval, posix
+from kinema.config import BoutConfig
 from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
 from kinema.models.sources import clip_of
 from kinema.models.weights import ENCODER_FILE
@@ -30,6 +34,7 @@ class Labelled:
         end: seconds.
         label: the likeliest class.
         probability: of it, 0 to 1.
+        shares: the probability of each class.
         strength: widths per second.
         latency: seconds from the window's last frame being decoded to the label.
         dropped: live windows that were passed over since the one before, because the encoder was not done.
@@ -39,6 +44,7 @@ class Labelled:
     end: float
     label: str
     probability: float
+    shares: Mapping[str, float]
     strength: float
     latency: float
     dropped: int
@@ -96,9 +102,36 @@ def watch(
             best = int(shares.argmax())
             passed, told = dropped - told, dropped
             latency = time.perf_counter() - item.complete
-            yield Labelled(seen.start, seen.end, classes[best], float(shares[best]), seen.strength, latency, passed)
+            all_shares = dict(zip(classes, shares.tolist(), strict=True))
+            likeliest = classes[best], float(shares[best])
+            yield Labelled(seen.start, seen.end, *likeliest, all_shares, seen.strength, latency, passed)
     finally:
         stopped.set()
+
+
+class LiveBouts:
+    """The bouts of a source while its windows are labelled: those that all its windows would have at once.
+
+    Args:
+        source: as of :func:`watch`; a password in an address is left out of its name.
+        config: how bouts are made.
+    """
+
+    def __init__(self, source: str, config: BoutConfig | None = None):
+        self._name = re.sub(r"//[^/@]*@", "//", source)
+        self._config = config
+        self._finder: BoutFinder | None = None
+
+    def add(self, seen: Labelled) -> list[Interval]:
+        """Take the next window; return the bouts that nothing later can change."""
+        if self._finder is None:
+            self._finder = BoutFinder(posix(self._name), tuple(seen.shares), self._config)
+        shares = np.fromiter(seen.shares.values(), np.float32)
+        return self._finder.add(np.array([seen.start]), np.array([seen.end]), shares[None])
+
+    def finish(self) -> list[Interval]:
+        """The bouts that are left when the source has ended."""
+        return [] if self._finder is None else self._finder.finish()
 
 
 def watch_with_network(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kinema.annotations import Interval
 from kinema.annotations.bouts import BACKGROUND, BoutFinder, find_bouts
 from kinema.annotations.budgets import Budget, budgets
-from kinema.config.bouts import BoutConfig
+from kinema.config import BoutConfig
 from kinema.errors import ConfigError, DataError
 
 

@@ -13,11 +13,12 @@ from kinema.errors import ConfigError
 from kinema.models import random_encoder, save_encoder
 from kinema.search import Library
 from kinema.search.about import get_about, get_map
-from kinema.search.comparing import BASIS, WHITENING, comparison
+from kinema.search.comparing import BASIS, WHITENING, Comparison, comparison
 from kinema.search.connection import snapshot
 from kinema.search.embedding import open_embedder
 from kinema.search.fitting import COPIES, VALUES, copied_features
 from kinema.vectors import unit
+from kinema.whitening import Whitening
 
 
 def kept(library: Library) -> tuple[bytes | None, bytes | None, int | None]:
@@ -133,3 +134,16 @@ def test_an_index_keeps_to_what_it_thinks_of_mirror_images(videos: Path, encoder
     assert kept(made[True])[1] != kept(made[False])[1] and not Library(made[False].path).mirror
     with pytest.raises(ConfigError, match=r"False mirror images count as different: leave mirror out"):
         Library(made[False].path, mirror=True)
+
+
+@pytest.mark.parametrize("kind", ["whitening", "centre", "nothing"])
+def test_one_matrix_does_what_a_search_does_to_vectors(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.standard_normal((20, 12)).astype(np.float32))
+    whitening = Whitening.fit(rng.standard_normal((3, 4, 12))) if kind == "whitening" else None
+    centre = vectors.mean(0) if kind == "centre" else None
+    how = Comparison(whitening, centre)
+    linear = how.linear(12)
+    np.testing.assert_allclose(linear(vectors), how("motion", vectors), atol=1e-5)
+    others = rng.standard_normal((5, 12)).astype(np.float32)
+    np.testing.assert_allclose(linear.products(vectors, others), how("motion", vectors) @ others.T, atol=1e-4)
