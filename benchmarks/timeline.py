@@ -7,7 +7,8 @@ own code adds the windows of one long video: one every half second, whose vector
 another every 20 seconds or so. The video itself is encoded in full, at 64 x 48 pixels and 5 frames per second.
 
 * ``index``: windows, and seconds to write the long video and its rows.
-* ``first_ms``: of each question to the server when it is asked first, with what it has to read and to compute.
+* ``first_ms``: of each question to the server when it is asked first, with what it has to read and to compute;
+  ``first_cpu_ms``: of processor time, which other work on the machine does not lengthen.
 * ``server_ms``: of each question afterwards, for all of the video, for a tenth and for a minute at places that move.
 * ``summary_kib``: bytes of the answer for all of the video.
 * ``opened_ms``: from the address to the first picture of the timeline, in Chromium.
@@ -138,11 +139,12 @@ def asked(client: httpx.Client, video: int, seconds: float, repeats: int) -> dic
         ).raise_for_status()
         for name, more in (("strength", {}), ("similarity", {"like": like}), ("predicted", {}))
     }
-    first, later, sizes = {}, {}, {}
+    first, cpu, later, sizes = {}, {}, {}, {}
     for name, ask in questions.items():
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         answer = ask(0.0, seconds)
         first[name] = round(1e3 * (time.perf_counter() - began), 1)
+        cpu[name] = round(1e3 * (time.process_time() - busy), 1)
         sizes[name] = round(len(answer.content) / 1024, 1)
         times = []
         for repeat in range(repeats):
@@ -152,10 +154,11 @@ def asked(client: httpx.Client, video: int, seconds: float, repeats: int) -> dic
                 ask(start, start + length)
                 times.append(1e3 * (time.perf_counter() - began))
         later[name] = spread(times, 1)
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     client.get("/api/doubtful", timeout=300).raise_for_status()
     first["doubtful"] = round(1e3 * (time.perf_counter() - began), 1)
-    return {"first_ms": first, "server_ms": later, "summary_kib": sizes}
+    cpu["doubtful"] = round(1e3 * (time.process_time() - busy), 1)
+    return {"first_ms": first, "first_cpu_ms": cpu, "server_ms": later, "summary_kib": sizes}
 
 
 WATCH = """() => {
@@ -163,7 +166,7 @@ WATCH = """() => {
     const tick = now => { window.gaps.push(now - last); last = now; if (window.watching) raf(tick); };
     raf(tick);
 }"""
-TIMED = """window.drawn = []; const raf = window.requestAnimationFrame;
+TIMED = """window.drawn = []; window.raf = window.requestAnimationFrame;
 window.requestAnimationFrame = work => raf(now => {
     const began = performance.now(); work(now); window.drawn.push(performance.now() - began);
 });"""
