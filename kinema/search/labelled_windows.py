@@ -20,7 +20,7 @@ from kinema.search.results import Window
 LEAST = 0.5
 """The share of a window that labels of a class have to cover more than."""
 EXACT = 1e-6
-"""Seconds by which a label of a window may differ from it."""
+"""Seconds that are no difference."""
 
 Span = tuple[float, float, str]
 """Start and end in seconds, and class."""
@@ -57,11 +57,11 @@ def classes_of(windows: np.ndarray, labels: Sequence[Span]) -> list[tuple[str, .
         mine = spans[(names == name) & (spans[:, 1] > spans[:, 0])]
         for place in np.flatnonzero(covered(windows, mine) > least).tolist() if len(mine) else ():
             found[place].add(name)
-    places = {(round(start, 5), round(end, 5)): place for place, (start, end) in enumerate(windows.tolist())}
+    places = {_place(*span): place for place, span in enumerate(windows.tolist())}
     exactly: dict[int, set[str]] = {}
     for start, end, name in labels:
-        if (round(start, 5), round(end, 5)) in places:
-            exactly.setdefault(places[round(start, 5), round(end, 5)], set()).add(name)
+        if _place(start, end) in places:
+            exactly.setdefault(places[_place(start, end)], set()).add(name)
     return [tuple(sorted(exactly.get(place, covering))) for place, covering in enumerate(found)]
 
 
@@ -72,8 +72,8 @@ def covered(windows: np.ndarray, spans: np.ndarray) -> np.ndarray:
     first = np.concatenate([[True], spans[1:, 0] > reach[:-1]])  # where a span begins that no earlier one touches
     starts, ends = spans[first, 0], reach[np.concatenate([first[1:], [True]])]
     lengths = np.concatenate([[0.0], np.cumsum(ends - starts)])
-    edges = np.stack([starts, ends], 1).reshape(-1)
-    up_to = np.stack([lengths[:-1], lengths[1:]], 1).reshape(-1)
+    edges = np.array([starts, ends]).ravel("F")
+    up_to = np.array([lengths[:-1], lengths[1:]]).ravel("F")
     within = np.interp(windows.reshape(-1), edges, up_to).reshape(windows.shape)
     return within[:, 1] - within[:, 0]
 
@@ -82,12 +82,13 @@ def labelled(windows: Sequence[Window], labels: Sequence[Label]) -> list[Labelle
     """What windows of one video are labelled by the labels of its content."""
     spans = np.array([(window.start, window.end) for window in windows]).reshape(-1, 2)
     names = classes_of(spans, [(label.start, label.end, label.label) for label in labels])
-    starts, ends = (np.array([getattr(label, name) for label in labels]) for name in ("start", "end"))
-    found = []
-    for window, classes in zip(windows, names, strict=True):
-        near = (np.abs(starts - window.start) < EXACT) & (np.abs(ends - window.end) < EXACT)
-        found.append(LabelledWindow(classes, tuple(labels[place] for place in np.flatnonzero(near).tolist())))
-    return found
+    exactly: dict[tuple[float, float], list[Label]] = {}
+    for label in labels:
+        exactly.setdefault(_place(label.start, label.end), []).append(label)
+    places = (_place(window.start, window.end) for window in windows)
+    return [
+        LabelledWindow(classes, tuple(exactly.get(place, ()))) for classes, place in zip(names, places, strict=True)
+    ]
 
 
 def by_content(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[str, list[Window]]:
@@ -131,3 +132,8 @@ def nearest_window(db: sqlite3.Connection, path: str, at: float) -> Window:
     query = """SELECT windows.id, path, start, "end", strength FROM windows JOIN videos ON windows.video = videos.id
                WHERE path = ? ORDER BY abs((start + "end") / 2 - ?), start LIMIT 1"""
     return values.window(db.execute(query, (path, at)).fetchone())
+
+
+def _place(start: float, end: float) -> tuple[float, float]:
+    """What a window and the labels that begin and end with it have in common."""
+    return round(start, 5), round(end, 5)
