@@ -9,7 +9,8 @@ another every 20 seconds or so. The video itself is encoded in full, at 64 x 48 
 * ``index``: windows, and seconds to write the long video and its rows.
 * ``first_ms``: of each question to the server when it is asked first, with what it has to read and to compute;
   ``first_cpu_ms``: of processor time, which other work on the machine does not lengthen.
-* ``server_ms``: of each question afterwards, for all of the video, for a tenth and for a minute at places that move.
+* ``server_ms``: of each question afterwards, for all of the video, for a tenth and for a minute at places that move;
+  ``server_cpu_ms``: the mean of processor time, that of who asks included.
 * ``summary_kib``: bytes of the answer for all of the video.
 * ``opened_ms``: from the address to the first picture of the timeline, in Chromium.
 * ``drawing_ms``: of one picture of the timeline, while the wheel zooms from hours to frames and drags pan, at 1,400
@@ -139,14 +140,14 @@ def asked(client: httpx.Client, video: int, seconds: float, repeats: int) -> dic
         ).raise_for_status()
         for name, more in (("strength", {}), ("similarity", {"like": like}), ("predicted", {}))
     }
-    first, cpu, later, sizes = {}, {}, {}, {}
+    first, cpu, later, later_cpu, sizes = {}, {}, {}, {}, {}
     for name, ask in questions.items():
         began, busy = time.perf_counter(), time.process_time()
         answer = ask(0.0, seconds)
         first[name] = round(1e3 * (time.perf_counter() - began), 1)
         cpu[name] = round(1e3 * (time.process_time() - busy), 1)
         sizes[name] = round(len(answer.content) / 1024, 1)
-        times = []
+        times, busy = [], time.process_time()
         for repeat in range(repeats):
             for length in (seconds, seconds / 10, 60.0):
                 start = (seconds - length) * (repeat + 0.5) / repeats
@@ -154,11 +155,18 @@ def asked(client: httpx.Client, video: int, seconds: float, repeats: int) -> dic
                 ask(start, start + length)
                 times.append(1e3 * (time.perf_counter() - began))
         later[name] = spread(times, 1)
+        later_cpu[name] = round(1e3 * (time.process_time() - busy) / len(times), 1)
     began, busy = time.perf_counter(), time.process_time()
     client.get("/api/doubtful", timeout=300).raise_for_status()
     first["doubtful"] = round(1e3 * (time.perf_counter() - began), 1)
     cpu["doubtful"] = round(1e3 * (time.process_time() - busy), 1)
-    return {"first_ms": first, "first_cpu_ms": cpu, "server_ms": later, "summary_kib": sizes}
+    return {
+        "first_ms": first,
+        "first_cpu_ms": cpu,
+        "server_ms": later,
+        "server_cpu_ms": later_cpu,
+        "summary_kib": sizes,
+    }
 
 
 WATCH = """() => {
