@@ -16,7 +16,7 @@ from kinema.search.label_classes import Classes
 from kinema.search.label_history import Version
 from kinema.search.label_queries import LabelClass
 from kinema.search.label_tables import FILE, explained, may_be_kept, open_tables
-from kinema.search.labelled_videos import IndexedVideos, video_of_window, videos_with
+from kinema.search.labelled_videos import IndexedVideos, VideoRow, video_of_window, videos_with
 from kinema.search.labelled_windows import LabelledWindow
 
 MOST = 1_000_000
@@ -163,6 +163,11 @@ class LabelReader:
             there = videos_with(db, contents)
             gone = [content for content in contents if content not in there]
             return sum(label_queries.count_of_video(self._db, content, -ALWAYS, ALWAYS) for content in gone)
+
+    def videos(self) -> list[VideoRow]:
+        """The labelled videos that the index holds; of copies the first."""
+        with self._reading(), snapshot(self._index) as db:
+            return list(videos_with(db, label_queries.contents(self._db)).values())
 
     def examples(self) -> dict[int, str]:
         """The windows that are of one class alone, by number, with that class; what a classifier learns from.

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kinema.addresses import resolved, shown
 from kinema.errors import ConfigError
 from kinema.search import database
@@ -131,6 +133,23 @@ class Queries(Contents):
                 warnings = complaint, *warnings
             answers.append(Answer(query, way, hits, warnings, seconds, *typical))
         return answers
+
+    def outstanding(self, query: EmbeddedQuery, ids: Sequence[int], by: By = "motion") -> np.ndarray:
+        """How far each window of a video stands out of the library with a query, in spreads.
+
+        Args:
+            query: what :meth:`embed` gave.
+            ids: the windows' numbers.
+            by: what is compared.
+
+        Returns:
+            (N,) float32 in the order of ``ids``: what :meth:`~.results.Answer.outstanding` says of a hit; NaN for a
+            window that is gone.
+        """
+        vectors = query.vectors[by]
+        scores = self._ranker.along_video(vectors, by, np.asarray(ids, np.int64))
+        middle, spread = self._ranker.typical(vectors, by)
+        return (scores - np.float32(middle)) / np.float32(spread)
 
     def embed(
         self,

@@ -8,6 +8,7 @@ import { doing, make, plural, say } from "./status.js";
 const said = document.getElementById("classes-said");
 const labelled = document.getElementById("labelled");
 const predicted = document.getElementById("predicted");
+const timeline = document.getElementById("timeline");
 const AFTER = 500; // milliseconds from the last label to training
 
 /** What the classifier says: `names` of classes, and by window of the map [class, probability]. */
@@ -19,6 +20,7 @@ export const predictions = new (class extends EventTarget {
 let more = () => {};
 let waiting = 0;
 let running = null;
+let late = false; // whether a training waits until the timeline is left
 let trained = -1; // the version of the labels that the last training began with
 let listed = -1; // the version that is shown
 
@@ -98,6 +100,9 @@ function changed() {
   if (!labelled.closest("section").hidden) show();
 }
 
+/** Train on what was labelled in the timeline, which is left now. */
+export const catchUp = () => late && train();
+
 /** Show the classes that no classifier speaks of, with their newest labels. */
 export async function show() {
   const version = labels.version;
@@ -115,6 +120,11 @@ export async function show() {
 }
 
 async function train() {
+  if (!timeline.hidden) {
+    late = true; // while labels are made there one after the other, its own lane says what they teach
+    return;
+  }
+  late = false;
   const mine = (running = new AbortController());
   const work = (tell, signal) => post("/api/classify", {}, signal);
   const answer = await doing("Training a classifier on the labels", work, mine);
