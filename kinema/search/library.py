@@ -163,8 +163,9 @@ class Library(Queries):
         Raises:
             DataError: there are not two different labels, or there is no such window.
         """
-        from kinema.search.classifier import fit_classifier
+        from kinema.search.classifier import check_labels, fit_classifier
 
+        check_labels(list(labels.values()))
         vectors = self.vectors(list(labels))
         with snapshot(self.path) as db:
             compared = comparison(db).linear(vectors.shape[1])
