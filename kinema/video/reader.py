@@ -101,7 +101,8 @@ class Video:
 
         Raises:
             ValueError: no times, or one that is not finite.
-            VideoError: the file changed or vanished while it was open.
+            VideoError: the file changed or vanished while it was open, or ends before a part begins, whatever its
+                header says; so do the other ways to read.
         """
         times = np.asarray(seconds, np.float64)
         if times.ndim != 1 or not times.size or not np.isfinite(times).all():
@@ -163,8 +164,12 @@ class Video:
         seen = on_screen(
             ((shown.time, shown.frame) for shown in frames), chain((first,), waiting), self._pixels, self._source.end
         )
+        nothing = True
         for time, pixels in seen:
+            nothing = False
             yield max(0.0, time - self._begin), pixels
+        if nothing:
+            self._refuse_ended()
 
     @property
     def damage(self) -> str:
@@ -194,10 +199,15 @@ class Video:
 
     def _refuse_beyond(self, promised: float) -> None:
         if promised and self._begin >= promised and self.steady:
-            raise VideoError(
-                self._path,
-                f"the part begins at {self._begin:g} s, after the video's end at {promised:g} s",
-            )
+            raise self._beyond(promised)
+
+    def _refuse_ended(self) -> None:
+        """Once all is decoded: headers may promise nothing, or what is not there."""
+        if not self._whole and self._begin >= (end := self._source.end()) + ROUNDED:
+            raise self._beyond(end)
+
+    def _beyond(self, end: float) -> VideoError:
+        return VideoError(self._path, f"the part begins at {self._begin:g} s, after the video's end at {end:g} s")
 
     def _of_part(self) -> Iterator[Shown]:
         """The frames of a part, from the one on screen where it begins."""
@@ -213,6 +223,7 @@ class Video:
                 return
             yield shown
         if before is not None:  # the video's last
+            self._refuse_ended()
             yield before
 
     def _times(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -247,6 +258,8 @@ class Video:
             if not pending:
                 break
             before = shown
+        if pending:
+            self._refuse_ended()
         damage = self._source.damage
         warning = str(damage) if damage.gaps > (earlier if damage is begun and not pending else 0) else ""
         if pending and before is not None:
