@@ -86,7 +86,7 @@ class Registry(Generic[Thing]):
             raise ConfigError(f"{packages} both offer a {self.what} {name!r}: uninstall all but one")
         try:
             thing = offered[0].load()
-        except Exception as error:  # it is not ours
+        except (Exception, SystemExit) as error:  # it is not ours
             said = (str(error).splitlines() or ["no words"])[0]
             raise ConfigError(
                 f"the {self.what} {name!r} of the package {packages} cannot be loaded ({type(error).__name__}: "
