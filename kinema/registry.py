@@ -129,4 +129,5 @@ def _home(thing: Any) -> str:
 
 
 def _package(entry: EntryPoint) -> str:
-    return entry.value if entry.dist is None else entry.dist.name
+    name = None if entry.dist is None else entry.dist.name  # None, too, where what an installer wrote is damaged
+    return name or entry.value

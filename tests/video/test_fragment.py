@@ -101,3 +101,9 @@ def test_a_part_behind_the_end_is_refused_where_the_header_knows_no_end(fault):
     for way in ways:
         with Video(f"{path}#t={end + 1},{end + 2}") as video, pytest.raises(VideoError, match="after the video's end"):
             way(video)
+
+
+@pytest.mark.parametrize("times", ["2,1", "1,1", "-1,2", "nan,2", "1e3,2000", "3", ",3", "0," + "9" * 400])
+def test_how_a_part_is_written_is_said_where_it_is_none(second, times):
+    with pytest.raises(VideoError, match="is written #t=START,END, in seconds"):
+        Video(f"{second}#t={times}")
