@@ -271,8 +271,10 @@ def _as_line(value: dict[str, Any]) -> bytes:
 
 def _line(raw: bytes, classes: int) -> _Line | None:
     """What a line says; None if it is damaged, or half a line."""
+    if not raw.endswith(b"\n"):
+        return None
     try:
-        value = json.loads(raw) if raw.endswith(b"\n") else None
+        value = json.loads(raw)
         times = np.array(value["times"], np.float64).reshape(-1, 2)
         shares = np.array(value["shares"], np.float32).reshape(-1, classes)
         size, time = value["state"]
