@@ -25,7 +25,7 @@ from kinema.commands import COMMANDS, Command
 from kinema.commands.complaints import in_words_of_the_user, refuse_empty, refuse_nowhere
 from kinema.commands.help import arguments, help_text, restore_docstrings
 from kinema.config import LENGTHS
-from kinema.errors import ConfigError, KinemaError
+from kinema.errors import ConfigError, KinemaError, without_middle
 from kinema.extras import needed_for
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 from kinema.streams import in_one_line, open_streams, silence
@@ -34,8 +34,6 @@ SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_ch
 """Parameters of commands that are given without a value."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What parameters are that may be given without a value, if they are."""
-LONGEST = 8000
-"""Letters of an error's sentence that are printed."""
 KEYWORDS = ("from_",)
 """Parameters whose options are named by words that Python keeps for itself."""
 
@@ -90,15 +88,10 @@ def _complaint(name: str, error: ArgumentError) -> str:
 
 def _fail(name: str | None, sentence: str, status: int) -> int:
     with suppress(OSError):
-        print(f"kinema {name or ''}".strip() + f": {_short(in_one_line(sentence))}", file=sys.stderr, flush=True)
+        print(
+            f"kinema {name or ''}".strip() + f": {in_one_line(without_middle(sentence))}", file=sys.stderr, flush=True
+        )
     return status
-
-
-def _short(sentence: str) -> str:
-    """Without the middle of one that names what is longer than any path: it says what is wrong at both of its ends."""
-    left = len(sentence) - LONGEST
-    half = LONGEST // 2
-    return sentence if left <= 0 else f"{sentence[:half]}[... {left} letters ...]{sentence[-half:]}"
 
 
 def _command(words: list[str]) -> str | None:
@@ -217,6 +210,8 @@ def _parse(parser: ArgumentParser, words: list[str], preset: str, job: Job | Non
         return parser.parse_args(words)
     except UnicodeDecodeError as error:
         raise ConfigError(f"--config names a file that is not text in UTF-8 ({error}); write it as YAML") from error
+    except OverflowError as error:  # of whole numbers that are to be decimal ones
+        raise ConfigError(f"a setting is a number of too many digits ({error}); write a smaller one") from error
 
 
 def _parser(command: Command, name: str) -> ArgumentParser:

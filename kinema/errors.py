@@ -12,6 +12,9 @@ from pathlib import Path
 
 from kinema.addresses import shown
 
+LONGEST = 8000
+"""Letters of a sentence that are told."""
+
 
 class KinemaError(Exception):
     """Base class of every error that a user can cause and mend.
@@ -106,3 +109,9 @@ def first_few(items: Sequence[object]) -> str:
     shown = ", ".join(text if (text := str(item)).isprintable() else repr(text) for item in items[:3])
     more = f" and {len(items) - 3} more ({len(items)} in all)" if len(items) > 3 else ""
     return f"{shown}{more}"
+
+
+def without_middle(sentence: str) -> str:
+    """A sentence as it is told: one that names what is longer than any path says what is wrong at both of its ends."""
+    left, half = len(sentence) - LONGEST, LONGEST // 2
+    return sentence if left <= 0 else f"{sentence[:half]}[... {left} letters ...]{sentence[-half:]}"

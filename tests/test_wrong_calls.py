@@ -94,3 +94,14 @@ def test_what_is_longer_than_any_path_is_not_printed_in_full(tmp_path, refused):
     other.write_text("file,start,end,label\na.mp4,0,1,go\n")
     sentence = refused("labels", "compare", table, other)
     assert len(sentence) < 10_000 and str(table) in sentence and "letters ...]" in sentence and "a.mp4" in sentence
+
+
+def test_a_number_of_too_many_digits_is_one_sentence(tmp_path, refused):
+    words = ("label", "--index", tmp_path, "--labels", tmp_path / "x.csv", "--out", tmp_path / "out.csv")
+    assert "a number of too many digits" in refused(*words, "--shortest", "9" * 400)
+
+
+@pytest.mark.parametrize("option", ["--save", "--report"])
+def test_two_results_are_no_one_file(tmp_path, refused, option):
+    words = ("label", "--index", tmp_path, "--labels", tmp_path / "x.csv", "--out", tmp_path / "out.csv")
+    assert "a file of its own" in refused(*words, option, tmp_path / "." / "out.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,13 +18,16 @@ def check_target(out: str | Path, format: str | None, *others: str | Path | None
     Raises:
         ConfigError: there is no such format.
         DataError: the file's name means none, or several.
-        OutputError: something is there.
+        OutputError: something is there, or two would be one file.
     """
     if format is not None and format not in FORMATS:
         raise ConfigError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
     if format is None:
         known_by_name(Path(out))
     refuse_present(out, *others)
+    places = [os.path.abspath(place) for place in (out, *others) if place is not None]
+    if twice := [place for place in places if places.count(place) > 1]:
+        raise OutputError(f"two things would be written to {twice[0]}; give each a file of its own")
 
 
 def refuse_present(*paths: str | Path | None) -> None:

@@ -89,7 +89,7 @@ def history(db: sqlite3.Connection, before: int | None, count: int) -> list[Vers
                 (SELECT count(*) FROM labels AS new WHERE since = version
                  AND EXISTS (SELECT 1 FROM labels AS old WHERE old.until = version AND old.id = new.id))
                 FROM changes WHERE version < ? ORDER BY version DESC LIMIT ?"""
-    rows = db.execute(query, (2**62 if before is None else before, count))
+    rows = db.execute(query, (2**62 if before is None else before, min(count, 2**62)))
     return [
         Version(version, at, by, kind, of, bool(done), new - both, both, old - both)
         for version, at, by, kind, of, done, new, old, both in rows
@@ -102,7 +102,8 @@ def effect(db: sqlite3.Connection, change: int, kind: Kind) -> int:
     Raises:
         DataError: there is no such change, or it has been undone or redone already.
     """
-    row = db.execute("SELECT kind FROM changes WHERE version = ?", (change,)).fetchone()
+    query = "SELECT kind FROM changes WHERE version = ?"
+    row = db.execute(query, (change,)).fetchone() if change < 2**62 else None  # which SQLite can hold
     if row is None or row[0] != "change":
         raise DataError(f"there is no change {change} of labels; see the history for those that there are")
     query = "SELECT version, kind FROM changes WHERE of = ? ORDER BY version DESC LIMIT 1"

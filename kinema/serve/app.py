@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kinema.errors import DataError, KinemaError, OutputError
+from kinema.errors import DataError, KinemaError, OutputError, without_middle
 from kinema.search import Labels, Library
 from kinema.serve.answers import WRONG, Json
 from kinema.serve.budgets import Budgets
@@ -134,7 +134,7 @@ def _content(content: bytes, kind: str) -> Callable[[Request], Awaitable[Respons
 
 async def _said(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
-    return Json({"error": str(error)}, status)
+    return Json({"error": without_middle(str(error))}, status)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -109,6 +109,9 @@ def test_what_is_not_there_is_said(copied: Library, table, tmp_path, refused):
     assert "there is no change to undo" in refused("labels", "undo", "--index", index)
     assert "there is no change to redo" in refused("labels", "redo", "--index", index)
     assert "there is no change 9 of labels" in refused("labels", "undo", "--index", index, "--change", 9)
+    for way in ("undo", "redo"):
+        assert f"there is no change {10**30} of" in refused("labels", way, "--index", index, "--change", 10**30)
+    run("history", "--index", index, "--count", 10**30)
     run("import", table, "--index", index)
     assert "is there already" in refused("labels", "export", table, "--index", index)
     assert "there is no format 'word'" in refused("labels", "export", tmp_path / "x", "--index", index, "--to", "word")

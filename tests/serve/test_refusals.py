@@ -228,3 +228,9 @@ def test_numbers_of_any_length_are_refused_in_a_sentence(page: TestClient, digit
 def test_addresses_with_thousands_of_digits_are_refused_in_a_sentence(page: TestClient, path: str) -> None:
     answer = page.get(path.format("9" * 5000))
     assert answer.status_code == 400 and "the window must not be" in answer.json()["error"]
+
+
+def test_what_is_longer_than_any_path_is_not_told_in_full(page: TestClient) -> None:
+    table = f"file,start,end,label\n{'y' * 100_000}.mp4,0,1,go\n"
+    answer = page.post("/api/labels/import?name=x.csv", content=table)
+    assert answer.status_code == 404 and "letters ...]" in answer.json()["error"] and len(answer.text) < 10_000
