@@ -207,6 +207,13 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
         db.execute("UPDATE about SET value = '99' WHERE name = 'format'")
     with pytest.raises(DataError, match="is an index of format 99, this version of kinema reads 2; delete it and run"):
         Library(library.path)
+    with sqlite3.connect(library.path / "windows.sqlite") as db:
+        db.execute("UPDATE about SET value = '2' WHERE name = 'format'")
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'start REAL', 'start\n\" REAL') WHERE name = 'windows'")
+    with pytest.raises(DataError, match="is damaged or no index") as caught:
+        Library(library.path).windows()
+    assert "\n" not in str(caught.value)
     (library.path / "windows.sqlite").write_bytes(b"something else entirely" * 100)
     with pytest.raises(DataError, match="is damaged or no index"):
         Library(library.path)
