@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from kinema.commands.telling import print_notes
 from kinema.errors import DataError, OutputError
 from kinema.streams import in_one_line
 
@@ -37,7 +37,7 @@ def convert_labels(
     from kinema.annotations import convert
 
     done = convert(source, target, from_, to, fps, videos)
-    _print_notes(done.notes)
+    print_notes(done.notes)
     print(in_one_line(str(done)))
 
 
@@ -59,7 +59,7 @@ def import_labels(
     labels = _labels(index, to_change=True)
     videos = IndexedVideos(index, fps)
     done = labels.add_intervals(read_intervals(file, from_, videos)[1], by, videos)
-    _print_notes(videos.notes)
+    print_notes(videos.notes)
     there = f", {done.already} were there already" if done.already else ""
     version = "" if done.version is None else f" (change {done.version})"
     print(in_one_line(f"{labels.path}: {done.added} label{'s' * (done.added != 1)} added{there}{version}"))
@@ -82,7 +82,7 @@ def export_labels(file: str, index: str, to: str | None = None) -> None:
     if not intervals:
         raise DataError(f"{index} has no labels of videos that it holds; label some on the page, or import a file")
     files = write_intervals(file, intervals, to, videos)
-    _print_notes(videos.notes)
+    print_notes(videos.notes)
     print(in_one_line(counted(intervals, files)))
 
 
@@ -155,8 +155,3 @@ def _print_change(labels: Labels, kind: str, change: int | None) -> None:
     (one,) = labels.history(made + 1, 1)
     said = f"{one.added} added, {one.changed} changed, {one.removed} removed"
     print(in_one_line(f"{labels.path}: change {made}, the {kind} of {one.of}: {said}"))
-
-
-def _print_notes(notes: Iterable[str]) -> None:
-    for note in dict.fromkeys(notes):
-        print(in_one_line(f"note: {note}"))
