@@ -30,7 +30,19 @@ from kinema.extras import needed_for
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 from kinema.streams import in_one_line, open_streams, silence
 
-SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_checkpoint", "json", "windows", "bouts")
+SWITCHES = (
+    "resume",
+    "partial",
+    "private",
+    "dry_run",
+    "record",
+    "own",
+    "from_checkpoint",
+    "json",
+    "windows",
+    "bouts",
+    "clips",
+)
 """Parameters of commands that are given without a value."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What parameters are that may be given without a value, if they are."""
