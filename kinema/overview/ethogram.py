@@ -1,4 +1,4 @@
-"""An ethogram: what happens when in a video, a lane for each class, below how much moves."""
+"""An ethogram: what happens when in a video, a lane for each class, below a line of how much moves."""
 
 from __future__ import annotations
 
