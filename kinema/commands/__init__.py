@@ -65,14 +65,14 @@ COMMANDS = {
     "labels export": Command(export_labels, "Write the labels of an index to another tool's file.", ("file",)),
     "labels list": Command(list_labels, "List the classes of an index's labels."),
     "labels history": Command(show_history, "Show who changed an index's labels when."),
+    "labels undo": Command(undo_labels, "Undo a change of an index's labels."),
+    "labels redo": Command(redo_labels, "Do a change of an index's labels again."),
     "labels snippets": Command(
         write_snippets,
         "Write moving pictures and clips of each class of labels.",
         ("folder",),
         ("index", "labels", "videos", "count", "order", "clips"),
     ),
-    "labels undo": Command(undo_labels, "Undo a change of an index's labels."),
-    "labels redo": Command(redo_labels, "Do a change of an index's labels again."),
     "pretrain": Command(
         pretrain,
         "Train an encoder on a folder of videos, without labels.",
