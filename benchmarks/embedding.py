@@ -1,6 +1,6 @@
 """Measure how busy indexing keeps the encoder, and print JSON.
 
-    python benchmarks/embedding.py [--encoder RUN] [--videos FOLDER] [--repeats 3] > embedding.json
+    python benchmarks/embedding.py [--encoder RUN] [--videos FOLDER] [--crop motion] [--repeats 3] > embedding.json
 
 Windows a second of indexing a folder of videos, beside the same work in parts: decoding alone (threads that cut videos
 into windows, with their motion strength and thumbnails) and the encoder alone (the same windows, already in memory,
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--encoder")
     parser.add_argument("--videos", type=Path)
     parser.add_argument("--count", type=int, default=120, help="videos, at most")
+    parser.add_argument("--crop", help="what windows are cut around; whole frames by default")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     threads = usual_workers()
@@ -53,13 +54,13 @@ def main() -> None:
             encoder = random_encoder()
             options.encoder = save_encoder(encoder, folder / "encoder.safetensors", encoder.card)
         attempts = itertools.count()
-        library = Library(folder / "first", options.encoder)
+        library = Library(folder / "first", options.encoder, crop=options.crop)
         embedder, paths = library.embedder, sorted((folder / "videos").iterdir())
         reader = WindowReader(embedder.clip, library.windowing)
         windows = [window for path in paths for window in reader.read(path)]
 
         def whole() -> None:
-            made = Library(folder / str(next(attempts)), options.encoder)
+            made = Library(folder / str(next(attempts)), options.encoder, crop=options.crop)
             assert made.add(folder / "videos", batch_size=BATCH).windows == len(windows)
 
         def decoding() -> None:

@@ -33,7 +33,7 @@ from common import surroundings
 from kinema.annotations import Interval
 from kinema.annotations.agreement import compare
 from kinema.labelling import label_library, teach
-from kinema.search import Library, database
+from kinema.search import Library, database, fitting
 from kinema.search.about import set_about, set_map
 from kinema.search.adding import bring_up_to_date
 from kinema.search.comparing import MIRROR, WHITENING
@@ -132,6 +132,7 @@ def label(folder: str, windows: int, classes: int, threads: int, done: Any) -> N
 
 def stream(folder: Path, source: Path) -> dict[str, Any]:
     """Processor time of indexing and of watching the same videos."""
+    fitting.WINDOWS = 8  # what an index learns once is not measured
     library = Library(folder, "motion")
     library.add(source)
     paths = [video.path for video in library.videos() if video.windows]

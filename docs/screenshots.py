@@ -19,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 COMPLETE = """[...document.images].every(image => image.complete || !image.checkVisibility()
     || (image.loading === "lazy" && image.getBoundingClientRect().top > innerHeight))"""
 
@@ -33,11 +34,10 @@ def main() -> None:
     server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     address = re.match(r"\S+", server.stdout.readline())
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     IMAGES.mkdir(exist_ok=True)
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             assert address is not None
             desktop = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light").new_page()
             desktop.set_default_timeout(180_000)
@@ -55,7 +55,7 @@ def main() -> None:
             save(desktop, "serve-classes")
             desktop.locator("#tab-map").click()
             desktop.get_by_text("lie close together").wait_for()
-            desktop.locator("canvas").focus()
+            desktop.locator("#map canvas").focus()
             desktop.keyboard.press("ArrowRight")
             desktop.wait_for_selector("aside .card")
             save(desktop, "serve-map")

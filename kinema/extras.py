@@ -19,6 +19,7 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "raft": ("torchvision",),
     "nwb": ("pynwb",),
+    "pose": ("h5py",),
 }
 """The modules that each extra brings."""
 

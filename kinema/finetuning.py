@@ -158,7 +158,7 @@ def _finetuned(
     with run_folder(out, together) as out:
         if manifest is None and resume and (out / MANIFEST).exists():
             manifest = out / MANIFEST
-        entries = agreed_videos(videos, out, manifest, together)
+        entries = agreed_videos(videos, out, manifest, together, labelled.files)
         manifest = out / MANIFEST
         _refuse_missing(entries, manifest, labelled, folds)
         if is_first():
@@ -227,7 +227,7 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
         )
     tested = [found[labelled.files[index]] for fold in folds.folds for index in fold.queries]
     bad = [f"{entry.path} ({entry.error})" for entry in tested if entry.status == UNREADABLE]
-    gone = missing(labelled.folder, [entry.path for entry in tested])
+    gone = missing(labelled.folder, [labelled.videos[index] for fold in folds.folds for index in fold.queries])
     if gone:
         raise DataError(f"test videos are gone: {first_few(gone)}; bring them back, or begin anew in another folder")
     if bad:

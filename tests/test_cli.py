@@ -85,7 +85,7 @@ STEPS = yaml.safe_load(preset_path("tiny").read_text())["steps"]  # the tiny pre
         ("scan", ["file to write", "(default: manifest.csv)"]),
         (
             "pretrain",
-            ["seconds between two frames", "(default: 0.125)", "(mscl, moco, hcml, mscl+hcml)", "from 0 to 1"],
+            ["seconds between two frames", "(default: 0.125)", "mscl+hcml has the losses of both", "from 0 to 1"],
         ),
         ("ablate mscl", ["one round of the ladder for each (default: [0,1,2])", f"(default: {STEPS})"]),
         ("evaluate", ["few-label, pairs, diagnosis, all)", "clips per video", "(default: 10)", "column to predict"]),
@@ -368,7 +368,8 @@ def test_evaluate_writes_its_figures(work, protocol, name, tmp_path, capsys):
     weights = work / "run" / "encoder.safetensors"
     assert written["encoder"]["name"] == name
     assert written["encoder"]["sha256"] == (file_sha256(weights) if name == "run" else None)
-    assert written["spec"]["features"]["clip"] == json.loads((work / "run/card.json").read_text())["clip"]
+    clip = json.loads((work / "run/card.json").read_text())["clip"]
+    assert written["spec"]["features"]["clip"] | {"crop": None} == clip
     assert len(written["files"]) == VIDEOS
     figure = written["result"]["plain"]["r1"] if protocol == "retrieval" else written["result"]["top1"]
     assert 0 <= figure <= 1

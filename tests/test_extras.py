@@ -97,12 +97,14 @@ def test_commands_that_need_an_extra_say_how_to_install_it(evaluating, tmp_path)
         "hub": [["evaluate", "knn", "hf:someone/mine", *options, *out]],
         "onnx": [["export", "onnx", "motion", "--out", tmp_path / "x.onnx"]],
         "nwb": [["labels", "convert", tmp_path / "l.csv", tmp_path / "l.nwb"]],
+        "pose": [["index", folder, "--index", tmp_path / "index", "--crop", tmp_path / "poses.slp"]],
         "raft": [
             ["evaluate", "knn", "torchvision:r3d_18", *options, *out],
             ["flow", "extract", folder, *out, "--estimator", "raft"],
         ],
     }
     assert lacking.keys() | {"search"} == EXTRAS.keys()  # without which small libraries are searched
+    (tmp_path / "poses.slp").touch()
     (tmp_path / "l.csv").write_text("file,start,end,label\na.mp4,0,1,x\n")
     (tmp_path / "config.json").write_text('{"model_type": "videomae"}')
     calls = [(extra, words) for extra, all in lacking.items() for words in all]

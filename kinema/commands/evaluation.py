@@ -54,7 +54,8 @@ def evaluate(
             random for an untrained encoder, histogram for a hand-made histogram of optical flow, torchvision:MODEL,
             hf:FOLDER or hf:OWNER/NAME of the Hugging Face Hub, or module:function of yours.
         labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or
-            test); class folders by default.
+            test), and start and end (seconds) of parts of videos; or another tool's file of intervals; class folders by
+            default.
         benchmark: a standard benchmark, whose official lists take the place of labels.
         fold: of a benchmark that has several.
         annotations: folder of the benchmark's official lists; looked for in and beside the folder by default.

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.commands.telling import print_notes
-from kinema.errors import DataError, OutputError
+from kinema.commands.telling import open_labels, print_change, print_notes
+from kinema.errors import DataError
 from kinema.streams import in_one_line
-
-if TYPE_CHECKING:
-    from kinema.search import Labels
 
 
 def convert_labels(
@@ -56,7 +51,7 @@ def import_labels(
     from kinema.annotations import read_intervals
     from kinema.search.labelled_videos import IndexedVideos
 
-    labels = _labels(index, to_change=True)
+    labels = open_labels(index, to_change=True)
     videos = IndexedVideos(index, fps)
     done = labels.add_intervals(read_intervals(file, from_, videos)[1], by, videos)
     print_notes(videos.notes)
@@ -78,7 +73,7 @@ def export_labels(file: str, index: str, to: str | None = None) -> None:
     from kinema.search.labelled_videos import IndexedVideos
 
     videos = IndexedVideos(index)
-    intervals = _labels(index).intervals(videos)
+    intervals = open_labels(index).intervals(videos)
     if not intervals:
         raise DataError(f"{index} has no labels of videos that it holds; label some on the page, or import a file")
     files = write_intervals(file, intervals, to, videos)
@@ -92,7 +87,7 @@ def list_labels(index: str) -> None:
     Args:
         index: folder of the index.
     """
-    state = _labels(index).state()
+    state = open_labels(index).state()
     width = max([5, *(len(in_one_line(one.name)) for one in state.classes)])
     print(f"{'class':{width}}  colour   {'labels':>8}  {'seconds':>12}  {'mean':>9}")
     for one in state.classes:
@@ -107,7 +102,7 @@ def undo_labels(index: str, change: PositiveInt | None = None) -> None:
         index: folder of the index.
         change: its number in the history; the last one that has not been undone by default.
     """
-    _print_change(_labels(index, to_change=True), "undo", change)
+    print_change(open_labels(index, to_change=True), "undo", change)
 
 
 def redo_labels(index: str, change: PositiveInt | None = None) -> None:
@@ -117,7 +112,7 @@ def redo_labels(index: str, change: PositiveInt | None = None) -> None:
         index: folder of the index.
         change: its number in the history; the one that was undone last by default.
     """
-    _print_change(_labels(index, to_change=True), "redo", change)
+    print_change(open_labels(index, to_change=True), "redo", change)
 
 
 def show_history(index: str, count: PositiveInt = 20) -> None:
@@ -127,31 +122,10 @@ def show_history(index: str, count: PositiveInt = 20) -> None:
         index: folder of the index.
         count: changes that are shown.
     """
-    for one in _labels(index).history(count=count):
+    for one in open_labels(index).history(count=count):
         when = datetime.fromtimestamp(one.at).strftime("%Y-%m-%d %H:%M:%S")
         what = one.kind if one.kind == "change" else f"{one.kind} of {one.of}"
         counts = ((one.added, "added"), (one.changed, "changed"), (one.removed, "removed"))
         said = ", ".join(f"{count} {how}" for count, how in counts if count) or "classes alone"
         what += "" if one.done else " (undone)"
         print(in_one_line(f"{one.version:6}  {when}  {what}: {said}, by {one.by or '-'}"))
-
-
-def _labels(index: str, to_change: bool = False) -> Labels:
-    """The labels of an index that there is."""
-    from kinema.search import Labels
-    from kinema.search.connection import no_index
-    from kinema.search.database import has_tables
-
-    if not has_tables(Path(index)):
-        raise no_index(Path(index))
-    labels = Labels(index)
-    if to_change and not labels.kept:
-        raise OutputError(f"cannot write {labels.path}; give write permission for it and its folder")
-    return labels
-
-
-def _print_change(labels: Labels, kind: str, change: int | None) -> None:
-    made = (labels.undo if kind == "undo" else labels.redo)(change)
-    (one,) = labels.history(made + 1, 1)
-    said = f"{one.added} added, {one.changed} changed, {one.removed} removed"
-    print(in_one_line(f"{labels.path}: change {made}, the {kind} of {one.of}: {said}"))

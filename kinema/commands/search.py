@@ -22,6 +22,7 @@ def embed(
     encoder: str = "motion",
     length: PositiveFloat | None = None,
     stride: PositiveFloat | None = None,
+    crop: str | None = None,
     thumbnails: bool = False,
     batch_size: PositiveInt = 64,
     workers: PositiveInt | None = None,
@@ -37,6 +38,8 @@ def embed(
         encoder: motion, which comes with kinema, the folder of a run, or an encoder file.
         length: seconds of a window; what the encoder's clip spans by default.
         stride: seconds from one window to the next; half a window by default.
+        crop: cut windows around their subject: motion (what moves), or a file or folder of boxes or keypoints, of
+            DeepLabCut, SLEAP, COCO or a table; whole frames by default.
         thumbnails: add a column of JPEG pictures.
         batch_size: windows per forward pass.
         workers: threads that decode; as many as there are cores by default.
@@ -44,7 +47,7 @@ def embed(
         cluster: let a Ray cluster decode and embed: auto (that of this machine), an address, or local.
     """
     make_folder(Path(out).parent)
-    library = open_library(out + ".index", encoder, length, stride, device=device)
+    library = open_library(out + ".index", encoder, length, stride, crop=crop, device=device)
     print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
     print(f"{out}: {library.export(out, thumbnails)} windows")
 
@@ -56,6 +59,7 @@ def index(
     length: PositiveFloat | None = None,
     stride: PositiveFloat | None = None,
     mirror: bool | None = None,
+    crop: str | None = None,
     batch_size: PositiveInt = 64,
     workers: PositiveInt | None = None,
     device: str = "auto",
@@ -72,6 +76,8 @@ def index(
         stride: seconds from one window to the next; half a window by default.
         mirror: whether a movement and its mirror image count as alike, as they do by default; say false where left and
             right are to be told apart.
+        crop: cut windows around their subject: motion (what moves), or a file or folder of boxes or keypoints, of
+            DeepLabCut, SLEAP, COCO or a table; whole frames by default.
         batch_size: windows per forward pass.
         workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
@@ -81,7 +87,7 @@ def index(
 
     if encoder is None and not has_tables(Path(index)):
         encoder = "motion"
-    library = open_library(index, encoder, length, stride, mirror, device)
+    library = open_library(index, encoder, length, stride, mirror, crop, device)
     print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
     print(f"{index}: {library.count()} windows")
 

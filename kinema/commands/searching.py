@@ -23,13 +23,14 @@ def open_library(
     length: float | None = None,
     stride: float | None = None,
     mirror: bool | None = None,
+    crop: str | None = None,
     device: str = "auto",
 ) -> Library:
     """An index that is to be added to, or made."""
     from kinema.search import Library, Windowing
 
     windowing = None if length is None and stride is None else Windowing(length, stride)
-    return Library(index, encoder, windowing=windowing, mirror=mirror, device=device)
+    return Library(index, encoder, windowing=windowing, mirror=mirror, crop=crop, device=device)
 
 
 def labels_of(source: str, classifier: str, index: str | None, encoder: str | None, device: str) -> Iterator[Labelled]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinema.clock import clock
+from kinema.errors import OutputError
 from kinema.streams import in_one_line
 
 if TYPE_CHECKING:
     from kinema.annotations.agreement import Agreement
     from kinema.annotations.budgets import Budget
     from kinema.labelling import Taught
+    from kinema.search import Labels
 
 
 def print_notes(notes: Iterable[str]) -> None:
@@ -94,3 +97,30 @@ def print_agreement(found: Agreement) -> None:
 def share(value: float | None) -> str:
     """A figure for a table; a dash where there is none."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def open_labels(index: str, to_change: bool = False) -> Labels:
+    """The labels of an index that there is.
+
+    Raises:
+        DataError: there is none.
+        OutputError: they are to be changed and cannot be written.
+    """
+    from kinema.search import Labels
+    from kinema.search.connection import no_index
+    from kinema.search.database import has_tables
+
+    if not has_tables(Path(index)):
+        raise no_index(Path(index))
+    labels = Labels(index)
+    if to_change and not labels.kept:
+        raise OutputError(f"cannot write {labels.path}; give write permission for it and its folder")
+    return labels
+
+
+def print_change(labels: Labels, kind: str, change: int | None) -> None:
+    """Undo or redo a change, or the one whose turn it is, and say what that was."""
+    made = (labels.undo if kind == "undo" else labels.redo)(change)
+    (one,) = labels.history(made + 1, 1)
+    said = f"{one.added} added, {one.changed} changed, {one.removed} removed"
+    print(in_one_line(f"{labels.path}: change {made}, the {kind} of {one.of}: {said}"))

@@ -13,11 +13,12 @@ from kinema.config.methods import (
     POOLED,
     EncoderInput,
     HCMLConfig,
-    MethodName,
+    MaskedConfig,
     ModelConfig,
     Motion,
     MSCLConfig,
     ReadoutConfig,
+    TubeletConfig,
 )
 from kinema.config.training import (
     LENGTHS,
@@ -42,7 +43,7 @@ __all__ = [
     "FlowConfig",
     "HCMLConfig",
     "MSCLConfig",
-    "MethodName",
+    "MaskedConfig",
     "ModelConfig",
     "Motion",
     "OptimizerConfig",
@@ -51,6 +52,7 @@ __all__ = [
     "SamplingConfig",
     "TrainConfig",
     "TrainerConfig",
+    "TubeletConfig",
     "from_plain",
 ]
 

@@ -26,6 +26,9 @@ class ClipConfig:
             mixture of two; otherwise its last frame is held, as it always is in training.
         center_crop: width and height in pixels of a central crop at the file's own scale, before anything else.
         center_seconds: use only the central part of a video of this length.
+        crop: each clip is cut around its subject, which then is what the frame is otherwise: "motion" around what
+            moves in it, or a file, or folder of files, of boxes or keypoints (:mod:`kinema.boxes`); None for whole
+            frames.
     """
 
     frames: int = 8
@@ -37,6 +40,7 @@ class ClipConfig:
     stretch: bool = False
     center_crop: tuple[int, int] | None = None
     center_seconds: float | None = None
+    crop: str | None = None
 
 
 @dataclass(frozen=True)

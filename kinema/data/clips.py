@@ -58,9 +58,13 @@ def timeline(video: Video, shown: float | None = None) -> Timeline:
 
 def clip_view(config: ClipConfig) -> View:
     """How frames are cut and scaled while they are read: the central crop first, then the shorter side, or all of it
-    squeezed to the clip's size."""
+    squeezed to the clip's size; larger where a part of it will be what the encoder sees (:mod:`kinema.data.crops`)."""
     from kinema.video import View
 
+    if config.crop is not None:
+        from kinema.data.crops import reading_side
+
+        return View(crop=config.center_crop, short_side=reading_side(config), enlarge=False)
     if config.squeeze:
         return View(crop=config.center_crop, size=config.size)
     return View(crop=config.center_crop, short_side=config.short_side)

@@ -18,6 +18,7 @@ import numpy as np
 
 from kinema.config import ClipConfig, FlowConfig, TrainConfig
 from kinema.data.clips import clip_view, paced, span, start_range, step_seconds, usable_part
+from kinema.data.crops import cropping
 from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
 from kinema.video import ManifestEntry, Shelf
@@ -157,18 +158,20 @@ class ClipReader:
         room = end - begin - self.flow_seconds(entry) + 0.5 / entry.fps
         return int(room / grid.spacing + 1e-6) + 1 if room >= 0 else 0
 
-    def frames(self, video: AnyVideo, entry: ManifestEntry, start: int, pace: int = 1) -> np.ndarray:
+    def frames(self, video: AnyVideo, entry: ManifestEntry, start: int, pace: int = 1, subject: int = 0) -> np.ndarray:
         """The frames (T, H, W, 3) uint8 of the clip that starts at grid position ``start``, of ``pace`` times the
-        step."""
-        return _shown(video, entry, self.grid(entry).times(clip_positions(self.clip, start, pace)))
+        step; where clips are cut around subjects, around the one whose number, over and over, is ``subject``."""
+        times = self.grid(entry).times(clip_positions(self.clip, start, pace))
+        return self._cut(entry, _shown(video, entry, times), times, subject)
 
     def frames_and_flow(
-        self, video: AnyVideo, entry: ManifestEntry, start: int, pace: int = 1
+        self, video: AnyVideo, entry: ManifestEntry, start: int, pace: int = 1, subject: int = 0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The frames (T, H, W, 3) uint8 and flow (T/2, 2, H, W) float32 of a clip; field s begins at frame 2s."""
+        """The frames (T, H, W, 3) uint8, as of :meth:`frames`, and flow (T/2, 2, H, W) float32 of a clip; field s
+        begins at frame 2s."""
         fields = flow_positions(self.clip, start, pace)
         if self.store is None:
-            return self._estimate(video, entry, clip_positions(self.clip, start, pace), fields)
+            return self._estimate(video, entry, clip_positions(self.clip, start, pace), fields, subject)
         frames, flow = self.frames(video, entry, start, pace), self.fields(entry, fields)
         if frames.shape[1:3] != flow.shape[2:]:
             raise DataError(
@@ -191,15 +194,30 @@ class ClipReader:
             return self.estimate(video, entry, positions)
 
     def estimate(self, video: AnyVideo, entry: ManifestEntry, positions: np.ndarray) -> np.ndarray:
-        """Flow (N, 2, H, W) float32 at grid positions of an open video, estimated now."""
+        """Flow (N, 2, H, W) float32 at grid positions of an open video, of whole frames, estimated now."""
         return self._estimate(video, entry, positions, positions)[1]
 
     def flow_seconds(self, entry: ManifestEntry) -> float:
         """Seconds between the two frames of a flow field of this video."""
         return step_seconds(self.clip, entry.fps) * flow_steps(self.clip, self.flow, entry.fps)
 
+    def _cut(self, entry: ManifestEntry, frames: np.ndarray, times: np.ndarray, subject: int | None) -> np.ndarray:
+        """The part of ascending frames around one of the subjects, the whole picture of None, as clips show it."""
+        if self.clip.crop is None:
+            return frames
+        crop = cropping(self.clip, self.folder / entry.path, entry)
+        assert crop is not None
+        return crop.cut(
+            frames, crop.whole(frames.shape[1:3]) if subject is None else crop.one_of(frames, times, subject)
+        )
+
     def _estimate(
-        self, video: AnyVideo, entry: ManifestEntry, shown: np.ndarray, positions: np.ndarray
+        self,
+        video: AnyVideo,
+        entry: ManifestEntry,
+        shown: np.ndarray,
+        positions: np.ndarray,
+        subject: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Frames at grid positions ``shown``, and flow from ``positions`` to where things are a flow step later."""
         grid = self.grid(entry)
@@ -207,7 +225,7 @@ class ClipReader:
         end = begin + self.flow_seconds(entry)
         asked = np.round(np.concatenate((grid.times(shown), begin, end)), 6)
         times, place = np.unique(asked, return_inverse=True)
-        frames = _shown(video, entry, times)[place]
+        frames = self._cut(entry, _shown(video, entry, times), times, subject)[place]
         first, second = frames[len(shown) : -len(end)], frames[-len(end) :]
         return frames[: len(shown)], self.estimator.pairs(first, second)
 

@@ -19,6 +19,7 @@ from kinema.data.labels import LabelledSet
 from kinema.files import write_json
 from kinema.provenance import file_sha256
 from kinema.storage import exists, is_folder
+from kinema.video.identity import content_sha256
 
 KEPT = "labels.json"
 
@@ -28,9 +29,12 @@ def asked_for(
 ) -> dict[str, Any]:
     """What labels a user asks for, to be compared with what was asked for before; plain values."""
     contents = None
-    if table is not None and exists(table) and not is_folder(table):
-        with fetched(table) as local:
-            contents = file_sha256(local)
+    if table is not None and exists(table):
+        if is_folder(table):  # of another tool's files, a video each
+            contents = content_sha256(table)
+        else:
+            with fetched(table) as local:
+                contents = file_sha256(local)
     return {
         "table": contents,
         "label_column": label_column,

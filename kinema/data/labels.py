@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinema.addresses import shown
+from kinema.addresses import address_of, shown
 from kinema.errors import DataError, first_few
 from kinema.storage import is_folder, missing
 from kinema.tables import read_table
+from kinema.video.fragment import Fragment, named_part
+
+if TYPE_CHECKING:
+    from kinema.annotations import Interval
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledSet:
-    """Videos with one label each, in the order of the table.
+    """Videos, or parts of videos, with one label each, in the order of the table.
 
     Attributes:
         folder: the folder that ``files`` are relative to.
-        files: one path a video, posix style; every one exists.
+        files: one path a video, posix style; every one exists. Parts have their times in it: ``clip.mp4#t=1.5,3.25``.
         labels: (N,) int64, indices into ``classes``.
         classes: the labels' names, sorted; at least two, each of at least two videos.
         splits: "train" or "test" for each video, or None.
-        groups: the group (source video, subject, sequence) of each video, or None.
+        groups: the group (source video, subject, sequence) of each video, or None; parts are of a group with the
+            others of their video where none are given.
         facts: of a standard benchmark, for results: its name and fold, what its lists name and what of it is missing.
     """
 
@@ -57,6 +63,11 @@ class LabelledSet:
         return [self.folder / file for file in self.files]
 
     @property
+    def videos(self) -> tuple[str, ...]:
+        """The video that each is, or is a part of."""
+        return tuple(file if (part := named_part(file)) is None else part.path for file in self.files)
+
+    @property
     def gaps(self) -> str:
         """A sentence about what is missing of a standard benchmark; empty if nothing is."""
         facts = self.facts
@@ -79,7 +90,9 @@ class LabelledSet:
         Args:
             folder: the folder of videos, or its address.
             table: a CSV file with a header, a column ``file`` (paths relative to ``folder``), the label's column, and
-                optionally ``split`` (train or test). None: every sub-folder of ``folder`` is a class.
+                optionally ``split`` (train or test), and ``start`` and ``end`` (seconds) where a row labels a part; or
+                labels of intervals of any format that :func:`kinema.annotations.read_intervals` reads. None: every
+                sub-folder of ``folder`` is a class.
             label_column: the column that holds the label.
             group_column: a column that says which videos belong together and must never be on both sides of a split.
 
@@ -93,7 +106,11 @@ class LabelledSet:
             if group_column is not None:
                 raise DataError("class folders have no groups; give a table with --labels to use --group-column")
             return _from_folders(folder)
-        return _from_table(folder, Path(table), label_column, group_column)
+        if Path(table).suffix.lower() in (".csv", ".txt", "") and not is_folder(table):
+            return _from_table(folder, Path(table), label_column, group_column)
+        if label_column != "label" or group_column is not None:
+            raise DataError(f"{shown(table)} is no CSV file, so it has no columns to name; leave them out")
+        return _from_intervals(folder, Path(table))
 
 
 def _from_table(folder: Path, table: Path, label_column: str, group_column: str | None) -> LabelledSet:
@@ -103,12 +120,6 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
         if column not in columns:
             raise DataError(f"{shown(table)} has no column {column!r}; its columns are {', '.join(columns)}")
 
-    if {"start", "end"} <= set(columns):  # as of `kinema labels convert`; taken for whole videos they would mislead
-        raise DataError(
-            f"{table} labels stretches of videos (columns 'start' and 'end'), and here whole videos are labelled: "
-            "cut the stretches out, or leave these columns out"
-        )
-
     def column_of(name: str) -> tuple[str, ...]:
         values = tuple(row[name].strip() for row in rows)
         empty = [number for number, value in enumerate(values, 1) if not value]
@@ -116,17 +127,69 @@ def _from_table(folder: Path, table: Path, label_column: str, group_column: str 
             raise DataError(f"column {name!r} of {shown(table)} is empty in row {first_few(empty)}; fill or delete it")
         return values
 
-    files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
+    whole = files = tuple(str(PurePosixPath(file)) for file in column_of("file"))
     gone = missing(folder, files)
     _refuse(table, f"names files that are not in {shown(folder)}:", gone, "correct the table or --data")
+    names = column_of(label_column)
+    if {"start", "end"} <= set(columns):
+        with _naming(table):
+            files = _parts(folder, _intervals(rows, label_column))
     places = Counter(os.path.realpath(folder / file) for file in files)
     repeated = list(dict.fromkeys(file for file in files if places[os.path.realpath(folder / file)] > 1))
-    _refuse(table, "lists more than once", repeated, "keep one row for each video")
+    _refuse(table, "lists more than once", repeated, "keep one row for each video, or part of one")
     splits = column_of("split") if "split" in columns else None
     strange = sorted(set(splits or ()) - {"train", "test"})
     _refuse(table, "has in its column 'split', besides train and test,", strange, "use these two only")
-    groups = column_of(group_column) if group_column is not None else None
-    return _checked(shown(table), folder, files, column_of(label_column), splits, groups)
+    groups = column_of(group_column) if group_column is not None else None if files is whole else whole
+    return _checked(shown(table), folder, files, names, splits, groups)
+
+
+def _from_intervals(folder: Path, table: Path) -> LabelledSet:
+    """Labels of another tool; parts of a video are a group."""
+    from kinema.annotations import LabelledVideos, read_intervals
+
+    if address_of(folder) or address_of(table):
+        raise DataError(f"{shown(table)}: labels of other tools are read from disks; convert them to CSV first")
+    intervals = read_intervals(table, None, LabelledVideos(folder))[1]
+    with _naming(table):
+        files = _parts(folder, intervals)
+    return _checked(
+        str(table), folder, files, [one.label for one in intervals], None, tuple(one.file for one in intervals)
+    )
+
+
+def _intervals(rows: Sequence[Mapping[str, str]], label_column: str) -> list[Interval]:
+    """Those of a table's rows."""
+    from kinema.annotations.formats.intervals import FORMAT
+    from kinema.annotations.videos import LabelledVideos
+
+    plain = [{**row, "label": row[label_column]} for row in rows]
+    return list(FORMAT.read((["file", "start", "end", "label"], plain), LabelledVideos()))
+
+
+@contextmanager
+def _naming(table: Path) -> Iterator[None]:
+    """Errors over what a table says begin with its name."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{shown(table)}: {error}") from error
+
+
+def _parts(folder: Path, intervals: Sequence[Interval]) -> tuple[str, ...]:
+    """The parts of videos that intervals are.
+
+    Raises:
+        DataError: one is a point, or goes beyond the end of its video.
+    """
+    from kinema.annotations import LabelledVideos
+
+    points = [f"{one.file} at {one.start:g} s" for one in intervals if one.start == one.end]
+    if points:
+        raise DataError(f"points in time have no motion to look at: {first_few(points)}; label intervals")
+    if address_of(folder) is None:
+        LabelledVideos(folder).placed(intervals)
+    return tuple(str(Fragment(one.file, one.start, one.end)) for one in intervals)
 
 
 def _from_folders(folder: Path) -> LabelledSet:

@@ -15,6 +15,7 @@ import numpy as np
 
 from kinema.config import ClipConfig
 from kinema.data.clips import center_cut, clip_times, clips_of, mark_missing, timeline, usable_part
+from kinema.data.crops import cropping
 
 if TYPE_CHECKING:
     from kinema.video import Video
@@ -99,7 +100,14 @@ def draw_nuisance(seed: Sequence[int], strength: float = 1.0) -> Nuisance:
 
 
 def nuisance_views(
-    video: Video, start: float, clip: ClipConfig, copies: int, seed: Sequence[int] = (0,), strength: float = 1.0
+    video: Video,
+    start: float,
+    clip: ClipConfig,
+    copies: int,
+    seed: Sequence[int] = (0,),
+    strength: float = 1.0,
+    *,
+    itself: bool = False,
 ) -> np.ndarray:
     """Copies of the clip that starts at ``start``, from one decoding.
 
@@ -110,6 +118,7 @@ def nuisance_views(
         copies: how many, K.
         seed: whole numbers from 0 that tell this window from others; copies are told apart by their number.
         strength: factor on all differences; at 0 every copy is the clip itself.
+        itself: whether the first of them is the clip as it is.
 
     Returns:
         (K, T, H, W, 3) uint8.
@@ -118,14 +127,20 @@ def nuisance_views(
         VideoError: the video cannot be decoded there.
         ConfigError: its frames are smaller than the clip's size.
     """
-    found = timeline(video)
+    found, info = timeline(video), video.info
+    crop = cropping(clip, info.path, info)
     begin, end = usable_part(clip, found)
     times = clip_times(clip, start, found)
     drawn = [draw_nuisance((*seed, copy), strength) for copy in range(copies)]
+    if itself:
+        drawn[:1] = [Nuisance()]
     wanted = np.stack([nuisance.times(times, min(begin, times[0]), max(end, times[-1])) for nuisance in drawn])
     distinct, order = np.unique(wanted, return_inverse=True)
-    frames = video.at_times(distinct.tolist()).frames
+    read = video.at_times(distinct.tolist())
+    frames, order = read.frames, order.reshape(wanted.shape)
+    rows = mark_missing(order, wanted) if clip.stretch else order
+    if crop is not None:
+        frames, rows, _ = crop.clips(frames, read.timestamps, rows, every=False)
     center_cut(frames[:1], clip.size)  # refuses frames that are too small
-    order = order.reshape(wanted.shape)
-    shown = clips_of(frames, mark_missing(order, wanted) if clip.stretch else order)
+    shown = clips_of(frames, rows)
     return np.stack([nuisance.frames(part, clip.size) for nuisance, part in zip(drawn, shown, strict=True)])

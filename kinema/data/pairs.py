@@ -105,9 +105,10 @@ class ClipPairs(Dataset[Batch | Unread]):
         query, key = self._places(draw.video, rng)
         whole = draw.step >= self.pairs_from
         paired, with_flow = whole and self.with_key, whole and self.with_flow
+        subject = 0 if self.reader.clip.crop is None else int(rng.integers(1 << 16))  # the same in query and key
         with blaming(entry.path), self.reader.open(entry) as video:
             places = (query,) if query == key or not paired else (query, key)
-            clips = [self._read(video, entry, place, with_flow) for place in places]
+            clips = [self._read(video, entry, place, with_flow, subject) for place in places]
         frames = torch.stack([clip for clip, _ in clips])
         size = self.reader.clip.size
         boxes = torch.stack([random_box(frames.shape[3:], size, self.augment, rng) for _ in range(1 + paired)])
@@ -128,15 +129,15 @@ class ClipPairs(Dataset[Batch | Unread]):
         return example
 
     def _read(
-        self, video: AnyVideo, entry: ManifestEntry, place: tuple[int, int], with_flow: bool
+        self, video: AnyVideo, entry: ManifestEntry, place: tuple[int, int], with_flow: bool, subject: int
     ) -> tuple[Tensor, Tensor | None]:
         """Frames (3, T, H, W) uint8 of a clip, and its flow (2, S, H, W) if wanted."""
         flow = None
         if with_flow:
-            frames, fields = self.reader.frames_and_flow(video, entry, *place)
+            frames, fields = self.reader.frames_and_flow(video, entry, *place, subject)
             flow = torch.from_numpy(fields).transpose(0, 1)
         else:
-            frames = self.reader.frames(video, entry, *place)
+            frames = self.reader.frames(video, entry, *place, subject)
         return torch.from_numpy(frames).permute(3, 0, 1, 2), flow
 
     def _places(self, video: int, rng: np.random.Generator) -> tuple[tuple[int, int], tuple[int, int]]:

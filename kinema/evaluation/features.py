@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import ClipConfig
+from kinema.data.crops import described
 from kinema.data.loader import explaining, make_loader
 from kinema.device import find_device
 from kinema.errors import DataError, first_few
@@ -69,7 +70,7 @@ class Features:
         return {
             "feature": "mean of the encoder's output over clips at equal distances, central crop",
             "clips": self.clips,
-            "clip": asdict(self.clip),
+            "clip": described(self.clip),
             "precision": self.precision,
         }
 
@@ -113,7 +114,7 @@ def extract_features(
     coarse = precision == "auto" and quick_bfloat16(on)
     usual = Uniform(clips)
     asked = {name: given if isinstance(given, Seen) else Seen(given, usual) for name, given in encoders.items()}
-    recipe = {"clip": asdict(clip), "precision": "bfloat16" if coarse else "32", "device": on.type}
+    recipe = {"clip": described(clip), "precision": "bfloat16" if coarse else "32", "device": on.type}
     table = FeatureTable(asked, paths, cache, recipe)
     missing = table.missing()
     todo = list(missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,14 +83,17 @@ def make_folds(labelled: LabelledSet, split: Split, protocol: Literal["retrieval
     """The rounds that ``split`` asks for.
 
     One video at a time means, for retrieval, a single round in which everything is both query and gallery (a video is
-    never compared with itself); for the probe, five stratified parts, each held out once.
+    never compared with itself); for the probe, five stratified parts, each held out once. Where parts of videos are
+    labelled, those of one video are held out together.
 
     Raises:
         ConfigError: ``split`` asks for a column that the table has not or that was not named.
         DataError: the split leaves one side empty.
     """
     if split == "auto":
-        split = "split" if labelled.splits is not None else "group" if labelled.groups is not None else "video"
+        split = "split" if labelled.splits is not None else "video"
+        if split == "video" and labelled.groups not in (None, labelled.videos):
+            split = "group"
     if split == "split":
         return split_folds(labelled)
     if split == "group":
@@ -122,30 +126,47 @@ def group_folds(labelled: LabelledSet) -> Folds:
     """Leave one group out: each group's videos against all videos of the other groups."""
     if labelled.groups is None:
         raise ConfigError("holding out by group needs --group-column, the column that names each video's group")
-    groups = np.array(labelled.groups)
-    names = np.unique(groups)
-    if len(names) < 2:
-        raise DataError(f"all videos are of the one group '{names[0]}'; leave-one-group-out needs at least two groups")
-    return _checked(
-        f"leave one group out ({len(names)} groups)",
-        [Fold(np.flatnonzero(groups != name), np.flatnonzero(groups == name)) for name in names],
-    )
+    return _leave_one_out(labelled.groups, "group")
 
 
 def leave_one_video_out(labelled: LabelledSet) -> Folds:
-    """Everything against everything else, as a single round; the retrieval keeps a video from finding itself."""
+    """Everything against everything else, as a single round; the retrieval keeps a video from finding itself.
+
+    Parts of a video are found by those of the others alone.
+    """
+    if len(set(labelled.videos)) < len(labelled):
+        return _leave_one_out(labelled.videos, "video")
     everything = np.arange(len(labelled))
     return Folds("leave one video out", (Fold(everything, everything),))
 
 
 def stratified_folds(labelled: LabelledSet, parts: int = 5, seed: int = 0) -> Folds:
     """``parts`` stratified parts (fewer if a label has fewer videos), each held out once."""
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    parts = min(parts, int(np.bincount(labelled.labels).min()))
-    splitter = StratifiedKFold(parts, shuffle=True, random_state=seed)
-    rounds = splitter.split(labelled.labels, labelled.labels)
+    videos = np.array(labelled.videos)
+    if len(set(videos)) < len(labelled):
+        parts = min(parts, min(len(set(videos[labelled.labels == n])) for n in range(len(labelled.classes))))
+        if parts < 2:
+            raise DataError("a class has all its parts in one video, which cannot be held out; label it in another too")
+        splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    else:
+        parts = min(parts, int(np.bincount(labelled.labels).min()))
+        splitter = StratifiedKFold(parts, shuffle=True, random_state=seed)
+    rounds = splitter.split(labelled.labels, labelled.labels, videos)
     return Folds(f"{parts} stratified parts", tuple(Fold(gallery, queries) for gallery, queries in rounds))
+
+
+def _leave_one_out(owners: Sequence[str], what: str) -> Folds:
+    names, owned = np.unique(np.array(owners), return_inverse=True)
+    if len(names) < 2:
+        raise DataError(
+            f"all videos are of the one {what} '{names[0]}'; leave-one-{what}-out needs at least two {what}s"
+        )
+    return _checked(
+        f"leave one {what} out ({len(names)} {what}s)",
+        [Fold(np.flatnonzero(owned != number), np.flatnonzero(owned == number)) for number in range(len(names))],
+    )
 
 
 def _checked(scheme: str, folds: list[Fold]) -> Folds:

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from kinema.addresses import shown
 from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, clip_view, is_short, mark_missing, timeline
+from kinema.data.crops import cropping
 from kinema.errors import KinemaError, VideoError, blaming
 from kinema.evaluation.looks import Draw, Look
 from kinema.evaluation.store import Facts, fingerprint
@@ -109,6 +110,7 @@ class ClipsOfVideos(Dataset[Read | Unread]):
         clip = video.at_times(distinct.tolist())
         _, frame = np.unique(clip.timestamps, return_inverse=True)  # several times may show one frame
         first = np.unique(frame, return_index=True)[1]
+        crop = cropping(self.config, path, video.info)
         shown = {}
         for look in looks:
             rows, weights = first[frame[np.searchsorted(distinct, times[look])]], None
@@ -117,7 +119,12 @@ class ClipsOfVideos(Dataset[Read | Unread]):
             if look.averaged:
                 rows, counts = np.unique(rows, axis=0, return_counts=True)
                 weights = torch.from_numpy(counts / counts.sum()).float()
-            clips = look.show(clip.frames, rows, self.config.size, draws[look])
+            frames = clip.frames
+            if crop is not None:
+                frames, rows, owners = crop.clips(frames, clip.timestamps, rows, look.averaged)
+                if weights is not None:
+                    weights = weights[owners] / torch.from_numpy(np.bincount(owners)[owners])
+            clips = look.show(frames, rows, self.config.size, draws[look])
             shown[look] = Shown(torch.from_numpy(clips), weights)
         return shown, float(distinct[-1] - clip.timestamps[-1]), float(clip.timestamps[-1])
 

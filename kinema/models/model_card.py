@@ -60,7 +60,7 @@ def model_card(card: Mapping[str, Any], name: str, features: int, sha256: str) -
         "began with": _words(card.get("began_with") or {}, ("name", "sha256")),
         "preset": card.get("preset"),
         "seed": card.get("seed"),
-        "backbone": _words(model, ("backbone", "width", "patch", "input", "keep_time", "pyramid")),
+        "backbone": _words(model, ("backbone", "width", "patch", "input", "keep_time", "pyramid", "parameters")),
         "motion hierarchy": _words(card.get("hcml") or {}, ("levels", "prime", "fusion", "chain")),
         "training videos": data.get("videos"),
         "hours of video": _rounded(data.get("hours")),
@@ -100,6 +100,8 @@ def _readout(readout: Mapping[str, Any]) -> str:
     """Which features a clip has, in words."""
     if readout.get("stage", POOLED) == POOLED:
         words = "Its features are the means of the last stage over time and place."
+    elif (by := readout.get("by", "cells")) != "cells":
+        words = f"Its features are what the readout {by} makes of the stage {readout['stage']}."
     else:
         time, height, width = readout["grid"]
         kept = "the moments over time" if readout["moments"] else f"the means of {time} parts of the time"

@@ -60,7 +60,7 @@ def bring_up_to_date(
     """
     began, waiting = time.perf_counter(), Waiting()
     with transaction(db):
-        db.execute("DELETE FROM staged")  # of a run that was killed
+        database.drop_staged(db)  # of a run that was killed
     changes = find_changes(root, database.file_states(db))
     with transaction(db):
         _note_changes(db, root, changes)

@@ -128,7 +128,7 @@ def _build(db: sqlite3.Connection, folder: Path, whitening: Whitening | None) ->
     """Find groups and centre from vectors drawn evenly over the library, and put everything into the groups."""
     faiss, now = import_faiss(), covered(db)
     total, last = db.execute("SELECT count(*), max(id) FROM windows").fetchone()
-    groups = round(2 * (GROWTH * total) ** 0.5)
+    groups = min(total, round(2 * (GROWTH * total) ** 0.5))
     number = now.groups.number + 1
     compared = Comparison(whitening, _centre(_sample(db, "motion", SAMPLES * groups)))
     seals: dict[tuple[By, int], Seal] = {}

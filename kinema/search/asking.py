@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from kinema.addresses import resolved, shown
+from kinema.boxes import MOTION
 from kinema.clock import clock
+from kinema.config import ClipConfig
 from kinema.errors import ConfigError
 from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
 from kinema.storage import exists
@@ -64,6 +67,15 @@ def embed_clip(
         raise ConfigError(f"{shown(clip)} ends before {clock(start)}: start earlier")
     query = Query(shown(resolved(clip)), start, last, float(np.mean(strengths)), len(strengths))
     return EmbeddedQuery(query, {way: np.stack(kept[way]) for way in WAYS})
+
+
+def query_clip(clip: ClipConfig, path: str | Path) -> ClipConfig:
+    """How a query is cut: as the library is, but around what moves where files of boxes have none of it."""
+    from kinema.boxes.files import open_tracks
+
+    if clip.crop in (None, MOTION) or open_tracks(clip.crop).name_of(resolved(path)) is not None:
+        return clip
+    return replace(clip, crop=MOTION)
 
 
 def bounds(start: float | None, end: float | None) -> tuple[float, float]:

@@ -107,6 +107,16 @@ class Classifier:
             raise DataError(f"{path} is no classifier of this version of kinema ({reason}); train it again") from error
 
 
+def check_labels(labels: Sequence[str]) -> None:
+    """Refuse labels that teach nothing.
+
+    Raises:
+        DataError: there are not two different ones.
+    """
+    if len(set(labels)) < 2:
+        raise DataError(f"a classifier needs windows of at least two labels, got {sorted(set(labels))}; label more")
+
+
 def fit_classifier(
     vectors: np.ndarray, labels: Sequence[str], fingerprint: str, compared: Compared | None = None
 ) -> Classifier:
@@ -125,8 +135,7 @@ def fit_classifier(
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    if len(set(labels)) < 2:
-        raise DataError(f"a classifier needs windows of at least two labels, got {sorted(set(labels))}; label more")
+    check_labels(labels)
     compared = compared or Compared.plain(vectors.shape[1])
     model = LogisticRegression(C=STRENGTH, max_iter=2000, class_weight="balanced")
     with threadpool_limits(1), warnings.catch_warnings():

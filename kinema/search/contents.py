@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from kinema.boxes import Place
 from kinema.errors import DataError
 from kinema.files import on_disk
 from kinema.search import database
 from kinema.search.about import get_about, get_list
 from kinema.search.connection import snapshot
+from kinema.search.placing import places_of
 from kinema.search.results import By, Filters, IndexedVideo, Window
 from kinema.search.sampling import evenly
 
@@ -64,6 +66,11 @@ class Contents:
         """The windows of a video, sorted by time."""
         with snapshot(self.path) as db:
             return list(database.windows_where(db, "path = ?", [path]))
+
+    def places(self, ids: Sequence[int]) -> dict[int, Place]:
+        """Where in the picture windows lie, by their numbers; nothing of an index of whole frames."""
+        with snapshot(self.path) as db:
+            return places_of(db, ids)
 
     def count(self) -> int:
         """How many windows there are."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinema.search import values
+from kinema.search import placing, values
 from kinema.search.about import set_about
 from kinema.search.connection import DATABASE, snapshot
 from kinema.search.results import By, Filters, IndexedVideo, Window
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 """Version of the tables; an index of another one has to be made anew."""
+FORMAT_WITH_BOXES = 3
+"""That of an index whose windows are cut around subjects, which earlier versions of kinema know nothing of."""
 STAGE = 512
 """Windows of an unfinished video that are held in memory; more of them wait in the database, unseen by searches."""
 
@@ -79,7 +81,8 @@ def has_tables(folder: Path) -> bool:
 
 def create_tables(db: sqlite3.Connection, about: dict[str, Any]) -> None:
     """Make the tables; ``about`` is what they say of themselves, as JSON."""
-    for statement in _TABLES.split(";"):
+    boxes = placing.TABLES if about.get("format") == FORMAT_WITH_BOXES else ""
+    for statement in (_TABLES + boxes).split(";"):
         db.execute(statement)
     for name, value in {"format": FORMAT, "state": 0, **about}.items():
         set_about(db, name, value)
@@ -90,8 +93,11 @@ def create_tables(db: sqlite3.Connection, about: dict[str, Any]) -> None:
 
 def stage(db: sqlite3.Connection, video: int, windows: Sequence[EmbeddedWindow]) -> None:
     """Put windows of the unfinished video with this number aside, where no search sees them."""
-    rows = ((video, w.start, w.end, w.strength, *_blobs(w)) for w in windows)
-    db.executemany("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    for window in windows:
+        row = (video, window.start, window.end, window.strength, *_blobs(window))
+        number = db.execute("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?)", row).lastrowid
+        if window.place is not None:
+            db.execute("INSERT INTO staged_boxes VALUES (?, ?, ?, ?, ?, ?)", (number, *placing.row_of(window.place)))
 
 
 def put_video(
@@ -101,6 +107,9 @@ def put_video(
     db.execute("DELETE FROM videos WHERE path = ?", (state.path,))
     row = (state.path, state.size, state.mtime, state.sha256, error)
     video = db.execute("INSERT INTO videos VALUES (NULL, ?, ?, ?, ?, ?)", row).lastrowid
+    if placing.has_boxes(db):
+        _put_placed(db, number, video, windows)
+        return
     staged = db.execute(
         "SELECT start, end, strength, motion, appearance, thumbnail FROM staged WHERE video = ? ORDER BY start",
         (number,),
@@ -109,7 +118,35 @@ def put_video(
         place = (video, start, end, strength)
         window = db.execute("INSERT INTO windows VALUES (NULL, ?, ?, ?, ?)", place).lastrowid
         db.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", (window, *blobs))
-    db.execute("DELETE FROM staged WHERE video = ?", (number,))
+    drop_staged(db, number)
+
+
+def _put_placed(db: sqlite3.Connection, number: int, video: int | None, windows: Iterable[EmbeddedWindow]) -> None:
+    """As :func:`put_video`, with where windows lie; those of a subject follow one another, as searches need them."""
+    stage(db, number, list(windows))
+    staged = db.execute(
+        """SELECT start, end, strength, "left", top, "right", bottom, subject, motion, appearance, thumbnail
+           FROM staged JOIN staged_boxes ON staged.rowid = staged_boxes.id WHERE video = ? ORDER BY subject, start""",
+        (number,),
+    )
+    run = db.execute("SELECT coalesce(max(run), 0) FROM boxes").fetchone()[0]
+    before: str | None = None
+    for start, end, strength, *place, motion, appearance, thumbnail in staged.fetchall():
+        run += place[4] != before
+        before = place[4]
+        row = (video, start, end, strength)
+        window = db.execute("INSERT INTO windows VALUES (NULL, ?, ?, ?, ?)", row).lastrowid
+        db.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", (window, motion, appearance, thumbnail))
+        db.execute("INSERT INTO boxes VALUES (?, ?, ?, ?, ?, ?, ?)", (window, *place, run))
+    drop_staged(db, number)
+
+
+def drop_staged(db: sqlite3.Connection, number: int | None = None) -> None:
+    """Forget the windows that were put aside of one unfinished video, or of all."""
+    where, bound = ("", ()) if number is None else (" WHERE video = ?", (number,))
+    if placing.has_boxes(db):
+        db.execute(f"DELETE FROM staged_boxes WHERE id IN (SELECT rowid FROM staged{where})", bound)
+    db.execute(f"DELETE FROM staged{where}", bound)
 
 
 def drop_videos(db: sqlite3.Connection, paths: Iterable[str]) -> None:
@@ -229,14 +266,16 @@ def vectors_of(db: sqlite3.Connection, by: By, ids: np.ndarray) -> tuple[np.ndar
 
 
 def videos_of(db: sqlite3.Connection, ids: np.ndarray) -> np.ndarray:
-    """(N,) int64: the numbers of the videos that the windows ``ids`` (N,), which exist and are sorted, belong to."""
+    """(N,) int64: which of the windows ``ids`` (N,), which exist and are sorted, follow one another: the number of
+    their video, or that of the run of their subject where an index has boxes."""
     if not len(ids):
         return ids
     if ids[-1] - ids[0] < 4 * len(ids):  # to read all between them is quicker
         among = f"BETWEEN {ids[0]} AND {ids[-1]}"
     else:
         among = f"IN ({', '.join(map(str, ids.tolist()))})"
-    rows = db.execute(f"SELECT id, video FROM windows WHERE id {among} ORDER BY id").fetchall()
+    table, run = ("boxes", "run") if placing.has_boxes(db) else ("windows", "video")
+    rows = db.execute(f"SELECT id, {run} FROM {table} WHERE id {among} ORDER BY id").fetchall()
     found = np.array(rows, np.int64)
     videos: np.ndarray = found[np.isin(found[:, 0], ids), 1]
     return videos

@@ -7,16 +7,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os.path import commonpath
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import torch
 from torch import nn
 
+from kinema.boxes import MOTION, Place
 from kinema.cluster import spread
 from kinema.config import ClipConfig
 from kinema.device import find_devices
@@ -52,6 +53,7 @@ class EmbeddedWindow:
         motion: (D,) float32 of length 1, or zeros.
         appearance: (A,) float32 of length 1, or zeros.
         thumbnail: JPEG.
+        place: what was cut of the frames; None where they are whole.
     """
 
     start: float
@@ -60,6 +62,7 @@ class EmbeddedWindow:
     motion: np.ndarray
     appearance: np.ndarray
     thumbnail: bytes
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Embedder:
     def __init__(self, module: nn.Module, clip: ClipConfig, source: str, device: str = "auto"):
         self.clip, self.source = clip, source
         devices = find_devices(device)
-        about = {"clip": asdict(clip), "weights": weights_sha256(module)}
+        about = {"clip": _compared(clip), "weights": weights_sha256(module)}
         if isinstance(module, VideoEncoder):
             about["readout"] = asdict(module.readout)
         self.fingerprint = config_sha256(about)
@@ -98,10 +101,10 @@ class Embedder:
             return []
         motion = self.features(np.concatenate([window.clips for window in windows]))
         motion = motion.reshape(len(windows), -1, motion.shape[1]).mean(1)
-        motion = unit(motion if self.basis is None else self.basis.transform(motion))
+        motion = unit(motion if self.basis is None else _shortened(motion, self.basis))
         appearance = appearance_vectors(np.stack([window.middle for window in windows]))
         return [
-            EmbeddedWindow(window.start, window.end, window.strength, one, other, window.thumbnail)
+            EmbeddedWindow(window.start, window.end, window.strength, one, other, window.thumbnail, window.place)
             for window, one, other in zip(windows, motion, appearance, strict=True)
         ]
 
@@ -118,8 +121,28 @@ class Embedder:
         return np.concatenate([output.float().cpu().numpy() for output in outputs])
 
 
-def open_embedder(source: str | Path, device: str = "auto") -> Embedder:
+def _shortened(features: np.ndarray, basis: Basis) -> np.ndarray:
+    """As :meth:`Basis.transform`, by PyTorch: NumPy's threads would keep cores busy after each product."""
+    return (torch.from_numpy(features) @ torch.from_numpy(basis.directions).T).numpy()
+
+
+def _compared(clip: ClipConfig) -> dict[str, Any]:
+    """What of a clip's geometry decides which features can be compared: of files of boxes, that there are some."""
+    said = asdict(clip)
+    if clip.crop is None:  # as it was before there were crops
+        del said["crop"]
+    elif clip.crop != MOTION:
+        said["crop"] = "boxes"
+    return said
+
+
+def open_embedder(source: str | Path, device: str = "auto", crop: str | None = None) -> Embedder:
     """An encoder for searching, by whatever :func:`kinema.models.open_encoder` takes.
+
+    Args:
+        source: the encoder.
+        device: where it computes.
+        crop: what its clips are cut around, as of :class:`~kinema.config.ClipConfig`; None for what its card says.
 
     Raises:
         CheckpointError: there is no encoder, or it cannot be used.
@@ -127,7 +150,8 @@ def open_embedder(source: str | Path, device: str = "auto") -> Embedder:
     """
     opened = open_encoder(source)
     place = str(Path(source).resolve() if Path(source).exists() else source)
-    return Embedder(opened.module, opened.clip, place, device)
+    clip = opened.clip if crop is None else replace(opened.clip, crop=crop)
+    return Embedder(opened.module, clip, place, device)
 
 
 @dataclass
@@ -147,15 +171,23 @@ class Embedding:
         basis: of the index.
         windowing: how videos are cut.
         batch_size: windows per forward pass.
+        crop: what clips are cut around.
 
     Raises:
         CheckpointError: the encoder cannot be loaded there, or is another.
     """
 
     def __init__(
-        self, source: str, device: str, fingerprint: str, basis: Basis | None, windowing: Windowing, batch_size: int
+        self,
+        source: str,
+        device: str,
+        fingerprint: str,
+        basis: Basis | None,
+        windowing: Windowing,
+        batch_size: int,
+        crop: str | None = None,
     ):
-        self._embedder, self._size = open_embedder(source, device), batch_size
+        self._embedder, self._size = open_embedder(source, device, crop), batch_size
         if self._embedder.fingerprint != fingerprint:
             raise CheckpointError(
                 f"{source} is another encoder on a machine of the cluster; put the same one everywhere"
@@ -189,7 +221,15 @@ def embed_on_cluster(
     Raises:
         ConfigError: there is no such cluster, or a machine of it does not see the videos or the encoder.
     """
-    arguments = embedder.source, device, embedder.fingerprint, embedder.basis, windowing, batch_size
+    arguments = (
+        embedder.source,
+        device,
+        embedder.fingerprint,
+        embedder.basis,
+        windowing,
+        batch_size,
+        embedder.clip.crop,
+    )
     folders = [Path(commonpath([str(Path(path).parent) for path in paths]))] if paths else []
     for (number, _), found in spread(cluster, enumerate(paths), Embedding, arguments, shared=folders, gpus=True):
         if isinstance(found, KinemaError):

@@ -97,6 +97,8 @@ def open_index(path: Path, seal: Seal | None) -> faiss.IndexIVF:
         raise DamagedFile(_damaged(path)) from error
     if not isinstance(index, faiss.IndexIVF):
         raise DamagedFile(_damaged(path))
+    # Threads that read ahead would go on after a search, and bring the process down where the file is cut meanwhile.
+    faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0
     return index
 
 

@@ -21,10 +21,10 @@ from kinema.whitening import Basis, Whitening
 
 VALUES = 512
 """Of a vector that an index keeps, at most."""
-WINDOWS = 128
+WINDOWS = 64
 """Windows that basis and whitening are fitted to, at most."""
-COPIES = 4
-"""Of each of them."""
+COPIES = 3
+"""Of each of them, the window itself among them."""
 LEAST = 8
 """Windows that a whitening is fitted to, at least; fewer know too little of what does not count."""
 BATCH = 32
@@ -61,14 +61,14 @@ def indexed_places(db: sqlite3.Connection) -> list[Place]:
 
 
 def copied_features(places: Sequence[Place], embedder: Embedder, mirror: bool) -> np.ndarray:
-    """Features (:data:`COPIES`, N, D) of copies of the windows at ``places``, but for those that cannot be read; with
-    ``mirror`` every second copy is a mirror image, so that left and right hardly count."""
+    """Features (:data:`COPIES`, N, D) of the windows at ``places`` and of copies of them, but for those that cannot be
+    read; with ``mirror`` every second one is a mirror image, so that left and right hardly count."""
 
     def copies(numbered: tuple[int, Place]) -> np.ndarray | None:
         number, (path, start) = numbered
         try:
             with Video(path, view=clip_view(embedder.clip)) as video:
-                seen = nuisance_views(video, start, embedder.clip, COPIES, (0, number))
+                seen = nuisance_views(video, start, embedder.clip, COPIES, (0, number), itself=True)
         except KinemaError:
             return None
         if mirror:

@@ -15,6 +15,8 @@ _SELECT = """SELECT labels.id, labels.state, content, start, "end", name, subjec
              FROM labels JOIN classes ON classes.id = labels.class AND classes.until IS NULL
              WHERE labels.until IS NULL"""
 
+_TOUCHING = 'content = ? AND start <= ? AND "end" >= ?'
+
 
 @dataclass(frozen=True)
 class LabelClass:
@@ -48,9 +50,14 @@ def total(db: sqlite3.Connection) -> int:
     return db.execute("SELECT count(*) FROM labels WHERE until IS NULL").fetchone()[0]
 
 
-def contents(db: sqlite3.Connection) -> list[tuple[str, int]]:
-    """The contents of labelled videos, and how many labels each has."""
-    return db.execute("SELECT content, count(*) FROM labels WHERE until IS NULL GROUP BY content").fetchall()
+def contents(db: sqlite3.Connection) -> Iterator[str]:
+    """The contents of labelled videos."""
+    query = "SELECT min(content) FROM labels WHERE until IS NULL AND content > ?"
+    content = ""
+    while content is not None:  # a step in the index each, however many labels it has
+        content = db.execute(query, (content,)).fetchone()[0]
+        if content is not None:
+            yield values.text(content)
 
 
 def all_labels(db: sqlite3.Connection) -> Iterator[Label]:
@@ -58,11 +65,16 @@ def all_labels(db: sqlite3.Connection) -> Iterator[Label]:
     return _labels(db, 'ORDER BY content, start, "end"')
 
 
-def of_video(db: sqlite3.Connection, content: str, start: float, end: float, most: int) -> tuple[int, list[Label]]:
-    """How many labels of a video touch the seconds from start to end, and the first of them, sorted by time."""
-    where, bound = 'content = ? AND start <= ? AND "end" >= ?', (content, end, start)
-    count = db.execute(f"SELECT count(*) FROM labels WHERE until IS NULL AND {where}", bound).fetchone()[0]
-    return count, list(_labels(db, f'AND {where} ORDER BY start, "end", labels.id LIMIT ?', (*bound, most)))
+def of_video(db: sqlite3.Connection, content: str, start: float, end: float, most: int) -> list[Label]:
+    """The labels of a video that touch the seconds from start to end, or the first ``most`` of them, sorted by time."""
+    rest = f'AND {_TOUCHING} ORDER BY start, "end", labels.id LIMIT ?'
+    return list(_labels(db, rest, (content, end, start, most)))
+
+
+def count_of_video(db: sqlite3.Connection, content: str, start: float, end: float) -> int:
+    """How many labels of a video touch the seconds from start to end."""
+    query = f"SELECT count(*) FROM labels WHERE until IS NULL AND {_TOUCHING}"
+    return db.execute(query, (content, end, start)).fetchone()[0]
 
 
 def of_class(db: sqlite3.Connection, number: int, offset: int, count: int) -> list[Label]:

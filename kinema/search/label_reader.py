@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinema.annotations.interval import Interval
-from kinema.search import database, label_history, label_queries, labelled_windows
+from kinema.search import label_history, label_queries, labelled_windows
 from kinema.search.connection import snapshot
 from kinema.search.label_acts import Label
 from kinema.search.label_classes import Classes
 from kinema.search.label_history import Version
 from kinema.search.label_queries import LabelClass
 from kinema.search.label_tables import FILE, explained, may_be_kept, open_tables
-from kinema.search.labelled_videos import AT_A_TIME, IndexedVideos, video_of_window, videos_with
+from kinema.search.labelled_videos import IndexedVideos, VideoRow, video_of_window, videos_with
 from kinema.search.labelled_windows import LabelledWindow
-from kinema.search.results import Window
 
 MOST = 1_000_000
 """Labels of an index."""
@@ -83,8 +82,8 @@ class LabelReader:
         """The version, the classes with their numbers, and what can be undone and redone."""
         with self._reading():
             undoable, redoable = label_history.undoable(self._db), label_history.redoable(self._db)
-            version, total = label_history.latest(self._db), label_queries.total(self._db)
-            return State(version, label_queries.classes(self._db), total, undoable, redoable)
+            version, classes = label_history.latest(self._db), label_queries.classes(self._db)
+            return State(version, classes, sum(one.count for one in classes), undoable, redoable)
 
     def of_video(
         self, video: int, start: float = 0.0, end: float = ALWAYS, most: int = MOST
@@ -103,7 +102,8 @@ class LabelReader:
         with snapshot(self._index) as db:
             content = video_of_window(db, video).content
         with self._reading():
-            return label_queries.of_video(self._db, content, start, end, most)
+            count = label_queries.count_of_video(self._db, content, start, end)
+            return count, label_queries.of_video(self._db, content, start, end, most)
 
     def of_class(self, label: str, offset: int = 0, count: int = MOST) -> list[Label]:
         """A page of the labels of a class, newest first.
@@ -121,22 +121,17 @@ class LabelReader:
             return label_queries.with_ids(self._db, ids)
 
     def of_windows(self, numbers: Sequence[int]) -> dict[int, LabelledWindow]:
-        """What windows are labelled, by their numbers; those that do not exist are left out."""
+        """What windows are labelled, by their numbers; where no label touches one, or there is none, it is left out."""
         found: dict[int, LabelledWindow] = {}
-        by_video: dict[str, list[Window]] = {}
         with snapshot(self._index) as db:
-            for at in range(0, len(numbers), AT_A_TIME):
-                part = numbers[at : at + AT_A_TIME]
-                where = f"windows.id IN ({', '.join('?' * len(part))})"
-                for window in database.windows_where(db, where, part):
-                    by_video.setdefault(window.path, []).append(window)
-            contents = [video_of_window(db, windows[0].id).content for windows in by_video.values()]
+            by_content = labelled_windows.by_content(db, numbers)
         with self._reading():
-            for content, windows in zip(contents, by_video.values(), strict=True):
+            for content, windows in by_content.items():
                 first, last = min(window.start for window in windows), max(window.end for window in windows)
-                labels = label_queries.of_video(self._db, content, first, last, MOST)[1]
-                told = labelled_windows.labelled(windows, labels)
-                found |= {window.id: one for window, one in zip(windows, told, strict=True)}
+                labels = label_queries.of_video(self._db, content, first, last, MOST)
+                if labels:
+                    told = labelled_windows.labelled(windows, labels)
+                    found |= {window.id: one for window, one in zip(windows, told, strict=True)}
         return found
 
     def intervals(self, videos: IndexedVideos | None = None) -> list[Interval]:
@@ -163,11 +158,16 @@ class LabelReader:
 
     def missing(self) -> int:
         """How many labels are of videos that the index does not hold now."""
-        with self._reading():
-            contents = label_queries.contents(self._db)
-        with snapshot(self._index) as db:
-            there = videos_with(db, (content for content, _ in contents))
-        return sum(count for content, count in contents if content not in there)
+        with self._reading(), snapshot(self._index) as db:
+            contents = list(label_queries.contents(self._db))
+            there = videos_with(db, contents)
+            gone = [content for content in contents if content not in there]
+            return sum(label_queries.count_of_video(self._db, content, -ALWAYS, ALWAYS) for content in gone)
+
+    def videos(self) -> list[VideoRow]:
+        """The labelled videos that the index holds; of copies the first."""
+        with self._reading(), snapshot(self._index) as db:
+            return list(videos_with(db, label_queries.contents(self._db)).values())
 
     def examples(self) -> dict[int, str]:
         """The windows that are of one class alone, by number, with that class; what a classifier learns from.

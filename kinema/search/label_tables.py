@@ -39,7 +39,7 @@ CREATE UNIQUE INDEX labels_now ON labels(id) WHERE until IS NULL;
 CREATE INDEX labels_by_place ON labels(content, start, "end") WHERE until IS NULL;
 CREATE INDEX labels_by_class ON labels(class, start, "end") WHERE until IS NULL;
 CREATE INDEX labels_since ON labels(since, id);
-CREATE INDEX labels_until ON labels(until, id)
+CREATE INDEX labels_until ON labels(until, id) WHERE until IS NOT NULL
 """
 
 

@@ -180,7 +180,7 @@ def _videos(db: sqlite3.Connection, where: str, bound: Iterable[object]) -> list
                     (SELECT id FROM windows WHERE video = videos.id ORDER BY start LIMIT 1) AS first,
                     (SELECT "end" FROM windows WHERE video = videos.id ORDER BY start DESC LIMIT 1) AS ending
                     FROM videos WHERE {where}
-                ) WHERE first IS NOT NULL ORDER BY id"""
+                ) WHERE first IS NOT NULL ORDER BY path"""
     return [
         VideoRow(values.text(path), values.text(content), first, values.of_kind(ending, float))
         for path, content, first, ending in db.execute(query, tuple(bound))

@@ -14,12 +14,13 @@ import numpy as np
 
 from kinema.search import values
 from kinema.search.label_acts import Label
+from kinema.search.labelled_videos import AT_A_TIME
 from kinema.search.results import Window
 
 LEAST = 0.5
 """The share of a window that labels of a class have to cover more than."""
 EXACT = 1e-6
-"""Seconds by which a label of a window may differ from it."""
+"""Seconds that are no difference."""
 
 Span = tuple[float, float, str]
 """Start and end in seconds, and class."""
@@ -56,11 +57,11 @@ def classes_of(windows: np.ndarray, labels: Sequence[Span]) -> list[tuple[str, .
         mine = spans[(names == name) & (spans[:, 1] > spans[:, 0])]
         for place in np.flatnonzero(covered(windows, mine) > least).tolist() if len(mine) else ():
             found[place].add(name)
-    places = {(round(start, 5), round(end, 5)): place for place, (start, end) in enumerate(windows.tolist())}
+    places = {_place(*span): place for place, span in enumerate(windows.tolist())}
     exactly: dict[int, set[str]] = {}
     for start, end, name in labels:
-        if (round(start, 5), round(end, 5)) in places:
-            exactly.setdefault(places[round(start, 5), round(end, 5)], set()).add(name)
+        if _place(start, end) in places:
+            exactly.setdefault(places[_place(start, end)], set()).add(name)
     return [tuple(sorted(exactly.get(place, covering))) for place, covering in enumerate(found)]
 
 
@@ -71,8 +72,8 @@ def covered(windows: np.ndarray, spans: np.ndarray) -> np.ndarray:
     first = np.concatenate([[True], spans[1:, 0] > reach[:-1]])  # where a span begins that no earlier one touches
     starts, ends = spans[first, 0], reach[np.concatenate([first[1:], [True]])]
     lengths = np.concatenate([[0.0], np.cumsum(ends - starts)])
-    edges = np.stack([starts, ends], 1).reshape(-1)
-    up_to = np.stack([lengths[:-1], lengths[1:]], 1).reshape(-1)
+    edges = np.array([starts, ends]).ravel("F")
+    up_to = np.array([lengths[:-1], lengths[1:]]).ravel("F")
     within = np.interp(windows.reshape(-1), edges, up_to).reshape(windows.shape)
     return within[:, 1] - within[:, 0]
 
@@ -81,11 +82,25 @@ def labelled(windows: Sequence[Window], labels: Sequence[Label]) -> list[Labelle
     """What windows of one video are labelled by the labels of its content."""
     spans = np.array([(window.start, window.end) for window in windows]).reshape(-1, 2)
     names = classes_of(spans, [(label.start, label.end, label.label) for label in labels])
-    starts, ends = (np.array([getattr(label, name) for label in labels]) for name in ("start", "end"))
-    found = []
-    for window, classes in zip(windows, names, strict=True):
-        near = (np.abs(starts - window.start) < EXACT) & (np.abs(ends - window.end) < EXACT)
-        found.append(LabelledWindow(classes, tuple(labels[place] for place in np.flatnonzero(near).tolist())))
+    exactly: dict[tuple[float, float], list[Label]] = {}
+    for label in labels:
+        exactly.setdefault(_place(label.start, label.end), []).append(label)
+    places = (_place(window.start, window.end) for window in windows)
+    return [
+        LabelledWindow(classes, tuple(exactly.get(place, ()))) for classes, place in zip(names, places, strict=True)
+    ]
+
+
+def by_content(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[str, list[Window]]:
+    """The windows with these numbers that there are, by the contents of their videos."""
+    found: dict[str, list[Window]] = {}
+    for at in range(0, len(numbers), AT_A_TIME):
+        part = numbers[at : at + AT_A_TIME]
+        query = f"""SELECT sha256, windows.id, path, start, "end", strength
+                    FROM windows JOIN videos ON windows.video = videos.id
+                    WHERE windows.id IN ({", ".join("?" * len(part))})"""
+        for content, *row in db.execute(query, part):
+            found.setdefault(values.text(content), []).append(values.window(row))
     return found
 
 
@@ -98,7 +113,7 @@ def examples(db: sqlite3.Connection, labels: Mapping[str, Sequence[Span]]) -> di
     """
     found: dict[int, str] = {}
     query = """SELECT id, start, "end" FROM windows
-               WHERE video = (SELECT min(id) FROM videos WHERE sha256 = ?) ORDER BY start"""
+               WHERE video = (SELECT id FROM videos WHERE sha256 = ? ORDER BY path LIMIT 1) ORDER BY start"""
     for content, spans in labels.items():
         rows = db.execute(query, (content,)).fetchall()
         if not rows:
@@ -117,3 +132,8 @@ def nearest_window(db: sqlite3.Connection, path: str, at: float) -> Window:
     query = """SELECT windows.id, path, start, "end", strength FROM windows JOIN videos ON windows.video = videos.id
                WHERE path = ? ORDER BY abs((start + "end") / 2 - ?), start LIMIT 1"""
     return values.window(db.execute(query, (path, at)).fetchone())
+
+
+def _place(start: float, end: float) -> tuple[float, float]:
+    """What a window and the labels that begin and end with it have in common."""
+    return round(start, 5), round(end, 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinema import __version__
-from kinema.addresses import resolved
+from kinema.addresses import resolved, shown
+from kinema.boxes import MOTION
 from kinema.errors import ConfigError, DataError
 from kinema.files import make_folder
 from kinema.locking import locked
@@ -20,7 +21,7 @@ from kinema.search import connection, database
 from kinema.search.about import get_about, get_record, set_map
 from kinema.search.comparing import BASIS, MIRROR, WHITENING, comparison, kept_basis
 from kinema.search.connection import connected, snapshot
-from kinema.search.database import FORMAT
+from kinema.search.database import FORMAT, FORMAT_WITH_BOXES
 from kinema.search.queries import Queries
 from kinema.search.results import Added
 from kinema.search.windowing import Windowing
@@ -46,6 +47,8 @@ class Library(Queries):
             for motion, which comes with kinema, where a new one is to be made.
         windowing: how videos are cut, for an index that does not exist yet; one that does keeps to its own.
         mirror: whether a movement and its mirror image count as alike (True unless it is given), likewise.
+        crop: what windows are cut around, as of :attr:`kinema.config.ClipConfig.crop`, likewise; None for whole frames,
+            or for what the encoder's card says.
         device: "auto" (every GPU, or the CPU), "cpu", "cuda:1", "cuda:0,cuda:1", ...
 
     Raises:
@@ -59,6 +62,7 @@ class Library(Queries):
         *,
         windowing: Windowing | None = None,
         mirror: bool | None = None,
+        crop: str | None = None,
         device: str = "auto",
     ):
         super().__init__(path, named=encoder is not None)
@@ -69,6 +73,7 @@ class Library(Queries):
         self._basis: Basis | None = None
         self._asked, self.windowing = windowing, windowing or Windowing()
         self.mirror = mirror is None or mirror
+        self.crop = crop if crop in (None, MOTION) else shown(resolved(crop))
         if database.has_tables(self.path):
             self._read_about()
             if mirror not in (None, self.mirror):
@@ -91,7 +96,7 @@ class Library(Queries):
             from kinema.search.embedding import open_embedder
 
             assert self._source is not None
-            embedder = open_embedder(self._source, self._device)
+            embedder = open_embedder(self._source, self._device, self.crop)
             if self._fingerprint not in (None, embedder.fingerprint):
                 raise DataError(
                     f"{self.path} was made with another encoder than {self._source}; name the one it was made with "
@@ -124,10 +129,13 @@ class Library(Queries):
             DataError: there is no such folder or no video in it.
             OutputError: another process is adding, or the index cannot be written.
         """
+        from kinema.boxes.files import open_tracks
         from kinema.search.adding import bring_up_to_date
         from kinema.search.windows import WindowReader
 
         embedder = self.embedder
+        if embedder.clip.crop not in (None, MOTION):
+            open_tracks(embedder.clip.crop)  # refuses files that cannot be read, before each video would
         reader = WindowReader(embedder.clip, self.windowing)
         make_folder(self.path)
         busy = f"another process is adding to {self.path}; wait until it has ended"
@@ -155,8 +163,9 @@ class Library(Queries):
         Raises:
             DataError: there are not two different labels, or there is no such window.
         """
-        from kinema.search.classifier import fit_classifier
+        from kinema.search.classifier import check_labels, fit_classifier
 
+        check_labels(list(labels.values()))
         vectors = self.vectors(list(labels))
         with snapshot(self.path) as db:
             compared = comparison(db).linear(vectors.shape[1])
@@ -189,9 +198,8 @@ class Library(Queries):
         self.check_classifier(classifier)
         embedder = self.embedder
 
-        def label(seen: SeenWindow) -> np.ndarray:
-            (embedded,) = embedder([seen])
-            return classifier.predict(embedded.motion[None])[0]
+        def label(seen: Sequence[SeenWindow]) -> np.ndarray:
+            return classifier.predict(np.stack([one.motion for one in embedder(seen)]))
 
         return watch(source, WindowReader(embedder.clip, self.windowing), classifier.classes, label)
 
@@ -203,13 +211,14 @@ class Library(Queries):
         from kinema.search.export import write_parquet
 
         about = {"encoder": str(self._source), "fingerprint": self._fingerprint, "windowing": asdict(self.windowing)}
+        about |= {} if self.crop is None else {"crop": self.crop}
         with snapshot(self.path) as db:
             return write_parquet(db, out, about, thumbnails)
 
     def _read_about(self) -> None:
         with snapshot(self.path) as db:
             made = get_about(db, "format", int)
-            if made != FORMAT:
+            if made not in (FORMAT, FORMAT_WITH_BOXES):
                 raise DataError(
                     f"{self.path} is an index of format {made}, this version of kinema reads {FORMAT}; "
                     "delete it and run `kinema index` again"
@@ -221,6 +230,13 @@ class Library(Queries):
             kept = get_record(db, "windowing", Windowing) or Windowing()
             self.mirror = get_about(db, MIRROR, bool) is True
             self._basis = kept_basis(db)
+            crop = get_about(db, "crop", str)
+        if self.crop not in (None, crop):
+            raise ConfigError(
+                f"the windows of {self.path} are {f'cut around {crop}' if crop else 'of whole frames'}, not cut around "
+                f"{self.crop}: leave crop out, or name another folder for a new index"
+            )
+        self.crop = crop
         if self._asked not in (None, kept):
             raise ConfigError(
                 f"{self.path} keeps to windows of {_said(kept)}, not of {_said(self._asked)}: leave length and stride "
@@ -246,12 +262,14 @@ class Library(Queries):
             MIRROR: self.mirror,
             "kinema": __version__,
         }
+        if embedder.clip.crop is not None:
+            about |= {"format": FORMAT_WITH_BOXES, "crop": embedder.clip.crop}
         db.execute("BEGIN IMMEDIATE")
         database.create_tables(db, about)
         set_map(db, BASIS, basis.to_bytes())
         set_map(db, WHITENING, None if whitening is None else whitening.to_bytes())
         db.execute("COMMIT")
-        self._fingerprint, self._basis = embedder.fingerprint, basis
+        self._fingerprint, self._basis, self.crop = embedder.fingerprint, basis, embedder.clip.crop
         embedder.basis = basis
 
 

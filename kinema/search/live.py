@@ -14,12 +14,13 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from kinema.data.clips import clip_view
+from kinema.data.crops import cropping
 from kinema.errors import VideoError, blaming
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.video import Video
 from kinema.video.clock import BROADCAST_PAUSE
 from kinema.video.container import video_stream
-from kinema.video.reader import on_screen
+from kinema.video.screen import on_screen
 from kinema.video.view import Converter
 
 PROTOCOLS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
@@ -52,9 +53,9 @@ def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
     """
     if not is_live(source):
         with blaming(source), Video(source, view=clip_view(reader.clip)) as video:
-            grid = reader.grid(video.info.fps)
+            grid, crop = reader.grid(video.info.fps), cropping(reader.clip, source, video.info)
             shown = video.follow(grid.first + number * grid.step for number in count())
-            for seen in reader.cut((pixels for _, pixels in shown), grid):
+            for seen in reader.cut((pixels for _, pixels in shown), grid, crop=crop):
                 yield LiveWindow(seen, time.perf_counter())
         return
     with _opened(source) as container:
@@ -67,7 +68,7 @@ def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
         convert = Converter(clip_view(reader.clip), first[1])
         times = (grid.first + number * grid.step for number in count())
         shown = on_screen(_with(first, frames), times, convert)
-        for seen in reader.cut((pixels for _, pixels in shown), grid):
+        for seen in reader.cut((pixels for _, pixels in shown), grid, crop=cropping(reader.clip)):
             yield LiveWindow(seen, time.perf_counter())
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kinema.addresses import resolved, shown
 from kinema.errors import ConfigError
 from kinema.search import database
-from kinema.search.asking import WAYS, bounds, embed_clip, part_of, warnings_about
+from kinema.search.asking import WAYS, bounds, embed_clip, part_of, query_clip, warnings_about
 from kinema.search.connection import snapshot
 from kinema.search.contents import Contents
 from kinema.search.ranking import Ranker
@@ -132,6 +134,23 @@ class Queries(Contents):
             answers.append(Answer(query, way, hits, warnings, seconds, *typical))
         return answers
 
+    def outstanding(self, query: EmbeddedQuery, ids: Sequence[int], by: By = "motion") -> np.ndarray:
+        """How far each window of a video stands out of the library with a query, in spreads.
+
+        Args:
+            query: what :meth:`embed` gave.
+            ids: the windows' numbers.
+            by: what is compared.
+
+        Returns:
+            (N,) float32 in the order of ``ids``: what :meth:`~.results.Answer.outstanding` says of a hit; NaN for a
+            window that is gone.
+        """
+        vectors = query.vectors[by]
+        scores = self._ranker.along_video(vectors, by, np.asarray(ids, np.int64))
+        middle, spread = self._ranker.typical(vectors, by)
+        return (scores - np.float32(middle)) / np.float32(spread)
+
     def embed(
         self,
         clip: str | Path | Window,
@@ -162,7 +181,7 @@ class Queries(Contents):
             pass
         from kinema.search.windows import WindowReader
 
-        reader = WindowReader(self.embedder.clip, self.windowing)
+        reader = WindowReader(query_clip(self.embedder.clip, clip), self.windowing)
         return embed_clip(clip, start, end, self.embedder, reader, progress)
 
     def _kept(self, window: Window, start: float | None, end: float | None) -> EmbeddedQuery:

@@ -76,6 +76,21 @@ class Ranker:
         with snapshot(self._folder) as db:
             return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact=True)
 
+    def along_video(self, vectors: np.ndarray, by: By, ids: np.ndarray) -> np.ndarray:
+        """(N,) float32: the scores, as :meth:`nearest` has them, of the windows ``ids`` (N,) of one video.
+
+        They are in the order of ``ids``; a window that is gone has none (NaN).
+        """
+        with snapshot(self._folder) as db:
+            check_length(db, by, vectors.shape[1], "the query")
+            asked = _mean(comparison(db)(by, vectors))
+            found, scores = scores_of(db, by, asked, np.sort(ids), len(vectors))
+        place = np.searchsorted(found, ids)
+        there = (place < len(found)) & np.isin(ids, found)
+        kept = np.full(len(ids), np.nan, np.float32)
+        kept[there] = scores[place[there]]
+        return kept
+
     def complaint(self, by: By) -> str:
         """What is wrong with the approximate index that the last search did without; empty if nothing is."""
         with self._lock:

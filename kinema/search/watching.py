@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from kinema.annotations.bouts import BoutFinder
@@ -51,18 +52,18 @@ class Labelled:
 
 
 def watch(
-    source: str, reader: WindowReader, classes: Sequence[str], label: Callable[[SeenWindow], np.ndarray]
+    source: str, reader: WindowReader, classes: Sequence[str], label: Callable[[Sequence[SeenWindow]], np.ndarray]
 ) -> Iterator[Labelled]:
     """Label the windows of a source one by one until it ends.
 
     Of a live source the latest window is labelled, and those that there is no time for are passed over; of a file none
-    is.
+    is, and those that wait are labelled together.
 
     Args:
         source: see :func:`~kinema.search.live.live_windows`.
         reader: cuts it into windows.
         classes: what is told apart.
-        label: gives a window the probability of each of them, (classes,).
+        label: gives N windows the probability of each of them, (N, classes).
 
     Raises:
         VideoError: the source cannot be opened, or breaks off.
@@ -93,20 +94,29 @@ def watch(
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    told = 0
+    told, threads = 0, cv2.getNumThreads()
+    cv2.setNumThreads(1)  # frames are so small that a second thread costs more than it saves
     try:
-        while (item := windows.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            seen, shares = item.seen, label(item.seen)
-            best = int(shares.argmax())
-            passed, told = dropped - told, dropped
-            latency = time.perf_counter() - item.complete
-            all_shares = dict(zip(classes, shares.tolist(), strict=True))
-            likeliest = classes[best], float(shares[best])
-            yield Labelled(seen.start, seen.end, *likeliest, all_shares, seen.strength, latency, passed)
+        while True:
+            items = [windows.get()]
+            while not live and not windows.empty():
+                items.append(windows.get())
+            come = [item for item in items if isinstance(item, LiveWindow)]
+            for item, shares in zip(come, label([one.seen for one in come]) if come else (), strict=True):
+                best = int(shares.argmax())
+                passed, told = dropped - told, dropped
+                latency = time.perf_counter() - item.complete
+                all_shares = dict(zip(classes, shares.tolist(), strict=True))
+                likeliest = classes[best], float(shares[best])
+                seen = item.seen
+                yield Labelled(seen.start, seen.end, *likeliest, all_shares, seen.strength, latency, passed)
+            if isinstance(items[-1], BaseException):
+                raise items[-1]
+            if items[-1] is None:
+                return
     finally:
         stopped.set()
+        cv2.setNumThreads(threads)
 
 
 class LiveBouts:
@@ -152,7 +162,12 @@ def watch_with_network(
     network, classes = load_classifier(run)
     embedder = Embedder(network, clip_of(network.encoder), str(run), device)
     reader = WindowReader(embedder.clip, windowing or Windowing())
-    return watch(source, reader, classes, lambda seen: embedder.features(seen.clips).mean(0))
+
+    def label(seen: Sequence[SeenWindow]) -> np.ndarray:
+        shares = embedder.features(np.concatenate([window.clips for window in seen]))
+        return shares.reshape(len(seen), -1, shares.shape[1]).mean(1)
+
+    return watch(source, reader, classes, label)
 
 
 def network_of(path: str | Path) -> Path | None:

@@ -15,8 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kinema.boxes import WHOLE, Place, cut, own_motion, small
 from kinema.config import ClipConfig
 from kinema.data.clips import center_cut, clip_view, span, step_seconds, stretched
+from kinema.data.crops import Cropping, cropping, shown_size
 from kinema.errors import ConfigError, blaming
 from kinema.flow import create_estimator
 from kinema.search.windowing import Windowing
@@ -79,7 +81,8 @@ class SeenWindow:
         clips: (clips, T, H, W, 3) uint8, what the encoder sees.
         strength: mean length of the flow, in widths of the frame per second.
         short: the video ends before the window, which was slowed down, or its last frame repeated.
-        thumbnail: the middle frame as JPEG.
+        thumbnail: the middle frame as JPEG, whole.
+        place: what was cut of the frames, and whose box it is; None where clips are of whole frames.
     """
 
     start: float
@@ -88,6 +91,7 @@ class SeenWindow:
     strength: float
     short: bool
     thumbnail: bytes
+    place: Place | None = None
 
     @property
     def middle(self) -> np.ndarray:
@@ -115,6 +119,7 @@ class _Frame:
     small: np.ndarray  # (h, w) grey, for flow
     before: np.ndarray  # of the frame before; of a video's first, its own
     speed: float | None = None  # mean flow from the frame before, widths per second; None until a window has asked
+    motion: np.ndarray | None = None  # where it moves by itself from the frame before, where that is asked for
 
 
 class WindowReader:
@@ -147,10 +152,11 @@ class WindowReader:
             ConfigError: its frames are smaller than the clip's size, or windows shorter than a clip.
         """
         with blaming(path), Video(path, view=clip_view(self.clip)) as video:
-            grid = self.grid(video.info.fps)
+            grid, crop = self.grid(video.info.fps), cropping(self.clip, path, video.info)
             times = (start + grid.first + number * grid.step for number in count())
             shown = video.follow(takewhile(lambda time: time < end, times))
-            yield from self.cut((pixels for _, pixels in shown), grid, start, (video.info.height, video.info.width))
+            shape = video.info.height, video.info.width
+            yield from self.cut((pixels for _, pixels in shown), grid, start, shape, crop)
             return video.shortfall if start <= 0 and end == float("inf") else video.damage
 
     def grid(self, fps: float) -> Grid:
@@ -163,8 +169,11 @@ class WindowReader:
         grid: Grid,
         start: float = 0.0,
         shape: tuple[int, int] | None = None,
+        crop: Cropping | None = None,
     ) -> Iterator[SeenWindow]:
         """The windows of scaled frames (H, W, 3) that lie on a grid; ``start`` is the first one's time in seconds.
+
+        With a ``crop`` there is a window for each subject that is seen, which follow one another.
 
         Thumbnails have the proportions of ``shape`` (height, width) where frames are squeezed; None where they are not.
         Where one frame (the same array) stays on screen, there are none after :data:`LONGEST_STILL` of it.
@@ -173,18 +182,18 @@ class WindowReader:
         since, first = 0, True  # frames since the latest window ended; whether there is none yet
         number, stays = 0, 0  # and for how many times of the grid the latest frame has been on screen
         still = grid.frames + LONGEST_STILL / grid.step
-        for number, frame in enumerate(_in_grey(frames), 1):
+        for number, frame in enumerate(_in_grey(frames, crop is not None and crop.by_motion), 1):
             stays = stays + 1 if held and frame.pixels is held[-1].pixels else 1
             held.append(frame)
             since += 1
             if number == grid.frames or (not first and since == grid.stride):
                 if stays <= still:
-                    yield self._window(held, grid, start + (number - grid.frames) * grid.step, shape)
+                    yield from self._windows(held, grid, start + (number - grid.frames) * grid.step, shape, crop)
                 since, first = 0, False
         if first and held:
-            yield self._window(held, grid, start, shape)
+            yield from self._windows(held, grid, start, shape, crop)
         elif since > grid.stride / 2 and stays <= still:  # the end belongs to a window too
-            yield self._window(held, grid, start + (number - grid.frames) * grid.step, shape)
+            yield from self._windows(held, grid, start + (number - grid.frames) * grid.step, shape, crop)
 
     def _strength(self, frames: Sequence[_Frame], step: float) -> float:
         """Mean speed of frames ``step`` seconds apart, each against the one before; each is measured only once."""
@@ -195,33 +204,59 @@ class WindowReader:
                 frame.speed = float(speed) / frame.small.shape[1] / step
         return float(np.mean([frame.speed for frame in frames])) if frames else 0.0
 
-    def _window(self, held: deque[_Frame], grid: Grid, start: float, shape: tuple[int, int] | None) -> SeenWindow:
+    def _windows(
+        self,
+        held: deque[_Frame],
+        grid: Grid,
+        start: float,
+        shape: tuple[int, int] | None,
+        crop: Cropping | None,
+    ) -> Iterator[SeenWindow]:
         frames = np.stack([frame.pixels for frame in held])
-        missing = grid.frames - len(frames)
+        strength, end = self._strength(list(held)[1:], grid.step), start + len(held) * grid.step
         shown = frames[len(frames) // 2]
+        if crop is None:
+            thumbnail = _thumbnail(shown, shape if self.clip.squeeze and shape is not None else shown.shape[:2])
+            clips = self._clips(frames, grid)
+            yield SeenWindow(start, end, clips, strength, len(held) < grid.frames, thumbnail)
+            return
+        moved = [frame.motion for frame in list(held)[1:] if frame.motion is not None]
+        motion = np.mean(moved, axis=0) if moved else None
+        small_view = View(short_side=min(shown_size(self.clip)), enlarge=False)
+        width, height = small_view.scaled(shown.shape[1], shown.shape[0])
+        thumbnail = _thumbnail(cut(frames[len(frames) // 2][None], WHOLE, (height, width))[0], (height, width))
+        for place in crop.placed(motion, start, end, shown.shape[:2]):
+            clips = self._clips(crop.cut(frames, place), grid)
+            yield SeenWindow(start, end, clips, strength, len(held) < grid.frames, thumbnail, place)
+
+    def _clips(self, frames: np.ndarray, grid: Grid) -> np.ndarray:
+        """(clips, T, *size, 3) of a window's frames, of which some may be missing at the end."""
+        missing = grid.frames - len(frames)
         if missing and self.clip.stretch:
             frames = stretched(frames, grid.frames)
         elif missing:
             frames = np.concatenate([frames, np.repeat(frames[-1:], missing, 0)])
-        return SeenWindow(
-            start=start,
-            end=start + len(held) * grid.step,
-            clips=center_cut(frames, self.clip.size)[grid.clips],
-            strength=self._strength(list(held)[1:], grid.step),
-            short=missing > 0,
-            thumbnail=_thumbnail(shown, shape if self.clip.squeeze and shape is not None else shown.shape[:2]),
-        )
+        return center_cut(frames, self.clip.size)[grid.clips]
 
 
-def _in_grey(frames: Iterable[np.ndarray]) -> Iterator[_Frame]:
-    """Frames with what their speed is measured on; a frame that stays on screen has not moved."""
+def _in_grey(frames: Iterable[np.ndarray], places: bool = False) -> Iterator[_Frame]:
+    """Frames with what their speed is measured on; a frame that stays on screen has not moved.
+
+    With ``places`` they say where something moves too.
+    """
     before: _Frame | None = None
+    earlier: np.ndarray | None = None
     for pixels in frames:
         if before is not None and pixels is before.pixels:
             before = _Frame(pixels, before.small, before.small, 0.0)
+            before.motion = None if earlier is None else np.zeros_like(earlier)
         else:
-            small = _small(pixels)
-            before = _Frame(pixels, small, small if before is None else before.small)
+            grey = _small(pixels)
+            before = _Frame(pixels, grey, grey if before is None else before.small)
+            if places:
+                now = small(pixels)
+                before.motion = None if earlier is None else own_motion(earlier, now)
+                earlier = now
         yield before
 
 

@@ -19,14 +19,17 @@ from starlette.routing import Route
 from kinema.errors import DataError, KinemaError, OutputError
 from kinema.search import Labels, Library
 from kinema.serve.answers import WRONG, Json
+from kinema.serve.budgets import Budgets
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
 from kinema.serve.files import Files
 from kinema.serve.guard import LOCAL, Guard
 from kinema.serve.labelling import Labelling
 from kinema.serve.pictures import Pictures
+from kinema.serve.predictions import Predictions
 from kinema.serve.routes import Routes
 from kinema.serve.searching import Searching
+from kinema.serve.timeline import Timeline
 from kinema.serve.uploads import TooLarge, TooMany, Uploads
 from kinema.serve.worker import Guarded
 
@@ -55,13 +58,16 @@ def create_app(
     uploads = Uploads(max_upload << 20)
     cache = Cache(library.path / "previews")
     catalog = Catalog(library, cache)
+    searching, predictions = Searching(catalog, embedder, uploads), Predictions(catalog, labels)
     labelling = Labelling(catalog, labels)
     rooms = (
         Routes(catalog, reader, uploads),
         Pictures(catalog, reader, uploads, cache),
-        Searching(catalog, embedder, uploads),
+        searching,
         Files(catalog, labels, labelling),
         labelling,
+        Timeline(catalog, searching, predictions),
+        Budgets(catalog, labels, predictions),
     )
 
     @asynccontextmanager

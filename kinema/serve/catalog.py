@@ -16,7 +16,7 @@ from kinema.addresses import shown
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
 from kinema.search.naming import base_of, naming_roots, short_name
-from kinema.search.sampling import evenly
+from kinema.search.sampling import evenly, spread_out
 from kinema.serve import media
 from kinema.serve.cache import Cache
 from kinema.serve.guard import real_file
@@ -169,24 +169,25 @@ class Catalog:
     def classified(self, classifier: Classifier) -> dict[str, Any]:
         """What a classifier says of the library: how many windows of each class, the surest, and the map's points."""
         windows = self.library.sample(CLASSIFIED)
-        shares = self._shares(classifier, windows)
+        shares = self.shares(classifier, windows)
         best, surely = shares.argmax(1), shares.max(1)
         classes = []
         for number, name in enumerate(classifier.classes):
             of_class = np.flatnonzero(best == number)
             ranked = of_class[np.argsort(-surely[of_class], kind="stable")].tolist()
             surest = [
-                {**self.window(windows[n]), "share": round(float(surely[n]), 3)} for n in spread_out(ranked, windows)
+                {**self.window(windows[n]), "share": round(float(surely[n]), 3)}
+                for n in spread_out(ranked, windows, SURE)
             ]
             classes.append({"name": name, "windows": len(of_class), "surest": surest})
         points = self.library.sample(MAP_POINTS)
         predicted = {
             window.id: [int(share.argmax()), round(float(share.max()), 3)]
-            for window, share in zip(points, self._shares(classifier, points), strict=True)
+            for window, share in zip(points, self.shares(classifier, points), strict=True)
         }
         return {"classes": classes, "windows": len(windows), "predicted": predicted}
 
-    def _shares(self, classifier: Classifier, windows: Sequence[Window]) -> np.ndarray:
+    def shares(self, classifier: Classifier, windows: Sequence[Window]) -> np.ndarray:
         """(N, classes) probabilities."""
         parts = [windows[at : at + AT_A_TIME] for at in range(0, len(windows), AT_A_TIME)]
         vectors = (self.library.vectors([window.id for window in part]) for part in parts)
@@ -224,24 +225,6 @@ def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str,
                 break
             folders[parent] = parent.relative_to(base).as_posix()
     return {name: folder for folder, name in sorted(folders.items(), key=lambda item: item[1])}
-
-
-def spread_out(ranked: Sequence[int], windows: Sequence[Window]) -> list[int]:
-    """Up to :data:`SURE` of the ranked windows, as they come: one of each video first, since its others look much the
-    same, then places of the same videos that do not overlap, so that a long video is shown in full.
-    """
-    firsts: dict[str, int] = {}
-    for place in ranked:
-        firsts.setdefault(windows[place].path, place)
-    shown = list(firsts.values())[:SURE]
-    for place in ranked:
-        if len(shown) == SURE:
-            break
-        window, same = windows[place], [windows[n] for n in shown if windows[n].path == windows[place].path]
-        if all(window.end <= other.start or window.start >= other.end for other in same):
-            shown.append(place)
-    order = {place: rank for rank, place in enumerate(ranked)}
-    return sorted(shown, key=order.__getitem__)
 
 
 def project(vectors: np.ndarray) -> np.ndarray:

@@ -51,6 +51,7 @@ class Labelling:
     def __init__(self, catalog: Catalog, labels: Labels):
         self._catalog, self._labels = catalog, labels
         self._missing: tuple[tuple[int, int], int] = (-1, -1), 0
+        self._drawn: tuple[int, list[int]] = -1, []
 
     def routes(self) -> list[Route]:
         """What can be asked for."""
@@ -109,7 +110,7 @@ class Labelling:
     def _of_windows(self, named: str) -> dict[str, Any]:
         version = self._labels.version()
         if named == "map":
-            numbers = [window.id for window in self._catalog.library.sample(MAP_POINTS)]
+            numbers = self._on_map()
         else:
             numbers = [int(read.number(number, "window")) for number in named.split(",")[: MOST_WINDOWS + 1]]
             if len(numbers) > MOST_WINDOWS:
@@ -121,6 +122,13 @@ class Labelling:
             if one.classes or one.labels
         }
         return {"version": version, "windows": windows}
+
+    def _on_map(self) -> list[int]:
+        """The windows of the map, which are drawn once for each state of the library."""
+        state = self._catalog.library.state
+        if self._drawn[0] != state:
+            self._drawn = state, [window.id for window in self._catalog.library.sample(MAP_POINTS)]
+        return self._drawn[1]
 
     def _of_class(self, name: str, offset: int) -> dict[str, Any]:
         state = self._labels.state()

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from kinema.boxes import Box
 from kinema.data.clips import NEVER, timeline
 from kinema.data.synthetic.files import encode_video
 from kinema.errors import VideoError, blaming
@@ -54,8 +55,33 @@ def footage(path: str | Path) -> Footage:
         return Footage(length.duration, length.fps, video.info.width, video.info.height)
 
 
-def moving(path: str | Path, start: float, end: float, kind: Kind = "clip") -> bytes:
-    """A part of a video as an endless animated WebP, as it is or, of kind "flow", under its optical flow.
+def outlined(frames: np.ndarray, box: Box | None) -> np.ndarray:
+    """Frames (T, H, W, 3) uint8 with a bright line in a dark one around a part of the picture."""
+    if box is None or box.whole:
+        return frames
+    height, width = frames.shape[1:3]
+    left, top = round(box.left * (width - 1)), round(box.top * (height - 1))
+    right, bottom = round(box.right * (width - 1)), round(box.bottom * (height - 1))
+    drawn = np.ascontiguousarray(frames).copy()
+    for frame in drawn:
+        cv2.rectangle(frame, (left, top), (right, bottom), (0, 0, 0), 3)
+        cv2.rectangle(frame, (left, top), (right, bottom), (255, 210, 60), 1)
+    return drawn
+
+
+def still(thumbnail: bytes, box: Box | None) -> bytes:
+    """A thumbnail, JPEG, with what was cut of it outlined."""
+    if box is None or box.whole:
+        return thumbnail
+    frame = np.asarray(Image.open(io.BytesIO(thumbnail)).convert("RGB"))
+    buffer = io.BytesIO()
+    Image.fromarray(outlined(frame[None], box)[0]).save(buffer, format="JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def moving(path: str | Path, start: float, end: float, kind: Kind = "clip", box: Box | None = None) -> bytes:
+    """A part of a video as an endless animated WebP, as it is or, of kind "flow", under its optical flow; with what was
+    cut of it outlined.
 
     Raises:
         VideoError: it cannot be read, ends before the part, or is too narrow for flow.
@@ -76,7 +102,7 @@ def moving(path: str | Path, start: float, end: float, kind: Kind = "clip") -> b
                 raise VideoError(path, "its frames are too narrow for optical flow")
             frames = flow_overlay(frames, estimator.estimate(frames), scale)
             scale = 1
-        return animated_webp(frames, FPS, scale, quality=60)
+        return animated_webp(outlined(frames, box), FPS, scale, quality=60)
 
 
 def strip(path: str | Path, start: float = 0.0, end: float = NEVER) -> bytes:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from kinema.errors import ConfigError, VideoError
+from kinema.errors import ConfigError, DataError, VideoError
 from kinema.serve import asked as read
 from kinema.serve import media
 from kinema.serve.answers import KEPT, ranged, webp
@@ -19,6 +19,9 @@ from kinema.serve.catalog import Catalog
 from kinema.serve.uploads import Uploads
 from kinema.serve.worker import Guarded
 from kinema.video.identity import size_and_time
+
+PLAYED = {".webm": "video/webm", ".mkv": "video/webm", ".ogv": "video/ogg", ".mov": "video/quicktime"}
+"""Kinds of files that browsers may play, beside MP4; they look at what is in it anyway, and say so if they cannot."""
 
 
 class Pictures:
@@ -38,13 +41,17 @@ class Pictures:
         """What can be asked for."""
         return [
             Route("/media/window/{number:int}/{kind}", self._of_window, methods=["GET"]),
+            Route("/media/video/{number:int}", self._whole, methods=["GET"]),
             Route("/media/upload/{token}/{kind}", self._of_upload, methods=["GET"]),
         ]
 
     def _of_window(self, request: Request) -> Response:
         window, kind = self._catalog.library.window(read.window(request)), request.path_params["kind"]
+        place = self._catalog.library.places([window.id]).get(window.id)
+        box = None if place is None else place.box
         if kind == "still":
-            return Response(self._catalog.library.thumbnail(window), media_type="image/jpeg", headers=KEPT)
+            picture = media.still(self._catalog.library.thumbnail(window), box)
+            return Response(picture, media_type="image/jpeg", headers=KEPT)
         path = self._catalog.file(window.path)
         if kind == "strip":
             start, end = read.part(request, 0.0, media.NEVER)
@@ -56,7 +63,15 @@ class Pictures:
                 request, self._made(path, (kind, start, end), lambda: media.cut(path, start, end, side)), "video/mp4"
             )
         shown = read.picture_kind(kind)
-        return webp(self._made(path, (kind, start, end), lambda: media.moving(path, start, end, shown)))
+        what = (kind, start, end, *(() if box is None else (repr(box),)))
+        return webp(self._made(path, what, lambda: media.moving(path, start, end, shown, box)))
+
+    def _whole(self, request: Request) -> Response:
+        """An indexed video's own file, of which the player asks for ranges."""
+        path = self._catalog.file(self._catalog.library.window(read.window(request)).path)
+        if not path.is_file():
+            raise DataError(f"{self._catalog.name(str(path))} is no file that a browser could play whole")
+        return FileResponse(path, media_type=PLAYED.get(path.suffix.lower(), "video/mp4"), headers=KEPT)
 
     def _made(self, path: Path, what: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
         try:

@@ -72,6 +72,23 @@ class Searching:
             **{answer.by: self._answer(answer, name, said) for answer in answers},
         }
 
+    def known(self, source: Mapping[str, Any]) -> tuple[tuple[object, ...], EmbeddedQuery]:
+        """What a source stands for, of which nothing has to be read any more, and a key that is no other's.
+
+        Raises:
+            ConfigError: it is a clip that was not searched with, or not lately.
+        """
+        like = ("like", "window", "upload", "start", "end")
+        steps = self._query({name: value for name, value in source.items() if name in like})
+        if "upload" in source:
+            self._uploads.get(str(source["upload"]))
+        try:
+            next(steps)  # an upload's first step is to read it
+        except StopIteration as stop:
+            return tuple(sorted((name, source[name]) for name in like if name in source)), stop.value[1]
+        steps.close()
+        raise ConfigError("search with the clip first; then the timeline shows what is like it")
+
     def _query(self, source: Mapping[str, Any]) -> Generator[dict[str, Any], None, tuple[str, EmbeddedQuery]]:
         if "like" in source:
             window = self._catalog.library.window(int(read.number(source["like"], "window")))

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from kinema.video.clip import Clip
     from kinema.video.folder import find_videos, passed_over
     from kinema.video.held import HeldVideo, Shelf
+    from kinema.video.info import VideoInfo
     from kinema.video.manifest import Manifest, ManifestEntry, usable
     from kinema.video.manifest_files import read_manifest, write_manifest
-    from kinema.video.reader import Video, VideoInfo
+    from kinema.video.reader import Video
     from kinema.video.scan import scan_folder
     from kinema.video.view import View
 
@@ -44,7 +45,8 @@ __getattr__, __dir__ = load_on_use(
         "folder": ("find_videos", "passed_over"),
         "manifest": ("Manifest", "ManifestEntry", "usable"),
         "manifest_files": ("read_manifest", "write_manifest"),
-        "reader": ("Video", "VideoInfo"),
+        "info": ("VideoInfo",),
+        "reader": ("Video",),
         "scan": ("scan_folder",),
         "view": ("View",),
     },

@@ -10,7 +10,8 @@ from types import TracebackType
 import numpy as np
 
 from kinema.video.clip import Clip
-from kinema.video.reader import TOLERANCE, Video
+from kinema.video.reader import Video
+from kinema.video.screen import TOLERANCE
 from kinema.video.view import View
 
 

@@ -12,6 +12,7 @@ from kinema.copies import fetched
 from kinema.errors import VideoError
 from kinema.provenance import file_sha256, ids_sha256, quick_sha256
 from kinema.storage import state_of
+from kinema.video.fragment import fragment_of, whole_of
 
 OTHER_KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -22,11 +23,13 @@ OTHER_KINDS = {
 
 
 def size_and_time(path: str | Path) -> tuple[int, int]:
-    """Bytes and time of the latest change, in nanoseconds, of a file or of a folder with all files in it.
+    """Bytes and time of the latest change, in nanoseconds, of a file or of a folder with all files in it; a part of a
+    video has those of the whole.
 
     Raises:
         VideoError: nothing is there, or neither a file nor a folder, which reading might wait for without end.
     """
+    path = whole_of(path)
     try:
         if (address := address_of(path)) is not None:
             found = state_of(address)
@@ -51,7 +54,8 @@ def in_words(error: OSError | ValueError) -> str:
 
 
 def content_sha256(path: str | Path) -> str:
-    """SHA-256 of all bytes of a video, in hexadecimal; of a folder, of its files' names and bytes.
+    """SHA-256 of all bytes of a video, in hexadecimal; of a folder, of its files' names and bytes; of a part, of the
+    whole and its times.
 
     Raises:
         VideoError: it cannot be read.
@@ -66,6 +70,8 @@ def quick_content_sha256(path: str | Path) -> str:
 
 def _fingerprint(path: str | Path, of_file: Callable[[str | Path], str]) -> str:
     size_and_time(path)
+    if (part := fragment_of(path)) is not None:
+        return ids_sha256([_fingerprint(part.path, of_file), f"{part.start},{part.end}"])
     try:
         with fetched(path) as local:
             if local.is_dir():

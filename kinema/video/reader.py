@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count, takewhile
+from math import inf
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from av import VideoFrame
 
+from kinema.addresses import shown as as_written
 from kinema.errors import KinemaError, VideoError, blaming
 from kinema.video.clip import Clip
+from kinema.video.fragment import fragment_of
+from kinema.video.info import VideoInfo
+from kinema.video.screen import TOLERANCE, on_screen
 from kinema.video.source import Shown, Source
 from kinema.video.view import Converter, Pixels, View
 
-TOLERANCE = 1e-6  # seconds by which a frame may come on screen too late and still count, against rounding
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What the header of a file says; only decoding tells what is true of ``duration`` and ``frames``.
-
-    Attributes:
-        path: the file.
-        duration: seconds, 0 if the header does not say.
-        frames: number of frames, 0 if the header does not say.
-        fps: frames a second on average, 0 if the header does not say.
-        width: pixels, as displayed: after rotation.
-        height: pixels, as displayed.
-        rotation: degrees counter-clockwise by which the stored frames are turned for display, from -180 to 180.
-        codec: name of the decoder.
-        pixel_format: libav's name of the stored pixel format.
-        start: seconds on the file's own clock of the first displayed frame, which is time 0 everywhere in kinema.
-    """
-
-    path: str
-    duration: float
-    frames: int
-    fps: float
-    width: int
-    height: int
-    rotation: int
-    codec: str
-    pixel_format: str
-    start: float
+ROUNDED = 1e-3  # seconds by which containers round: what comes on screen so shortly before a part's end is behind it
 
 
 class Video:
@@ -55,12 +30,16 @@ class Video:
     Time 0 is the first displayed frame, wherever the file's own clock begins. Several clips may be asked for; asking
     in the order of time is quickest. Not to be shared between threads.
 
+    Of a part of a video (``clip.mp4#t=1.5,3.25``) time 0 is where it begins, and it ends before the frame that comes on
+    screen at its end.
+
     Args:
-        path: the file, or its address in a storage.
+        path: the file, or its address in a storage; or a part (:mod:`kinema.video.fragment`).
         view: how frames are cut and scaled.
 
     Raises:
-        VideoError: the file cannot be opened, no frame of it can be decoded, or its frames cannot be scaled so.
+        VideoError: the file cannot be opened, no frame of it can be decoded, its frames cannot be scaled so, or a part
+            begins behind its end.
 
     Example:
         >>> with Video("jump.mp4", View(short_side=64)) as video:
@@ -68,8 +47,13 @@ class Video:
     """
 
     def __init__(self, path: str | Path, view: View | None = None):
-        self._source = Source(path)
+        part = fragment_of(path)
+        self._path, self._begin, self._until = as_written(path), 0.0, inf
+        self._source = Source(path if part is None else part.path)
         try:
+            if part is not None:
+                self._begin, self._until = part.start, part.end
+                self._refuse_beyond(self._source.duration())
             with blaming(path):
                 self._convert = Converter(view or View(), self._source.first)
         except KinemaError as error:
@@ -94,16 +78,16 @@ class Video:
         source, stream, first = self._source, self._source.stream, self._source.first
         width, height = self._convert.orientation.swap((first.width, first.height))
         return VideoInfo(
-            path=source.path,
-            duration=source.duration(),
-            frames=stream.frames,
+            path=self._path,
+            duration=self._length(),
+            frames=stream.frames if self._whole else round(self._length() * float(stream.average_rate or 0)),
             fps=float(stream.average_rate or 0),
             width=width,
             height=height,
             rotation=first.rotation,
             codec=stream.codec_context.name,
             pixel_format=first.format.name,
-            start=source.origin,
+            start=source.origin + self._begin,
         )
 
     def at_times(self, seconds: Sequence[float]) -> Clip:
@@ -123,6 +107,8 @@ class Video:
         if times.ndim != 1 or not times.size or not np.isfinite(times).all():
             raise ValueError(f"expected one or more finite times, got {seconds}")
         wanted = times + TOLERANCE
+        if not self._whole:
+            wanted = np.clip(times, 0, self._until - self._begin - ROUNDED) + self._begin + TOLERANCE
         return self._pick(wanted, ((s, s.time) for s in self._source.frames(float(wanted.min()))))
 
     def at_indices(self, indices: Sequence[int]) -> Clip:
@@ -138,6 +124,8 @@ class Video:
         numbers = np.asarray(indices)
         if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu" or numbers.min() < 0:
             raise ValueError(f"expected one or more frame numbers from 0, got {indices}")
+        if not self._whole:
+            return self._pick(numbers, zip(self._of_part(), count(), strict=False))
         shown = self._source.frames_from(int(numbers.min()))
         return self._pick(numbers, ((s, s.number or 0) for s in shown))
 
@@ -147,9 +135,10 @@ class Video:
         Raises:
             VideoError: the file changed or vanished while it was open, or its frames need too much memory.
         """
-        times, frames = zip(*((s.time, self._pixels(s.frame)) for s in self._source.frames_from(0)), strict=True)
+        shown = self._source.frames_from(0) if self._whole else self._of_part()
+        times, frames = zip(*((s.time, self._pixels(s.frame)) for s in shown), strict=True)
         with blaming(self._source.path):
-            return Clip(np.stack(frames), np.array(times), self._source.path, self._source.shortfall())
+            return Clip(np.stack(frames), self._times(times), self._path, self.shortfall)
 
     def follow(self, times: Iterable[float]) -> Iterator[tuple[float, Pixels]]:
         """Yield the frame on screen at each of ascending times, until the video ends; the times may go on for ever.
@@ -165,13 +154,17 @@ class Video:
             VideoError: the file changed or vanished while it was open.
         """
         waiting = iter(times)
+        if not self._whole:
+            waiting = (self._begin + time for time in takewhile(lambda t: t < self._until - self._begin, waiting))
         first = next(waiting, None)
         if first is None:
             return
         frames = self._source.frames(first)
-        yield from on_screen(
+        seen = on_screen(
             ((shown.time, shown.frame) for shown in frames), chain((first,), waiting), self._pixels, self._source.end
         )
+        for time, pixels in seen:
+            yield max(0.0, time - self._begin), pixels
 
     @property
     def damage(self) -> str:
@@ -181,12 +174,50 @@ class Video:
     @property
     def shortfall(self) -> str:
         """As :attr:`damage`, and by how much the file ends before its header says: of one read from start to end."""
-        return self._source.shortfall()
+        return self._source.shortfall() if self._whole else self.damage
 
     @property
     def steady(self) -> bool:
         """Whether the file's own clock never jumps; where it does, the header's duration says nothing."""
         return self._source.steady
+
+    @property
+    def _whole(self) -> bool:
+        return self._until == inf
+
+    def _length(self) -> float:
+        """Seconds that the header promises, 0 where it promises none; of a part, what its name says."""
+        promised = self._source.duration()
+        if self._whole:
+            return promised
+        return (min(self._until, promised) if promised and self.steady else self._until) - self._begin
+
+    def _refuse_beyond(self, promised: float) -> None:
+        if promised and self._begin >= promised and self.steady:
+            raise VideoError(
+                self._path,
+                f"the part begins at {self._begin:g} s, after the video's end at {promised:g} s",
+            )
+
+    def _of_part(self) -> Iterator[Shown]:
+        """The frames of a part, from the one on screen where it begins."""
+        before: Shown | None = None
+        for shown in self._source.frames(self._begin):
+            if shown.time <= self._begin + TOLERANCE:
+                before = shown
+                continue
+            if before is not None:
+                yield before
+            before = None
+            if shown.time >= self._until - ROUNDED:
+                return
+            yield shown
+        if before is not None:  # the video's last
+            yield before
+
+    def _times(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Seconds of the file -> seconds from the beginning of a part."""
+        return np.maximum(0, np.asarray(times, np.float64) - self._begin)
 
     def _pixels(self, frame: VideoFrame) -> Pixels:
         with blaming(self._source.path):
@@ -222,36 +253,4 @@ class Video:
             warning += "; the last frame stands for the rest" if warning else ""
             while pending:
                 give(before)
-        return Clip(np.stack(pixels), times, self._source.path, warning)
-
-
-def on_screen(
-    frames: Iterable[tuple[float, VideoFrame]],
-    times: Iterable[float],
-    convert: Callable[[VideoFrame], Pixels],
-    end: Callable[[], float] | None = None,
-) -> Iterator[tuple[float, Pixels]]:
-    """What is on screen at each of ascending ``times``, of frames that come one after the other.
-
-    Args:
-        frames: times in seconds, ascending, and frames; before the first of them it is taken to be on screen too.
-        times: seconds, ascending.
-        convert: makes pixels of a frame; only frames that are wanted are converted.
-        end: asked when ``frames`` have ended: when the last of them goes off screen; None for at once.
-
-    Yields:
-        When the frame came on screen, and its pixels.
-    """
-    coming = iter(frames)
-    shown = next(coming, None)
-    if shown is None:
-        return
-    upcoming, converted = next(coming, None), None
-    for time in times:
-        while upcoming is not None and upcoming[0] <= time + TOLERANCE:
-            shown, upcoming, converted = upcoming, next(coming, None), None
-        if upcoming is None and time >= (shown[0] if end is None else end()):
-            return
-        if converted is None:
-            converted = convert(shown[1])
-        yield shown[0], converted
+        return Clip(np.stack(pixels), self._times(times), self._path, warning)

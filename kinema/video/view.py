@@ -33,6 +33,7 @@ class View:
             smaller than that, all of it is kept.
         short_side: the frame is then scaled so that its shorter side has this many pixels, or
         size: is scaled to this height and width, whatever its proportions.
+        enlarge: whether a frame whose shorter side is shorter than ``short_side`` is scaled up to it.
 
     Raises:
         ConfigError: a number is not positive, or both ``short_side`` and ``size`` are given.
@@ -41,6 +42,7 @@ class View:
     crop: tuple[int, int] | None = None
     short_side: int | None = None
     size: tuple[int, int] | None = None
+    enlarge: bool = True
 
     def __post_init__(self) -> None:
         numbers = (*(self.crop or ()), *(self.size or ()), *(() if self.short_side is None else (self.short_side,)))
@@ -56,6 +58,8 @@ class View:
         if self.short_side is None:
             return width, height
         scale = self.short_side / min(width, height)
+        if scale > 1 and not self.enlarge:
+            return width, height
         return max(1, round(width * scale)), max(1, round(height * scale))
 
 

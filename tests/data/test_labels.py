@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from kinema.annotations import Interval, LabelledVideos, write_intervals
 from kinema.data.labels import LabelledSet
+from kinema.data.synthetic.files import encode_video
 from kinema.errors import DataError
+from kinema.video.fragment import Fragment, named_part
 
 ROWS = [("a/1.mp4", "run"), ("a/2.mp4", "jump"), ("b/3.mp4", "run"), ("b/4.mp4", "jump")]
 
@@ -138,7 +142,8 @@ def test_a_table_that_is_no_table(tmp_path):
     table.write_bytes(b"\xff\xfe\x00\x81binary")
     assert "not a CSV file" in sentence(tmp_path, table)
     assert "cannot read the labels" in sentence(tmp_path, tmp_path / "none.csv")
-    assert "cannot read the labels" in sentence(tmp_path, tmp_path)
+    (tmp_path / "none").mkdir()
+    assert "holds no files of labels" in sentence(tmp_path, tmp_path / "none")
 
 
 def test_bad_folders_give_one_sentence(tmp_path):
@@ -147,6 +152,59 @@ def test_bad_folders_give_one_sentence(tmp_path):
     assert "class folders have no groups" in sentence(tmp_path, None, "label", "place")
 
 
-def test_a_table_of_stretches_is_not_taken_for_one_of_videos(tmp_path):
-    table = make(tmp_path, [(file, "0", "1", label) for file, label in ROWS], "file,start,end,label")
-    assert "labels stretches of videos" in sentence(tmp_path, table)
+HEADER = "file,start,end,label"
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Two videos of three seconds, and rows that label parts of them."""
+    frames = np.random.default_rng(0).integers(0, 255, (30, 32, 32, 3), np.uint8)
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(encode_video(frames, 10.0))
+    return [(f"{name}.mp4", start, f"{float(start) + 1}", label) for name in "ab" for start, label in PARTS]
+
+
+PARTS = (("0", "run"), ("1.5", "jump"), ("0.5", "jump"))
+
+
+def test_a_table_may_label_parts_of_videos(tmp_path, parts):
+    table = make(tmp_path, [(*row, "late" if float(row[1]) else "early") for row in parts], f"{HEADER},when")
+    found = LabelledSet.read(tmp_path, table)
+    assert found.files[:3] == ("a.mp4#t=0,1", "a.mp4#t=1.5,2.5", "a.mp4#t=0.5,1.5")
+    assert found.videos == found.groups == ("a.mp4",) * 3 + ("b.mp4",) * 3 and found.classes == ("jump", "run")
+    assert LabelledSet.read(tmp_path, table, "when").classes == ("early", "late")
+    assert LabelledSet.read(tmp_path, table, "label", "when").groups == ("early", "late", "late") * 2
+
+
+@pytest.mark.parametrize("name", ["labels.boris", "labels.eaf", "labels.json"])
+def test_labels_of_other_tools_are_of_parts(tmp_path, parts, name):
+    intervals = [Interval.of(file, start, end, label) for file, start, end, label in parts]
+    target = tmp_path / "apart" if name.endswith("eaf") else tmp_path / name
+    kind = {"labels.boris": "boris", "labels.eaf": "elan", "labels.json": "via"}[name]
+    write_intervals(target, intervals, kind, LabelledVideos(tmp_path))
+    found = LabelledSet.read(tmp_path, target)
+    expected = [
+        Fragment(one.file, one.start, one.end) for one in sorted(intervals, key=lambda one: (one.file, one.start))
+    ]
+    for file, part in zip(found.files, expected, strict=True):
+        name, *times = named_part(file)
+        assert name == part.path and times == pytest.approx(part[1:], abs=0.05)
+    assert found.groups == found.videos
+    assert "has no columns to name" in sentence(tmp_path, target, "motion")
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (("a.mp4", "2", "1", "run"), "row 7: an interval of 'run' in a.mp4 ends at 1 s, before it begins at 2 s"),
+        (("a.mp4", "x", "1", "run"), "row 7: "),
+        (("a.mp4", "1", "1", "run"), "points in time have no motion to look at: a.mp4 at 1 s"),
+        (("a.mp4", "2", "9", "run"), "a.mp4"),
+        (("a.mp4", "0", "1", "run"), "lists more than once a.mp4#t=0,1; keep one row for each video, or part of one"),
+        (("c.mp4", "0", "1", "run"), "names files that are not in"),
+    ],
+)
+def test_bad_parts_give_one_sentence(tmp_path, parts, row, expected):
+    table = make(tmp_path, [*parts, row], HEADER)
+    message = sentence(tmp_path, table)
+    assert expected in message and str(table) in message

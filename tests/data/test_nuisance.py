@@ -45,6 +45,13 @@ def test_copies_are_a_function_of_the_seed(slide):
     assert np.array_equal(views(slide, seed=(1, 2), copies=2), one[:2])  # the number of copies changes none of them
 
 
+def test_the_first_may_be_the_clip_itself(slide):
+    clip, others = views(slide, strength=0, copies=1), views(slide)
+    found = views(slide, itself=True)
+    assert np.array_equal(found[0], clip[0]) and np.array_equal(found[1:], others[1:])
+    assert not np.array_equal(found[0], others[0])
+
+
 def test_draws_lie_within_their_bounds():
     drawn = [draw_nuisance((7, copy)) for copy in range(300)]
     bounds = {name: getattr(nuisance, name.upper()) for name in ("scale", "aspect", "tempo", "start")}

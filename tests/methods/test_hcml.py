@@ -71,8 +71,8 @@ def test_a_weight_of_zero_saves_the_cost(monkeypatch):
         raise AssertionError("computed although its weight is zero")
 
     hcml = method(photometric=0.0, contrast=0.0)
-    monkeypatch.setattr("kinema.methods.hcml.photometric_loss", forbidden)
-    monkeypatch.setattr("kinema.methods.hcml.dense_info_nce", forbidden)
+    monkeypatch.setattr("kinema.methods.motion_objective.photometric_loss", forbidden)
+    monkeypatch.setattr("kinema.methods.motion_objective.dense_info_nce", forbidden)
     assert losses(hcml, clips(), generator()).terms == {}
 
 
@@ -163,7 +163,7 @@ def test_a_coarser_prime_motion_is_predicted_on_its_own_grid(monkeypatch):
         seen.append((prediction.shape[2:], target.shape[2:]))
         return dense_info_nce(prediction, target, *args, **settings)
 
-    monkeypatch.setattr("kinema.methods.hcml.dense_info_nce", spy)
+    monkeypatch.setattr("kinema.methods.motion_objective.dense_info_nce", spy)
     losses(method(pool=2), clips(), generator())
     assert seen == [((8, 4, 4), (8, 4, 4)), ((4, 4, 4), (4, 4, 4))]
 

@@ -90,5 +90,6 @@ def test_a_killed_index_goes_on(encoder, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_an_index_killed_ten_times_is_the_one_never_killed(encoder, tmp_path):
     killed_and_rerun(many_videos(tmp_path / "videos", 200), encoder, tmp_path, kills=10)

@@ -15,7 +15,7 @@ from kinema.errors import ConfigError
 from kinema.search.windowing import Windowing
 from kinema.search.windows import Grid, WindowReader
 from kinema.video import Video, View
-from kinema.video.reader import on_screen
+from kinema.video.screen import on_screen
 
 CLIP = ClipConfig(frames=4, step=0.125, short_side=32, size=(32, 32))
 

@@ -120,7 +120,7 @@ def test_all_by_keyboard(open_page: Callable[..., Page]) -> None:
     page.keyboard.press("ArrowRight")
     expect(page.locator("#tab-map")).to_be_focused()
     expect(page.locator("#map-said")).to_contain_text("windows")
-    page.locator("canvas").focus()
+    page.locator("#map canvas").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("aside .card")).to_have_count(1)
     page.keyboard.press("Enter")
@@ -158,7 +158,7 @@ def test_label_classify_map_export_and_keep(
     assert len((tmp_path / "labels.csv").read_text().splitlines()) == 4
     page.locator("#tab-map").click()
     expect(page.locator("#legend")).to_contain_text("jump")
-    box = page.locator("canvas").bounding_box()
+    box = page.locator("#map canvas").bounding_box()
     place = page.evaluate("fetch('/api/map').then(r => r.json()).then(m => m.points[0])")
     x, y = 22 + place[1] * (box["width"] - 44), box["height"] - 22 - place[2] * (box["height"] - 44)
     page.mouse.move(box["x"] + x, box["y"] + y)

@@ -65,19 +65,51 @@ def test_all_are_removed_and_come_back_and_one_is_renamed(
     page.keyboard.press("Escape")
     expect(classes.locator("h3")).to_have_text(["jump", "wave"])
     classes.get_by_label("Rename wave").click()
-    expect(classes.locator("input")).to_be_focused()
-    classes.locator("input").fill("hello")
+    expect(classes.locator("input[type=text]")).to_be_focused()
+    classes.locator("input[type=text]").fill("hello")
     page.keyboard.press("Enter")
     expect(classes.locator("h3")).to_have_text(["hello", "jump"])
     page.locator("#undo-labels").click()
     expect(classes.locator("h3")).to_have_text(["jump", "wave"])
     classes.get_by_label("Rename wave").click()
-    classes.locator("input").fill("jump")
+    classes.locator("input[type=text]").fill("jump")
     page.keyboard.press("Enter")
     expect(page.locator("#classes-said")).to_contain_text("Label a few windows with two or more names")
     page.reload()
     expect(page.locator("#classes .chip")).to_have_text(["jump2"])
     page.context.close()  # before its server ends
+
+
+def test_classes_have_colours_and_labels_come_and_go_as_files(
+    open_page: Callable[..., Page], clip: str, own_address: str, tmp_path: Path
+) -> None:
+    page = open_page(where=own_address)
+    search(page, clip)
+    label(page, 0, "wave")
+    label(page, 1, "jump")
+    shown = "element => getComputedStyle(element).borderTopColor"
+    assert page.locator(".motion .tag").nth(0).evaluate(shown) == "rgb(0, 120, 180)"
+    page.locator("#tab-classes").click()
+    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    page.locator("#predicted").get_by_label("Colour of wave").fill("#804020")
+    expect(page.locator("#classes .chip").nth(0)).to_have_attribute("style", "--of: #804020;")
+    page.select_option("#labels-format", "activitynet")
+    with page.expect_download() as saved:
+        page.locator("#export-labels").click()
+    expect(page.locator("#status")).to_contain_text("Saved labels.json.")
+    saved.value.save_as(tmp_path / "labels.json")
+    page.locator("#predicted").get_by_label("Delete wave").click()
+    expect(page.locator("#status")).to_have_text("Deleted wave with 1 label.Undo")
+    expect(page.locator("#labelled h3")).to_have_text(["jump"])
+    expect(page.locator("#labelled .card")).to_have_count(1)
+    page.set_input_files("#labels-file", tmp_path / "labels.json")
+    expect(page.locator("#status")).to_have_text("Brought in 1 label, 1 were there already.Undo")
+    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    page.locator("#undo-labels").click()
+    expect(page.locator("#labelled h3")).to_have_text(["jump"])
+    page.locator("#redo-labels").click()
+    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    page.context.close()
 
 
 def test_a_long_video_alone_is_searched_and_shown_in_full(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kinema.boxes import Box
 from kinema.data.synthetic.files import write_video
 from kinema.errors import VideoError
 from kinema.serve import media
@@ -39,6 +40,26 @@ def test_a_moving_picture_shows_the_part(ramp: Path) -> None:
     assert frames[0].shape == (192, 256, 3), "small frames are enlarged"
     brightness = [frame.mean() for frame in frames]
     np.testing.assert_allclose(brightness, 10 * np.arange(6, 18), atol=4)
+
+
+def test_what_was_cut_is_outlined(ramp: Path) -> None:
+    box = Box(0.25, 0.25, 0.75, 0.75)
+    plain, drawn = (frames_of(media.moving(ramp, 0.5, 1.5, box=shown)) for shown in (None, box))
+    differs = np.abs(plain[0].astype(int) - drawn[0]).max(2) > 60
+    rows, columns = np.nonzero(differs)
+    assert (rows.min(), rows.max()) == pytest.approx((48, 144), abs=9)
+    assert (columns.min(), columns.max()) == pytest.approx((64, 192), abs=9)
+    assert not differs[80:110, 100:150].any()
+
+
+def test_a_still_is_outlined_where_it_was_cut(ramp: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), (90, 90, 90)).save(buffer, format="JPEG")
+    whole = buffer.getvalue()
+    assert media.still(whole, None) == media.still(whole, Box()) == whole
+    (drawn,) = frames_of(media.still(whole, Box(0.5, 0.0, 1.0, 1.0)))
+    assert drawn.shape == (48, 64, 3) and np.abs(drawn[:, 32].astype(int) - 90).mean() > 30
+    assert np.abs(drawn[:, :24].astype(int) - 90).max() < 20
 
 
 def test_a_moving_picture_has_an_end(ramp: Path) -> None:

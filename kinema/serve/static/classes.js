@@ -8,6 +8,7 @@ import { doing, make, plural, say } from "./status.js";
 const said = document.getElementById("classes-said");
 const labelled = document.getElementById("labelled");
 const predicted = document.getElementById("predicted");
+const timeline = document.getElementById("timeline");
 const AFTER = 500; // milliseconds from the last label to training
 
 /** What the classifier says: `names` of classes, and by window of the map [class, probability]. */
@@ -19,6 +20,7 @@ export const predictions = new (class extends EventTarget {
 let more = () => {};
 let waiting = 0;
 let running = null;
+let late = false; // whether a training waits until the timeline is left
 let trained = -1; // the version of the labels that the last training began with
 let listed = -1; // the version that is shown
 
@@ -28,8 +30,15 @@ export function open(search) {
   changed();
 }
 
+/** Give the head of a class the colour that this has now. */
+function colour(head) {
+  const now = labels.colour(head.dataset.of);
+  head.style.setProperty("--of", now);
+  head.querySelector(".dot").value = now;
+}
+
 function group(name, fact, share, cards) {
-  const dot = make("input", { type: "color", className: "dot", value: labels.colour(name) });
+  const dot = make("input", { type: "color", className: "dot" });
   dot.setAttribute("aria-label", `Colour of ${name}`);
   dot.addEventListener("change", () => labels.recolour(name, dot.value));
   const bar = make("div", { className: "bar" });
@@ -41,7 +50,8 @@ function group(name, fact, share, cards) {
   away.setAttribute("aria-label", `Delete ${name}`);
   away.addEventListener("click", () => labels.delete(name));
   const head = make("div", { className: "line" }, dot, title, rename, away, make("span", { className: "hint" }, fact), bar);
-  head.style.setProperty("--of", labels.colour(name));
+  head.dataset.of = name;
+  colour(head);
   head.style.setProperty("--share", `${100 * share}%`);
   if (share === null) bar.remove();
   return make("div", { className: "group" }, head, make("ol", { className: "cards" }, ...cards));
@@ -72,6 +82,8 @@ function changed() {
   document.getElementById("forget-labels").disabled = document.getElementById("export-labels").disabled = !labels.total;
   document.getElementById("undo-labels").disabled = labels.undoable === null;
   document.getElementById("redo-labels").disabled = labels.redoable === null;
+  for (const head of document.querySelectorAll("[data-of]")) colour(head);
+  if (labels.version === labels.recoloured) trained = labels.version; // colours teach nothing
   if (labels.version === trained) return;
   trained = labels.version;
   clearTimeout(waiting);
@@ -87,6 +99,9 @@ function changed() {
   } else waiting = setTimeout(train, AFTER);
   if (!labelled.closest("section").hidden) show();
 }
+
+/** Train on what was labelled in the timeline, which is left now. */
+export const catchUp = () => late && train();
 
 /** Show the classes that no classifier speaks of, with their newest labels. */
 export async function show() {
@@ -105,6 +120,11 @@ export async function show() {
 }
 
 async function train() {
+  if (!timeline.hidden) {
+    late = true; // while labels are made there one after the other, its own lane says what they teach
+    return;
+  }
+  late = false;
   const mine = (running = new AbortController());
   const work = (tell, signal) => post("/api/classify", {}, signal);
   const answer = await doing("Training a classifier on the labels", work, mine);

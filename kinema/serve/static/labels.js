@@ -16,6 +16,7 @@ class Labels extends EventTarget {
   total = 0;
   undoable = null;
   redoable = null;
+  recoloured = -1; // the version in which this page has changed but a colour
   soon = 0;
 
   /** Take up what the server keeps, now and whenever another has changed it. */
@@ -122,7 +123,10 @@ class Labels extends EventTarget {
     this.told(joins ? `Joined ${name} with ${to}.` : `Renamed ${name} to ${to}.`, done.made);
   }
 
-  recolour = (name, colour) => this.act({ act: "colour", class: name, colour });
+  recolour(name, colour) {
+    this.recoloured = this.version + 1; // if nobody is faster
+    return this.act({ act: "colour", class: name, colour });
+  }
 
   async delete(name) {
     const count = this.count(name);

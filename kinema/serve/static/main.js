@@ -10,6 +10,7 @@ import * as query from "./query.js";
 import * as search from "./search.js";
 import { get } from "./server.js";
 import { doing, make, plural, say } from "./status.js";
+import * as timeline from "./timeline.js";
 import * as views from "./views.js";
 
 const problems = document.getElementById("problems");
@@ -38,6 +39,7 @@ if (library) {
   query.open(() => search.search(), search.stop, library);
   search.open(library);
   views.whenShown("map", map.open);
+  timeline.begin();
   await Promise.all([labels.open(), exchange.open()]);
   classes.open(search.more);
   views.whenShown("classes", classes.show);

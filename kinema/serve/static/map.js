@@ -7,7 +7,7 @@ import { found, more } from "./search.js";
 import { get } from "./server.js";
 import { doing, make, plural, say } from "./status.js";
 
-const canvas = document.querySelector("canvas");
+const canvas = document.querySelector("#map canvas");
 const peek = document.getElementById("peek");
 const aside = document.querySelector(".plane aside");
 const colouring = document.getElementById("map-colour");

@@ -154,15 +154,20 @@ window.addEventListener("drop", (event) => {
   upload(event.dataTransfer.files[0]);
 });
 
-/** A video of the library as a button that asks for it. */
-function choice(video, picture) {
+/** Ask for a video that was chosen. */
+async function askFor(video) {
+  if (!(await take(video.id, []))) return;
+  address.write({ view: "search", source: question(), filters: {} });
+  element("from").focus();
+}
+
+/** A video of the library as a button; `chosen` is called with it. */
+function choice(video, picture, chosen = askFor) {
   const image = make("img", { src: picture, alt: "", loading: "lazy" });
   const button = make("button", { type: "button" }, image, named(make("span"), video.name));
-  button.addEventListener("click", async () => {
+  button.addEventListener("click", () => {
     dialog.close();
-    if (!(await take(video.id, []))) return;
-    address.write({ view: "search", source: question(), filters: {} });
-    element("from").focus();
+    chosen(video);
   });
   return make("li", {}, button);
 }
@@ -170,22 +175,28 @@ function choice(video, picture) {
 // The library, to pick from.
 const list = dialog.querySelector(".videos");
 const text = element("library-text");
+let picked = askFor; // what the one that is picked is for
 
 async function fill(offset) {
   const wanted = text.value;
   const page = await get(`/api/videos?text=${encodeURIComponent(wanted)}&offset=${offset}`);
   if (wanted !== text.value) return; // typed on meanwhile
   if (!offset) list.replaceChildren();
-  list.append(...page.videos.map((video) => choice(video, `/media/window/${video.id}/still`)));
+  list.append(...page.videos.map((video) => choice(video, `/media/window/${video.id}/still`, picked)));
   element("library-more").hidden = list.children.length >= page.total;
   element("library-head").textContent = plural(page.total, "video");
 }
 
 const filling = (offset) => fill(offset).catch((error) => say(`${error.message}.`, "bad"));
-element("pick").addEventListener("click", () => {
+
+/** Let the reader pick a video of the library; `chosen` is called with it. */
+export function pick(chosen) {
+  picked = chosen;
   dialog.showModal();
   filling(0);
-});
+}
+
+element("pick").addEventListener("click", () => pick(askFor));
 element("library-close").addEventListener("click", () => dialog.close());
 element("library-more").addEventListener("click", () => filling(list.children.length));
 text.addEventListener("input", () => filling(0));

@@ -16,6 +16,7 @@ const column = (way) => results.querySelector(`.${way}`);
 
 /** The hits that are shown, by motion and by appearance. */
 export const found = new (class extends EventTarget {
+  source = null; // what was asked for
   motion = [];
   appearance = [];
 })();
@@ -59,6 +60,7 @@ export async function search(source = query.question()) {
     section.querySelector(".note").textContent = warnings.map((said) => `${said[0].toUpperCase()}${said.slice(1)}.`).join(" ");
     section.querySelector(".cards").replaceChildren(...hits.map((hit) => card(hit, more, hit)));
   }
+  found.source = source;
   results.hidden = false;
   say(`Found ${plural(found.motion.length, "place")} by motion and ${found.appearance.length} by appearance.`);
   found.dispatchEvent(new Event("change"));

@@ -11,7 +11,11 @@ const CONTEXT = 3; // seconds before and after at first
 const WIDEST = 27;
 const SHOWN = 60; // seconds, at most
 
+let inContext = () => {}; // shows a window in the timeline of its video
 let shown = null; // { window, context, duration, more }
+
+/** What shows a window in the timeline of its video. */
+export const begin = (visit) => (inContext = visit);
 
 /** Open it for a window, or for the longer stretch of a hit; `more` is called with the window for "More like this". */
 export async function watch(window, more) {
@@ -81,6 +85,11 @@ element(".more").addEventListener("click", () => {
   const { window, more } = shown;
   dialog.close();
   more(window);
+});
+element(".whole").addEventListener("click", () => {
+  const { window } = shown;
+  dialog.close();
+  inContext(window);
 });
 element(".close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

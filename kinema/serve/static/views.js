@@ -1,12 +1,16 @@
-// The three views, one of which is shown; the address says which.
+// The views, one of which is shown; the address says which.
 
 import * as address from "./address.js";
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
 const opened = {};
+const left = {};
 
 /** Have something done whenever a view is shown. */
 export const whenShown = (view, run) => (opened[view] = run);
+
+/** Have something done whenever a view is no longer shown. */
+export const whenLeft = (view, run) => (left[view] = run);
 
 /** Show a view. */
 export function show(view, focus = false) {
@@ -14,7 +18,9 @@ export function show(view, focus = false) {
   for (const other of tabs) {
     other.setAttribute("aria-selected", String(other === tab));
     other.tabIndex = other === tab ? 0 : -1;
-    document.getElementById(other.getAttribute("aria-controls")).hidden = other !== tab;
+    const view = document.getElementById(other.getAttribute("aria-controls"));
+    if (!view.hidden && other !== tab) left[view.id]?.();
+    view.hidden = other !== tab;
   }
   if (focus) tab.focus();
   opened[tab.getAttribute("aria-controls")]?.();

@@ -1,0 +1,67 @@
+"""Reading boxes from a file, or a folder of files, of whatever tool."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from kinema.addresses import shown
+from kinema.boxes.formats import coco, deeplabcut, sleap, table
+from kinema.boxes.tracks import Found, Tracks
+from kinema.copies import fetched
+from kinema.errors import ConfigError, DataError
+
+READERS = {".json": coco.read, ".slp": sleap.read, ".h5": sleap.read, ".hdf5": sleap.read}
+"""By extension; a CSV file is DeepLabCut's or a table."""
+
+
+def open_tracks(source: str) -> Tracks:
+    """The boxes of a file or of all files of a folder; read once as long as they do not change.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read; the sentence names it.
+        ConfigError: what reads it is not installed.
+    """
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if one.suffix.lower() in {".csv", *READERS})
+        if not files:
+            raise DataError(f"{source} holds no files of boxes: .csv, .json, .slp or .h5")
+    else:
+        files = [path]
+    return _read(source, tuple(files), tuple(_state(one) for one in files))
+
+
+@lru_cache(maxsize=4)
+def _read(source: str, files: tuple[Path, ...], _states: tuple[tuple[int, int], ...]) -> Tracks:
+    return Tracks.of(source, [found for file in files for found in _found(file)])
+
+
+def _found(path: Path) -> list[Found]:
+    suffix = path.suffix.lower()
+    try:
+        with fetched(path) as local:
+            if suffix == ".csv":
+                with local.open(encoding="utf-8-sig", errors="replace") as stream:
+                    ours = not stream.readline().startswith("scorer")
+                return table.read(path) if ours else deeplabcut.read(path)
+            if suffix in READERS:
+                return READERS[suffix](local)
+    except OSError as error:
+        raise DataError(f"cannot read the boxes {shown(path)}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{shown(path)} is no text in UTF-8; is it what its name says?") from error
+    except (ConfigError, DataError) as error:
+        said = str(error)
+        raise type(error)(said if shown(path) in said else f"{shown(path)}: {said}") from error
+    raise DataError(f"{shown(path)} is no file of boxes: kinema reads .csv, .json (COCO), .slp and .h5 (SLEAP)")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(
+            f"cannot read the boxes {shown(path)}: {error.strerror or error}; crop is motion, or a file of boxes"
+        ) from error
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,94 @@
+"""What a classifier of the present labels says of whole videos, kept until the labels or the library change."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from kinema.annotations.bouts import find_bouts
+from kinema.annotations.interval import Interval
+from kinema.search import Classifier, Labels, Window
+from kinema.serve.catalog import Catalog
+from kinema.serve.summaries import Runs
+
+KEPT = 16
+"""Videos of which what was computed is kept."""
+
+Value = TypeVar("Value")
+
+
+class Kept(Generic[Value]):
+    """The last few values that were made, by what they were made of; threads may share one, and make one at a time."""
+
+    def __init__(self, count: int = KEPT):
+        self._count = count
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value of a key, made where there is none."""
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = make()
+                while len(self._values) > self._count:
+                    self._values.popitem(last=False)
+            self._values.move_to_end(key)
+            return self._values[key]
+
+
+class Predictions:
+    """A classifier of the labels that there are, and what it says.
+
+    Args:
+        catalog: the library, which may grow meanwhile.
+        labels: what it is trained on, anew whenever they have changed.
+    """
+
+    def __init__(self, catalog: Catalog, labels: Labels):
+        self._catalog, self._labels = catalog, labels
+        self._examples: Kept[dict[int, str]] = Kept(2)
+        self._classifiers: Kept[Classifier | None] = Kept(2)
+
+    def version(self) -> tuple[int, int]:
+        """Of library and labels; what was computed of others is out of date."""
+        return self._catalog.library.state, self._labels.version()
+
+    def classifier(self) -> Classifier | None:
+        """That of the present labels; None where there are not two classes."""
+        return self._classifiers.get(self.version(), lambda: self.without(()))
+
+    def without(self, windows: Iterable[int]) -> Classifier | None:
+        """One that has not seen the labels of some windows; None where the others are not of two classes."""
+        left_out = set(windows)
+        examples = self._examples.get(self.version(), self._labels.examples)
+        used = {number: name for number, name in examples.items() if number not in left_out}
+        return self._catalog.library.train_classifier(used) if len(set(used.values())) > 1 else None
+
+    def bouts(self, windows: Sequence[Window], classifier: Classifier) -> list[Interval]:
+        """The bouts that a classifier finds in a video, of which all windows are given in the order of time."""
+        starts, ends = (np.array([getattr(one, name) for one in windows], np.float64) for name in ("start", "end"))
+        shares = self._catalog.shares(classifier, windows)
+        return find_bouts(called(windows[0]), starts, ends, shares, classifier.classes)
+
+    def labelled(self) -> dict[str, list[tuple[float, float]]]:
+        """Onsets and offsets of all labels, by the path of the video."""
+        return {
+            video.path: [(label.start, label.end) for label in self._labels.of_video(video.first)[1]]
+            for video in self._labels.videos()
+        }
+
+
+def called(first: Window) -> str:
+    """How intervals of a video call it, whose path may hold what no name may: by the number of its first window."""
+    return str(first.id)
+
+
+def runs_of(bouts: Sequence[Interval], classes: Sequence[str]) -> Runs:
+    """The bouts of one video, for its timeline."""
+    columns = [(one.start, one.end, classes.index(one.label), one.confidence or 0.0) for one in bouts]
+    table = np.array(columns, np.float64).reshape(-1, 4)
+    return Runs(table[:, 0], table[:, 1], table[:, 2].astype(np.int64), table[:, 3])
