@@ -43,7 +43,7 @@ SWITCHES = (
     "bouts",
     "clips",
 )
-"""Parameters of commands that are given without a value."""
+"""Parameters of commands that are given without a value, where they are true or false."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What parameters are that may be given without a value, if they are."""
 KEYWORDS = ("from_",)
@@ -230,7 +230,7 @@ def _parser(command: Command, name: str) -> ArgumentParser:
     help_texts = {
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
-    switches = [name for name in SWITCHES if name in parameters]
+    switches = [name for name in SWITCHES if name in parameters and parameters[name].annotation is bool]
     bare = [name for name in USUAL if name in parameters]
     keywords = [name for name in KEYWORDS if name in parameters]
     by_hand = {*command.positionals, *switches, *bare, *keywords, "config"} & parameters.keys()
