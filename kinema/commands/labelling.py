@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.commands.telling import print_agreement, print_budgets, print_taught
+from kinema.commands.telling import print_agreement, print_budgets, print_notes, print_taught
 from kinema.config import BoutConfig
 from kinema.errors import ConfigError
 from kinema.streams import in_one_line
@@ -57,8 +57,7 @@ def label(
         print_taught(taught)
     known = Classifier.load(classifier or "") if taught is None else taught.classifier
     done = label_library(library, known, config)
-    for note in done.notes:
-        print(in_one_line(f"note: {note}"))
+    print_notes(done.notes)
     print_budgets(done.budgets, done.videos, done.seconds)
     for path in () if save is None else (known.save(save),):
         print(path)
@@ -148,8 +147,7 @@ def compare_labels(
 
     refuse_present(out)
     found, notes = compare_files(a, b, step=step, overlap=overlap, videos=videos, fps=fps)
-    for note in dict.fromkeys(notes):
-        print(in_one_line(f"note: {note}"))
+    print_notes(notes)
     print_agreement(found)
     if out is not None:
         print(write_json(out, found.to_dict()))
