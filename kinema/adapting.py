@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
-from kinema.config import MethodName
+from kinema.methods.registry import METHODS
 from kinema.models import load_encoder
 from kinema.presets import DEFAULT_PRESET, list_presets, preset_path
 
@@ -37,7 +37,7 @@ def adapting(weights: str | Path) -> dict[str, Any]:
     rate = yaml.safe_load(preset_path(preset).read_text(encoding="utf-8"))["optimizer"]["lr"]
     return {
         "preset": preset,
-        **({"method": card["method"]} if card.get("method") in get_args(MethodName) else {}),
+        **({"method": card["method"]} if card.get("method") in METHODS.names() else {}),
         "steps": ADAPTING_STEPS,
         "epochs": None,
         "optimizer": {"lr": rate * ADAPTING_RATE},

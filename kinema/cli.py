@@ -159,9 +159,9 @@ def _settled(parser: ArgumentParser, words: list[str], parsed: Namespace, preset
     if all(parsed.get(name) is not None for name in LENGTHS):
         beneath |= dict.fromkeys(LENGTHS)  # the user's takes the place of the other
     if weights is not None:
-        from kinema.methods.beginning import settings_of
+        from kinema.methods.beginning import motion_by, settings_of
 
-        beneath |= settings_of(weights, "hcml" if "hcml" in parsed.method else "none")
+        beneath |= settings_of(weights, motion_by(parsed.method))
     return parser.parse_args(["--config", json.dumps(beneath), *words])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig
+from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
 from kinema.data.benchmarks import BenchmarkChoice, get_benchmark, read_labels
 from kinema.errors import ConfigError
 from kinema.evaluation.few_label import check_few
@@ -140,7 +140,7 @@ def dry_pretrain(
     videos: str | Path,
     config: PretrainConfig,
     *,
-    method: MethodName = "mscl",
+    method: str = "mscl",
     weights: str | Path | None = None,
     manifest: str | Path | None = None,
     count: int | None = None,

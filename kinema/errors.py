@@ -6,7 +6,7 @@ a traceback and exits with status 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,6 +84,21 @@ class TrainingError(KinemaError):
 
 class ReproductionError(KinemaError):
     """What was measured lies further from a recorded result than its tolerance."""
+
+
+def refuse(checks: Mapping[str, object], where: str = "") -> None:
+    """Raise the first problem that there is.
+
+    Args:
+        checks: by the sentence about a problem: whether there is none.
+        where: the sentence begins.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for problem, fine in checks.items():
+        if not fine:
+            raise ConfigError(where + problem)
 
 
 def first_few(items: Sequence[object]) -> str:

@@ -35,6 +35,7 @@ class Installation:
         bfloat16: whether the CPU has instructions for it.
         gpus: names by device.
         encoders: those that come with kinema.
+        offered: what other packages offer: the package by group of entry points and name.
         start_method: how Python starts processes that read videos.
     """
 
@@ -50,6 +51,7 @@ class Installation:
     bfloat16: bool
     gpus: dict[str, str]
     encoders: tuple[str, ...]
+    offered: dict[str, dict[str, str]]
     start_method: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class Installation:
             ("cores", f"{self.cores}, {self.instructions}, bfloat16 {'quick' if self.bfloat16 else 'not quick'}"),
             ("GPUs", _listed(self.gpus) or "none"),
             ("encoders", " ".join(self.encoders)),
+            *((group.partition(".")[2], _listed(found)) for group, found in self.offered.items() if found),
             ("processes", f"start by {self.start_method}"),
             *((f"[{extra}]", _listed(found, extra)) for extra, found in self.extras.items()),
         ]
@@ -83,6 +86,10 @@ def look_around() -> Installation:
     import torch
 
     from kinema import __version__
+    from kinema.flow.estimators import ESTIMATORS
+    from kinema.methods.registry import METHODS
+    from kinema.models.readout import READOUTS
+    from kinema.models.registry import BACKBONES
     from kinema.models.weights import WITH_KINEMA
     from kinema.precision import quick_bfloat16
 
@@ -103,6 +110,7 @@ def look_around() -> Installation:
         bfloat16=quick_bfloat16(torch.device("cpu")),
         gpus=gpus,
         encoders=WITH_KINEMA,
+        offered={registry.group: registry.offers() for registry in (BACKBONES, METHODS, ESTIMATORS, READOUTS)},
         start_method=multiprocessing.get_context().get_start_method(),
     )
 

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
-from kinema.config import MethodName
 from kinema.errors import ConfigError, DataError
 from kinema.files import write_text
 from kinema.presets import DEFAULT_PRESET
@@ -28,7 +27,7 @@ READY = SYNTHETIC.with_name("ready.yaml")
 """Those of the encoders that come with kinema."""
 
 RANDOM, SUPERVISED = "random", "supervised"
-METHODS = (RANDOM, *get_args(MethodName), SUPERVISED)
+METHODS = (RANDOM, "mscl", "moco", "hcml", "mscl+hcml", SUPERVISED)
 
 FIGURES = {
     "motion_share": "motion share",

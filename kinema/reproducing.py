@@ -6,9 +6,9 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from kinema.config import FinetuneConfig, MethodName, PretrainConfig
+from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.data.synthetic import synthesise
 from kinema.errors import CheckpointError, ConfigError
 from kinema.evaluation import DiagnosisResult, FewLabelResult, FewLabelSpec, ProbeResult, evaluate
@@ -147,7 +147,7 @@ def _settings(recipe: Recipe) -> Config:
     if recipe.method == SUPERVISED:
         return settings_on(recipe.preset, FinetuneConfig, settings)
     config = settings_on(recipe.preset, PretrainConfig, settings)
-    return config if recipe.method == RANDOM else settings_for(cast(MethodName, recipe.method), config)
+    return config if recipe.method == RANDOM else settings_for(recipe.method, config)
 
 
 def _deciding(recipe: Recipe, settings: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _train(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[str,
         return card
     _say(f"training {run}")
     if isinstance(config, PretrainConfig):
-        method = cast(MethodName, recipe.method)
+        method = recipe.method
         pretrain(videos / "train", run, config, method=method, preset=recipe.preset, resume=True)
     else:
         labels = videos / "labels.csv"

@@ -11,6 +11,7 @@ import pytest
 from kinema.ablation import mean_and_spread
 from kinema.ablation.hcml import rungs as hcml_rungs
 from kinema.ablation.ladder import Ladder
+from kinema.ablation.mscl import BESIDE, beside
 from kinema.ablation.mscl import rungs as mscl_rungs
 from kinema.cli import main
 from kinema.config import FinetuneConfig, ModelConfig, MSCLConfig, PretrainConfig
@@ -114,16 +115,26 @@ def test_rungs_with_dense_objectives_begin_anew_from_lmcl():
     assert mscl_rungs(PretrainConfig())[dense[0]].model.pyramid == 64
 
 
+def test_other_methods_stand_beside_the_ladder():
+    config = PretrainConfig(steps=9, model=ModelConfig(pyramid=8))
+    found = beside(config)
+    assert found.keys() == BESIDE.keys() and not found.keys() & mscl_rungs(config).keys()
+    for rung, settings in found.items():
+        check_pretraining(settings, BESIDE[rung])
+    assert found["tubelet contrast"].mscl == config.mscl.rgb_only()
+    assert [settings.model.pyramid for settings in found.values()] == [None, 8]
+
+
 @pytest.mark.slow
 def test_a_ladder_of_mscl_from_the_command_line(tmp_path, quick_settings, capsys):
     words = ["ablate", "mscl", tmp_path / "out", "--config", quick_settings, "--videos", 60, "--seeds", "[0]"]
-    assert main([str(word) for word in (*words, "--only", '["random", "RGB MoCo"]')]) == 0
-    assert [row["rung"] for row in rows(tmp_path / "out")] == ["random", "RGB MoCo"]
+    assert main([str(word) for word in (*words, "--only", '["random", "RGB MoCo", "tubelet contrast"]')]) == 0
+    assert [row["rung"] for row in rows(tmp_path / "out")] == ["random", "RGB MoCo", "tubelet contrast"]
     assert all(0 <= float(row["motion_r1"]) <= 1 for row in rows(tmp_path / "out"))
     origins = [[row[name] for name in ORIGIN] for row in rows(tmp_path / "out")]
     assert all(all(origin) for origin in origins)
-    (random, *rest), (moco, *same) = origins
-    assert random != moco and rest == same, "other settings, the same videos, commit and versions"
+    (random, *rest), (moco, *same), (tubelet, *_) = origins
+    assert len({random, moco, tubelet}) == 3 and rest == same, "other settings, the same videos, commit and versions"
     assert capsys.readouterr().out.split() == [
         str(tmp_path / "out" / name) for name in ("results.csv", "results.md", "ladder.png")
     ]

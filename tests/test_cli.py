@@ -81,7 +81,7 @@ STEPS = yaml.safe_load(preset_path("tiny").read_text())["steps"]  # the tiny pre
         ("scan", ["file to write", "(default: manifest.csv)"]),
         (
             "pretrain",
-            ["seconds between two frames", "(default: 0.125)", "(mscl, moco, hcml, mscl+hcml)", "from 0 to 1"],
+            ["seconds between two frames", "(default: 0.125)", "mscl+hcml has the losses of both", "from 0 to 1"],
         ),
         ("ablate mscl", ["one round of the ladder for each (default: [0,1,2])", f"(default: {STEPS})"]),
         ("evaluate", ["few-label, pairs, diagnosis, all)", "clips per video", "(default: 10)", "column to predict"]),

@@ -114,8 +114,8 @@ def test_the_disk_is_full_while_training(name, refused, videos, run, quick_setti
         ),
         (
             "--method byol",
-            2,
-            "--method must be one of mscl, moco, hcml, mscl+hcml, not byol",
+            1,
+            "unknown method 'byol': choose one of mscl, moco, hcml, mscl+hcml, tubelet, masked",
         ),
         ("--config binary.yaml", 1, "--config names a file that is not text in UTF-8"),
         ("--manifest missing.csv", 1, "cannot read the manifest missing.csv"),

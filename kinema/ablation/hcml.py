@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kinema.ablation.ladder import Ladder, as_name, came_from, make_videos
-from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig
+from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
 from kinema.finetuning import finetune
 from kinema.methods import settings_for
 from kinema.presets import settings_on
@@ -22,7 +22,7 @@ FACTS = ("steps", "seconds")
 BARS = (Bar("top1", "top-1", "#2b6cb0"),)
 PRESET = "tiny"
 
-FIRST: dict[str, MethodName] = {
+FIRST: dict[str, str] = {
     "RGB MoCo first, without labels": "moco",
     "MSCL first, without labels": "mscl",
     "HCML first, without labels": "hcml",

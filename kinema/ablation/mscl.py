@@ -10,6 +10,8 @@ from typing import Any
 from kinema.ablation.ladder import Ladder, as_name, came_from, make_videos
 from kinema.config import MSCLConfig, PretrainConfig
 from kinema.evaluation import extract_features
+from kinema.methods import settings_for
+from kinema.methods.masked import PYRAMID_CHANNELS
 from kinema.models import load_encoder, random_encoder
 from kinema.report.ladder import Bar
 from kinema.synthetic_comparison import CLIPS, compare, read_labels
@@ -23,8 +25,8 @@ FIGURES = {
     "shape_r1": "shape R@1",
     "motion_probe": "motion probe",
 }
-PYRAMID_CHANNELS = 64
-"""Of the encoder's pyramid on rungs with dense objectives, unless the settings say otherwise."""
+BESIDE = {"tubelet contrast": "tubelet", "masked motion modelling": "masked"}
+"""Rungs beside the ladder, and by which method."""
 FACTS = ("steps", "clips_seen", "seconds", "data_wait")
 BARS = (Bar("motion_r1", "motion R@1", "#2b6cb0"), Bar("scene_r1", "scene R@1", "#b7791f"))
 
@@ -76,6 +78,12 @@ def rungs(config: PretrainConfig) -> dict[str, PretrainConfig]:
     }
 
 
+def beside(config: PretrainConfig) -> dict[str, PretrainConfig]:
+    """Rungs of other methods than MSCL, which :data:`BESIDE` names, as far as ``config`` goes for them."""
+    plain = dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, mds=None))
+    return {rung: settings_for(method, plain) for rung, method in BESIDE.items()}
+
+
 def ablate_mscl(
     out: str | Path,
     config: PretrainConfig,
@@ -87,8 +95,8 @@ def ablate_mscl(
 ) -> list[Path]:
     """Train and evaluate every rung of the ladder for every seed, on synthetic videos.
 
-    All rungs see the same number of clips of the same videos; a seed decides the videos too. What was measured is not
-    measured again, so an interrupted call goes on.
+    All rungs have the same number of steps on the same videos; a seed decides the videos too. What was measured is not
+    measured again, so an interrupted call goes on. Two other methods stand beside the ladder.
 
     Args:
         out: folder for videos, runs, ``results.csv``, ``results.md`` and ``ladder.png``.
@@ -104,7 +112,7 @@ def ablate_mscl(
     Raises:
         ConfigError: ``only`` names no rung.
     """
-    trained = rungs(config)
+    trained = rungs(config) | beside(config)
 
     def measure(out: Path, rung: str, difficulty: str, seed: int) -> dict[str, Any]:
         folder, manifest = make_videos(out, difficulty, seed, videos, "train")
@@ -115,10 +123,13 @@ def ablate_mscl(
             decided = deciding_untrained(plain)
         else:
             run = out / f"{difficulty}-{seed}-{as_name(rung)}"
-            card = pretrain(folder / "train", run, settings, preset="tiny", manifest=manifest, resume=True).card
+            method = BESIDE.get(rung, "mscl")
+            words: dict[str, Any] = {"method": method, "preset": "tiny", "manifest": manifest, "resume": True}
+            card = pretrain(folder / "train", run, settings, **words).card
             facts = {name: card["training"][name] for name in FACTS}
             encoder = load_encoder(run)
             decided = deciding(plain, PretrainConfig, hierarchical=False)
+            decided |= {"method": method} if rung in BESIDE else {}
         labelled = read_labels(folder)
         clip = settings.readout.clip(settings.clip)
         features = extract_features({rung: encoder}, labelled["motion"].paths, clip, clips=CLIPS, workers=0)

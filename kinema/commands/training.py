@@ -8,7 +8,7 @@ from typing import Any, Literal
 from jsonargparse.typing import PositiveInt
 
 from kinema.commands.benchmarks import chosen
-from kinema.config import BenchmarkName, FinetuneConfig, MethodName, Motion, PretrainConfig
+from kinema.config import BenchmarkName, FinetuneConfig, Motion, PretrainConfig
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
 from kinema.processes import is_first
@@ -20,7 +20,7 @@ def pretrain(
     videos: str,
     out: str,
     config: PretrainConfig,
-    method: MethodName = "mscl",
+    method: str = "mscl",
     weights: str | None = None,
     preset: str | None = None,
     manifest: str | None = None,
@@ -39,7 +39,9 @@ def pretrain(
         out: folder of the run.
         config: all settings.
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
-            features from RGB alone, one level after another; mscl+hcml has the losses of both.
+            features from RGB alone, one level after another; mscl+hcml has the losses of both; tubelet learns from
+            patches that move alike in different clips; masked predicts the motion of what is hidden; or a method of
+            another package.
         weights: what the encoder begins with: a run's folder, an encoder file, published weights, or the name of an
             encoder that comes with kinema. The architecture is theirs, and so are the clips and the readout unless
             settings say otherwise. Without a preset it is adapted: with the preset and the method that it was trained

@@ -12,11 +12,12 @@ from kinema.config.methods import (
     POOLED,
     EncoderInput,
     HCMLConfig,
-    MethodName,
+    MaskedConfig,
     ModelConfig,
     Motion,
     MSCLConfig,
     ReadoutConfig,
+    TubeletConfig,
 )
 from kinema.config.training import (
     LENGTHS,
@@ -40,7 +41,7 @@ __all__ = [
     "FlowConfig",
     "HCMLConfig",
     "MSCLConfig",
-    "MethodName",
+    "MaskedConfig",
     "ModelConfig",
     "Motion",
     "OptimizerConfig",
@@ -49,6 +50,7 @@ __all__ = [
     "SamplingConfig",
     "TrainConfig",
     "TrainerConfig",
+    "TubeletConfig",
     "from_plain",
 ]
 

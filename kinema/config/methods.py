@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from kinema.config.videos import ClipConfig
 
-MethodName = Literal["mscl", "moco", "hcml", "mscl+hcml"]
 Motion = Literal["none", "hcml"]
 EncoderInput = Literal["rgb", "difference", "stabilised", "both"]
 POOLED = "pooled"
@@ -19,7 +18,8 @@ class ModelConfig:
     """The encoders.
 
     Attributes:
-        backbone: name of the RGB encoder's network, one of ``kinema.models.list_models()``.
+        backbone: name of the RGB encoder's network, one of ``kinema.models.list_models()``; one of a library, such as
+            ``timm:resnet18``, ``torchvision:swin3d_t`` or ``transformers:videomae``; or ``module:function``.
         width: channels of its first stage, 64 as published; None for what was published, whatever the network.
         patch: side of the space-to-depth patches of a quick stem, which r3d_18 and mc3_18 have; None for the published
             stem.
@@ -35,6 +35,7 @@ class ModelConfig:
             None for none. Ours.
         colours: the data set whose mean and deviation of colours its frames are normalised by, ``kinetics`` or
             ``imagenet``; an encoder that is loaded keeps its own.
+        parameters: further settings of a backbone that is not of kinema, by name, such as ``{"num_hidden_layers": 4}``.
     """
 
     backbone: str = "r3d_18"
@@ -48,6 +49,7 @@ class ModelConfig:
     keep_time: bool = False
     pyramid: int | None = None
     colours: Literal["kinetics", "imagenet"] = "kinetics"
+    parameters: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class ReadoutConfig:
         moments: mean, deviation and skewness over time in place of cells over time, which are blind to its order.
         frames: frames of a clip that is read out, where they are not those of training.
         step: seconds between two of them, where that is not that of training.
+        by: what reads a stage: ``cells``, as the settings from ``grid`` to ``moments`` say; or a readout of another
+            package, by its name.
     """
 
     stage: str = POOLED
@@ -73,6 +77,7 @@ class ReadoutConfig:
     moments: bool = False
     frames: int | None = None
     step: float | None = None
+    by: str = "cells"
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -218,3 +223,43 @@ class HCMLConfig:
     contrast: float = 1.0
     progressive: bool = True
     shares: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TubeletConfig:
+    """Tubelets, which move alike in different clips; temperature, queue and momentum of their contrast are MSCL's.
+
+    Thoker, Doughty and Snoek (ICCV 2023) have them; every number here is our choice.
+
+    Attributes:
+        count: tubelets in each clip.
+        size: the smallest and the largest side of a tubelet's patch, as shares of the clip's shorter side.
+        turns: places that a tubelet goes by on its way; 0 for a straight line.
+        scale: the largest factor by which it grows or shrinks.
+        angle: degrees by which it is turned to either side at most.
+        shear: by which it is slanted to either side at most.
+    """
+
+    count: int = 2
+    size: tuple[float, float] = (0.2, 0.4)
+    turns: int = 1
+    scale: float = 1.5
+    angle: float = 60.0
+    shear: float = 0.3
+
+
+@dataclass(frozen=True)
+class MaskedConfig:
+    """Masked motion modelling: the motion of cells that are hidden from the encoder; every number is our choice.
+
+    Attributes:
+        share: of a clip's cells that are hidden, above 0 and below 1.
+        cells: of a clip in time, height and width.
+        boundaries: how flow changes from place to place is predicted too, by motion boundary histograms.
+        stabilised: the flow's median is taken from the flow before, so that a panning camera is no motion.
+    """
+
+    share: float = 0.5
+    cells: tuple[int, int, int] = (2, 6, 6)
+    boundaries: bool = False
+    stabilised: bool = False

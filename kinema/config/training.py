@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from kinema.config.methods import HCMLConfig, ModelConfig, MSCLConfig, ReadoutConfig
+from kinema.config.methods import HCMLConfig, MaskedConfig, ModelConfig, MSCLConfig, ReadoutConfig, TubeletConfig
 from kinema.config.videos import AugmentConfig, ClipConfig, FlowConfig, SamplingConfig
 
 LENGTHS = ("steps", "epochs")
@@ -131,10 +131,16 @@ class PretrainConfig(TrainConfig):
 
     Attributes:
         mscl: the losses of MSCL, which the methods mscl, moco and mscl+hcml have.
+        tubelet: what the method tubelet pastes into clips.
+        masked: what the method masked hides of them, and predicts.
+        parameters: settings of a method that is not of kinema, by name.
     """
 
     flow: FlowConfig = field(default_factory=lambda: FlowConfig(parameters={"finest_scale": 1}))
     mscl: MSCLConfig = field(default_factory=MSCLConfig)
+    tubelet: TubeletConfig = field(default_factory=TubeletConfig)
+    masked: MaskedConfig = field(default_factory=MaskedConfig)
+    parameters: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.steps is None and self.epochs is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kinema.config import MethodName, PretrainConfig, ReadoutConfig
+from kinema.config import PretrainConfig, ReadoutConfig
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
 from kinema.demo.drawing import DRAWN_WITH, NEIGHBOURS, draw_one_each
@@ -32,7 +32,7 @@ from kinema.training.callbacks import METRICS, read_metrics
 from kinema.video import scan_folder
 from kinema.video.manifest import MANIFEST
 
-TRAINED: tuple[MethodName, ...] = ("moco", "mscl")
+TRAINED = ("moco", "mscl")
 MAP_POINTS = 300
 PROBED: tuple[Way, ...] = (SHOWN, "pooled")
 """Ways with a linear probe, of which plain linear maps make little difference."""

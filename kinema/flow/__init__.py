@@ -7,7 +7,13 @@ from the estimators and the store, torch ``(B, 2, T, H, W)`` in batches.
 from kinema.flow.base import FlowEstimator
 from kinema.flow.color_wheel import flow_to_wheel, wheel_legend
 from kinema.flow.differential import clip_scores, grid_scores, kept_starts, key_start, motion_differential, motion_edges
-from kinema.flow.estimators import create_estimator, list_estimators, parse_estimator, set_opencv_threads
+from kinema.flow.estimators import (
+    create_estimator,
+    list_estimators,
+    parse_estimator,
+    register_estimator,
+    set_opencv_threads,
+)
 from kinema.flow.files import read_flow, write_flow
 from kinema.flow.histogram import direction_histogram, flow_gradients, stabilise
 from kinema.flow.ops import (
@@ -47,6 +53,7 @@ __all__ = [
     "motion_edges",
     "parse_estimator",
     "read_flow",
+    "register_estimator",
     "resize_flow",
     "rotate_flow",
     "scale_flow",

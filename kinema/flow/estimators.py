@@ -11,7 +11,7 @@ import ast
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from kinema.flow.base import FlowEstimator
 from kinema.flow.frames import to_bytes
 from kinema.flow.raft import RAFT
 from kinema.flow.tvl1 import TVL1
+from kinema.registry import Registry
+
+Estimator = TypeVar("Estimator", bound=FlowEstimator)
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
 
@@ -109,19 +112,36 @@ def _each(method: Callable[[np.ndarray, np.ndarray], np.ndarray], first: Tensor,
     return torch.from_numpy(flow)
 
 
-_ESTIMATORS: dict[str, type[FlowEstimator]] = {kind.name: kind for kind in (DIS, Farneback, RAFT, TVL1)}
+ESTIMATORS: Registry[type[FlowEstimator]] = Registry(
+    "flow estimator", "kinema.estimators", {kind.name: kind for kind in (DIS, Farneback, RAFT, TVL1)}, FlowEstimator
+)
+
+
+def register_estimator(kind: type[Estimator]) -> type[Estimator]:
+    """A decorator: know a flow estimator by its ``name`` from now on, in this process.
+
+    A package offers one to all processes by an entry point of that name in the group ``kinema.estimators``.
+
+    Raises:
+        ConfigError: the name is another's, or none; or what is decorated is no estimator.
+    """
+    return ESTIMATORS.register(getattr(kind, "name", ""))(kind)
 
 
 def list_estimators() -> list[str]:
     """The names that :func:`create_estimator` knows."""
-    return sorted(_ESTIMATORS)
+    return sorted(ESTIMATORS.names())
 
 
 def describe_estimators() -> str:
     """A few lines for people on each estimator: what it is, its settings with their defaults, what it lacks here."""
     lines = []
     for name in list_estimators():
-        kind = _ESTIMATORS[name]
+        try:
+            kind = ESTIMATORS.get(name)
+        except ConfigError as error:  # of another package
+            lines += [name, f"  not available: {error}"]
+            continue
         summary = (kind.__doc__ or "").split("\n\n")[0]
         lines += [name, f"  {' '.join(summary.split())}"]
         lines += [f"  {field.name} = {field.default!r}" for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
@@ -136,9 +156,7 @@ def create_estimator(name: str = "dis", **parameters: Any) -> FlowEstimator:
     Raises:
         ConfigError: the name, a parameter or its value is unknown; the message lists what exists.
     """
-    if name not in _ESTIMATORS:
-        raise ConfigError(f"unknown flow estimator {name!r}: choose one of {', '.join(list_estimators())}")
-    return _ESTIMATORS[name].create(**parameters)
+    return ESTIMATORS.get(name).create(**parameters)
 
 
 def parse_estimator(text: str) -> FlowEstimator:

@@ -12,15 +12,18 @@ from kinema.lazy import load_on_use
 if TYPE_CHECKING:
     from kinema.methods.base import Draws, Losses, Method, Views, draw, step_generator
     from kinema.methods.dense_contrast import DenseContrast, DenseDraws, dense_info_nce, draw_dense
-    from kinema.methods.hcml import HCML, MotionObjective, apply_phase
+    from kinema.methods.hcml import HCML, apply_phase
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
+    from kinema.methods.masked import MaskedMotion
     from kinema.methods.momentum import MomentumEncoder, cosine_momentum
+    from kinema.methods.motion_objective import MotionObjective
     from kinema.methods.mscl import MSCL
     from kinema.methods.mscl_hcml import MSCLWithHCML
     from kinema.methods.progressive import Phase, ProgressiveSchedule
     from kinema.methods.queue import KeyQueue
     from kinema.methods.recognition import Recognition, load_classifier
-    from kinema.methods.registry import create_method, settings_for
+    from kinema.methods.registry import create_method, register_method, settings_for
+    from kinema.methods.tubelet import TubeletContrast
 
 __all__ = [
     "HCML",
@@ -32,12 +35,14 @@ __all__ = [
     "LocalContrast",
     "Losses",
     "MSCLWithHCML",
+    "MaskedMotion",
     "Method",
     "MomentumEncoder",
     "MotionObjective",
     "Phase",
     "ProgressiveSchedule",
     "Recognition",
+    "TubeletContrast",
     "Views",
     "apply_phase",
     "clip_info_nce",
@@ -48,6 +53,7 @@ __all__ = [
     "draw_dense",
     "lmcl",
     "load_classifier",
+    "register_method",
     "settings_for",
     "step_generator",
 ]
@@ -57,14 +63,17 @@ __getattr__, __dir__ = load_on_use(
     {
         "dense_contrast": ("DenseContrast", "DenseDraws", "dense_info_nce", "draw_dense"),
         "base": ("Draws", "Losses", "Method", "Views", "draw", "step_generator"),
-        "hcml": ("HCML", "MotionObjective", "apply_phase"),
+        "hcml": ("HCML", "apply_phase"),
         "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
+        "masked": ("MaskedMotion",),
         "momentum": ("MomentumEncoder", "cosine_momentum"),
+        "motion_objective": ("MotionObjective",),
         "mscl": ("MSCL",),
         "mscl_hcml": ("MSCLWithHCML",),
         "progressive": ("Phase", "ProgressiveSchedule"),
         "queue": ("KeyQueue",),
         "recognition": ("Recognition", "load_classifier"),
-        "registry": ("create_method", "settings_for"),
+        "registry": ("create_method", "register_method", "settings_for"),
+        "tubelet": ("TubeletContrast",),
     },
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from kinema.config import PretrainConfig
 from kinema.data.plan import Plan
 from kinema.flow import FRA_ANGLES
 from kinema.methods.progressive import Phase, ProgressiveSchedule
@@ -95,7 +96,10 @@ class Losses(NamedTuple):
 class Method(nn.Module):
     """A method of training, as :class:`~kinema.training.module.TrainingModule` drives it.
 
+    A method has :meth:`begin`, :meth:`trained_encoder` and :meth:`losses` of its own; the rest where it is otherwise.
+
     Attributes:
+        hierarchical: whether it trains a motion hierarchy in the encoder, as the settings under ``hcml`` say.
         with_flow: whether it looks at optical flow.
         with_key: whether it looks at a second clip of each video.
         momentum: of its momentum encoders at the start; None if it has none.
@@ -104,11 +108,45 @@ class Method(nn.Module):
             losses are those of the whole batch, however many there are.
     """
 
+    hierarchical: ClassVar[bool] = False
     with_flow: bool = False
     with_key: bool = True
     momentum: float | None = None
     shuffles_devices: bool = False
     parts: int = 1
+
+    @classmethod
+    def begin(cls, config: PretrainConfig, encoder: VideoEncoder | None = None) -> Method:
+        """The method as its training begins.
+
+        Args:
+            config: what :meth:`settings` gave; a method takes its own part. ``config.parameters`` are there for those
+                that are not of kinema.
+            encoder: to begin with, of the architecture in ``config``; None for an untrained one. Momentum encoders
+                begin as its copies.
+
+        Raises:
+            ConfigError: a setting is out of range.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def settings(cls, config: PretrainConfig) -> PretrainConfig:
+        """A run's settings as the method takes them."""
+        return config
+
+    @classmethod
+    def check(cls, config: PretrainConfig) -> None:
+        """Refuse what cannot work of the settings, as :meth:`settings` gave them, before any work is done.
+
+        Raises:
+            ConfigError: says which setting, and what it may be.
+        """
+
+    @classmethod
+    def needs_flow(cls, config: PretrainConfig) -> bool:
+        """Whether it will look at optical flow."""
+        return cls.with_flow
 
     def trained_encoder(self) -> VideoEncoder:
         """The encoder that a run leaves."""

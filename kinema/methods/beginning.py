@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kinema.config import FinetuneConfig, HCMLConfig, MethodName, ModelConfig, Motion, PretrainConfig, TrainConfig
+from kinema.config import FinetuneConfig, HCMLConfig, ModelConfig, Motion, PretrainConfig, TrainConfig
 from kinema.errors import CheckpointError
 from kinema.methods.base import Method
 from kinema.methods.recognition import Recognition
-from kinema.methods.registry import create_method, settings_for
+from kinema.methods.registry import METHODS, create_method, settings_for
 from kinema.models import WithMotion, add_motion_hierarchy, load_encoder
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.pyramid import TemporalPyramid
@@ -52,8 +52,17 @@ def settings_of(weights: str | Path, motion: Motion) -> dict[str, Any]:
     return taken
 
 
+def motion_by(method: str) -> Motion:
+    """``hcml`` if the method of a name trains a motion hierarchy.
+
+    Raises:
+        ConfigError: there is no method of that name.
+    """
+    return "hcml" if METHODS.get(method).hierarchical else "none"
+
+
 def begin_pretraining(
-    method: MethodName, config: PretrainConfig, weights: str | Path | None
+    method: str, config: PretrainConfig, weights: str | Path | None
 ) -> tuple[PretrainConfig, Callable[[], Method]]:
     """The settings of a pretraining as its method takes them, and a function that makes the method to train.
 
@@ -66,7 +75,7 @@ def begin_pretraining(
         ConfigError: there is no method of that name.
         CheckpointError: the weights are damaged, or those of another architecture than the settings ask for.
     """
-    motion: Motion = "hcml" if "hcml" in method else "none"
+    motion = motion_by(method)
     settings = settings_for(method, config)
     if weights is None:
         return settings, lambda: create_method(method, settings)

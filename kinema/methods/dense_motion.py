@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from kinema.flow import direction_histogram, flow_gradients, magnitude, stabilise
 from kinema.flow.histogram import DIRECTIONS
 from kinema.methods.losses import LocalContrast
+from kinema.models.pooling import average_to
 from kinema.processes import gather
 
 UNIT = 1 / 30
@@ -52,19 +53,23 @@ def motion_target(flow: Tensor, seconds: Tensor, grid: tuple[int, int, int], bou
     return target
 
 
-def motion_loss(prediction: Tensor, target: Tensor) -> Tensor:
+def motion_loss(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """The mean squared error of each histogram as a share of its variance in the batch of all processes: 1 for the best
     constant.
 
     Args:
         prediction: (B, 9 N, T, H, W) of N histograms.
         target: the same shape.
+        weight: (B, T, H, W) of each cell's error; None for the same of all.
     """
     histograms = target.unflatten(1, (-1, DIRECTIONS + 1))  # (B, N, 9, T, H, W)
     variances, means = torch.var_mean(histograms, dim=(0, 3, 4, 5), correction=0)
     within, between = gather(variances[None]).mean(dim=0), gather(means[None]).var(dim=0, correction=0)
     variance = (within + between).mean(dim=1)
-    error = (_exact(prediction) - target).square().unflatten(1, histograms.shape[1:3]).mean(dim=(0, 2, 3, 4, 5))
+    errors = (_exact(prediction) - target).square().unflatten(1, histograms.shape[1:3])
+    if weight is not None:
+        errors = errors * (weight / weight.mean())[:, None, None]
+    error = errors.mean(dim=(0, 2, 3, 4, 5))
     return (error / variance.clamp(min=LEAST_VARIANCE)).mean()
 
 
@@ -83,18 +88,20 @@ class MotionPrediction(nn.Module):
         self.still = still
         self.head = nn.Conv3d(channels, (3 if boundaries else 1) * (DIRECTIONS + 1), 1)
 
-    def forward(self, pyramid: Tensor, flow: Tensor, seconds: Tensor) -> Tensor:
+    def forward(self, pyramid: Tensor, flow: Tensor, seconds: Tensor, where: Tensor | None = None) -> Tensor:
         """The loss of a batch.
 
         Args:
             pyramid: (B, channels, T', H', W').
             flow: (B, 2, S, H, W) in pixels.
             seconds: (B,) the time that a field spans.
+            where: (B, T, H, W) on a grid of its own, 1 where the prediction counts, else 0; None for everywhere.
         """
         grid = _grid(pyramid)
+        weight = None if where is None else average_to(where[:, None], grid)[:, 0]
         with torch.no_grad(), torch.autocast(flow.device.type, enabled=False):
             target = motion_target(flow, seconds, grid, self.boundaries, self.still)
-        return motion_loss(self.head(pyramid), target)
+        return motion_loss(self.head(pyramid), target, weight)
 
 
 def draw_cells(motion: Tensor, count: int, generator: torch.Generator) -> Tensor:

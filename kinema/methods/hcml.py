@@ -10,138 +10,23 @@ concerns you before you use this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from kinema.config import HCMLConfig, ModelConfig
+from kinema.config import HCMLConfig, ModelConfig, PretrainConfig, TrainConfig
 from kinema.data.plan import Plan
-from kinema.errors import ConfigError
-from kinema.methods.base import Draws, Losses, Method, Views
-from kinema.methods.dense_contrast import dense_info_nce, draw_dense
+from kinema.errors import ConfigError, refuse
+from kinema.methods.base import Draws, Losses, Method, Views, draw
+from kinema.methods.checks import SETTINGS
+from kinema.methods.motion_objective import MotionObjective
 from kinema.methods.parts import with_motion
-from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.hierarchy import MotionFeatures, WithMotion
-from kinema.models.pooling import average_to
-from kinema.models.prime_motion import DisplacementHead
-
-
-class Predictor(nn.Sequential):
-    """phi_l: z^l (B, C_l, T, H, W) to the level below at each delta ahead, (B, deltas * C_(l-1), T, H, W)."""
-
-    def __init__(self, width: int, below: int, deltas: int):
-        hidden = max(width, below)
-        super().__init__(
-            nn.Conv3d(width, hidden, 1, bias=False),
-            nn.BatchNorm3d(hidden),
-            nn.ReLU(inplace=True),
-            nn.Conv3d(hidden, deltas * below, 1),
-        )
-
-
-class MotionObjective(nn.Module):
-    """What a motion hierarchy learns from: the losses of all levels, and what serves them alone.
-
-    Args:
-        widths: channels of the motion features by level, as :class:`~kinema.models.WithMotion` has them.
-        config: the losses.
-
-    Attributes:
-        displacement: reads a displacement off the prime motion; None without one, or without its loss.
-        predictors: by level, for each that has a level below it.
-
-    Raises:
-        ConfigError: a setting is out of range.
-    """
-
-    def __init__(self, widths: Mapping[int, int], config: HCMLConfig):
-        super().__init__()
-        _check(config)
-        self.config = config
-        self.displacement = DisplacementHead(widths[0]) if 0 in widths and config.photometric else None
-        self.predictors = nn.ModuleDict(
-            {
-                str(level): Predictor(width, widths[level - 1], len(config.deltas))
-                for level, width in widths.items()
-                if level - 1 in widths and config.contrast
-            }
-        )
-
-    def forward(
-        self, clips: Tensor, motion: MotionFeatures, generator: torch.Generator, phase: Phase | None = None
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Every loss of one batch.
-
-        Args:
-            clips: RGB (B, 3, T, H, W) from 0 to 1.
-            motion: the motion features that the encoder found in them.
-            generator: of the random choices, on the CPU.
-            phase: whose losses count; None for all.
-
-        Returns:
-            the weighted terms ``prime``, ``level1``, ``level2`` and so on, and the accuracy of each level's contrast.
-
-        Raises:
-            ConfigError: the clips are too short or too small for the hierarchy.
-        """
-        terms: dict[str, Tensor] = {}
-        facts: dict[str, Tensor] = {}
-
-        # Level 0: displacement by which a frame is found again in the next one.
-        if self.displacement is not None and (phase is None or 0 in phase.levels):
-            terms["prime"] = self.config.photometric * self._reconstruction(clips, motion, self.displacement)
-
-        # Level l: the future of the level below.
-        for name, predictor in self.predictors.items():
-            level = int(name)
-            if phase is not None and level not in phase.levels:
-                continue
-            try:
-                loss, accuracy = self._contrast(motion.levels[level], motion.levels[level - 1], predictor, generator)
-            except ConfigError as error:
-                raise ConfigError(f"level {level}: {error}") from error
-            terms[f"level{level}"] = self.config.contrast * loss
-            facts[f"level{level}_accuracy"] = accuracy
-        return terms, facts
-
-    def _reconstruction(self, clips: Tensor, motion: MotionFeatures, head: DisplacementHead) -> Tensor:
-        """The photometric loss of the displacement, with its smoothness.
-
-        Frames are compared without their colours, as in most estimators of flow, at a third of the cost.
-        """
-        flow = head(motion.levels[0], (clips.shape[3], clips.shape[4]))
-        pace = -(-clips.shape[2] // motion.levels[0].shape[2])  # frames to a step of the first stage
-        frames = clips[:, :, ::pace].mean(dim=1, keepdim=True)
-        first, second = frames[:, :, : flow.shape[2]], frames[:, :, 1 : 1 + flow.shape[2]]
-        return photometric_loss(first, second, flow) + self.config.smoothness * smoothness(flow, first)
-
-    def _contrast(
-        self, z: Tensor, below: Tensor, predictor: nn.Module, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Loss and accuracy of one level, the means over the deltas, on the coarser of both grids."""
-        c = self.config
-        coarser = z if z.shape[2:].numel() <= below.shape[2:].numel() else below
-        predictions, target = (average_to(features, coarser.shape[2:]) for features in (predictor(z), below.detach()))
-        clips, _, steps, height, width = target.shape
-        losses, accuracies = [], []
-        for delta, prediction in zip(c.deltas, predictions.chunk(len(c.deltas), dim=1), strict=True):
-            draws = draw_dense((clips, steps, height, width), c.places, c.others, generator, target.device)
-            found = dense_info_nce(
-                prediction,
-                target,
-                draws,
-                delta=delta,
-                temperature=c.temperature,
-                spatial=c.spatial,
-                temporal=c.temporal,
-                videos=c.videos,
-            )
-            losses.append(found.loss)
-            accuracies.append(found.accuracy)
-        return torch.stack(losses).mean(), torch.stack(accuracies).mean()
+from kinema.models.registry import narrow
 
 
 class HCML(Method):
@@ -156,11 +41,31 @@ class HCML(Method):
         ConfigError: a setting is out of range.
     """
 
+    hierarchical = True
+
     def __init__(self, model: ModelConfig, config: HCMLConfig, encoder: VideoEncoder | None = None):
         super().__init__()
         self.config = config
         self.encoder = encoder or build_encoder(model, config)
         self.objective = MotionObjective(self.motion.motion_widths, config)
+
+    @classmethod
+    def begin(cls, config: PretrainConfig, encoder: VideoEncoder | None = None) -> HCML:
+        """Of the settings under ``model`` and ``hcml``."""
+        return cls(config.model, config.hcml, encoder)
+
+    @classmethod
+    def settings(cls, config: PretrainConfig) -> PretrainConfig:
+        """Without a pyramid, which nothing would train."""
+        return replace(config, model=replace(config.model, pyramid=None))
+
+    @classmethod
+    def check(cls, config: PretrainConfig) -> None:
+        """By trial."""
+        problem = (
+            "hcml has no loss: it needs hcml.prime and hcml.photometric, or hcml.contrast and a level above another"
+        )
+        refuse({problem: try_hierarchy(config).terms}, SETTINGS)
 
     @property
     def motion(self) -> WithMotion:
@@ -234,15 +139,19 @@ def _parts(motion: WithMotion, objective: MotionObjective, level: int) -> Iterat
         yield from (fusion for name, fusion in motion.fusions.items() if max(int(name), 1) == level - 1)
 
 
-def _check(config: HCMLConfig) -> None:
-    checks = {
-        "hcml.temperature must be positive": config.temperature > 0,
-        "hcml.deltas must be one or several numbers from 1": bool(config.deltas) and min(config.deltas) >= 1,
-        "hcml.places must be at least 1 and hcml.others at least 0": config.places >= 1 and config.others >= 0,
-        "hcml.photometric, smoothness and contrast must not be negative": (
-            min(config.photometric, config.smoothness, config.contrast) >= 0
-        ),
-    }
-    for problem, fine in checks.items():
-        if not fine:
-            raise ConfigError(f"settings: {problem}")
+def try_hierarchy(config: TrainConfig) -> Losses:
+    """The losses of a motion hierarchy on two black clips, in a network that is narrow but has the same grids.
+
+    Raises:
+        ConfigError: a setting is out of range, or the clips are too short or too small.
+    """
+    ProgressiveSchedule(config.hcml, config.length)
+    clip = config.clip
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        method = HCML(narrow(config.model), config.hcml).eval()
+        try:
+            return method.losses(Views(torch.zeros(2, 3, clip.frames, *clip.size)), draw(2, torch.Generator()))
+        except ConfigError as error:
+            raise ConfigError(
+                f"settings: hcml on clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}: {error}"
+            ) from error

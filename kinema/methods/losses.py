@@ -61,6 +61,16 @@ class LocalContrast(NamedTuple):
     number of candidates."""
 
 
+def in_step(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Local features (B, S, D) and (B, S', D) of the same clips, averaged to the fewer steps of the two."""
+    steps = min(first.shape[1], second.shape[1])
+
+    def fewer(x: Tensor) -> Tensor:
+        return x if x.shape[1] == steps else F.adaptive_avg_pool1d(x.transpose(1, 2), steps).transpose(1, 2)
+
+    return fewer(first), fewer(second)
+
+
 def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperature: float = 0.07) -> LocalContrast:
     """Local Motion Contrastive Learning: which moment's flow belongs to this moment's RGB? (MSCL, section 3.2)
 

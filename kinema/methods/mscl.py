@@ -5,67 +5,29 @@ Read it next to section 3 of the paper. With all but the RGB loss switched off i
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from dataclasses import replace
 
-from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from torch import Tensor
+
+from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.errors import ConfigError
 from kinema.flow import rotate_flow
 from kinema.methods.base import Draws, Losses, Method, Views
+from kinema.methods.branches import FlowBranch, RGBBranch
+from kinema.methods.checks import check_mscl
 from kinema.methods.dense_motion import DenseLMCL, MotionPrediction
-from kinema.methods.losses import clip_info_nce, lmcl
+from kinema.methods.losses import clip_info_nce, in_step, lmcl
 from kinema.methods.momentum import MomentumEncoder
 from kinema.methods.parts import in_parts
 from kinema.methods.progressive import Phase
 from kinema.methods.queue import KeyQueue, Negatives
-from kinema.models.encoder import PYRAMID, FlowEncoder, VideoEncoder, build_encoder, build_flow_encoder
+from kinema.models.encoder import PYRAMID, VideoEncoder, build_encoder, build_flow_encoder
 from kinema.models.hierarchy import MotionFeatures
 from kinema.models.pyramid import TemporalPyramid
 from kinema.processes import gather, rank_and_count
 
 LOCAL = "local"
 """Flow's local features among its stages."""
-
-
-def projector(inputs: int, outputs: int) -> nn.Sequential:
-    """The MLP from a clip's feature to its contrastive embedding."""
-    return nn.Sequential(nn.Linear(inputs, inputs), nn.ReLU(inplace=True), nn.Linear(inputs, outputs))
-
-
-class RGBBranch(nn.Module):
-    """RGB encoder, projector and, for LMCL, the temporal pyramid."""
-
-    def __init__(self, encoder: VideoEncoder, embedding: int):
-        super().__init__()
-        self.encoder = encoder
-        self.last = list(encoder.backbone.stage_widths)[-1]
-        self.projector = projector(encoder.backbone.features, embedding)
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> embeddings (B, D) of unit length."""
-        return self.embed(self.encoder.stages(clips))
-
-    def embed(self, stages: dict[str, Tensor]) -> Tensor:
-        """Stage outputs -> embeddings (B, D) of unit length."""
-        last = stages[self.last]
-        return F.normalize(self.projector(last.mean(dim=(2, 3, 4))).float(), dim=1)
-
-
-class FlowBranch(nn.Module):
-    """Flow encoder and projector."""
-
-    def __init__(self, encoder: FlowEncoder, embedding: int):
-        super().__init__()
-        self.encoder = encoder
-        self.projector = projector(encoder.features, embedding)
-
-    def forward(self, flow: Tensor) -> Tensor:
-        """(B, 2, S, H, W) -> embeddings (B, D) of unit length."""
-        return self.embed(self.encoder(flow))
-
-    def embed(self, local: Tensor) -> Tensor:
-        """Local features (B, S, C) -> embeddings (B, D) of unit length."""
-        return F.normalize(self.projector(local.mean(dim=1)).float(), dim=1)
 
 
 class MSCL(Method):
@@ -115,6 +77,21 @@ class MSCL(Method):
             widths = self.flow.encoder.backbone.stage_widths
             self.dense = DenseLMCL(channels, widths, config.dense_cells, config.temperature)
 
+    @classmethod
+    def begin(cls, config: PretrainConfig, encoder: VideoEncoder | None = None) -> MSCL:
+        """Of the settings under ``model`` and ``mscl``."""
+        return cls(config.model, config.mscl, encoder=encoder)
+
+    @classmethod
+    def check(cls, config: PretrainConfig) -> None:
+        """See to the settings under ``mscl``."""
+        check_mscl(config.mscl, config.model)
+
+    @classmethod
+    def needs_flow(cls, config: PretrainConfig) -> bool:
+        """Whether any loss does."""
+        return config.mscl.uses_flow
+
     def trained_encoder(self) -> VideoEncoder:
         """The RGB encoder."""
         return self.rgb.encoder
@@ -160,8 +137,9 @@ class MSCL(Method):
         # Section 3.2: which moment's flow belongs to this moment's RGB?
         if c.lmcl:
             assert local_flow is not None
-            negatives = local_rotated if c.fra_negatives else None
-            local = lmcl(self.pyramid(stages), local_flow, negatives, temperature=c.temperature)
+            local_rgb, positives = in_step(self.pyramid(stages), local_flow)
+            negatives = in_step(local_rgb, local_rotated)[1] if c.fra_negatives and local_rotated is not None else None
+            local = lmcl(local_rgb, positives, negatives, temperature=c.temperature)
             terms["lmcl"] = c.lmcl * local.loss
             facts["lmcl_accuracy"] = local.accuracy
 
@@ -241,3 +219,12 @@ class MSCL(Method):
             queue = self.get_submodule(name)
             assert isinstance(queue, KeyQueue)
             queue.enqueue(values)
+
+
+class MoCo(MSCL):
+    """MSCL with all but its RGB loss switched off."""
+
+    @classmethod
+    def settings(cls, config: PretrainConfig) -> PretrainConfig:
+        """Without the other losses, and without a pyramid, which nothing would train."""
+        return replace(config, mscl=config.mscl.rgb_only(), model=replace(config.model, pyramid=None))

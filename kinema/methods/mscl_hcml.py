@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.data.plan import Plan
 from kinema.methods.base import Draws, Losses, Views
-from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
+from kinema.methods.hcml import apply_phase, motion_of, try_hierarchy
+from kinema.methods.motion_objective import MotionObjective
 from kinema.methods.mscl import MSCL
 from kinema.methods.parts import with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule
@@ -28,10 +29,23 @@ class MSCLWithHCML(MSCL):
         ConfigError: a setting of the hierarchy is out of range.
     """
 
+    hierarchical = True
+
     def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig, encoder: VideoEncoder | None = None):
         super().__init__(model, config, hcml, encoder)
         self.hcml = hcml
         self.objective = MotionObjective(self.motion.motion_widths, hcml)
+
+    @classmethod
+    def begin(cls, config: PretrainConfig, encoder: VideoEncoder | None = None) -> MSCLWithHCML:
+        """Of the settings under ``model``, ``mscl`` and ``hcml``."""
+        return cls(config.model, config.mscl, config.hcml, encoder)
+
+    @classmethod
+    def check(cls, config: PretrainConfig) -> None:
+        """See to both; MSCL's losses are enough for the hierarchy."""
+        super().check(config)
+        try_hierarchy(config)
 
     @property
     def motion(self) -> WithMotion:

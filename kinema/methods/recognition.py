@@ -14,7 +14,8 @@ from kinema.config import POOLED, HCMLConfig
 from kinema.data.plan import Plan
 from kinema.errors import CheckpointError
 from kinema.methods.base import Draws, Losses, Method, Views
-from kinema.methods.hcml import MotionObjective, apply_phase, motion_of
+from kinema.methods.hcml import apply_phase, motion_of
+from kinema.methods.motion_objective import MotionObjective
 from kinema.methods.parts import in_parts, with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder

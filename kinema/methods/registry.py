@@ -2,47 +2,70 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import get_args
+from collections.abc import Callable
+from typing import TypeVar
 
-from kinema.config import MethodName, PretrainConfig
-from kinema.errors import ConfigError
+from kinema.config import PretrainConfig
+from kinema.errors import ConfigError, KinemaError
 from kinema.methods.base import Method
 from kinema.methods.hcml import HCML
-from kinema.methods.mscl import MSCL
+from kinema.methods.masked import MaskedMotion
+from kinema.methods.mscl import MSCL, MoCo
 from kinema.methods.mscl_hcml import MSCLWithHCML
+from kinema.methods.tubelet import TubeletContrast
 from kinema.models.encoder import VideoEncoder
+from kinema.registry import Registry
+
+Own = TypeVar("Own", bound=Method)
+
+METHODS: Registry[type[Method]] = Registry(
+    "method",
+    "kinema.methods",
+    {
+        "mscl": MSCL,
+        "moco": MoCo,
+        "hcml": HCML,
+        "mscl+hcml": MSCLWithHCML,
+        "tubelet": TubeletContrast,
+        "masked": MaskedMotion,
+    },
+    Method,
+)
 
 
-def settings_for(name: MethodName, config: PretrainConfig) -> PretrainConfig:
-    """The settings as a method takes them: ``moco`` is ``mscl`` with all but its RGB loss switched off.
+def register_method(name: str) -> Callable[[type[Own]], type[Own]]:
+    """A decorator: know a class derived from :class:`~kinema.methods.Method` by a name from now on, in this process.
 
-    The encoder's pyramid, which dense losses train, is no part of what has none: ``moco`` and ``hcml``.
+    A package offers one to all processes by an entry point of that name in the group ``kinema.methods``.
+
+    Raises:
+        ConfigError: the name is another's, or none; or what is decorated is no method.
+    """
+    return METHODS.register(name)
+
+
+def settings_for(name: str, config: PretrainConfig) -> PretrainConfig:
+    """The settings as the method of a name takes them: those of ``moco`` have MSCL's RGB loss alone.
 
     Raises:
         ConfigError: there is no method of that name.
     """
-    if name not in get_args(MethodName):
-        raise ConfigError(f"unknown method {name!r}: choose one of {', '.join(get_args(MethodName))}")
-    if name in ("moco", "hcml"):
-        config = dataclasses.replace(config, model=dataclasses.replace(config.model, pyramid=None))
-    return dataclasses.replace(config, mscl=config.mscl.rgb_only()) if name == "moco" else config
+    return METHODS.get(name).settings(config)
 
 
-def create_method(name: MethodName, config: PretrainConfig, encoder: VideoEncoder | None = None) -> Method:
-    """A method whose training is to begin.
-
-    Args:
-        name: of the method.
-        config: what :func:`settings_for` gave; each method takes its own part.
-        encoder: to begin with, of the architecture in ``config``; None for an untrained one. Momentum encoders begin as
-            its copies.
+def create_method(name: str, config: PretrainConfig, encoder: VideoEncoder | None = None) -> Method:
+    """A method whose training is to begin; arguments and errors as of :meth:`Method.begin`.
 
     Raises:
-        ConfigError: a setting of the hierarchy is out of range.
+        ConfigError: there is no method of that name.
     """
-    if name == "hcml":
-        return HCML(config.model, config.hcml, encoder)
-    if name == "mscl+hcml":
-        return MSCLWithHCML(config.model, config.mscl, config.hcml, encoder)
-    return MSCL(config.model, config.mscl, encoder=encoder)
+    kind = METHODS.get(name)
+    if METHODS.is_own(name):
+        return kind.begin(config, encoder)
+    try:
+        return kind.begin(config, encoder)
+    except KinemaError:
+        raise
+    except Exception as error:  # it is not ours
+        said = (str(error).splitlines() or ["no words"])[0]
+        raise ConfigError(f"the method {name} cannot begin ({type(error).__name__}: {said})") from error

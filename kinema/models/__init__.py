@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hierarchy
     from kinema.models.prime_motion import DisplacementHead, PrimeMotion
     from kinema.models.pyramid import TemporalPyramid
-    from kinema.models.registry import create_model, list_models
+    from kinema.models.readout import Readout, register_readout
+    from kinema.models.registry import create_model, list_models, register_backbone
     from kinema.models.resnet3d import VideoResNet, flow_resnet18
     from kinema.models.sources import OpenedEncoder, open_encoder
     from kinema.models.weights import load_encoder, save_encoder
@@ -28,6 +29,7 @@ __all__ = [
     "MotionFeatures",
     "OpenedEncoder",
     "PrimeMotion",
+    "Readout",
     "TemporalPyramid",
     "VideoEncoder",
     "VideoResNet",
@@ -42,6 +44,8 @@ __all__ = [
     "local_cost_volume",
     "open_encoder",
     "random_encoder",
+    "register_backbone",
+    "register_readout",
     "save_encoder",
 ]
 
@@ -54,7 +58,8 @@ __getattr__, __dir__ = load_on_use(
         "hierarchy": ("MotionFeatures", "WithMotion", "add_motion_hierarchy"),
         "prime_motion": ("DisplacementHead", "PrimeMotion"),
         "pyramid": ("TemporalPyramid",),
-        "registry": ("create_model", "list_models"),
+        "readout": ("Readout", "register_readout"),
+        "registry": ("create_model", "list_models", "register_backbone"),
         "resnet3d": ("VideoResNet", "flow_resnet18"),
         "sources": ("OpenedEncoder", "open_encoder"),
         "weights": ("load_encoder", "save_encoder"),

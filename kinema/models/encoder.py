@@ -15,7 +15,7 @@ from kinema.models.hierarchy import MotionFeatures, WithMotion, add_motion_hiera
 from kinema.models.normalise import KINETICS, Colours, colours_of
 from kinema.models.published import WeightsReport
 from kinema.models.pyramid import TemporalPyramid
-from kinema.models.readout import Readout, check_readout
+from kinema.models.readout import check_readout, create_readout
 from kinema.models.registry import create_model
 from kinema.models.resnet3d import VideoResNet, flow_resnet18
 from kinema.models.stabilise import stabilised_difference
@@ -97,7 +97,7 @@ class VideoEncoder(nn.Module):
     def _read(self, readout: ReadoutConfig) -> None:
         check_readout(readout, self.stage_widths)
         self.readout = readout
-        self.reader = None if readout.stage == POOLED else Readout(readout, self.stage_widths)
+        self.reader = None if readout.stage == POOLED else create_readout(readout, self.stage_widths)
         self.features = self.backbone.features if self.reader is None else self.reader.features
 
     def features_by(self, readout: ReadoutConfig) -> int:
@@ -107,7 +107,9 @@ class VideoEncoder(nn.Module):
             ConfigError: the backbone has not got what the readout wants.
         """
         check_readout(readout, self.stage_widths)
-        return self.backbone.features if readout.stage == POOLED else Readout(readout, self.stage_widths).features
+        return (
+            self.backbone.features if readout.stage == POOLED else create_readout(readout, self.stage_widths).features
+        )
 
     def normalise(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) from 0 to 1 -> what the backbone sees, of the same shape but for the channels."""
@@ -230,6 +232,7 @@ def build_encoder(
     """
     asked = {"width": config.width, "patch": config.patch, "keep_time": config.keep_time or None}
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    settings |= config.parameters or {}
     backbone = create_model(config.backbone, channels=6 if config.input == "both" else 3, **settings)
     pyramid = None if config.pyramid is None else TemporalPyramid(backbone.stage_widths, config.pyramid)
     network = backbone if hcml is None else add_motion_hierarchy(backbone, hcml)

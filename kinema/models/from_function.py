@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -33,18 +33,10 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
     Raises:
         ConfigError: there is no such function, it failed, or what it gave is no module with a clip of sense.
     """
-    place, name = spec.split(":")
     with _current_folder():
-        try:
-            home = import_module(place)
-        except Exception as error:  # it is not ours
-            near = difflib.get_close_matches(place, PREFIXES)
-            advice = f"did you mean {near[0]}:{name}?" if near else "name a module on PYTHONPATH or in this folder"
-            raise ConfigError(f"{spec} cannot be imported ({_first_line(error)}): {advice}") from error
-        if not callable(make := getattr(home, name, None)):
-            near = difflib.get_close_matches(name, [known for known, value in vars(home).items() if callable(value)])
-            advice = f"did you mean {' or '.join(near)}?" if near else "name one that takes nothing and gives a module"
-            raise ConfigError(f"{home.__file__} has no function {name!r}: {advice}")
+        make = find_function(
+            spec, "a module on PYTHONPATH or in this folder", "one that takes nothing and gives a module"
+        )
         try:
             module = make()
         except Exception as error:  # it is not ours
@@ -52,6 +44,32 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
     if not isinstance(module, nn.Module):
         raise ConfigError(f"{spec}() gave a {type(module).__name__}; let it give a torch.nn.Module")
     return module, _card(getattr(module, "card", {}), spec), _clip(getattr(module, "clip", ClipConfig()), spec)
+
+
+def find_function(spec: str, where: str, which: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names.
+
+    Args:
+        spec: the two names.
+        where: which modules can be named, for an error's advice.
+        which: functions can be named, likewise.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    place, name = spec.split(":")
+    try:
+        home = import_module(place)
+    except (Exception, SystemExit) as error:  # it is not ours
+        near = difflib.get_close_matches(place, PREFIXES)
+        advice = f"did you mean {near[0]}:{name}?" if near else f"name {where}"
+        raise ConfigError(f"{spec} cannot be imported ({_first_line(error)}): {advice}") from error
+    found = getattr(home, name, None)
+    if not callable(found):
+        near = difflib.get_close_matches(name, [known for known, value in vars(home).items() if callable(value)])
+        advice = f"did you mean {' or '.join(near)}?" if near else f"name {which}"
+        raise ConfigError(f"{home.__file__} has no function {name!r}: {advice}")
+    return found
 
 
 @contextmanager
@@ -65,7 +83,7 @@ def _current_folder() -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or ["no words"])[0]
 
 

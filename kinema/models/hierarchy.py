@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, refuse
 from kinema.models.backbone import Backbone
 from kinema.models.pooling import average_to
 from kinema.models.prime_motion import PrimeMotion
@@ -235,7 +235,5 @@ def add_motion_hierarchy(
         "hcml.levels must be above 0 where hcml.prime is off, or nothing is left": config.prime or config.levels > 0,
         "hcml.reduction and hcml.pool must be at least 1": min(config.reduction, config.pool) >= 1,
     }
-    for problem, fine in checks.items():
-        if not fine:
-            raise ConfigError(problem)
+    refuse(checks)
     return WithMotion(backbone, config, stages)

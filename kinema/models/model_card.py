@@ -60,7 +60,7 @@ def model_card(card: Mapping[str, Any], name: str, features: int, sha256: str) -
         "began with": _words(card.get("began_with") or {}, ("name", "sha256")),
         "preset": card.get("preset"),
         "seed": card.get("seed"),
-        "backbone": _words(model, ("backbone", "width", "patch", "input", "keep_time", "pyramid")),
+        "backbone": _words(model, ("backbone", "width", "patch", "input", "keep_time", "pyramid", "parameters")),
         "motion hierarchy": _words(card.get("hcml") or {}, ("levels", "prime", "fusion", "chain")),
         "training videos": data.get("videos"),
         "hours of video": _rounded(data.get("hours")),

@@ -6,16 +6,19 @@ A readout keeps the averages over the cells of a grid, of whichever stages know 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import get_args, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kinema.config import POOLED, ReadoutConfig
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, refuse
 from kinema.models.pooling import average_to
+from kinema.registry import Registry
+
+Own = TypeVar("Own", bound="Readout")
 
 SMALLEST = 1e-12
 """What is nearer to zero has no root to speak of; its gradient would have no bound."""
@@ -27,7 +30,8 @@ MOMENTS = 3
 class Readout(nn.Module):
     """The averages of a stage over the cells of a grid, one after another in time; or, there, its moments over time.
 
-    Of several stages each is read by itself, and all count alike.
+    Of several stages each is read by itself, and all count alike. A readout of another package has a :meth:`length` and
+    a :meth:`read` of its own.
 
     Args:
         config: which stages and grid, and what becomes of the averages; the stage is not ``pooled``.
@@ -44,9 +48,7 @@ class Readout(nn.Module):
         super().__init__()
         check_readout(config, widths)
         self.config = config
-        time, height, width = config.grid
-        self.steps = MOMENTS if config.moments else time
-        self.features = self.steps * height * width * sum(widths[name] for name in config.stages)
+        self.features = sum(self.length(widths[name]) for name in config.stages)
 
     def forward(self, stages: Mapping[str, Tensor]) -> Tensor:
         """Stages by name, each (B, C, T', H', W') -> features (B, ``features``) in single precision.
@@ -54,10 +56,16 @@ class Readout(nn.Module):
         Raises:
             ConfigError: the grid has more cells than a stage has places.
         """
-        parts = [self._read(name, stages[name]) for name in self.config.stages]
+        parts = [self.read(name, stages[name]) for name in self.config.stages]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1) / len(parts) ** 0.5
 
-    def _read(self, name: str, x: Tensor) -> Tensor:
+    def length(self, channels: int) -> int:
+        """How many features a stage of so many channels gives."""
+        time, height, width = self.config.grid
+        return channels * (MOMENTS if self.config.moments else time) * height * width
+
+    def read(self, name: str, x: Tensor) -> Tensor:
+        """A stage (B, C, T', H', W') and its name -> its part of the features (B, ``length(C)``)."""
         config = self.config
         time, height, width = config.grid
         if any(cells > side for cells, side in zip(config.grid, x.shape[2:], strict=True)):
@@ -80,6 +88,25 @@ class Readout(nn.Module):
     def extra_repr(self) -> str:
         """The settings, by which encoders of the same weights are told apart."""
         return str(self.config)
+
+
+READOUTS: Registry[type[Readout]] = Registry("readout", "kinema.readouts", {"cells": Readout}, Readout)
+
+
+def register_readout(name: str) -> Callable[[type[Own]], type[Own]]:
+    """A decorator: know a class derived from :class:`Readout` by a name from now on, in this process.
+
+    A package offers one to all processes by an entry point of that name in the group ``kinema.readouts``.
+
+    Raises:
+        ConfigError: the name is another's, or none; or what is decorated is no readout.
+    """
+    return READOUTS.register(name)
+
+
+def create_readout(config: ReadoutConfig, widths: Mapping[str, int]) -> Readout:
+    """The readout that the settings ask for; arguments and errors as of :class:`Readout`."""
+    return READOUTS.get(config.by)(config, widths)
 
 
 def temporal_moments(x: Tensor) -> Tensor:
@@ -121,6 +148,4 @@ def check_readout(config: ReadoutConfig, widths: Mapping[str, int]) -> None:
         "readout.frames must be at least 1": config.frames is None or config.frames >= 1,
         "readout.step must be positive": config.step is None or config.step > 0,
     }
-    for problem, fine in checks.items():
-        if not fine:
-            raise ConfigError(problem)
+    refuse(checks)

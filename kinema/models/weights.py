@@ -23,7 +23,8 @@ from kinema.errors import CheckpointError, ConfigError
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.normalise import KINETICS, Colours
 from kinema.models.published import fill, read_published
-from kinema.models.registry import matching_model
+from kinema.models.readout import READOUTS
+from kinema.models.registry import has_own_backbone, matching_model
 from kinema.provenance import file_sha256
 from kinema.tensors import read_about, read_tensors, write_tensors
 
@@ -127,6 +128,8 @@ def _own(path: Path) -> VideoEncoder:
         readout = from_plain(ReadoutConfig, card.get("readout") or {})
         encoder = build_encoder(ModelConfig(**card["model"]), hierarchy_of(card), colours, readout)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        if isinstance(error, ConfigError) and _of_others(card):  # whose package may be missing
+            raise CheckpointError(f"{path} cannot be loaded: {error}") from error
         raise CheckpointError(
             f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
         ) from error
@@ -140,6 +143,12 @@ def _own(path: Path) -> VideoEncoder:
     _weighted(encoder).load_state_dict(weights)
     encoder.card = card
     return encoder.eval()
+
+
+def _of_others(card: Mapping[str, Any]) -> bool:
+    """Whether a part of the encoder that a card is about is not kinema's."""
+    reads = (card.get("readout") or {}).get("by", "cells")
+    return not (has_own_backbone(card["model"]) and READOUTS.is_own(reads))
 
 
 def _weighted(encoder: VideoEncoder) -> nn.Module:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 
 import torch
 
-from kinema.config import FinetuneConfig, MethodName, ModelConfig, Motion, MSCLConfig, PretrainConfig, TrainConfig
+from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
 from kinema.data.clips import span
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, refuse
 from kinema.flow import create_estimator
-from kinema.methods import HCML, ProgressiveSchedule, Views, draw
+from kinema.methods.checks import SETTINGS
+from kinema.methods.hcml import try_hierarchy
+from kinema.methods.registry import METHODS, create_method
 from kinema.models import build_encoder
+from kinema.models.registry import narrow
 
 FEWEST_STEPS, SENSIBLE_STEPS = 200, 500
 """Steps below which a pretraining from scratch learns next to nothing, and as many as are sensible at the least.
@@ -58,18 +59,22 @@ def check_remaining(out: object, done: int, steps: int) -> str:
     )
 
 
-def check_pretraining(config: PretrainConfig, method: MethodName = "mscl") -> None:
+def check_pretraining(config: PretrainConfig, method: str = "mscl") -> None:
     """Refuse settings that cannot work with a method, before any work is done.
 
     Raises:
         ConfigError: says which setting, and what it may be.
     """
-    contrastive = method != "hcml"
-    _check_training(config, contrastive and config.mscl.uses_flow)
-    if contrastive:
-        _check_mscl(config.mscl, config.model)
-    if "hcml" in method:
-        _check_hcml(config, alone=not contrastive)
+    kind = METHODS.get(method)
+    _check_training(config, kind.needs_flow(config))
+    kind.check(config)
+    if not METHODS.is_own(method):
+        with torch.random.fork_rng(devices=[]):
+            create_method(method, config)
+    elif config.parameters:
+        raise ConfigError(
+            f"{SETTINGS}parameters are for methods of other packages, and {method} is kinema's: leave them out"
+        )
 
 
 def check_finetuning(config: FinetuneConfig, motion: Motion) -> None:
@@ -79,20 +84,21 @@ def check_finetuning(config: FinetuneConfig, motion: Motion) -> None:
         ConfigError: says which setting, and what it may be.
     """
     _check_training(config, uses_flow=False)
-    _refuse(
+    refuse(
         {
             "dropout must lie between 0 and 1": 0 <= config.dropout < 1,
             "label_smoothing must lie between 0 and 1": 0 <= config.label_smoothing < 1,
             "clips must be at least 1": config.clips >= 1,
-        }
+        },
+        SETTINGS,
     )
     if motion == "hcml":
-        _check_hcml(config, alone=False)
+        try_hierarchy(config)
 
 
 def _check_training(config: TrainConfig, uses_flow: bool) -> None:
     clip, trainer, paces = config.clip, config.trainer, config.sampling.paces
-    _refuse({"say either steps or epochs, not both": config.steps is None or config.epochs is None})
+    refuse({"say either steps or epochs, not both": config.steps is None or config.epochs is None}, SETTINGS)
     span(clip, 30.0)
     estimator = create_estimator(config.flow.estimator, **(config.flow.parameters or {}))
     smallest = {
@@ -158,7 +164,7 @@ def _check_training(config: TrainConfig, uses_flow: bool) -> None:
         for name in ("still_texture", "fading", "flicker", "rolling_light", "sensor_noise")
     }
     checks["augment.shake must be at least 0"] = config.augment.shake >= 0
-    _refuse(checks)
+    refuse(checks, SETTINGS)
     _check_readout(config)
 
 
@@ -167,64 +173,7 @@ def _check_readout(config: TrainConfig) -> None:
     clip = config.readout.clip(config.clip)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
-            encoder = build_encoder(dataclasses.replace(config.model, width=4), readout=config.readout).eval()
+            encoder = build_encoder(narrow(config.model), readout=config.readout).eval()
             encoder(torch.zeros(1, 3, clip.frames, *clip.size))
         except ConfigError as error:
             raise ConfigError(f"settings: {error}") from error
-
-
-def _check_mscl(mscl: MSCLConfig, model: ModelConfig) -> None:
-    weights = ("rgb", "flow", "cross", "lmcl", "fra_clips", "motion", "dense_lmcl")
-    checks = {
-        f"mscl.{name} must be at least 0, not {getattr(mscl, name):g}": getattr(mscl, name) >= 0
-        for name in ("queue", *weights)
-    }
-    checks |= {
-        "mscl.temperature must be positive": mscl.temperature > 0,
-        "mscl.momentum must lie between 0 and 1": 0 <= mscl.momentum <= 1,
-        "mscl.rgb, cross, lmcl, fra_clips, motion or dense_lmcl must be above 0, or the RGB encoder learns nothing": (
-            any((mscl.rgb, mscl.cross, mscl.lmcl, mscl.fra_clips, mscl.dense))
-        ),
-        "mscl.motion and mscl.dense_lmcl look at the encoder's pyramid: set model.pyramid": (
-            model.pyramid is not None or not mscl.dense
-        ),
-        "model.pyramid learns from mscl.motion and mscl.dense_lmcl alone: set one of them above 0, or model.pyramid to "
-        "null": (model.pyramid is None or mscl.dense),
-        "mscl.motion_boundaries and motion_stabilised need mscl.motion above 0": (
-            mscl.motion > 0 or not (mscl.motion_boundaries or mscl.motion_stabilised)
-        ),
-        "mscl.dense_cells must be at least 2": mscl.dense_cells >= 2,
-        "mscl.fra_negatives needs mscl.lmcl above 0": not mscl.fra_negatives or mscl.lmcl > 0,
-        "mscl.fra_after_enqueue needs mscl.fra_clips above 0 and a queue": (
-            not mscl.fra_after_enqueue or (mscl.fra_clips > 0 and mscl.queue > 0)
-        ),
-        "mscl: without a queue there must be batch_negatives": mscl.queue > 0 or mscl.batch_negatives,
-    }
-    _refuse(checks)
-
-
-def _check_hcml(config: TrainConfig, alone: bool) -> None:
-    """Try the hierarchy on two black clips, in a network that is narrow but has the same grids."""
-    ProgressiveSchedule(config.hcml, config.length)
-    clip = config.clip
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        method = HCML(dataclasses.replace(config.model, width=4), config.hcml).eval()
-        try:
-            found = method.losses(Views(torch.zeros(2, 3, clip.frames, *clip.size)), draw(2, torch.Generator()))
-        except ConfigError as error:
-            raise ConfigError(
-                f"settings: hcml on clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}: {error}"
-            ) from error
-    _refuse(
-        {
-            "hcml has no loss: it needs hcml.prime and hcml.photometric, or hcml.contrast and a level above another": (
-                found.terms or not alone
-            )
-        }
-    )
-
-
-def _refuse(checks: Mapping[str, object]) -> None:
-    for problem, fine in checks.items():
-        if not fine:
-            raise ConfigError(f"settings: {problem}")

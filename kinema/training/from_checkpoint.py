@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kinema.config import FinetuneConfig, MethodName, Motion, PretrainConfig, TrainConfig, from_plain
+from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig, from_plain
 from kinema.errors import CheckpointError
 from kinema.methods.base import Method
 from kinema.methods.beginning import new_network
@@ -54,16 +54,15 @@ def _rebuilt(made_by: str, settings: dict[str, Any], weights: dict[str, Any]) ->
         motion: Motion = "hcml" if made_by.endswith("hcml") else "none"
         labelled = _config(FinetuneConfig, settings)
         return new_network(labelled, len(weights["method.classifier.bias"]), motion, None), labelled
-    name: MethodName = made_by  # type: ignore[assignment]
-    config = settings_for(name, _config(PretrainConfig, settings))
-    return create_method(name, config), config
+    config = settings_for(made_by, _config(PretrainConfig, settings))
+    return create_method(made_by, config), config
 
 
 def _config(kind: type[Config], settings: dict[str, Any]) -> Config:
     """Settings of a ``kind`` from those that a checkpoint holds, nested and plain."""
     usual = kind()
-    parts = {
-        name: from_plain(type(getattr(usual, name)), value) if isinstance(value, dict) else value
+    parts: dict[str, Any] = {
+        name: from_plain(type(part), value) if is_dataclass(part := getattr(usual, name)) else value
         for name, value in settings.items()
     }
     return kind(**parts)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinema.config import MethodName, PretrainConfig
+from kinema.config import PretrainConfig
 from kinema.data.plan import Plan
 from kinema.errors import ConfigError
-from kinema.methods.beginning import begin_pretraining
+from kinema.methods.beginning import begin_pretraining, motion_by
 from kinema.models.weights import ENCODER_FILE, name_of, weights_file
 from kinema.provenance import file_sha256
 from kinema.training.callbacks import CHECKPOINT, METRICS
@@ -57,7 +57,7 @@ def pretrain(
     out: str | Path,
     config: PretrainConfig,
     *,
-    method: MethodName = "mscl",
+    method: str = "mscl",
     weights: str | Path | None = None,
     preset: str = "",
     manifest: str | Path | None = None,
@@ -71,7 +71,8 @@ def pretrain(
         out: the run's folder: ``encoder.safetensors``, ``card.json``, ``metrics.csv``, ``manifest.parquet``,
             ``last.ckpt`` and TensorBoard's logs.
         config: all settings.
-        method: ``mscl``, ``moco`` for its RGB loss alone, ``hcml``, or ``mscl+hcml`` for the losses of both.
+        method: ``mscl``, ``moco`` for its RGB loss alone, ``hcml``, ``mscl+hcml`` for the losses of both, ``tubelet``,
+            ``masked``, or one that is registered.
         weights: what the encoder begins with, as :func:`kinema.load_encoder` takes it; all else, the optimiser among
             it, is new. Its architecture must be the one that ``config.model`` asks for
             (:func:`kinema.methods.beginning.settings_of` says it). None to begin from scratch.
@@ -96,7 +97,7 @@ def _pretrained(
     videos: str | Path,
     out: str | Path,
     config: PretrainConfig,
-    method: MethodName,
+    method: str,
     weights: str | Path | None,
     preset: str,
     manifest: str | Path | None,
@@ -127,7 +128,7 @@ def _pretrained(
             make,
             {"method": method, "weights": "none" if began is None else began["sha256"][:12]},
             together,
-            hierarchical="hcml" in method,
+            hierarchical=motion_by(method) == "hcml",
             facts={"method": method, "preset": preset, **({} if began is None else {"began_with": began})},
             warn=warn,
             manifest=manifest,

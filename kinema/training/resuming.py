@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from kinema.config import LENGTHS, ReadoutConfig, TrainConfig
+from kinema.config import LENGTHS, MaskedConfig, ReadoutConfig, TrainConfig, TubeletConfig
 from kinema.errors import CheckpointError, KinemaError
 from kinema.provenance import differing
 
@@ -24,10 +24,11 @@ UNTRAINED = ("seed", "clip", "model", "readout")
 """What of the settings of a training decides an encoder that is not trained."""
 
 LATER = {
+    "": ("parameters",),
     "augment": ("still_texture", "fading", "flicker", "rolling_light", "shake", "sensor_noise"),
     "clip": ("squeeze", "stretch"),
     "flow": ("step_frames",),
-    "model": ("keep_time", "pyramid", "colours"),
+    "model": ("keep_time", "pyramid", "colours", "parameters"),
     "mscl": (
         "fra_after_enqueue",
         "shuffle",
@@ -38,8 +39,10 @@ LATER = {
         "dense_cells",
     ),
     "readout": tuple(field.name for field in fields(ReadoutConfig)),
+    "masked": tuple(field.name for field in fields(MaskedConfig)),
     "sampling": ("paces",),
     "trainer": ("accumulate", "sync_batchnorm"),
+    "tubelet": tuple(field.name for field in fields(TubeletConfig)),
 }
 """Settings that are newer than recorded results, whose fingerprints their defaults leave as they were."""
 
@@ -58,7 +61,7 @@ def deciding(settings: Mapping[str, Any], kind: type[TrainConfig], hierarchical:
     decide = {f"trainer.{name}" for name in ("batch_size", "accumulate", "sync_batchnorm")}
     idle = {name for name in flat if name.startswith("trainer.")} - decide
     idle |= {name for name in LENGTHS if flat[name] is None}
-    later = {f"{part}.{name}" for part, names in LATER.items() for name in names}
+    later = {f"{part}.{name}".strip(".") for part, names in LATER.items() for name in names}
     idle |= {name for name in later & flat.keys() if flat[name] == usual[name]}
     return {name: value for name, value in flat.items() if name not in idle and _plays(name, hierarchical)}
 

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kinema.methods import clip_info_nce, lmcl
+from kinema.config import ModelConfig, MSCLConfig
+from kinema.methods import MSCL, Views, clip_info_nce, draw, lmcl
+from kinema.methods.losses import in_step
 
 few = settings(max_examples=20, deadline=None)
 
@@ -173,3 +175,20 @@ def test_losses_keep_their_precision_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         found = clip_info_nce(query, key, queue, batch_negatives=True), lmcl(rgb, flow, -flow).loss
     torch.testing.assert_close(found, expected)
+
+
+def test_moments_are_compared_on_the_coarser_of_both_grids_of_time():
+    four, two = torch.randn(3, 4, 5), torch.randn(3, 2, 5)
+    pairs = torch.stack([(four[:, 2 * step] + four[:, 2 * step + 1]) / 2 for step in range(2)], dim=1)
+    for pair, expected in (((four, two), (pairs, two)), ((two, four), (two, pairs)), ((four, four), (four, four))):
+        torch.testing.assert_close(in_step(*pair), expected)
+
+
+def test_lmcl_of_a_network_with_more_steps_than_the_flow():
+    model = ModelConfig(backbone="resnet18", width=8, patch=None, flow_width=4, embedding=8)
+    method = MSCL(model, MSCLConfig(rgb=0.0, flow=0.0, cross=0.0, lmcl=1.0))
+    flow = torch.randn(2, 2, 4, 64, 64)
+    steps = method.pyramid(method.rgb.encoder.stages(torch.rand(2, 3, 8, 64, 64))).shape[1]
+    assert steps == 8 != flow.shape[2]
+    found = method.losses(Views(torch.rand(2, 3, 8, 64, 64), None, flow), draw(2, torch.Generator()))
+    assert found.terms["lmcl"].isfinite() and found.facts["lmcl_accuracy"] >= 0

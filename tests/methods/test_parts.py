@@ -12,9 +12,20 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from kinema.config import HCMLConfig, ModelConfig, MSCLConfig
+from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.data.plan import Plan
-from kinema.methods import HCML, MSCL, Losses, Method, MSCLWithHCML, Recognition, Views, draw
+from kinema.methods import (
+    HCML,
+    MSCL,
+    Losses,
+    Method,
+    MSCLWithHCML,
+    Recognition,
+    Views,
+    create_method,
+    draw,
+    settings_for,
+)
 from kinema.methods.parts import in_parts
 from kinema.models import random_encoder
 from kinema.models.short_conv import short_convolutions
@@ -42,6 +53,8 @@ METHODS = {
     "moco": lambda: MSCL(MODEL, MSCLConfig().rgb_only()),
     "hcml": lambda: HCML(MODEL, HIERARCHY),
     "mscl+hcml": lambda: MSCLWithHCML(DENSE, EVERYTHING, HIERARCHY),
+    "tubelet": lambda: create_method("tubelet", settings_for("tubelet", PretrainConfig(model=MODEL))),
+    "masked": lambda: create_method("masked", PretrainConfig(model=DENSE)),
     "recognition": lambda: Recognition(random_encoder(MODEL), 3),
     "recognition with hcml": lambda: Recognition(random_encoder(MODEL, hcml=HIERARCHY), 3, hcml=HIERARCHY),
 }

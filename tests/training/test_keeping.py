@@ -120,7 +120,7 @@ def test_generated_videos_fit_the_clips(tiny, kept, tmp_path, monkeypatch):
 # out of a checkpoint
 
 
-@pytest.mark.parametrize("method", ["mscl", "moco", "hcml", "mscl+hcml"])
+@pytest.mark.parametrize("method", ["mscl", "moco", "hcml", "mscl+hcml", "tubelet", "masked"])
 def test_the_encoder_of_a_checkpoint_is_that_of_the_run(videos, tiny, tmp_path, method):
     run = pretrain(videos, tmp_path, tiny({"readout.stage": "layer2"}, epochs=1, hcml=HIERARCHY), method=method).out
     saved, found = load_encoder(run), encoder_from_checkpoint(run)
