@@ -19,6 +19,7 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "raft": ("torchvision",),
     "nwb": ("pynwb",),
+    "torchcodec": ("torchcodec",),
 }
 """The modules that each extra brings."""
 
