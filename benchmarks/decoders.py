@@ -1,12 +1,13 @@
 """Compare the decoders: do they give the same frames, and which is quicker? Prints JSON.
 
-    python benchmarks/decoders.py VIDEO ... [--decoder torchcodec] [--repeats 5] [--frames 60] [--same-only] > same.json
+    python benchmarks/decoders.py VIDEO ... [--decoder torchcodec] [--repeats 5] [--frames 40] [--same-only] > same.json
 
 ``same`` has, for each file, what decodes it (or why PyAV does), and how far frames lie from PyAV's, in levels of 0 to
 255: on average, at most, and the average with its sign; at the stored size, and scaled to 112 x 112 pixels. Only the
 first ``--frames`` frames are compared. A file that no decoder reads has its error.
 
-``milliseconds`` has the times of both, which take turns, of one file after the other, each opened anew: ``spread``, 8
+``milliseconds`` has the processor's time of both, which take turns, of one file after the other, each opened anew (so
+what other programs do, and disks, hardly count): ``spread``, 8
 frames over all of a file scaled to 112 pixels, as clips are read for evaluation; ``spread_whole``, the same at the
 stored size; ``window``, 16 frames an eighth of a second apart from the middle on, scaled to 112; ``follow``, eight a
 second from start to end, scaled to 112, as an index is made. The packets of a file are looked at in the round that
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -41,7 +43,7 @@ def main() -> None:
     parser.add_argument("videos", nargs="+", type=Path, help="files, or folders of videos")
     parser.add_argument("--decoder", default="torchcodec")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--same-only", action="store_true", help="no times")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -117,7 +119,9 @@ def timed(path: Path, decoder: str, repeats: int) -> dict[str, Any]:
     return {
         name: {
             by: spread([1000 * second for second in seconds], 2)
-            for by, seconds in in_turns({by: work(name, by) for by in (USUAL, decoder)}, repeats).items()
+            for by, seconds in in_turns(
+                {by: work(name, by) for by in (USUAL, decoder)}, repeats, time.process_time
+            ).items()
         }
         for name in reads
     }

@@ -20,7 +20,7 @@ from kinema.video.container import open_stream
 from kinema.video.damage import Damage
 from kinema.video.decoder import Convert, Decoder, Header, Shown
 from kinema.video.heap import decoder_freed
-from kinema.video.view import Converter, Orientation, View
+from kinema.video.view import Converter, Orientation, View, WholeFrames
 
 # Read from the start only: in gif and apng a frame is a change to the one before, in mpeg (program streams: .mpg, .vob)
 # few packets carry a time, and libav guesses wrong ones after a seek.
@@ -68,7 +68,7 @@ class Source(Decoder):
     def header(self) -> Header:
         """What the file says of itself."""
         stream, first = self.stream, self.first
-        width, height = Orientation.of(first).swap((first.width, first.height))
+        width, height = Orientation.of(WholeFrames()(first)).swap((first.width, first.height))
         fps = float(stream.average_rate or 0)
         codec = stream.codec_context.name
         return Header(stream.frames, fps, width, height, first.rotation, codec, first.format.name)
