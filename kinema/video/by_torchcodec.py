@@ -8,6 +8,7 @@ gives is checked to be the one that was meant.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,11 +17,12 @@ from typing import Any, NoReturn
 import numpy as np
 from av import VideoFrame
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, blaming
 from kinema.extras import remedy
 from kinema.video.clock import longest_pause
 from kinema.video.damage import Damage
 from kinema.video.decoder import Convert, Decoder, Header, LeftToPyAV, Shown
+from kinema.video.identity import size_and_time
 from kinema.video.loading import root_cause
 from kinema.video.packets import Packets, packets_of
 from kinema.video.screen import TOLERANCE
@@ -31,6 +33,8 @@ CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}
 """Whose packets say where to seek; and which name no other files, since torchcodec follows all names."""
 PIXEL_FORMATS = {"yuv420p", "yuvj420p", "yuv444p"}
 """Of which frames have been the same to the bit (``benchmarks/decoders.py``)."""
+LEFT: dict[tuple[str, int, int], str] = {}
+"""Why files were left to PyAV in this process while they were read, by path, size and time."""
 
 
 class TorchCodec(Decoder):
@@ -49,12 +53,13 @@ class TorchCodec(Decoder):
             raise ConfigError(problem)
         self._source = Source(path)
         self.path, self.origin = self._source.path, self._source.origin
-        self._base = self._source.stream.time_base
+        self._base = self._source.stream.time_base or Fraction(1, 1_000_000)
         self._decoder: Any = None
         self._sound = Damage()
         self._reason, self._packets = "", Packets(np.empty(0, np.int64), "", 0)
         try:
-            self._look_at_packets()
+            with blaming(self.path):
+                self._look_at_packets()
         except BaseException:
             self.close()
             raise
@@ -80,17 +85,17 @@ class TorchCodec(Decoder):
         return self._source.steady if self._reason else True
 
     def frames(self, start: float, counted: bool = False) -> Iterator[Shown]:
-        """Yield frames, not decoded yet, from the one on screen at ``start`` seconds; those of PyAV to be counted."""
+        """Yield frames, not decoded yet, from the one on screen at ``start`` seconds; PyAV counts them."""
         if self._reason or counted:
-            yield from self._source.frames(start)
+            yield from self._counted(self._source.frames(start))
             return
         begin = int(np.searchsorted(self._times, start + TOLERANCE, side="right")) - 1
         for number in range(max(0, begin), len(self._times)):
             yield Shown(float(self._times[number]), number, None)
 
     def frames_from(self, number: int) -> Iterator[Shown]:
-        """PyAV's: which frames decode is known by decoding them all, which it does without converting them."""
-        return self._source.frames_from(number)
+        """Yield frames by number: PyAV decodes, and so counts them, without converting them."""
+        return self._counted(self._source.frames_from(number))
 
     def converter(self, view: View) -> Convert:
         """What fetches, cuts and scales this file's frames."""
@@ -128,7 +133,8 @@ class TorchCodec(Decoder):
 
     def _look_at_packets(self) -> None:
         """Find out when frames come on screen, and whether torchcodec reads the file as PyAV does."""
-        self._reason = self._odd()
+        self._file = (self.path, *size_and_time(self.path))
+        self._reason = LEFT.get(self._file) or self._odd()
         if self._reason:
             return
         found = packets_of(self.path, self._source.container.format.name in WITHOUT_PTS)
@@ -139,6 +145,19 @@ class TorchCodec(Decoder):
         self._times = (found.ticks - found.ticks[:1]) * self._base.numerator / self._base.denominator
         if not len(found.ticks) or abs(float(found.ticks[0] * self._base) - self.origin) > TOLERANCE:
             self._reason = "its first packets are not shown"
+
+    def _counted(self, decoded: Iterator[Shown]) -> Iterator[Shown]:
+        """The frames that PyAV has decoded, as torchcodec's of the same times, so that pixels are the same however they
+        are asked for.
+        """
+        for shown in decoded:
+            if self._reason:
+                yield shown
+                continue
+            place = int(np.searchsorted(self._times, shown.time - TOLERANCE))
+            if self._source.damage or place == len(self._times) or self._times[place] > shown.time + TOLERANCE:
+                self._leave(str(self._source.damage) or "its packets are not its frames")
+            yield shown._replace(frame=place)
 
     def _odd(self) -> str:
         """Why torchcodec would read such a file otherwise, by what the header and the first frame say."""
@@ -189,7 +208,7 @@ class TorchCodec(Decoder):
         )
 
     def _leave(self, reason: str, error: Exception | None = None) -> NoReturn:
-        self._reason, self._decoder = reason, None
+        self._reason, self._decoder, LEFT[self._file] = reason, None, reason
         raise LeftToPyAV(reason) from error
 
 

@@ -71,8 +71,8 @@ def _packets(path: str, by_dts: bool, _state: tuple[int, int]) -> Packets | str:
             return "not all of it can be read"
     entries.sort()
     frames = [{"pts": ticks, "duration": duration, "key_frame": key} for ticks, duration, key in entries]
-    ticks = np.array([entry[0] for entry in entries], np.int64)
-    return Packets(ticks, json.dumps({"frames": frames}), entries[-1][1] if entries else 0)
+    shown = np.array([entry[0] for entry in entries], np.int64)
+    return Packets(shown, json.dumps({"frames": frames}), entries[-1][1] if entries else 0)
 
 
 def _filled(packets: Iterator[Packet]) -> Iterator[Packet]:

@@ -55,6 +55,7 @@ def stand_in(monkeypatch) -> type[StandIn]:
     monkeypatch.setattr(StandIn, "breaks_at", None)
     monkeypatch.setattr(StandIn, "late", 0)
     monkeypatch.setattr(StandIn, "devices", [])
+    monkeypatch.setattr(by_torchcodec, "LEFT", {})
     return StandIn
 
 
@@ -130,6 +131,7 @@ def test_what_is_read_is_what_pyav_reads(write_video, stand_in, monkeypatch, vie
             followed = list(usual.follow(grid))
             facts = usual.info, usual.shortfall
         for read in ("at_times", "read", "follow"):
+            by_torchcodec.LEFT.clear()
             with Video(given, view, decoder="torchcodec") as video:
                 assert (video.info, video.at_indices([5, 18]).timestamps.tolist()) == (
                     facts[0],
@@ -158,6 +160,8 @@ def test_a_file_that_torchcodec_stumbles_over_is_left_to_pyav_with_the_reason(
         assert brightness(video.at_times([0.0]).frames) == [0] and video.decoded_by == "torchcodec"
         assert brightness(video.at_times([0.1]).frames) == [3]
         assert video.decoded_by == "pyav (torchcodec: Could not push packet to decoder: Invalid data)"
+    with Video(path, decoder="torchcodec") as again:
+        assert again.decoded_by.startswith("pyav (")
 
 
 def test_a_frame_that_is_another_is_never_taken(write_video, stand_in, monkeypatch) -> None:
