@@ -81,7 +81,7 @@ class Installation:
             lines.append(("note", self.torchcodec))
         if len(clash) > 1:
             lines.append(("note", f"{' and '.join(clash)} write over each other: uninstall all, and install one again"))
-        return "\n".join(f"{name:11}{value}" for name, value in lines)
+        return "\n".join(f"{name:13}{value}" for name, value in lines)
 
 
 def look_around() -> Installation:

@@ -65,7 +65,7 @@ def test_why_torchcodec_does_not_load_is_said_where_it_is_installed(monkeypatch)
     monkeypatch.setattr(
         installation, "installed", lambda names: there(names) | {n: "0.13" for n in names if n == "torchcodec"}
     )
-    assert f"note       {sentence}" in look_around().summary().splitlines()
+    assert f"note         {sentence}" in look_around().summary().splitlines()
     monkeypatch.setattr(installation, "installed", lambda names: there(n for n in names if n != "torchcodec"))
     assert sentence not in look_around().summary()
 
