@@ -24,7 +24,7 @@ class Packets(NamedTuple):
 
     Attributes:
         ticks: (N,) int64, when they come on screen, in units of the stream's time base.
-        mapping: the same as JSON, with durations and key frames, as torchcodec and ffprobe write it.
+        mapping: the same as JSON, with durations, as ffprobe writes it for torchcodec; its one key frame is the first.
         last: ticks that the last frame stays on screen, 0 where the file does not say.
     """
 
@@ -66,11 +66,13 @@ def _packets(path: str, by_dts: bool, _state: tuple[int, int]) -> Packets | str:
                 if packet.size == 0 or packet.is_corrupt or ticks in places:
                     return "some of its packets are no picture of their own"
                 places.add(ticks)
-                entries.append((ticks, packet.duration or 0, int(packet.is_keyframe)))
+                entries.append((ticks, packet.duration or 0))
         except (av.FFmpegError, IndexError):
             return "not all of it can be read"
     entries.sort()
-    frames = [{"pts": ticks, "duration": duration, "key_frame": key} for ticks, duration, key in entries]
+    # Containers name key frames that are none, from which decoders make wrong pictures without a word: only the first
+    # is told, so that decoding begins there.
+    frames = [{"pts": at, "duration": lasts, "key_frame": int(at == entries[0][0])} for at, lasts in entries]
     shown = np.array([entry[0] for entry in entries], np.int64)
     return Packets(shown, json.dumps({"frames": frames}), entries[-1][1] if entries else 0)
 

@@ -18,7 +18,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 ODD = ("clock_jump", "clock_restart", "interlaced", "stream_choice", "theora_empty_packets", "extreme_aspect")
 SCALED = View(size=(112, 112))
 CUT = View(crop=(40, 40), size=(24, 24))
-MOMENTS = (0.0, 0.2, 0.24, 0.5, 1.0, 3.1)
+MOMENTS = (0.0, 0.2, 0.24, 0.5, 1.0, 3.1, 7.1, 12.75)
 
 
 def away(path: Path, view: View) -> tuple[str, np.ndarray]:
