@@ -73,7 +73,7 @@ def train(lights, tmp_path):
 @pytest.fixture(scope="module")
 def trained(lights, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "run"
-    config = dataclasses.replace(QUICK, epochs=8)
+    config = dataclasses.replace(QUICK, epochs=16)
     return finetune(lights, out, config, labels=lights / "labels.csv", label_column="light")
 
 

@@ -85,7 +85,8 @@ def write_snippets(
                 grid = f"{names[label]}.webp" if found else ""
                 if found:
                     with blaming(found[0].path):
-                        (folder / grid).write_bytes(moving_grid(found))
+                        pictures = moving_grid(found)
+                    (folder / grid).write_bytes(pictures)
                     shown[label] = [_still(one) for one in found]
                 for place, one in enumerate(found, 1):
                     clip = _cut(one, folder, names[label], notes) if clips else ""
