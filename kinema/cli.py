@@ -46,6 +46,8 @@ SWITCHES = (
 """Parameters of commands that are given without a value, where they are true or false."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What parameters are that may be given without a value, if they are."""
+LONGEST = 8000
+"""Letters of an error's sentence that are printed."""
 KEYWORDS = ("from_",)
 """Parameters whose options are named by words that Python keeps for itself."""
 
@@ -100,8 +102,15 @@ def _complaint(name: str, error: ArgumentError) -> str:
 
 def _fail(name: str | None, sentence: str, status: int) -> int:
     with suppress(OSError):
-        print(f"kinema {name or ''}".strip() + f": {in_one_line(sentence)}", file=sys.stderr, flush=True)
+        print(f"kinema {name or ''}".strip() + f": {_short(in_one_line(sentence))}", file=sys.stderr, flush=True)
     return status
+
+
+def _short(sentence: str) -> str:
+    """Without the middle of one that names what is longer than any path: it says what is wrong at both of its ends."""
+    left = len(sentence) - LONGEST
+    half = LONGEST // 2
+    return sentence if left <= 0 else f"{sentence[:half]}[... {left} letters ...]{sentence[-half:]}"
 
 
 def _command(words: list[str]) -> str | None:

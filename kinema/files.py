@@ -149,6 +149,19 @@ def file_names(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Where a file is written to piece by piece, and whatever the system says of it is to name it.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _explained(path, error) from error
+
+
 def _explained(path: Path, error: OSError) -> OutputError:
     blocked = isinstance(error, FileExistsError)  # what making a folder says where a file is in the way
     reason = os.strerror(errno.ENOTDIR) if blocked else error.strerror or str(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,8 @@ from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.interval import Interval
 from kinema.config import BoutConfig
 from kinema.errors import DataError, VideoError
-from kinema.files import make_folder
+from kinema.files import make_folder, writing
+from kinema.locking import locked
 from kinema.methods.recognition import load_classifier
 from kinema.models.sources import clip_of
 from kinema.progress import make_bar
@@ -98,7 +99,6 @@ def predict(
     reader = WindowReader(embedder.clip, windowing)
     root, paths = _videos(Path(videos))
     about = {"version": VERSION, "network": embedder.fingerprint, "classes": classes, "windowing": asdict(windowing)}
-    kept = _Kept(_place(out), about)
 
     def said(windows: Sequence[SeenWindow]) -> list[SaidWindow]:
         if not windows:
@@ -114,29 +114,30 @@ def predict(
             states[path] = size_and_time(path)
         except VideoError as error:
             notes[str(path)] = f"unreadable: {error.path}: {error.reason}"
-    todo = [path for path, state in states.items() if not kept.has(path, state)]
     held: dict[int, list[SaidWindow]] = {}
-    with make_bar() as progress, kept:
-        task = progress.add_task("Labelling videos", total=len(states), completed=len(states) - len(todo))
-        for number, item in embed_videos(todo, reader, said, batch_size=batch_size, workers=workers):
-            if not isinstance(item, Finished):
-                held.setdefault(number, []).append(item)
-                continue
-            kept.add(todo[number], states[todo[number]], held.pop(number, []), item.error)
-            progress.advance(task)
     intervals: list[Interval] = []
     seconds, count = 0.0, 0
-    for path, windows, fault in kept.read(states):
-        if fault:
-            notes[str(path)] = f"{'partial' if windows else 'unreadable'}: {path}: {fault}"
-        if not windows:
-            continue
-        try:
-            intervals += _found(path.relative_to(root).as_posix(), windows, classes, config)
-        except DataError as refused:
-            notes[str(path)] = f"left out: {refused}"
-            continue
-        count, seconds = count + 1, seconds + max(window.end for window in windows)
+    with _Kept(out, about) as kept:
+        todo = [path for path, state in states.items() if not kept.has(path, state)]
+        with make_bar() as progress:
+            task = progress.add_task("Labelling videos", total=len(states), completed=len(states) - len(todo))
+            for number, item in embed_videos(todo, reader, said, batch_size=batch_size, workers=workers):
+                if not isinstance(item, Finished):
+                    held.setdefault(number, []).append(item)
+                    continue
+                kept.add(todo[number], states[todo[number]], held.pop(number, []), item.error)
+                progress.advance(task)
+        for path, windows, fault in kept.read(states):
+            if fault:
+                notes[str(path)] = f"{'partial' if windows else 'unreadable'}: {path}: {fault}"
+            if not windows:
+                continue
+            try:
+                intervals += _found(path.relative_to(root).as_posix(), windows, classes, config)
+            except DataError as refused:
+                notes[str(path)] = f"left out: {refused}"
+                continue
+            count, seconds = count + 1, seconds + max(window.end for window in windows)
     if not count:
         raise DataError(f"no video of {videos} can be read ({next(iter(notes.values()))}); see `kinema scan`")
     ordered = sorted(intervals, key=lambda one: (one.file, one.start))
@@ -178,29 +179,42 @@ def _found(
 class _Kept:
     """What was said of videos, a line of JSON each, after one that says by what; of another network all is forgotten.
 
+    One process at a time may have it open. What was kept ends at the first line that is damaged, or half of one, as a
+    kill leaves it.
+
     Args:
-        path: the file.
+        out: the file that labels are for.
         about: what made it.
+
+    Raises:
+        OutputError: another process has it open, or it cannot be written.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any]):
-        self._path, self._about = path, about
+    def __init__(self, out: str | Path, about: dict[str, Any]):
+        self._out, self._path, self._about = out, _place(out), about
         self._known: dict[str, tuple[int, int]] = {}
-        lines = self._lines()
-        if next(lines, None) == about:
-            self._known = {line["file"]: tuple(line["state"]) for line in lines}
+        self._open = ExitStack()
 
     def __enter__(self) -> _Kept:
         make_folder(self._path.parent)
-        self._file = self._path.open("r+" if self._known else "w", encoding="utf-8", errors="surrogateescape")
-        if self._known:
-            self._cut()
-        else:
-            self._write(self._about)
+        busy = f"another process finds what goes into {self._out}: wait until it ends, or name another --out"
+        with writing(self._path), self._open:
+            self._open.enter_context(locked(self._path.with_suffix(".lock"), busy))
+            end = len(self._head())
+            for line in self._lines():
+                end += len(line.raw)
+                self._known[line.file] = line.state
+            self._file = self._open.enter_context(self._path.open("r+b" if self._known else "wb"))
+            self._file.truncate(end if self._known else 0)
+            self._file.seek(0, 2)
+            if not self._known:
+                self._write(self._head())
+            self._open = self._open.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        with writing(self._path):
+            self._open.close()
 
     def has(self, path: Path, state: tuple[int, int]) -> bool:
         """Whether a video is done that is as it was."""
@@ -210,36 +224,61 @@ class _Kept:
         """Keep what was said of a video."""
         times = [[window.start, window.end] for window in windows]
         shares = [[round(float(value), 6) for value in window.shares] for window in windows]
-        self._write({"file": str(path), "state": state, "times": times, "shares": shares, "error": error})
+        self._write(_as_line({"file": str(path), "state": state, "times": times, "shares": shares, "error": error}))
 
     def read(self, states: dict[Path, tuple[int, int]]) -> Iterator[tuple[Path, list[SaidWindow], str]]:
         """What was said of videos as they are now."""
         wanted = {str(path): path for path in states}
-        lines = self._lines()
-        next(lines, None)
-        for line in lines:
-            path = wanted.get(line["file"])
-            if path is not None and tuple(line["state"]) == states[path]:
-                del wanted[line["file"]]
-                shares = np.array(line["shares"], np.float32)
-                yield (
-                    path,
-                    [SaidWindow(a, b, said) for (a, b), said in zip(line["times"], shares, strict=True)],
-                    line["error"],
-                )
+        for line in self._lines():
+            path = wanted.get(line.file)
+            if path is not None and line.state == states[path]:
+                del wanted[line.file]
+                yield path, line.windows, line.error
 
-    def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._file.flush()
+    def _write(self, line: bytes) -> None:
+        with writing(self._path):
+            self._file.write(line)
+            self._file.flush()
 
-    def _cut(self) -> None:
-        """Go on behind the last line that is whole: a kill may have left half of one."""
-        content = self._path.read_bytes()
-        self._file.seek(content.rfind(b"\n") + 1)
-        self._file.truncate()
+    def _head(self) -> bytes:
+        return _as_line(self._about)
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        with suppress(OSError, ValueError), self._path.open(encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                if line.endswith("\n"):
-                    yield json.loads(line)
+    def _lines(self) -> Iterator[_Line]:
+        """Those that are whole, up to the first that is not."""
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as file:
+            if file.readline() != self._head():
+                return
+            for raw in file:
+                line = _line(raw, len(self._about["classes"]))
+                if line is None:
+                    return
+                yield line
+
+
+class _Line(NamedTuple):
+    raw: bytes
+    file: str
+    state: tuple[int, int]
+    windows: list[SaidWindow]
+    error: str
+
+
+def _as_line(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value) + "\n").encode()
+
+
+def _line(raw: bytes, classes: int) -> _Line | None:
+    """What a line says; None if it is damaged, or half a line."""
+    if not raw.endswith(b"\n"):
+        return None
+    try:
+        value = json.loads(raw)
+        times = np.array(value["times"], np.float64).reshape(-1, 2)
+        shares = np.array(value["shares"], np.float32).reshape(-1, classes)
+        size, time = value["state"]
+        windows = [SaidWindow(a, b, said) for (a, b), said in zip(times.tolist(), shares, strict=True)]
+        return _Line(raw, str(value["file"]), (int(size), int(time)), windows, str(value["error"]))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None

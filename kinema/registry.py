@@ -86,7 +86,7 @@ class Registry(Generic[Thing]):
             raise ConfigError(f"{packages} both offer a {self.what} {name!r}: uninstall all but one")
         try:
             thing = offered[0].load()
-        except Exception as error:  # it is not ours
+        except (Exception, SystemExit) as error:  # it is not ours
             said = (str(error).splitlines() or ["no words"])[0]
             raise ConfigError(
                 f"the {self.what} {name!r} of the package {packages} cannot be loaded ({type(error).__name__}: "
@@ -129,4 +129,5 @@ def _home(thing: Any) -> str:
 
 
 def _package(entry: EntryPoint) -> str:
-    return entry.value if entry.dist is None else entry.dist.name
+    name = None if entry.dist is None else entry.dist.name  # None, too, where what an installer wrote is damaged
+    return name or entry.value

@@ -34,6 +34,8 @@ def read_table(path: str | Path, needs: str, remedy: str) -> tuple[list[str], li
         raise DataError(f"cannot read the labels {shown(path)}: {error.strerror or error}; {remedy}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{shown(path)} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
+    except ValueError as error:  # a name with a zero in it
+        raise DataError(f"cannot read the labels {shown(path)}: {error}; {remedy}") from error
     twice = [repr(name) for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise DataError(f"{shown(path)} has more than one column {first_few(twice)}; give each a name of its own")

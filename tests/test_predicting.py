@@ -11,6 +11,8 @@ import pytest
 from kinema.annotations import read_intervals
 from kinema.cli import main
 from kinema.config import ModelConfig
+from kinema.errors import OutputError
+from kinema.locking import locked
 from kinema.methods.recognition import CLASSIFIER_FILE, Recognition, save_classifier
 from kinema.models import random_encoder, save_encoder
 from kinema.models.weights import ENCODER_FILE
@@ -78,6 +80,42 @@ def test_what_is_done_is_not_done_again(trained, folder, tmp_path, monkeypatch):
     assert predict(folder, trained, out, None).intervals == again.intervals and sum(seen) == 2
     predict(folder, trained, out, None, stride=0.125)  # other windows: all anew
     assert sum(seen) > 2 + 8
+
+
+@pytest.mark.parametrize("damage", ["{}", "[1]", "\\0\\0", '{"file": "x", "state": 5, "times": [[1]]}', "[" * 9000])
+def test_what_was_kept_ends_where_it_is_damaged_and_nothing_is_lost(trained, folder, tmp_path, damage):
+    out, kept = tmp_path / "out.csv", tmp_path / ".out.csv.windows.jsonl"
+    first = predict(folder, trained, out, None)
+    lines = kept.read_text().splitlines()
+    kept.write_text("\n".join([*lines[:2], damage, *lines[3:]]) + "\n")
+    for _ in range(2):
+        assert predict(folder, trained, out, None).intervals == first.intervals
+    assert sorted(kept.read_text().splitlines()) == sorted(lines)
+
+
+def test_two_for_one_file_do_not_write_into_each_other(trained, folder, tmp_path, refused):
+    out = tmp_path / "out.csv"
+    with locked(tmp_path / ".out.csv.windows.lock", "held"):
+        sentence = refused("predict", folder, "--model", trained, "--out", out)
+    assert f"another process finds what goes into {out}" in sentence and "another --out" in sentence
+    assert run("predict", folder, "--model", trained, "--out", out) == 0
+
+
+def test_without_room_the_file_is_named_and_the_next_call_goes_on(trained, folder, tmp_path, small_disk):
+    disk, fill = small_disk
+    out, more = disk / "out.csv", tmp_path / "more"
+    more.mkdir()
+    shutil.copy(folder / "00000.mp4", more)
+    predict(more, trained, out, None)
+    fill()
+    for number in range(20):  # by their names alone these take more than what is left of a page
+        shutil.copy(folder / "00001.mp4", more / f"{number:0200}.mp4")
+    with pytest.raises(OutputError, match=r"\.out\.csv\.windows\.jsonl: .*free space"):
+        predict(more, trained, out, None)
+    (disk / "filling").unlink()
+    assert predict(more, trained, out, None).videos == 21
+    lines = (disk / ".out.csv.windows.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["file"] for line in lines[1:]}) == len(lines) - 1 == 21
 
 
 def test_what_cannot_be_predicted(trained, folder, tmp_path, refused):

@@ -120,6 +120,8 @@ def test_a_package_may_register_what_it_offers(tools, offer, monkeypatch):
     [
         ("drill = absent_tools:Drill", "", "cannot be loaded (ModuleNotFoundError: No module named 'absent_tools')"),
         ("drill = broken_tools:Drill", "1 / 0\n", "cannot be loaded (ZeroDivisionError: division by zero)"),
+        ("drill = broken_tools:Drill", "raise SystemExit(3)\n", "cannot be loaded (SystemExit: 3)"),
+        ("drill = ???", "", "cannot be loaded ("),
         ("drill = broken_tools:Drill", "Dril = 3\n", "cannot be loaded (AttributeError: "),
         ("drill = broken_tools:Drill", "Drill = 3\n", "is 3: it must be a class derived from"),
     ],
@@ -156,3 +158,9 @@ def test_help_looks_for_no_packages():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_package_that_is_half_installed_is_called_by_what_it_offers(tools, offer):
+    (offer("half", "drill = half_tools:Drill", "1 / 0\n") / "half-1.0.dist-info/METADATA").unlink()
+    assert "of the package half_tools:Drill cannot be loaded" in refused(tools, "drill")
+    assert tools.offers() == {"drill": "half_tools:Drill"}

@@ -85,3 +85,12 @@ def test_an_empty_value_is_no_folder_that_one_is_in(words, named, capsys, tmp_pa
 def test_a_file_of_settings_that_is_not_there_is_named(capsys, tmp_path):
     assert main(["pretrain", "v", "--out", "o", "--config", str(tmp_path / "none.yaml")]) == 2
     assert f"--config: there is no file '{tmp_path / 'none.yaml'}'; see" in capsys.readouterr().err
+
+
+def test_what_is_longer_than_any_path_is_not_printed_in_full(tmp_path, refused):
+    table = tmp_path / "x.csv"
+    table.write_text(f"file,start,end,label\n{'y' * 100_000}.mp4,0,1,go\n")
+    other = tmp_path / "other.csv"
+    other.write_text("file,start,end,label\na.mp4,0,1,go\n")
+    sentence = refused("labels", "compare", table, other)
+    assert len(sentence) < 10_000 and str(table) in sentence and "letters ...]" in sentence and "a.mp4" in sentence

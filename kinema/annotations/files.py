@@ -158,6 +158,8 @@ def _content(path: Path, kind: str) -> Any:
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not text in UTF-8 ({error}); export the labels anew") from error
+    except ValueError as error:  # a name with a zero in it
+        raise DataError(f"cannot read the labels {path}: {error}; name a file that is there") from error
     try:
         if kind == "json":
             return json.loads(text)

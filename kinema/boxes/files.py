@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from kinema.addresses import shown
 from kinema.boxes.formats import coco, deeplabcut, sleap, table
@@ -13,6 +16,8 @@ from kinema.errors import ConfigError, DataError
 
 READERS = {".json": coco.read, ".slp": sleap.read, ".h5": sleap.read, ".hdf5": sleap.read}
 """By extension; a CSV file is DeepLabCut's or a table."""
+ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, csv.Error)
+"""What the readers and their libraries say of files that no tool wrote; too deep a JSON is a RuntimeError."""
 
 
 def open_tracks(source: str) -> Tracks:
@@ -23,6 +28,7 @@ def open_tracks(source: str) -> Tracks:
         ConfigError: what reads it is not installed.
     """
     path = Path(source)
+    _state(path)
     if path.is_dir():
         files = sorted(one for one in path.iterdir() if one.suffix.lower() in {".csv", *READERS})
         if not files:
@@ -38,15 +44,14 @@ def _read(source: str, files: tuple[Path, ...], _states: tuple[tuple[int, int], 
 
 
 def _found(path: Path) -> list[Found]:
-    suffix = path.suffix.lower()
     try:
-        with fetched(path) as local:
-            if suffix == ".csv":
-                with local.open(encoding="utf-8-sig", errors="replace") as stream:
-                    ours = not stream.readline().startswith("scorer")
-                return table.read(path) if ours else deeplabcut.read(path)
-            if suffix in READERS:
-                return READERS[suffix](local)
+        found = _read_file(path)
+        for one in found:
+            if not (np.isfinite(one.moments).all() and np.isfinite(one.sides).all() and (one.moments >= 0).all()):
+                raise DataError(
+                    f"of {one.video} it has a frame or a side of a box that is no number, or before the first"
+                )
+        return found
     except OSError as error:
         raise DataError(f"cannot read the boxes {shown(path)}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -54,14 +59,29 @@ def _found(path: Path) -> list[Found]:
     except (ConfigError, DataError) as error:
         said = str(error)
         raise type(error)(said if shown(path) in said else f"{shown(path)}: {said}") from error
+    except ODD as error:
+        said = " ".join(str(error).split())[:100]
+        raise DataError(
+            f"{shown(path)} is not as its tool writes it ({type(error).__name__}: {said}); export it anew"
+        ) from error
+
+
+def _read_file(path: Path) -> list[Found]:
+    suffix = path.suffix.lower()
+    with fetched(path) as local:
+        if suffix == ".csv":
+            with local.open(encoding="utf-8-sig", errors="replace") as stream:
+                ours = not stream.readline().startswith("scorer")
+            return table.read(path) if ours else deeplabcut.read(path)
+        if suffix in READERS:
+            return READERS[suffix](local)
     raise DataError(f"{shown(path)} is no file of boxes: kinema reads .csv, .json (COCO), .slp and .h5 (SLEAP)")
 
 
 def _state(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
-    except OSError as error:
-        raise DataError(
-            f"cannot read the boxes {shown(path)}: {error.strerror or error}; crop is motion, or a file of boxes"
-        ) from error
+    except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read the boxes {shown(path)}: {why}; crop is motion, or a file of boxes") from error
     return status.st_size, status.st_mtime_ns

@@ -133,7 +133,7 @@ class Tracks:
             VideoError: there are none, or they are of another video: later than it lasts, or beside the picture.
         """
         name = self.name_of(path)
-        if name is None:
+        if name is None or not len(self.videos[name].moments):  # poses may all be unsure
             raise VideoError(path, f"{self.source} has no boxes of it; add them, or leave the video out")
         found = self.videos[name]
         fps = fps if fps > 0 else 25.0

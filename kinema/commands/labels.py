@@ -7,7 +7,7 @@ from datetime import datetime
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from kinema.commands.telling import open_labels, print_change, print_notes
-from kinema.errors import DataError
+from kinema.errors import ConfigError, DataError
 from kinema.streams import in_one_line
 
 
@@ -53,7 +53,11 @@ def import_labels(
 
     labels = open_labels(index, to_change=True)
     videos = IndexedVideos(index, fps)
-    done = labels.add_intervals(read_intervals(file, from_, videos)[1], by, videos)
+    intervals = read_intervals(file, from_, videos)[1]
+    try:
+        done = labels.add_intervals(intervals, by, videos)
+    except (ConfigError, DataError) as error:  # names that tools may give, and an index may not
+        raise DataError(f"{file}: {error}") from error
     print_notes(videos.notes)
     there = f", {done.already} were there already" if done.already else ""
     version = "" if done.version is None else f" (change {done.version})"

@@ -184,12 +184,14 @@ def _parts(folder: Path, intervals: Sequence[Interval]) -> tuple[str, ...]:
     """
     from kinema.annotations import LabelledVideos
 
-    points = [f"{one.file} at {one.start:g} s" for one in intervals if one.start == one.end]
-    if points:
-        raise DataError(f"points in time have no motion to look at: {first_few(points)}; label intervals")
+    parts = tuple(str(Fragment(one.file, one.start, one.end)) for one in intervals)
+    bare = [one for one, part in zip(intervals, parts, strict=True) if named_part(part) is None]  # in microseconds
+    if bare:
+        points = first_few([f"{one.file} at {one.start:g} s" for one in bare])
+        raise DataError(f"points in time have no motion to look at: {points}; label intervals")
     if address_of(folder) is None:
         LabelledVideos(folder).placed(intervals)
-    return tuple(str(Fragment(one.file, one.start, one.end)) for one in intervals)
+    return parts
 
 
 def _from_folders(folder: Path) -> LabelledSet:

@@ -179,7 +179,8 @@ def checked(label: object) -> str:
     """
     name = label.strip() if isinstance(label, str) else ""
     if not 0 < len(name) <= LONGEST:
-        raise ConfigError(f"a label has 1 to {LONGEST} letters; choose another")
+        about = f"{name[:20]!r}... has {len(name)}" if name else "one has none"
+        raise ConfigError(f"a label has 1 to {LONGEST} letters, and {about}; choose another")
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):  # control signs, halves of surrogates
         raise ConfigError("a label holds letters, signs and blanks only; choose another")
     return name

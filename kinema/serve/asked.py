@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from typing import Any, get_args
 
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 
 from kinema.errors import ConfigError
@@ -20,6 +21,15 @@ MOST_HITS = 120
 LARGEST = 2**53
 """What a number is below; whole ones are exact up to here."""
 RELOAD = "the page sent something that is not understood; reload it"
+
+
+class Digits(StringConvertor):
+    """Digits in an address, left as they are: Python refuses to make a number of thousands of them."""
+
+    regex = "[0-9]+"
+
+
+register_url_convertor("digits", Digits())
 
 
 async def question(request: Request) -> dict[str, Any]:

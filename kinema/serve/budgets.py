@@ -40,7 +40,7 @@ class Budgets:
     def routes(self) -> list[Route]:
         """What can be asked for."""
         return [
-            Route("/api/timeline/{number:int}/budget", self._video, methods=["GET"]),
+            Route("/api/timeline/{number:digits}/budget", self._video, methods=["GET"]),
             Route("/api/budget", self._library, methods=["GET"]),
         ]
 

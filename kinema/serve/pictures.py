@@ -40,8 +40,8 @@ class Pictures:
     def routes(self) -> list[Route]:
         """What can be asked for."""
         return [
-            Route("/media/window/{number:int}/{kind}", self._of_window, methods=["GET"]),
-            Route("/media/video/{number:int}", self._whole, methods=["GET"]),
+            Route("/media/window/{number:digits}/{kind}", self._of_window, methods=["GET"]),
+            Route("/media/video/{number:digits}", self._whole, methods=["GET"]),
             Route("/media/upload/{token}/{kind}", self._of_upload, methods=["GET"]),
         ]
 

@@ -39,7 +39,7 @@ class Routes:
             Route("/api/library", self._about, methods=["GET"]),
             Route("/api/videos", self._videos, methods=["GET"]),
             Route("/api/map", self._map, methods=["GET"]),
-            Route("/api/source/window/{number:int}", self._indexed, methods=["GET"]),
+            Route("/api/source/window/{number:digits}", self._indexed, methods=["GET"]),
             Route("/api/source/upload/{token}", self._sent, methods=["GET"]),
             Route("/api/uploads", self._upload, methods=["POST"]),
             Route("/api/uploads/{token}", self._forget, methods=["DELETE"]),

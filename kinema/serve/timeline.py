@@ -48,10 +48,10 @@ class Timeline:
     def routes(self) -> list[Route]:
         """What can be asked for."""
         return [
-            Route("/api/timeline/{number:int}", self._about, methods=["GET"]),
-            Route("/api/timeline/{number:int}/strength", self._strength, methods=["GET"]),
-            Route("/api/timeline/{number:int}/similarity", self._similarity, methods=["GET"]),
-            Route("/api/timeline/{number:int}/predicted", self._predicted, methods=["GET"]),
+            Route("/api/timeline/{number:digits}", self._about, methods=["GET"]),
+            Route("/api/timeline/{number:digits}/strength", self._strength, methods=["GET"]),
+            Route("/api/timeline/{number:digits}/similarity", self._similarity, methods=["GET"]),
+            Route("/api/timeline/{number:digits}/predicted", self._predicted, methods=["GET"]),
             Route("/api/doubtful", self._next, methods=["GET"]),
         ]
 

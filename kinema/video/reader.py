@@ -54,7 +54,13 @@ class Video:
     def __init__(self, path: str | Path, view: View | None = None, decoder: str | None = None):
         part = fragment_of(path)
         self._path, self._begin, self._until = as_written(path), 0.0, inf
-        self._decoder: Decoder = open_decoder(path if part is None else part.path, decoder)
+        try:
+            self._decoder: Decoder = open_decoder(path if part is None else part.path, decoder)
+        except VideoError as error:
+            if part is None and "#t=" in self._path:
+                how = "a part of a video is written #t=START,END, in seconds, and ends after it begins"
+                raise VideoError(path, f"{error.reason}; {how}") from error
+            raise
         try:
             if part is not None:
                 self._begin, self._until = part.start, part.end
@@ -105,7 +111,8 @@ class Video:
 
         Raises:
             ValueError: no times, or one that is not finite.
-            VideoError: the file changed or vanished while it was open.
+            VideoError: the file changed or vanished while it was open, or ends before a part begins, whatever its
+                header says; so do the other ways to read.
         """
         times = np.asarray(seconds, np.float64)
         if times.ndim != 1 or not times.size or not np.isfinite(times).all():
@@ -163,7 +170,7 @@ class Video:
         first = next(waiting, None)
         if first is None:
             return
-        asked = [first]
+        asked, nothing = [first], True
 
         def noted() -> Iterator[float]:
             for asked[0] in waiting:
@@ -174,10 +181,13 @@ class Video:
             times = chain((asked[0],), noted())
             try:
                 for time, pixels in on_screen(frames, times, self._pixels, self._decoder.end):
+                    nothing = False
                     yield max(0.0, time - self._begin), pixels
-                return
+                break
             except LeftToPyAV:  # which goes on at the time asked for last
                 continue
+        if nothing:
+            self._refuse_ended()
 
     @property
     def damage(self) -> str:
@@ -212,10 +222,15 @@ class Video:
 
     def _refuse_beyond(self, promised: float) -> None:
         if promised and self._begin >= promised and self.steady:
-            raise VideoError(
-                self._path,
-                f"the part begins at {self._begin:g} s, after the video's end at {promised:g} s",
-            )
+            raise self._beyond(promised)
+
+    def _refuse_ended(self) -> None:
+        """Once all is decoded: headers may promise nothing, or what is not there."""
+        if not self._whole and self._begin >= (end := self._decoder.end()) + ROUNDED:
+            raise self._beyond(end)
+
+    def _beyond(self, end: float) -> VideoError:
+        return VideoError(self._path, f"the part begins at {self._begin:g} s, after the video's end at {end:g} s")
 
     def _of_part(self, counted: bool = False) -> Iterator[Shown]:
         """The frames of a part, from the one on screen where it begins."""
@@ -231,6 +246,7 @@ class Video:
                 return
             yield shown
         if before is not None:  # the video's last
+            self._refuse_ended()
             yield before
 
     def _times(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -277,6 +293,8 @@ class Video:
             if not pending:
                 break
             before = shown
+        if pending:
+            self._refuse_ended()
         damage = self._decoder.damage
         warning = str(damage) if damage.gaps > (earlier if damage is begun and not pending else 0) else ""
         if pending and before is not None:

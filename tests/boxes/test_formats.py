@@ -237,3 +237,42 @@ def test_jumps_of_a_tracker_hardly_count(tmp_path):
     rows = [f"walk,{n},{190 if n == 20 else 10},20,{199 if n == 20 else 30},40" for n in range(50)]
     table = written(tmp_path / "b.csv", "\n".join(["file,frame,x0,y0,x1,y1", *rows]))
     assert seen(table) == {"": (10, 20, 30, 40)}
+
+
+DLC = "scorer,a,a,a,a,a,a\nbodyparts,n,n,n,m,m,m\ncoords,x,y,likelihood,x,y,likelihood\n"
+PICTURE = '{"images":[{"id":1,"file_name":"v_1.png"}],"annotations":[{"image_id":1,"bbox":[%s]}]}'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("aDLC.csv", DLC + "nan,1,2,1,3,4,1\n"),
+        ("aDLC.csv", DLC + "-1,1,2,1,3,4,1\n"),
+        ("aDLC.csv", DLC + '0,"' + "1" * 200_000 + '",2,1,3,4,1\n'),
+        ("aDLC.csv", "scorer,a\nindividuals,x,y\nbodyparts,n\ncoords,x\n0,1\n"),
+        ("aDLC.csv", "scorer\nbodyparts\ncoords\n0\n"),
+        ("a.json", "[" * 100_000),
+        ("a.json", PICTURE % f"0,0,{10**400},1"),
+        ("a.json", PICTURE % "1e308,0,1e308,1"),
+        ("a.json", PICTURE.replace("v_1", "v_" + "9" * 5000) % "0,0,1,1"),
+    ],
+)
+def test_what_no_tool_writes_is_one_sentence_with_its_name(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(DataError) as caught:
+        open_tracks(str(path))
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_a_mark_of_the_order_of_bytes_is_no_fault(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(PICTURE % "0,0,1,1", encoding="utf-8-sig")
+    assert list(open_tracks(str(path)).videos) == ["v"]
+
+
+def test_poses_that_are_all_unsure_are_no_boxes(tmp_path):
+    path = tmp_path / "walkDLC.csv"
+    path.write_text(DLC + "0,1,2,0.1,3,4,0.1\n")
+    with pytest.raises(VideoError, match="has no boxes of it"):
+        open_tracks(str(path)).boxes("walk.mp4", 25.0, 1.0, (10, 10))

@@ -199,6 +199,7 @@ def test_labels_of_other_tools_are_of_parts(tmp_path, parts, name):
         (("a.mp4", "2", "1", "run"), "row 7: an interval of 'run' in a.mp4 ends at 1 s, before it begins at 2 s"),
         (("a.mp4", "x", "1", "run"), "row 7: "),
         (("a.mp4", "1", "1", "run"), "points in time have no motion to look at: a.mp4 at 1 s"),
+        (("a.mp4", "1", "1.0000001", "run"), "points in time have no motion to look at: a.mp4 at 1 s"),
         (("a.mp4", "2", "9", "run"), "a.mp4"),
         (("a.mp4", "0", "1", "run"), "lists more than once a.mp4#t=0,1; keep one row for each video, or part of one"),
         (("c.mp4", "0", "1", "run"), "names files that are not in"),

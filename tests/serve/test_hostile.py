@@ -20,12 +20,12 @@ SECRET = "the secret that no answer may hold"
 PATHS = [
     "../secret.txt", "..%2fsecret.txt", "%2e%2e/%2e%2e/secret.txt", "..%5c..%5csecret.txt", "//secret.txt", "%00", "",
     "....//....//secret.txt", "%252e%252e%252fsecret.txt", "file:///etc/passwd", "%ff%fe", "%ed%a0%80", "a" * 4000,
-    "1/../../secret.txt", "1e15", "-1", "9" * 400, "0x10", "1;ls", "{1+1}", "%0d%0aSet-Cookie:%20x=y", "clip",
-    "1/clip/x",
+    "1/../../secret.txt", "1e15", "-1", "9" * 400, "9" * 5000, "0x10", "1;ls", "{1+1}", "%0d%0aSet-Cookie:%20x=y",
+    "clip", "1/clip/x",
 ]  # fmt: skip
 PREFIXES = [
     "/", "/static/", "/media/window/", "/media/window/1/", "/media/upload/", "/media/upload/x/", "/api/",
-    "/api/source/window/", "/api/source/upload/", "/api/uploads/", "/api/export/",
+    "/api/source/window/", "/api/source/upload/", "/api/uploads/", "/api/export/", "/api/timeline/", "/media/video/",
 ]  # fmt: skip
 QUERIES = [
     "", "start=1e15&end=1e15", "start=-1&end=nan", "start=1e400", "start=5&end=1", "start=%ff", "since=%00",

@@ -215,3 +215,16 @@ def test_numbers_of_any_length_are_refused_in_a_sentence(page: TestClient, digit
     assert "the version must not be" in refused("/api/labels/undo", '{"version":N}')
     hit = '{"by":"motion","id":1,"start":0,"end":1,"score":N}'
     assert "not understood" in refused("/api/export/hits.csv", f'{{"hits":[{hit}]}}')
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/source/window/{}", "/media/window/{}/clip", "/media/video/{}", "/api/timeline/{}",
+        "/api/timeline/{}/strength", "/api/timeline/{}/similarity", "/api/timeline/{}/predicted",
+        "/api/timeline/{}/budget",
+    ],
+)  # fmt: skip
+def test_addresses_with_thousands_of_digits_are_refused_in_a_sentence(page: TestClient, path: str) -> None:
+    answer = page.get(path.format("9" * 5000))
+    assert answer.status_code == 400 and "the window must not be" in answer.json()["error"]

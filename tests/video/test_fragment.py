@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,3 +85,25 @@ def test_a_part_that_begins_behind_the_end_is_refused(second):
         Video(f"{second}#t=31,32")
     with pytest.raises(VideoError, match="no such file"):
         Video(f"{second}.mp4#t=1,2")
+
+
+@pytest.mark.parametrize("fault", ["clock_jump/jump.ts", "clock_restart/cat_webm.webm"])
+def test_a_part_behind_the_end_is_refused_where_the_header_knows_no_end(fault):
+    path = Path(__file__).parents[1] / "faults" / fault
+    with Video(path) as whole:
+        end = whole.read().timestamps[-1]
+    ways = [
+        lambda video: video.read(),
+        lambda video: video.at_times([0.0]),
+        lambda video: video.at_indices([0]),
+        lambda video: list(video.follow([0.0])),
+    ]
+    for way in ways:
+        with Video(f"{path}#t={end + 1},{end + 2}") as video, pytest.raises(VideoError, match="after the video's end"):
+            way(video)
+
+
+@pytest.mark.parametrize("times", ["2,1", "1,1", "-1,2", "nan,2", "1e3,2000", "3", ",3", "0," + "9" * 400])
+def test_how_a_part_is_written_is_said_where_it_is_none(second, times):
+    with pytest.raises(VideoError, match="is written #t=START,END, in seconds"):
+        Video(f"{second}#t={times}")

@@ -30,7 +30,7 @@ def read(path: Path) -> list[Found]:
         DataError: it is not COCO's JSON, or a picture does not say which frame it is.
     """
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(said, dict) or not {"images", "annotations"} <= said.keys():
             raise DataError("it is not COCO's JSON, which has images and annotations")
         videos = {video["id"]: str(video.get("name") or video["file_name"]) for video in said.get("videos", [])}
