@@ -29,7 +29,7 @@ def label(
         index: folder of the index.
         out: file of bouts to write, where nothing is yet; of any format of `kinema labels convert`, by its name.
         config: how bouts are made.
-        labels: file of labelled intervals, of any of these formats; the labels given on the index's page by default.
+        labels: file of labelled intervals, of any format of `kinema labels convert`; the index's own labels by default.
         classifier: what --save wrote, in place of labels.
         save: file of the classifier to write, where nothing is yet.
         background: whether what has no label, in videos that have some, is none of the classes; so it is by default of

@@ -80,6 +80,12 @@ def test_parts_have_fingerprints_of_their_own_and_the_files_size(second):
     assert len({size_and_time(name) for name in names}) == 1
 
 
+def test_a_part_that_is_not_two_times_says_how_to_write_one(second):
+    for times in ("1", "3,1", "0:01,0:02", ""):
+        with pytest.raises(VideoError, match="two times in seconds, the earlier first"):
+            Video(f"{second}#t={times}")
+
+
 def test_a_part_that_begins_behind_the_end_is_refused(second):
     with pytest.raises(VideoError, match=r"#t=31,32: the part begins at 31 s, after the video's end at 1 s"):
         Video(f"{second}#t=31,32")
