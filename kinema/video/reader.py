@@ -54,13 +54,7 @@ class Video:
     def __init__(self, path: str | Path, view: View | None = None, decoder: str | None = None):
         part = fragment_of(path)
         self._path, self._begin, self._until = as_written(path), 0.0, inf
-        try:
-            self._decoder: Decoder = open_decoder(path if part is None else part.path, decoder)
-        except VideoError as error:
-            if part is None and "#t=" in self._path:
-                how = "a part of a video is written #t=START,END, in seconds, and ends after it begins"
-                raise VideoError(path, f"{error.reason}; {how}") from error
-            raise
+        self._decoder: Decoder = open_decoder(path if part is None else part.path, decoder)
         try:
             if part is not None:
                 self._begin, self._until = part.start, part.end

@@ -111,5 +111,5 @@ def test_a_part_behind_the_end_is_refused_where_the_header_knows_no_end(fault):
 
 @pytest.mark.parametrize("times", ["2,1", "1,1", "-1,2", "nan,2", "1e3,2000", "3", ",3", "0," + "9" * 400])
 def test_how_a_part_is_written_is_said_where_it_is_none(second, times):
-    with pytest.raises(VideoError, match="is written #t=START,END, in seconds"):
+    with pytest.raises(VideoError, match="a part is two times in seconds, the earlier first"):
         Video(f"{second}#t={times}")
