@@ -30,8 +30,20 @@ from kinema.extras import needed_for
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 from kinema.streams import in_one_line, open_streams, silence
 
-SWITCHES = ("resume", "partial", "private", "dry_run", "record", "own", "from_checkpoint", "json", "windows", "bouts")
-"""Parameters of commands that are given without a value."""
+SWITCHES = (
+    "resume",
+    "partial",
+    "private",
+    "dry_run",
+    "record",
+    "own",
+    "from_checkpoint",
+    "json",
+    "windows",
+    "bouts",
+    "clips",
+)
+"""Parameters of commands that are given without a value, where they are true or false."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What parameters are that may be given without a value, if they are."""
 KEYWORDS = ("from_",)
@@ -222,7 +234,7 @@ def _parser(command: Command, name: str) -> ArgumentParser:
     help_texts = {
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
-    switches = [name for name in SWITCHES if name in parameters]
+    switches = [name for name in SWITCHES if name in parameters and parameters[name].annotation is bool]
     bare = [name for name in USUAL if name in parameters]
     keywords = [name for name in KEYWORDS if name in parameters]
     by_hand = {*command.positionals, *switches, *bare, *keywords, "config"} & parameters.keys()

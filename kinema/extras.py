@@ -20,6 +20,7 @@ EXTRAS = {
     "raft": ("torchvision",),
     "nwb": ("pynwb",),
     "pose": ("h5py",),
+    "torchcodec": ("torchcodec",),
 }
 """The modules that each extra brings."""
 

@@ -12,12 +12,16 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from kinema.addresses import address_of
 from kinema.errors import OutputError
+
+LONGEST_NAME = 100
+"""Bytes that what :func:`file_name` makes has at most; file systems take 255, and more comes before and after it."""
 
 
 def on_disk(path: str | Path) -> Path:
@@ -112,6 +116,37 @@ def write_csv(path: str | Path, rows: Iterable[Sequence[Any]]) -> Path:
             line.seek(0)
             line.truncate()
     return Path(path)
+
+
+def file_name(text: str, end: bool = False) -> str:
+    """``text`` as (a part of) a file's name that every system takes: letters and digits of any script stay.
+
+    Args:
+        text: any, such as a class or a path.
+        end: whether its end is kept where it is too long, and not its beginning.
+    """
+    plain = unicodedata.normalize("NFC", text)
+    plain = "".join("_" if sign in '<>:"/\\|?*' or unicodedata.category(sign)[0] in "CZ" else sign for sign in plain)
+    plain = re.sub("_+", "_", plain).strip("._ ")
+    plain = plain[-LONGEST_NAME:] if end else plain[:LONGEST_NAME]
+    while len(plain.encode()) > LONGEST_NAME:
+        plain = plain[1:] if end else plain[:-1]
+    plain = plain.strip("._ ")
+    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", plain)  # devices of Windows
+    return f"_{plain}" if reserved or not plain else plain
+
+
+def file_names(texts: Iterable[str]) -> dict[str, str]:
+    """A file's name for each text, as :func:`file_name` makes it; no two are alike, in large letters or small."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for text in dict.fromkeys(texts):
+        name, number = file_name(text), 1
+        while (chosen := name if number == 1 else f"{name}-{number}").casefold() in taken:
+            number += 1
+        taken.add(chosen.casefold())
+        found[text] = chosen
+    return found
 
 
 @contextlib.contextmanager

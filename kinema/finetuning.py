@@ -201,7 +201,8 @@ def _finetuned(
         if rounds:
             write_json(out / RESULTS, results)
             _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
-        return Recognised(out, results, [out / RESULTS, out / PREDICTIONS])
+        networks = [out / f"round-{number}" for number in range(1, len(folds) + 1)] if len(folds) > 1 else []
+        return Recognised(out, results, [out / RESULTS, out / PREDICTIONS, *networks])
 
 
 def _save(fitted: Fitted, classes: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ class Installation:
         system: name, version and processor.
         packages: versions of what kinema needs, and of OpenCV by its packages; more than one of those clash.
         ffmpeg: versions of the libraries that decode.
+        torchcodec: why it does not load; empty where it does, or is not installed.
         decoders: those of :data:`CODECS` that can be decoded.
         extras: versions of what each extra brings, by extra and package; None for what is missing.
         cores: that this process may use.
@@ -44,6 +45,7 @@ class Installation:
     system: str
     packages: dict[str, str]
     ffmpeg: dict[str, str]
+    torchcodec: str
     decoders: tuple[str, ...]
     extras: dict[str, dict[str, str | None]]
     cores: int
@@ -75,9 +77,11 @@ class Installation:
             *((f"[{extra}]", _listed(found, extra)) for extra, found in self.extras.items()),
         ]
         clash = [package for package in OPENCV if package in self.packages]
+        if self.torchcodec:
+            lines.append(("note", self.torchcodec))
         if len(clash) > 1:
             lines.append(("note", f"{' and '.join(clash)} write over each other: uninstall all, and install one again"))
-        return "\n".join(f"{name:11}{value}" for name, value in lines)
+        return "\n".join(f"{name:13}{value}" for name, value in lines)
 
 
 def look_around() -> Installation:
@@ -92,6 +96,8 @@ def look_around() -> Installation:
     from kinema.models.registry import BACKBONES
     from kinema.models.weights import WITH_KINEMA
     from kinema.precision import quick_bfloat16
+    from kinema.video.by_torchcodec import why_not_torchcodec
+    from kinema.video.decoders import DECODERS
 
     gpus = {f"cuda:{number}": torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())}
     if torch.backends.mps.is_available():
@@ -103,6 +109,7 @@ def look_around() -> Installation:
         system=platform.platform(),
         packages=installed(name for name in (*PACKAGES, *OPENCV) if name not in EXTRAS["train"]),
         ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
+        torchcodec=why_not_torchcodec() if installed(["torchcodec"]) else "",
         decoders=tuple(name for name in CODECS if _decodes(name)),
         extras={extra: {name: installed([name]).get(name) for name in names} for extra, names in packages.items()},
         cores=available_cores(),
@@ -110,7 +117,9 @@ def look_around() -> Installation:
         bfloat16=quick_bfloat16(torch.device("cpu")),
         gpus=gpus,
         encoders=WITH_KINEMA,
-        offered={registry.group: registry.offers() for registry in (BACKBONES, METHODS, ESTIMATORS, READOUTS)},
+        offered={
+            registry.group: registry.offers() for registry in (BACKBONES, METHODS, ESTIMATORS, READOUTS, DECODERS)
+        },
         start_method=multiprocessing.get_context().get_start_method(),
     )
 

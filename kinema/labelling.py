@@ -159,7 +159,8 @@ def known_labels(
         labels.close()
     if not found:
         raise DataError(
-            f"{library.path} has no labels: give some on its page (`kinema serve`), or name a file of them (--labels)"
+            f"{library.path} has no labels: give some on its page (`kinema serve`), bring some in (`kinema labels "
+            "import`), or name a file of them (--labels)"
         )
     return found
 

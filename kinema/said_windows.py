@@ -49,7 +49,7 @@ class Kept:
     def __enter__(self) -> Kept:
         make_folder(self._path.parent)
         busy = f"another process finds what goes into {self._out}: wait until it ends, or name another --out"
-        with self._open, writing(self._path):
+        with writing(self._path), self._open:
             self._open.enter_context(locked(self._path.with_suffix(".lock"), busy))
             end = len(self._head())
             for line in self._lines():

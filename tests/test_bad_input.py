@@ -29,7 +29,8 @@ FOLDERS = {
     "empty": "holds no videos, nor any other file; a video's name ends in one of: ",
     "texts": "holds no videos, only 2 files with other suffixes; a video's name ends in one of: ",
     "missing": "; name one that holds videos",
-    "file.mp4": "; name one that holds videos",
+    "file.mp4": " is a file, and no folder; name one that holds videos",
+    "file.mp4#t=1,2": " is a part of a video, and no folder; name one that holds videos",
 }
 
 
@@ -60,7 +61,7 @@ def test_a_folder_without_videos(bad_folder, refused, quick_settings, stopped_ru
 @pytest.mark.slow
 def test_a_process_of_its_own_says_the_sentence_and_nothing_else(tmp_path):
     words = ["pretrain", str(tmp_path / "missing"), "--out", str(tmp_path / "run")]
-    done = subprocess.run([sys.executable, "-m", "kinema.cli", *words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "kinema", *words], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"kinema pretrain: there is no folder {words[1]}; name one that holds videos\n"
 

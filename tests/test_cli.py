@@ -25,8 +25,11 @@ from kinema.video import read_manifest
 
 VIDEOS = 24
 FLOW = [f"flow {name}" for name in ("extract", "import", "export", "evaluate", "show", "--list")]
-LABELS = [f"labels {name}" for name in ("convert", "compare", "import", "export", "list", "history", "undo", "redo")]
-SEARCH = ["embed", "index", "search", "label", "predict", "watch", "serve"]
+LABELS = [
+    f"labels {name}"
+    for name in ("convert", "compare", "import", "export", "list", "history", "undo", "redo", "snippets")
+]
+SEARCH = ["embed", "index", "search", "label", "report", "predict", "watch", "serve"]
 REPRODUCE = ["reproduce", "reproduce --list"]
 ENCODERS = ["weights", "export"]
 HEAVY = {"torch", "cv2", "av", "lightning"}

@@ -67,6 +67,7 @@ class Marked:
         return number * number
 
 
+@pytest.mark.slow
 def test_what_kills_its_workers_is_passed_over_and_all_else_is_done(nodes: str, tmp_path: Path) -> None:
     items = [(number, {5: 1, 7: ATTEMPTS, 8: 2}.get(number, 0)) for number in range(12)]
     found = dict(spread(nodes, items, Marked, [str(tmp_path)]))

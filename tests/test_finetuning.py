@@ -73,7 +73,7 @@ def train(lights, tmp_path):
 @pytest.fixture(scope="module")
 def trained(lights, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "run"
-    config = dataclasses.replace(QUICK, epochs=8)
+    config = dataclasses.replace(QUICK, epochs=16)
     return finetune(lights, out, config, labels=lights / "labels.csv", label_column="light")
 
 
@@ -117,9 +117,14 @@ def test_the_encoder_it_leaves_is_one_like_any_other(trained):
         assert torch.equal(encoder(clip), network.encoder(clip))
 
 
-def test_every_group_is_tested_by_a_network_that_has_not_seen_it(train, tmp_path):
+def test_every_group_is_tested_by_a_network_that_has_not_seen_it(train, tmp_path, refused):
     config = dataclasses.replace(QUICK, epochs=1)
-    found = train(config, split="group", group_column="group").results
+    done = train(config, split="group", group_column="group")
+    found = done.results
+    assert done.files[2:] == [tmp_path / "run" / f"round-{number}" for number in range(1, 6)]
+    assert "it has one of each round: name" in refused(
+        "predict", tmp_path, "--model", done.out, "--out", tmp_path / "a.csv"
+    )
     assert found["queries"] == 20 and len(found["per_round"]) == 5
     assert found["scheme"] == "leave one group out (5 groups)"
     assert found["top1"] == pytest.approx(np.mean(found["per_round"]))

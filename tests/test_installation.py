@@ -16,6 +16,7 @@ from kinema import installation
 from kinema.cli import main
 from kinema.extras import EXTRAS
 from kinema.installation import look_around
+from kinema.video import by_torchcodec
 
 
 @pytest.fixture
@@ -55,6 +56,18 @@ def test_several_packages_of_opencv_are_named(found):
     two = replace(found, packages={"opencv-python": "4.12", "opencv-python-headless": "4.11"})
     note = "opencv-python-headless and opencv-python write over each other: uninstall all, and install one again"
     assert two.summary().endswith(note)
+
+
+def test_why_torchcodec_does_not_load_is_said_where_it_is_installed(monkeypatch):
+    sentence = "torchcodec 0.13 does not load: it lacks libnvrtc.so.13 of CUDA"
+    monkeypatch.setattr(by_torchcodec, "why_not_torchcodec", lambda: sentence)
+    there = installation.installed
+    monkeypatch.setattr(
+        installation, "installed", lambda names: there(names) | {n: "0.13" for n in names if n == "torchcodec"}
+    )
+    assert f"note         {sentence}" in look_around().summary().splitlines()
+    monkeypatch.setattr(installation, "installed", lambda names: there(n for n in names if n != "torchcodec"))
+    assert sentence not in look_around().summary()
 
 
 def test_decoders_that_there_are_not_are_left_out(monkeypatch):

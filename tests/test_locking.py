@@ -66,6 +66,9 @@ def test_a_lock_ends_with_its_process_though_its_children_live_on(tmp_path):
         process.kill()
         process.wait()
         os.kill(child, 0)  # it lives
+        until = time.monotonic() + 20  # it may have been made just now, and not have begun yet
+        while taken(path) and time.monotonic() < until:
+            time.sleep(0.05)
         assert not taken(path)
     finally:
         os.kill(child, signal.SIGKILL)

@@ -19,7 +19,7 @@ import pytest
 from kinema.cli import COMMANDS, main
 
 QUIET = {"info", "reproduce --list", "flow --list", "serve", "watch", "data check"}
-QUIET |= {f"labels {name}" for name in ("import", "list", "history", "undo", "redo")}
+QUIET |= {f"labels {name}" for name in ("import", "list", "history", "undo", "redo", "compare")}
 """What writes no file, or none unless asked to, or labels into an index (``tests/serve/test_full_disk.py``)."""
 
 
@@ -46,6 +46,7 @@ def inputs(videos, stopped_run, quick_settings, tmp_path_factory) -> Path:
     ids = [window.id for window in library.windows()]
     library.train_classifier({ids[0]: "a", ids[9]: "b"}).save(folder / "classifier.safetensors")
     run("labels", "import", folder / "intervals.csv", "--index", folder / "index")
+    run("finetune", videos, "--labels", folder / "labels.csv", "--out", folder / "trained", *SMALL)
     triplet = folder / "triplets/slide/example_1"
     triplet.mkdir(parents=True)
     for name, role in zip(names, ("ref", "positive", "negative"), strict=False):
@@ -62,15 +63,16 @@ def run(*words: object) -> None:
     assert main([str(word) for word in words]) == 0
 
 
+SMALL = ["--epochs", 1, "--clip.frames", 4, "--clip.short_side", 32, "--clip.size", "[32,32]"]
+SMALL += ["--model.width", 4, "--trainer.batch_size", 4, "--trainer.workers", 0]
+
 WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
     "demo": lambda given, out: ["--out", out / "demo", "--videos", 10, "--steps", 2],
     "synth": lambda given, out: [out / "synth", "--videos", 10, "--workers", 1],
     "scan": lambda given, out: [given / "videos", "--out", out / "manifest.csv"],
     "pretrain": lambda given, out: [given / "videos", "--out", out / "run", "--config", given / "settings.yaml"],
     "finetune": lambda given, out: [
-        given / "videos", "--labels", given / "labels.csv", "--out", out / "run", "--epochs", 1, "--clip.frames", 4,
-        "--clip.short_side", 32, "--clip.size", "[32,32]", "--model.width", 4, "--trainer.batch_size", 4,
-        "--trainer.workers", 0,
+        given / "videos", "--labels", given / "labels.csv", "--out", out / "run", *SMALL,
     ],
     "ablate mscl": lambda given, out: [out / "ladder", "--videos", 10, "--steps", 2],
     "ablate hcml": lambda given, out: [out / "ladder", "--videos", 10, "--steps", 2],
@@ -83,6 +85,14 @@ WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
     ],
     "labels convert": lambda given, out: [given / "intervals.csv", out / "intervals.json", "--to", "activitynet"],
     "labels export": lambda given, out: [out / "intervals.csv", "--index", given / "index"],
+    "labels snippets": lambda given, out: [out / "snippets", "--index", given / "index"],
+    "label": lambda given, out: [
+        "--index", given / "index", "--classifier", given / "classifier.safetensors", "--out", out / "bouts.csv",
+    ],
+    "predict": lambda given, out: [
+        given / "videos", "--model", given / "trained", "--out", out / "bouts.csv", "--workers", 1,
+    ],
+    "report": lambda given, out: ["--index", given / "index", "--out", out / "report.html"],
     "reproduce": lambda given, out: ["random-0", "--out", out / "reproduced"],
     "weights": lambda given, out: [given / "run", "--out", out / "encoder"],
     "export": lambda given, out: ["hub", given / "run", "--out", out / "hub"],
@@ -169,9 +179,13 @@ READING: dict[str, Callable[[Path, Path], list[object]]] = {
     "watch": lambda given, out: [
         given / "videos/00000.mp4", "--classifier", given / "classifier.safetensors", "--index", given / "index",
     ],
+    "labels list": lambda given, out: ["--index", given / "index"],
+    "labels history": lambda given, out: ["--index", given / "index"],
+    "labels compare": lambda given, out: [given / "intervals.csv", given / "intervals.csv"],
 }  # fmt: skip
 HELP = {"demo", "finetune", "ablate mscl", "ablate hcml", "reproduce", "serve", "data check"}
-"""What takes minutes, or never ends: its help goes nowhere instead."""
+HELP |= {"labels import", "labels undo", "labels redo"}
+"""What takes minutes, never ends, or changes what the others read: its help goes nowhere instead."""
 
 
 @contextmanager

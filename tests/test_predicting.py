@@ -121,6 +121,8 @@ def test_without_room_the_file_is_named_and_the_next_call_goes_on(trained, folde
 def test_what_cannot_be_predicted(trained, folder, tmp_path, refused):
     out = tmp_path / "out.csv"
     assert "there is no classifier at" in refused("predict", folder, "--model", "motion", "--out", out)
+    nothing = refused("predict", folder, "--model", tmp_path / "nothing", "--out", out)
+    assert "there is no classifier at" in nothing and "`kinema finetune`" in nothing
     assert "there is no folder" in refused("predict", tmp_path / "none", "--model", trained, "--out", out)
     (tmp_path / "empty").mkdir()
     assert "holds no videos" in refused("predict", tmp_path / "empty", "--model", trained, "--out", out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import commonpath
 from pathlib import Path
 
 from kinema.annotations.files import read_intervals, write_intervals
@@ -36,7 +37,7 @@ def counted(intervals: Sequence[Interval], files: Sequence[Path]) -> str:
     classes, videos = ({getattr(one, name) for one in intervals} for name in ("label", "file"))
     parts = ((intervals, "interval"), (classes, "class"), (videos, "video"))
     counts = [f"{len(what)} {name}{('es' if name[-1] == 's' else 's') * (len(what) != 1)}" for what, name in parts]
-    there = str(files[0]) if len(files) == 1 else f"{len(files)} files"
+    there = str(files[0]) if len(files) == 1 else f"{len(files)} files in {commonpath([file.parent for file in files])}"
     return f"{there}: {counts[0]} of {counts[1]} in {counts[2]}"
 
 

@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kinema.annotations.format import Format
+from kinema.annotations.formats.intervals import NEEDED
 from kinema.annotations.interval import Interval, by_file
 from kinema.annotations.registry import FORMATS, known_by_name
 from kinema.annotations.videos import LabelledVideos
-from kinema.errors import ConfigError, DataError, OutputError
+from kinema.errors import ConfigError, DataError, OutputError, first_few
 from kinema.files import atomic_path
 from kinema.tables import read_table
 
@@ -140,7 +141,12 @@ def _recognised(path: Path, name: str | None) -> tuple[Format, Any]:
         raise DataError(f"{path} is no file of {wanted.title}{other}; name the format with --from, or leave that out")
     if not fitting:
         titles = ", ".join(one.title for one in FORMATS.values() if one.kind == kind)
-        raise DataError(f"{path} is of no known format; known with such an ending are {titles}")
+        way = (
+            f"; plain CSV has the columns {', '.join(NEEDED)}, this file {first_few(content[0])}"
+            if kind == "table"
+            else ""
+        )
+        raise DataError(f"{path} is of no known format; known with such an ending are {titles}{way}")
     return wanted or fitting[0], content
 
 

@@ -103,6 +103,10 @@ class LabelledVideos:
                     )
         return None
 
+    def path(self, name: str) -> str:
+        """Where a video lies that :meth:`find` has named."""
+        return str(self._paths[name])
+
     def placed(self, intervals: Sequence[Interval]) -> list[Interval]:
         """The intervals, their videos as those that are searched are called, if any are.
 

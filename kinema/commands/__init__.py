@@ -22,6 +22,7 @@ from kinema.commands.labels import (
     show_history,
     undo_labels,
 )
+from kinema.commands.overview import report, write_snippets
 from kinema.commands.reproducing import list_recipes, reproduce
 from kinema.commands.search import embed, index, search, watch
 from kinema.commands.serve import serve
@@ -66,6 +67,12 @@ COMMANDS = {
     "labels history": Command(show_history, "Show who changed an index's labels when."),
     "labels undo": Command(undo_labels, "Undo a change of an index's labels."),
     "labels redo": Command(redo_labels, "Do a change of an index's labels again."),
+    "labels snippets": Command(
+        write_snippets,
+        "Write moving pictures and clips of each class of labels.",
+        ("folder",),
+        ("index", "labels", "videos", "count", "order", "clips"),
+    ),
     "pretrain": Command(
         pretrain,
         "Train an encoder on a folder of videos, without labels.",
@@ -119,6 +126,12 @@ COMMANDS = {
         "Label all videos of an index, taught by a few labelled intervals.",
         (),
         ("index", "labels", "classifier", "out", "save", "background", "enter", "leave", "shortest"),
+    ),
+    "report": Command(
+        report,
+        "Write a page on an index: classes, moving pictures, ethograms.",
+        (),
+        ("index", "out", "labels", "count", "order"),
     ),
     "predict": Command(
         predict,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.commands.telling import print_agreement, print_budgets, print_taught
+from kinema.commands.telling import print_agreement, print_budgets, print_notes, print_taught
 from kinema.config import BoutConfig
 from kinema.errors import ConfigError
 from kinema.streams import in_one_line
@@ -29,7 +29,7 @@ def label(
         index: folder of the index.
         out: file of bouts to write, where nothing is yet; of any format of `kinema labels convert`, by its name.
         config: how bouts are made.
-        labels: file of labelled intervals, of any of these formats; the labels given on the index's page by default.
+        labels: file of labelled intervals, of any format of `kinema labels convert`; the index's own labels by default.
         classifier: what --save wrote, in place of labels.
         save: file of the classifier to write, where nothing is yet.
         background: whether what has no label, in videos that have some, is none of the classes; so it is by default of
@@ -57,8 +57,7 @@ def label(
         print_taught(taught)
     known = Classifier.load(classifier or "") if taught is None else taught.classifier
     done = label_library(library, known, config)
-    for note in done.notes:
-        print(in_one_line(f"note: {note}"))
+    print_notes(done.notes)
     print_budgets(done.budgets, done.videos, done.seconds)
     for path in () if save is None else (known.save(save),):
         print(path)
@@ -148,8 +147,7 @@ def compare_labels(
 
     refuse_present(out)
     found, notes = compare_files(a, b, step=step, overlap=overlap, videos=videos, fps=fps)
-    for note in dict.fromkeys(notes):
-        print(in_one_line(f"note: {note}"))
+    print_notes(notes)
     print_agreement(found)
     if out is not None:
         print(write_json(out, found.to_dict()))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.commands.telling import open_labels, print_change
+from kinema.commands.telling import open_labels, print_change, print_notes
 from kinema.errors import ConfigError, DataError
 from kinema.streams import in_one_line
 
@@ -33,7 +32,7 @@ def convert_labels(
     from kinema.annotations import convert
 
     done = convert(source, target, from_, to, fps, videos)
-    _print_notes(done.notes)
+    print_notes(done.notes)
     print(in_one_line(str(done)))
 
 
@@ -59,7 +58,7 @@ def import_labels(
         done = labels.add_intervals(intervals, by, videos)
     except (ConfigError, DataError) as error:  # names that tools may give, and an index may not
         raise DataError(f"{file}: {error}") from error
-    _print_notes(videos.notes)
+    print_notes(videos.notes)
     there = f", {done.already} were there already" if done.already else ""
     version = "" if done.version is None else f" (change {done.version})"
     print(in_one_line(f"{labels.path}: {done.added} label{'s' * (done.added != 1)} added{there}{version}"))
@@ -82,7 +81,7 @@ def export_labels(file: str, index: str, to: str | None = None) -> None:
     if not intervals:
         raise DataError(f"{index} has no labels of videos that it holds; label some on the page, or import a file")
     files = write_intervals(file, intervals, to, videos)
-    _print_notes(videos.notes)
+    print_notes(videos.notes)
     print(in_one_line(counted(intervals, files)))
 
 
@@ -134,8 +133,3 @@ def show_history(index: str, count: PositiveInt = 20) -> None:
         said = ", ".join(f"{count} {how}" for count, how in counts if count) or "classes alone"
         what += "" if one.done else " (undone)"
         print(in_one_line(f"{one.version:6}  {when}  {what}: {said}, by {one.by or '-'}"))
-
-
-def _print_notes(notes: Iterable[str]) -> None:
-    for note in dict.fromkeys(notes):
-        print(in_one_line(f"note: {note}"))

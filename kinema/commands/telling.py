@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from kinema.search import Labels
 
 
+def print_notes(notes: Iterable[str]) -> None:
+    """Print sentences on what was left out or changed, each once."""
+    for note in dict.fromkeys(notes):
+        print(in_one_line(f"note: {note}"))
+
+
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print columns, the first to the left and the others to the right."""
     table = [tuple(map(in_one_line, row)) for row in (head, *rows)]

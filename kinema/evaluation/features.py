@@ -28,6 +28,7 @@ from kinema.models.modes import evaluating
 from kinema.precision import autocast_for, quick_bfloat16
 from kinema.processes import available_cores
 from kinema.progress import track
+from kinema.video.decoders import in_recipes
 
 Precision = Literal["auto", "32"]
 """``auto``: bfloat16 autocast where it helps on the device; ``32``: single precision."""
@@ -114,7 +115,8 @@ def extract_features(
     coarse = precision == "auto" and quick_bfloat16(on)
     usual = Uniform(clips)
     asked = {name: given if isinstance(given, Seen) else Seen(given, usual) for name, given in encoders.items()}
-    recipe = {"clip": described(clip), "precision": "bfloat16" if coarse else "32", "device": on.type}
+    precise = "bfloat16" if coarse else "32"
+    recipe = {"clip": described(clip), "precision": precise, "device": on.type, **in_recipes()}
     table = FeatureTable(asked, paths, cache, recipe)
     missing = table.missing()
     todo = list(missing)

@@ -150,10 +150,10 @@ def stratified_folds(labelled: LabelledSet, parts: int = 5, seed: int = 0) -> Fo
         if parts < 2:
             raise DataError("a class has all its parts in one video, which cannot be held out; label it in another too")
         splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+        rounds = splitter.split(labelled.labels, labelled.labels, videos)
     else:
         parts = min(parts, int(np.bincount(labelled.labels).min()))
-        splitter = StratifiedKFold(parts, shuffle=True, random_state=seed)
-    rounds = splitter.split(labelled.labels, labelled.labels, videos)
+        rounds = StratifiedKFold(parts, shuffle=True, random_state=seed).split(labelled.labels, labelled.labels)
     return Folds(f"{parts} stratified parts", tuple(Fold(gallery, queries) for gallery, queries in rounds))
 
 

@@ -129,9 +129,13 @@ def load_classifier(run: str | Path) -> tuple[Recognition, list[str]]:
         CheckpointError: the encoder or the classifier is missing, damaged, or they do not belong together.
     """
     path = Path(run) / CLASSIFIER_FILE
-    encoder = load_encoder(run)
+    rounds = sorted(other.parent for other in Path(run).glob(f"round-*/{CLASSIFIER_FILE}"))
     if not path.is_file():
-        raise CheckpointError(f"there is no classifier at {path}; train one with `kinema finetune`")
+        way = (
+            f"it has one of each round: name {rounds[0]}, or another" if rounds else "train one with `kinema finetune`"
+        )
+        raise CheckpointError(f"there is no classifier at {path}; {way}")
+    encoder = load_encoder(run)
     try:
         weights, about = read_tensors(path)
         classes = json.loads(about["classes"])

@@ -62,6 +62,30 @@ def read_frames(path: Path) -> np.ndarray:
     return clip.frames[: max(end + 1, 2)]
 
 
+def read_part(path: str | Path, start: float, end: float, short_side: int) -> np.ndarray:
+    """A part of a video as frames (T, H, W, 3) uint8 at :data:`FPS`, two or more.
+
+    Args:
+        path: the video.
+        start: seconds.
+        end: seconds; at most :data:`LONGEST_SHOWN` from ``start`` are read.
+        short_side: pixels.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    from kinema.video import Video, View
+
+    count = max(2, round((min(end, start + LONGEST_SHOWN) - start) * FPS))
+    with Video(path, View(short_side=short_side)) as video:
+        return video.at_times((start + (np.arange(count) + 0.25) / FPS).tolist()).frames
+
+
+def shown(frames: np.ndarray) -> MovingPicture:
+    """Frames (T, H, W, 3) uint8 at :data:`FPS` as a moving picture, whose still is the middle one."""
+    return MovingPicture(animation(frames, FPS, scale=1), still(frames[len(frames) // 2], scale=1))
+
+
 def moving_picture(path: Path) -> MovingPicture:
     """A small moving picture of a video; errors as of :func:`read_frames`."""
     frames = read_frames(path)

@@ -62,8 +62,8 @@ class Classifier:
         """
         if self.fingerprint.partition(" ")[0] != fingerprint.partition(" ")[0]:
             raise DataError(
-                f"the classifier was trained with another encoder than {encoder}, or another readout of it; train "
-                "it on this index"
+                f"the classifier was trained with another encoder than {encoder}, or another readout, clip or crop "
+                "of it; train it on this index"
             )
         if self.fingerprint != fingerprint:
             raise DataError(f"the classifier was trained on another index than {index}; train it on this one")

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from kinema.errors import DataError, OutputError
+from kinema.streams import in_one_line
 
 DATABASE = "windows.sqlite"
 
@@ -57,7 +58,8 @@ def _explained(path: Path) -> Iterator[None]:
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.OperationalError) and not damaged(error):
             raise OutputError(f"cannot use the index {path}: {error}; give write permission and free space") from error
-        raise DataError(f"{path} is damaged or no index ({error}); delete it and run `kinema index` again") from error
+        said = f"{path} is damaged or no index ({in_one_line(error)}); delete it and run `kinema index` again"
+        raise DataError(said) from error
 
 
 def damaged(error: sqlite3.OperationalError) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from kinema.errors import DataError, OutputError
 from kinema.search import connection
 from kinema.search.label_colours import next_colour
+from kinema.streams import in_one_line
 
 FILE = "labels.sqlite"
 FORMAT = 2
@@ -97,7 +98,7 @@ def explained(path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.OperationalError) and not connection.damaged(error):
             said = f"cannot keep labels in {path}: {error}; give write permission and free space"
             raise OutputError(said) from error
-        raise DataError(f"{path} is damaged or holds no labels ({error}); move it away") from error
+        raise DataError(f"{path} is damaged or holds no labels ({in_one_line(error)}); move it away") from error
 
 
 def _format(db: sqlite3.Connection) -> int:

@@ -18,6 +18,7 @@ from kinema.search.contents import Contents
 from kinema.search.ranking import Ranker
 from kinema.search.results import Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.windowing import Windowing
+from kinema.video.fragment import fragment_of, whole_of
 from kinema.video.identity import content_sha256, size_and_time
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Queries(Contents):
             raise ConfigError(f"a search gives at least one hit, not {top}")
         asked = clip if isinstance(clip, EmbeddedQuery) else self.embed(clip, start, end)
         query, vectors = asked.query, asked.vectors
-        without, apart, own = [content_sha256(path) for path in exclude], None, False
+        without, apart, own = [content_sha256(whole_of(path)) for path in exclude], None, False
         if exclude_own and within:
             apart = self._content(query.path), query.start, query.end
         elif exclude_own:
@@ -175,6 +176,7 @@ class Queries(Contents):
         """
         if isinstance(clip, Window):
             return self._kept(clip, start, end)
+        clip, start, end = _whole(clip, start, end)
         if (start, end) == (None, None) and not self._named and (windows := self._unchanged(clip)):
             return self._query(windows, 0.0, windows[-1].end)
         with snapshot(self.path):  # no index is a better reason to fail than an encoder that cannot be loaded
@@ -214,3 +216,10 @@ class Queries(Contents):
         with snapshot(self.path) as db:
             row = db.execute("SELECT sha256 FROM videos WHERE path = ?", (path,)).fetchone()
         return row[0] if row else content_sha256(path)
+
+
+def _whole(clip: str | Path, start: float | None, end: float | None) -> tuple[str | Path, float | None, float | None]:
+    """The video that a clip is a part of, which is what must not be found, and the seconds of it that are asked for."""
+    if (part := fragment_of(clip)) is None:
+        return clip, start, end
+    return part.path, part.start + (start or 0.0), part.end if end is None else min(part.end, part.start + end)

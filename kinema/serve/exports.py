@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kinema.errors import KinemaError
+from kinema.files import file_name
 from kinema.serve import media
 from kinema.serve.catalog import Catalog
 
@@ -34,7 +34,8 @@ def clips_zip(catalog: Catalog, hits: Sequence[Mapping[str, Any]]) -> BinaryIO:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # video does not compress further
         archive.writestr("hits.csv", hits_csv(hits))
         for hit in hits:
-            name = f"{hit['by']}-{hit['rank']:02d}-{_plain(hit['video'])}-{hit['start']:.2f}s.mp4"
+            video = file_name(Path(hit["video"]).with_suffix("").as_posix(), end=True)
+            name = f"{hit['by']}-{hit['rank']:02d}-{video}-{hit['start']:.2f}s.mp4"
             try:
                 path = catalog.file(catalog.library.window(hit["window"]).path)
                 archive.writestr(name, media.cut(path, hit["start"], hit["end"]))
@@ -51,8 +52,3 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     writer = csv.writer(text)
     writer.writerows([columns, *rows])
     return text.getvalue()
-
-
-def _plain(name: str) -> str:
-    """A video's name as part of a file name."""
-    return re.sub(r"[^\w-]+", "_", Path(name).with_suffix("").as_posix())[-60:]

@@ -11,6 +11,8 @@ from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.video.clip import Clip
+    from kinema.video.decoder import Decoder
+    from kinema.video.decoders import register_decoder
     from kinema.video.folder import find_videos, passed_over
     from kinema.video.held import HeldVideo, Shelf
     from kinema.video.info import VideoInfo
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clip",
+    "Decoder",
     "HeldVideo",
     "Manifest",
     "ManifestEntry",
@@ -32,6 +35,7 @@ __all__ = [
     "find_videos",
     "passed_over",
     "read_manifest",
+    "register_decoder",
     "scan_folder",
     "usable",
     "write_manifest",
@@ -41,6 +45,8 @@ __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "clip": ("Clip",),
+        "decoder": ("Decoder",),
+        "decoders": ("register_decoder",),
         "held": ("HeldVideo", "Shelf"),
         "folder": ("find_videos", "passed_over"),
         "manifest": ("Manifest", "ManifestEntry", "usable"),

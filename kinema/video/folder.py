@@ -11,6 +11,7 @@ from typing import TypeVar
 from kinema import storage
 from kinema.addresses import address_of, shown
 from kinema.errors import DataError
+from kinema.video.fragment import fragment_of
 from kinema.video.identity import in_words
 from kinema.video.pictures import are_frames
 
@@ -40,7 +41,12 @@ def walk_videos(folder: str | Path) -> Iterator[tuple[Path, bool]]:
     """
     root = Path(folder)
     if not _listing(storage.is_folder, root):
-        raise DataError(f"there is no folder {shown(root)}; name one that holds videos")
+        said = (
+            f"{shown(root)} is a file, and no folder" if os.path.isfile(root) else f"there is no folder {shown(root)}"
+        )
+        if fragment_of(root) is not None:
+            said = f"{shown(root)} is a part of a video, and no folder"
+        raise DataError(f"{said}; name one that holds videos")
     yield from _walk(root, set(), top=True)
 
 

@@ -11,6 +11,8 @@ import os
 import re
 from typing import NamedTuple
 
+from kinema.errors import VideoError
+
 FRAGMENT = re.compile(r"(.+)#t=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)", re.DOTALL)
 
 
@@ -41,9 +43,18 @@ def named_part(name: str) -> Fragment | None:
 
 
 def fragment_of(path: str | os.PathLike[str]) -> Fragment | None:
-    """The part that a path names; None for whole videos, and for files that are called so."""
-    found = named_part(os.fspath(path))
-    return None if found is None or os.path.lexists(path) else found
+    """The part that a path names; None for whole videos, and for files that are called so.
+
+    Raises:
+        VideoError: it names a part of a video that is there, but not by two times, the earlier first.
+    """
+    name = os.fspath(path)
+    found = named_part(name)
+    if "#t=" not in name or os.path.lexists(name):
+        return None
+    if found is None and os.path.lexists(name.rpartition("#t=")[0]):
+        raise VideoError(name, "a part is two times in seconds, the earlier first, as in clip.mp4#t=1.5,3.25")
+    return found
 
 
 def whole_of(path: str | os.PathLike[str]) -> str:

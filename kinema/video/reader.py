@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count, takewhile
 from math import inf
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
 
 import numpy as np
-from av import VideoFrame
 
 from kinema.addresses import shown as as_written
 from kinema.errors import KinemaError, VideoError, blaming
 from kinema.video.clip import Clip
+from kinema.video.decoder import Decoder, LeftToPyAV, Shown
+from kinema.video.decoders import open_decoder
 from kinema.video.fragment import fragment_of
 from kinema.video.info import VideoInfo
 from kinema.video.screen import TOLERANCE, on_screen
-from kinema.video.source import Shown, Source
-from kinema.video.view import Converter, Pixels, View
+from kinema.video.view import Pixels, View
 
 ROUNDED = 1e-3  # seconds by which containers round: what comes on screen so shortly before a part's end is behind it
+Read = TypeVar("Read")
 
 
 class Video:
@@ -36,8 +38,11 @@ class Video:
     Args:
         path: the file, or its address in a storage; or a part (:mod:`kinema.video.fragment`).
         view: how frames are cut and scaled.
+        decoder: by what: ``pyav``, ``torchcodec`` or another name of :mod:`kinema.video.decoders`; None for what
+            KINEMA_DECODER in the environment says.
 
     Raises:
+        ConfigError: there is no such decoder, or it does not load here.
         VideoError: the file cannot be opened, no frame of it can be decoded, its frames cannot be scaled so, or a part
             begins behind its end.
 
@@ -46,22 +51,16 @@ class Video:
         ...     clip = video.at_times([0.5, 0.625, 0.75])
     """
 
-    def __init__(self, path: str | Path, view: View | None = None):
+    def __init__(self, path: str | Path, view: View | None = None, decoder: str | None = None):
         part = fragment_of(path)
         self._path, self._begin, self._until = as_written(path), 0.0, inf
-        try:
-            self._source = Source(path if part is None else part.path)
-        except VideoError as error:
-            if part is None and "#t=" in self._path:
-                how = "a part of a video is written #t=START,END, in seconds, and ends after it begins"
-                raise VideoError(path, f"{error.reason}; {how}") from error
-            raise
+        self._decoder: Decoder = open_decoder(path if part is None else part.path, decoder)
         try:
             if part is not None:
                 self._begin, self._until = part.start, part.end
-                self._refuse_beyond(self._source.duration())
+                self._refuse_beyond(self._decoder.duration())
             with blaming(path):
-                self._convert = Converter(view or View(), self._source.first)
+                self._convert = self._decoder.converter(view or View())
         except KinemaError as error:
             self.close()
             raise error if isinstance(error, VideoError) else VideoError(path, str(error)) from error
@@ -76,24 +75,23 @@ class Video:
 
     def close(self) -> None:
         """Free the decoder and the file."""
-        self._source.close()
+        self._decoder.close()
 
     @property
     def info(self) -> VideoInfo:
         """What the header says."""
-        source, stream, first = self._source, self._source.stream, self._source.first
-        width, height = self._convert.orientation.swap((first.width, first.height))
+        header = self._decoder.header
         return VideoInfo(
             path=self._path,
             duration=self._length(),
-            frames=stream.frames if self._whole else round(self._length() * float(stream.average_rate or 0)),
-            fps=float(stream.average_rate or 0),
-            width=width,
-            height=height,
-            rotation=first.rotation,
-            codec=stream.codec_context.name,
-            pixel_format=first.format.name,
-            start=source.origin + self._begin,
+            frames=header.frames if self._whole else round(self._length() * header.fps),
+            fps=header.fps,
+            width=header.width,
+            height=header.height,
+            rotation=header.rotation,
+            codec=header.codec,
+            pixel_format=header.pixel_format,
+            start=self._decoder.origin + self._begin,
         )
 
     def at_times(self, seconds: Sequence[float]) -> Clip:
@@ -116,7 +114,8 @@ class Video:
         wanted = times + TOLERANCE
         if not self._whole:
             wanted = np.clip(times, 0, self._until - self._begin - ROUNDED) + self._begin + TOLERANCE
-        return self._pick(wanted, ((s, s.time) for s in self._source.frames(float(wanted.min()))))
+        begin = float(wanted.min())
+        return self._asked(lambda: self._pick(wanted, ((s, s.time) for s in self._decoder.frames(begin))))
 
     def at_indices(self, indices: Sequence[int]) -> Clip:
         """Return frames by number, counting those that decode: the same as picking from :meth:`read`.
@@ -132,9 +131,9 @@ class Video:
         if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu" or numbers.min() < 0:
             raise ValueError(f"expected one or more frame numbers from 0, got {indices}")
         if not self._whole:
-            return self._pick(numbers, zip(self._of_part(), count(), strict=False))
-        shown = self._source.frames_from(int(numbers.min()))
-        return self._pick(numbers, ((s, s.number or 0) for s in shown))
+            return self._asked(lambda: self._pick(numbers, zip(self._of_part(counted=True), count(), strict=False)))
+        begin = int(numbers.min())
+        return self._asked(lambda: self._pick(numbers, ((s, s.number or 0) for s in self._decoder.frames_from(begin))))
 
     def read(self) -> Clip:
         """Return all frames that decode, held in memory at once; ``warning`` says what is missing or was mended.
@@ -142,9 +141,8 @@ class Video:
         Raises:
             VideoError: the file changed or vanished while it was open, or its frames need too much memory.
         """
-        shown = self._source.frames_from(0) if self._whole else self._of_part()
-        times, frames = zip(*((s.time, self._pixels(s.frame)) for s in shown), strict=True)
-        with blaming(self._source.path):
+        times, frames = self._asked(self._everything)
+        with blaming(self._decoder.path):
             return Clip(np.stack(frames), self._times(times), self._path, self.shortfall)
 
     def follow(self, times: Iterable[float]) -> Iterator[tuple[float, Pixels]]:
@@ -166,31 +164,44 @@ class Video:
         first = next(waiting, None)
         if first is None:
             return
-        frames = self._source.frames(first)
-        seen = on_screen(
-            ((shown.time, shown.frame) for shown in frames), chain((first,), waiting), self._pixels, self._source.end
-        )
-        nothing = True
-        for time, pixels in seen:
-            nothing = False
-            yield max(0.0, time - self._begin), pixels
+        asked, nothing = [first], True
+
+        def noted() -> Iterator[float]:
+            for asked[0] in waiting:
+                yield asked[0]
+
+        while True:
+            frames = ((shown.time, shown.frame) for shown in self._decoder.frames(asked[0]))
+            times = chain((asked[0],), noted())
+            try:
+                for time, pixels in on_screen(frames, times, self._pixels, self._decoder.end):
+                    nothing = False
+                    yield max(0.0, time - self._begin), pixels
+                break
+            except LeftToPyAV:  # which goes on at the time asked for last
+                continue
         if nothing:
             self._refuse_ended()
 
     @property
     def damage(self) -> str:
         """What was wrong with the part decoded latest, in a sentence: what is missing, what was mended; or nothing."""
-        return str(self._source.damage)
+        return str(self._decoder.damage)
 
     @property
     def shortfall(self) -> str:
         """As :attr:`damage`, and by how much the file ends before its header says: of one read from start to end."""
-        return self._source.shortfall() if self._whole else self.damage
+        return self._decoder.shortfall() if self._whole else self.damage
+
+    @property
+    def decoded_by(self) -> str:
+        """What decodes the file: a decoder's name; where that is not the one asked for, with the reason."""
+        return self._decoder.decoded_by
 
     @property
     def steady(self) -> bool:
         """Whether the file's own clock never jumps; where it does, the header's duration says nothing."""
-        return self._source.steady
+        return self._decoder.steady
 
     @property
     def _whole(self) -> bool:
@@ -198,7 +209,7 @@ class Video:
 
     def _length(self) -> float:
         """Seconds that the header promises, 0 where it promises none; of a part, what its name says."""
-        promised = self._source.duration()
+        promised = self._decoder.duration()
         if self._whole:
             return promised
         return (min(self._until, promised) if promised and self.steady else self._until) - self._begin
@@ -209,16 +220,16 @@ class Video:
 
     def _refuse_ended(self) -> None:
         """Once all is decoded: headers may promise nothing, or what is not there."""
-        if not self._whole and self._begin >= (end := self._source.end()) + ROUNDED:
+        if not self._whole and self._begin >= (end := self._decoder.end()) + ROUNDED:
             raise self._beyond(end)
 
     def _beyond(self, end: float) -> VideoError:
         return VideoError(self._path, f"the part begins at {self._begin:g} s, after the video's end at {end:g} s")
 
-    def _of_part(self) -> Iterator[Shown]:
+    def _of_part(self, counted: bool = False) -> Iterator[Shown]:
         """The frames of a part, from the one on screen where it begins."""
         before: Shown | None = None
-        for shown in self._source.frames(self._begin):
+        for shown in self._decoder.frames(self._begin, counted):
             if shown.time <= self._begin + TOLERANCE:
                 before = shown
                 continue
@@ -236,8 +247,20 @@ class Video:
         """Seconds of the file -> seconds from the beginning of a part."""
         return np.maximum(0, np.asarray(times, np.float64) - self._begin)
 
-    def _pixels(self, frame: VideoFrame) -> Pixels:
-        with blaming(self._source.path):
+    def _everything(self) -> tuple[tuple[float, ...], tuple[Pixels, ...]]:
+        shown = self._decoder.frames(0.0) if self._whole else self._of_part()
+        times, frames = zip(*((s.time, self._pixels(s.frame)) for s in shown), strict=True)
+        return times, frames
+
+    def _asked(self, read: Callable[[], Read]) -> Read:
+        """What is read, by PyAV where the decoder leaves the file to it."""
+        try:
+            return read()
+        except LeftToPyAV:
+            return read()
+
+    def _pixels(self, frame: Any) -> Pixels:
+        with blaming(self._decoder.path):
             return self._convert(frame)
 
     def _pick(self, wanted: np.ndarray, frames: Iterator[tuple[Shown, float]]) -> Clip:
@@ -253,7 +276,7 @@ class Video:
             number = pending.popleft()
             times[number], pixels[number] = shown.time, latest[1]
 
-        begun = self._source.damage
+        begun = self._decoder.damage
         earlier = begun.gaps
         before: Shown | None = None
         for shown, place in frames:
@@ -266,7 +289,7 @@ class Video:
             before = shown
         if pending:
             self._refuse_ended()
-        damage = self._source.damage
+        damage = self._decoder.damage
         warning = str(damage) if damage.gaps > (earlier if damage is begun and not pending else 0) else ""
         if pending and before is not None:
             warning += "; the last frame stands for the rest" if warning else ""

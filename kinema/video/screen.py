@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-
-from av import VideoFrame
+from typing import TypeVar
 
 from kinema.video.view import Pixels
 
+Frame = TypeVar("Frame")
 TOLERANCE = 1e-6
 """Seconds by which a frame may come on screen too late and still count, against rounding."""
 
 
 def on_screen(
-    frames: Iterable[tuple[float, VideoFrame]],
+    frames: Iterable[tuple[float, Frame]],
     times: Iterable[float],
-    convert: Callable[[VideoFrame], Pixels],
+    convert: Callable[[Frame], Pixels],
     end: Callable[[], float] | None = None,
 ) -> Iterator[tuple[float, Pixels]]:
     """What is on screen at each of ascending ``times``, of frames that come one after the other.

@@ -1,4 +1,4 @@
-"""One open video file: its video stream, decoded in display order by one thread, from any time on."""
+"""PyAV as decoder: the video stream of an open file, decoded in display order by one thread, from any time on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -19,7 +18,9 @@ from kinema.errors import VideoError, blaming
 from kinema.video.clock import Clock, is_steady, longest_pause
 from kinema.video.container import open_stream
 from kinema.video.damage import Damage
+from kinema.video.decoder import Convert, Decoder, Header, Shown
 from kinema.video.heap import decoder_freed
+from kinema.video.view import Converter, Orientation, View, WholeFrames
 
 # Read from the start only: in gif and apng a frame is a change to the one before, in mpeg (program streams: .mpg, .vob)
 # few packets carry a time, and libav guesses wrong ones after a seek.
@@ -29,29 +30,13 @@ SEEK_GAP = 1.0  # seconds; to decode this much costs less than a seek that lands
 FARTHEST = 1 << 62  # ticks
 
 
-class Shown(NamedTuple):
-    """A decoded frame.
-
-    Attributes:
-        time: when it comes on screen, in seconds from the first frame of the file.
-        frame: still in the codec's own format.
-        number: how many frames of the file come before it; None when decoding did not begin at the start.
-    """
-
-    time: float
-    frame: av.VideoFrame
-    number: int | None
-
-
-class Source:
-    """An open file that is known to hold at least one frame, and a place in it.
+class Source(Decoder):
+    """An open file that is known to hold at least one frame, and a place in it; its frames are PyAV's, as decoded.
 
     Attributes:
         container: libav's container.
         stream: its video stream (:func:`~kinema.video.container.open_stream`).
         first: the first frame.
-        origin: the time of the first frame on the file's own clock, in seconds.
-        damage: what was wrong with the part that was decoded since the start or the latest seek.
 
     Raises:
         VideoError: the file cannot be opened, or no frame of it decodes.
@@ -64,7 +49,7 @@ class Source:
 
     def __init__(self, path: str | Path):
         self.path = addresses.shown(path)
-        self.damage = Damage()
+        self._damage = Damage()
         self._origin: int | None = None  # in ticks of the stream's time base
         self._steady: bool | None = None  # None as long as nobody has asked
         self._begin()
@@ -73,6 +58,29 @@ class Source:
             self.close()
             raise VideoError(self.path, f"nothing here turns its pixel format {self.first.format.name} into RGB")
         self.origin = float((self._origin or 0) * self._base)
+
+    @property
+    def decoded_by(self) -> str:
+        """PyAV."""
+        return "pyav"
+
+    @property
+    def header(self) -> Header:
+        """What the file says of itself."""
+        stream, first = self.stream, self.first
+        width, height = Orientation.of(WholeFrames()(first)).swap((first.width, first.height))
+        fps = float(stream.average_rate or 0)
+        codec = stream.codec_context.name
+        return Header(stream.frames, fps, width, height, first.rotation, codec, first.format.name)
+
+    @property
+    def damage(self) -> Damage:
+        """What was wrong with the part that was decoded since the start or the latest seek."""
+        return self._damage
+
+    def converter(self, view: View) -> Convert:
+        """What cuts and scales this file's frames."""
+        return Converter(view, self.first)
 
     def close(self) -> None:
         """Free the decoder and the file."""
@@ -88,8 +96,8 @@ class Source:
                 self._steady = is_steady(self.path, self.container, self.stream)
         return self._steady
 
-    def frames(self, start: float) -> Iterator[Shown]:
-        """Yield frames in display order from the one on screen at ``start`` seconds, or an earlier one."""
+    def frames(self, start: float, counted: bool = False) -> Iterator[Shown]:
+        """Yield frames in display order from the one on screen at ``start`` seconds, or an earlier one; all decode."""
         if self._current.time > start or start - self._current.time > SEEK_GAP:
             self._move_to(start)
         yield from self._onwards()
@@ -123,12 +131,15 @@ class Source:
         that outlasts the picture a little where the header times only the whole.
         """
         said = [str(self.damage)] if self.damage else []
-        promised, end = self.duration(), self.end()
+        early = "" if self.damage.jumps else self.ends_early(self.end())
+        return "; ".join([*said, early] if early else said)
+
+    def ends_early(self, end: float) -> str:
+        """Say where the last frame goes off screen, at ``end`` seconds, long before the header says; or nothing."""
+        promised = self.duration()
         exact = self.stream.duration or len(self.container.streams) == 1
         slack = max(5 / float(self.stream.average_rate or 25), promised / 50) if exact else max(1.0, promised / 10)
-        if promised - end > slack and not self.damage.jumps:
-            said.append(f"ends early, after {end:.3f} of {promised:.3f} s")
-        return "; ".join(said)
+        return f"ends early, after {end:.3f} of {promised:.3f} s" if promised - end > slack else ""
 
     def _onwards(self) -> Iterator[Shown]:
         yield self._current
@@ -182,7 +193,7 @@ class Source:
 
     def _decode(self, from_start: bool) -> Generator[Shown, None, None]:
         """Decode onwards from where the container stands to the end; what does not decode costs its own frames."""
-        self.damage, number = Damage(), 0
+        self._damage, number = Damage(), 0
         by_dts = self.container.format.name in WITHOUT_PTS
         self._step = max(1, round(1 / (self._base * (self.stream.average_rate or 25))))
         last: int | None = None

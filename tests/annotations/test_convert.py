@@ -39,7 +39,7 @@ def test_it_says_what_it_did_and_what_was_lost(tmp_path, capsys):
 def test_formats_of_one_video_a_file_go_to_a_folder(tmp_path, capsys):
     (tmp_path / "x.csv").write_text("file,start,end,label\nbarn/a.mp4,0,2,walk\n../a.mp4,0,1,walk\n/a.avi,0,1,walk\n")
     assert run(tmp_path / "x.csv", tmp_path / "out", "--to", "elan") == 0
-    assert capsys.readouterr().out.startswith("3 files: 3 intervals of 1 class in 3 videos")
+    assert capsys.readouterr().out.startswith(f"3 files in {tmp_path / 'out'}: 3 intervals of 1 class in 3 videos")
     made = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.eaf"))
     assert made == ["a.avi.eaf", "a.mp4.eaf", "barn/a.mp4.eaf"]
     assert read_intervals(tmp_path / "out" / "barn" / "a.mp4.eaf")[1] == [Interval("barn/a.mp4", 0, 2, "walk")]

@@ -76,6 +76,11 @@ WRONG = {
     ),
     "a state without a stop": ("x.tsv", edited("events.tsv", "\t103.000", "\tNA"), ["row 1", "no stop"]),
     "frames without a rate": ("x.xml", edited("cvat_video.xml", "a.mp4", "b.mp4"), ["--fps N", "--videos"]),
+    "other columns": (
+        "x.csv",
+        "video,begin,stop,what\na.mp4,0,1,walk",
+        ["columns file, start, end, label", "video, begin"],
+    ),
     "nothing": ("x.json", '{"database": {}}', ["holds no labels"]),
 }
 

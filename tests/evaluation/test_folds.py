@@ -45,6 +45,7 @@ def test_one_video_at_a_time_compares_everything_with_everything_else(labelled_s
     assert fold.gallery_sizes.tolist() == [3, 3, 3, 3]
 
 
+@pytest.mark.filterwarnings("error")  # none of scikit-learn reaches who calls
 def test_stratified_parts_cover_all_and_keep_the_share_of_each_label(labelled_set):
     labels = np.repeat([0, 1], [20, 10])
     folds = stratified_folds(labelled_set(labels))

@@ -88,7 +88,9 @@ def losses(made: Method, views: Views, parts: int) -> tuple[Losses, dict[str, Te
     return found, {name: p.grad.clone() for name, p in made.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ("tubelet", "masked") else name for name in METHODS]
+)
 def test_losses_gradients_and_keys_are_those_of_the_whole_batch(name):
     made = method(name)
     whole, gradients = losses(made, batch(), 1)

@@ -75,6 +75,7 @@ def test_a_radius_larger_than_the_grid_is_refused():
         block(4, 1, 3, pool=2)(features(1, 4, 2, 6, 16))
 
 
+@pytest.mark.slow
 def test_it_learns_a_shift_from_the_frames_alone():
     """Noise that slides by one or two pixels: the head must tell which way, on noise that it has not seen."""
     shifts = torch.tensor([(2, 0), (-2, 0), (0, 2), (0, -2), (1, 1), (-1, -1), (1, -1), (-1, 1)])

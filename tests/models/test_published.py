@@ -77,6 +77,7 @@ def coclr_names(theirs: Weights) -> Weights:
     return state
 
 
+@pytest.mark.slow
 def test_coclr(tmp_path):
     network = backbone("s3d")
     state = coclr_names(network.state_dict())

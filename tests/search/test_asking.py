@@ -207,6 +207,13 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
         db.execute("UPDATE about SET value = '99' WHERE name = 'format'")
     with pytest.raises(DataError, match="is an index of format 99, this version of kinema reads 2; delete it and run"):
         Library(library.path)
+    with sqlite3.connect(library.path / "windows.sqlite") as db:
+        db.execute("UPDATE about SET value = '2' WHERE name = 'format'")
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'start REAL', 'start\n\" REAL') WHERE name = 'windows'")
+    with pytest.raises(DataError, match="is damaged or no index") as caught:
+        Library(library.path).windows()
+    assert "\n" not in str(caught.value)
     (library.path / "windows.sqlite").write_bytes(b"something else entirely" * 100)
     with pytest.raises(DataError, match="is damaged or no index"):
         Library(library.path)
@@ -282,6 +289,17 @@ def test_other_places_of_the_clips_own_video_are_found_when_asked_for(encoder, m
     library.add(tmp_path / "v")
     window = next(w for w in library.windows() if w.start > 1)
     assert {Path(hit.path).name for hit in library.search(window, top=50).hits} == {"other.mp4"}
+    part = f"{window.path}#t=1,3"
+    assert {Path(hit.path).name for hit in library.search(part, top=50).hits} == {"other.mp4"}
+    assert {Path(hit.path).name for hit in library.search(window, top=50, exclude=[part], exclude_own=False).hits} == {
+        "other.mp4"
+    }
+    asked = library.search(part, top=50, within=True)
+    assert (asked.query.path, asked.query.start) == (window.path, 1.0)
+    assert all(hit.end <= 1 or hit.start >= 3 for hit in asked.hits if hit.path == window.path)
+    assert any(hit.path == window.path for hit in asked.hits)
+    by_times, by_name = library.embed(window.path, 1.0, 3.0), library.embed(part)
+    assert np.array_equal(by_times.vectors["motion"], by_name.vectors["motion"])
     own = [hit for hit in library.search(window, top=50, within=True).hits if hit.path == window.path]
     assert own and all(hit.end <= window.start or hit.start >= window.end for hit in own)
 

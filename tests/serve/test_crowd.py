@@ -41,6 +41,7 @@ def test_twelve_uploads_at_once_are_all_kept_and_more_than_there_is_room_for_are
         assert all(sentence(answer.json()["error"]) for answer in more if answer.status_code == 503)
 
 
+@pytest.mark.slow
 def test_who_leaves_a_search_gives_the_worker_free(library: Library, long_clip: Path) -> None:
     with served(library.path) as address, client(address) as page:
         sent = page.post("/api/uploads", params={"name": "long.mp4"}, content=long_clip.read_bytes()).json()

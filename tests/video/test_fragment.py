@@ -80,6 +80,12 @@ def test_parts_have_fingerprints_of_their_own_and_the_files_size(second):
     assert len({size_and_time(name) for name in names}) == 1
 
 
+def test_a_part_that_is_not_two_times_says_how_to_write_one(second):
+    for times in ("1", "3,1", "0:01,0:02", ""):
+        with pytest.raises(VideoError, match="two times in seconds, the earlier first"):
+            Video(f"{second}#t={times}")
+
+
 def test_a_part_that_begins_behind_the_end_is_refused(second):
     with pytest.raises(VideoError, match=r"#t=31,32: the part begins at 31 s, after the video's end at 1 s"):
         Video(f"{second}#t=31,32")
@@ -105,5 +111,5 @@ def test_a_part_behind_the_end_is_refused_where_the_header_knows_no_end(fault):
 
 @pytest.mark.parametrize("times", ["2,1", "1,1", "-1,2", "nan,2", "1e3,2000", "3", ",3", "0," + "9" * 400])
 def test_how_a_part_is_written_is_said_where_it_is_none(second, times):
-    with pytest.raises(VideoError, match="is written #t=START,END, in seconds"):
+    with pytest.raises(VideoError, match="a part is two times in seconds, the earlier first"):
         Video(f"{second}#t={times}")

@@ -95,8 +95,8 @@ def test_seeking_gives_what_decoding_from_the_start_gives(write_video, name: str
 def test_only_the_needed_part_is_decoded(write_video, monkeypatch) -> None:
     path = write_video(frames=flat_frames(600), options={"g": "30"})
     decoded = 0
-    with Video(path, View(short_side=8)) as video:
-        decode = video._source._decode
+    with Video(path, View(short_side=8), decoder="pyav") as video:
+        decode = video._decoder._decode
 
         def counting(from_start: bool):
             nonlocal decoded
@@ -104,7 +104,7 @@ def test_only_the_needed_part_is_decoded(write_video, monkeypatch) -> None:
                 decoded += 1
                 yield shown
 
-        monkeypatch.setattr(video._source, "_decode", counting)
+        monkeypatch.setattr(video._decoder, "_decode", counting)
         clip = video.at_times([15.02, 15.3])
     assert clip.timestamps.tolist() == pytest.approx([15.0, 15.3])
     assert 10 <= decoded < 35
@@ -283,8 +283,8 @@ def test_a_stream_that_begins_late_does_not_disturb(write_video, tmp_path: Path)
         container.mux(sound.encode(None))
     joined = tmp_path / "joined.ts"
     joined.write_bytes(silent.read_bytes() + sounding.read_bytes() + silent.read_bytes())
-    with Video(joined) as video:
-        assert len(video._source.container.streams) == 1  # libav has not met the other one yet
+    with Video(joined, decoder="pyav") as video:
+        assert len(video._decoder.container.streams) == 1  # libav has not met the other one yet
         assert len(video.read()) == 900 + 10 + 900
 
 

@@ -32,7 +32,7 @@ export function editing(scene, draw) {
   async function make(name) {
     const [start, end] = scene.range;
     [scene.range, scene.offer] = [null, ""];
-    if (await marks.add(start, end, name)) say(`Labelled ${name}.`);
+    await marks.add(start, end, name);
   }
 
   const shift = (frames) => {

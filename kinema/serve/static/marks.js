@@ -102,7 +102,10 @@ export class Marks extends EventTarget {
 
   async add(start, end, name) {
     const answer = await this.ask([{ act: "add", video: this.video, start, end, class: name }]);
-    if (answer) this.chosen = answer.ids[0];
+    if (answer) {
+      this.chosen = answer.ids[0];
+      say(`Labelled ${name}.`);
+    }
     this.tell();
     return answer;
   }

@@ -1,0 +1,183 @@
+"""A report of an index as one HTML file: what it holds, what each class looks like, and when it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+
+from kinema.addresses import address_of
+from kinema.annotations.budgets import Budget, budgets
+from kinema.annotations.interval import by_file
+from kinema.clock import clock
+from kinema.errors import ConfigError
+from kinema.files import write_text
+from kinema.overview.ethogram import Activity, ethogram
+from kinema.overview.examples import Examples, Order
+from kinema.overview.labelled import LabelledFiles
+from kinema.progress import track
+from kinema.report.pages import MovingPicture, pages, shown
+from kinema.search.about import get_about
+from kinema.search.connection import snapshot
+from kinema.search.library import Library
+from kinema.search.naming import naming_roots, short_name
+from kinema.search.strengths import strengths
+
+SHORT_SIDE = 80
+"""Pixels of moving pictures."""
+SHOWN_CLASSES = 100
+"""Classes that have moving pictures; the table has all."""
+SHOWN_VIDEOS = 1000
+"""Videos that have an ethogram."""
+OPEN, A_PAGE = 10, 50
+"""Videos whose ethograms are open at first, and how many others open together."""
+LISTED = 1000
+"""Damaged videos that are named."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class on the page.
+
+    Attributes:
+        budget: how much time goes into it.
+        colour: as ``#rrggbb``.
+        pictures: an example with what is said of it, each.
+    """
+
+    budget: Budget
+    colour: str
+    pictures: Sequence[tuple[MovingPicture, str]]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a report says in short.
+
+    Attributes:
+        path: the page.
+        videos: with windows.
+        seconds: how long they are together, as far as their windows go.
+        windows: how many there are.
+        budgets: of each class.
+        notes: sentences on what was left out.
+    """
+
+    path: Path
+    videos: int
+    seconds: float
+    windows: int
+    budgets: tuple[Budget, ...]
+    notes: tuple[str, ...]
+
+
+def write_index_report(
+    index: str | Path,
+    labelled: LabelledFiles,
+    out: str | Path,
+    count: int = 6,
+    order: Order = "confident",
+    seed: int = 0,
+) -> Reported:
+    """Write the report; nothing in it is fetched from anywhere.
+
+    Args:
+        index: folder of the index.
+        labelled: labels of its videos, as :func:`~kinema.overview.labelled.labels_in_index` gives them; there may be
+            none.
+        out: HTML file to write.
+        count: moving pictures of a class, at most.
+        order: of examples, as of :class:`~kinema.overview.examples.Examples`.
+        seed: of a random order.
+
+    Raises:
+        ConfigError: the name of ``out`` is not that of a page.
+        DataError: there is no index, or it is damaged.
+        OutputError: the page cannot be written.
+    """
+    if Path(out).suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"{out} is to be a page: give it a name that ends in .html")
+    library = Library(index)
+    known = library.videos()
+    with snapshot(library.path) as db:
+        activities = sorted(map(Activity.of, strengths(db)), key=lambda one: (-one.mean, one.path))
+        encoder = get_about(db, "encoder", str) or ""
+    seconds = sum(one.seconds for one in activities)
+    table = budgets(labelled.intervals, seconds, labelled.colours)
+    examples = Examples(labelled, count, order, seed, short_side=SHORT_SIDE)
+    classes = _classes(labelled, table, examples)
+    files = by_file(labelled.intervals)
+    named = {path: name for name, path in labelled.paths.items()}
+    roots = naming_roots(library.roots, [video.path for video in known])
+    drawn = _most_telling(activities, set(named))
+    top = _top(activities)
+    notes = [*labelled.notes, *(f"passed over: {said}" for said in examples.broken.values())]
+    damaged = [(short_name(video.path, roots), video.error) for video in known if video.error]
+    gone = [short_name(one.path, roots) for one in activities if address_of(one.path) is None
+            and not Path(one.path).exists()]  # fmt: skip
+    figures = []
+    for one in drawn:
+        name = short_name(one.path, roots)
+        figures.append((name, one, ethogram(name, one, files.get(named.get(one.path, ""), ()), labelled.colours, top)))
+    page = pages().get_template("index.html.j2").render(
+        title=Path(index).resolve().name,
+        encoder=Path(encoder).name,
+        windowing=library.windowing,
+        videos=len(activities),
+        seconds=seconds,
+        windows=sum(one.windows for one in activities),
+        labels=len(labelled.intervals),
+        labelled_videos=len(files),
+        classes=classes,
+        shown_classes=SHOWN_CLASSES,
+        groups=_groups(figures),
+        drawn=len(drawn),
+        damaged=damaged[:LISTED],
+        damaged_in_all=len(damaged),
+        gone=gone[:LISTED],
+        gone_in_all=len(gone),
+        notes=notes,
+        clock=clock,
+    )  # fmt: skip
+    path = write_text(out, page)
+    windows = sum(one.windows for one in activities)
+    return Reported(path, len(activities), seconds, windows, tuple(table), tuple(notes))
+
+
+def _classes(labelled: LabelledFiles, table: Sequence[Budget], examples: Examples) -> list[ClassRow]:
+    """The classes, those first that take the most time."""
+    rows = []
+    ordered = sorted(table, key=lambda one: (-one.seconds, -one.bouts, one.label))
+    for place, budget in enumerate(track(ordered, "Looking at classes")):
+        found = examples.of(budget.label) if place < SHOWN_CLASSES else []
+        pictures = []
+        for one in found:
+            said = f"{one.interval.file}, {clock(one.interval.start)} to {clock(one.interval.end)}"
+            sure = "" if one.interval.confidence is None else f", confidence {one.interval.confidence:.2f}"
+            pictures.append((shown(one.frames), said + sure))
+        rows.append(ClassRow(budget, labelled.colours[budget.label], pictures))
+    return rows
+
+
+def _most_telling(activities: Sequence[Activity], labelled: set[str]) -> list[Activity]:
+    """The videos that are drawn, in their order: where there are too many, labelled ones rather than others."""
+    first = sorted(range(len(activities)), key=lambda place: activities[place].path not in labelled)
+    return [activities[place] for place in sorted(first[:SHOWN_VIDEOS])]
+
+
+def _top(activities: Sequence[Activity]) -> float:
+    """The motion strength at the top of all lines, so that videos compare: few parts of videos are above it."""
+    if not activities:
+        return 1.0
+    values = np.concatenate([one.line for one in activities])
+    return max(float(np.nanquantile(values, 0.995)), 1e-3)
+
+
+def _groups(figures: Sequence[tuple[str, Activity, Markup]]) -> list[Sequence[tuple[str, Activity, Markup]]]:
+    """The ethograms that are open, and those that open together."""
+    edges = [0, *range(OPEN, len(figures), A_PAGE), len(figures)]
+    return [figures[first:stop] for first, stop in pairwise(edges) if stop > first]
