@@ -151,6 +151,7 @@ def test_the_page_s_labels_are_taken_where_none_are_named(videos, encoder, tmp_p
     library = Library(tmp_path / "index", encoder)
     library.add(folder)
     words = ["label", "--index", library.path, "--out", tmp_path / "out.csv", "--enter", 0.4, "--leave", 0.4]
+    assert "is to hold two things" in refused(*words, "--report", words[words.index("--out") + 1])
     assert f"{library.path} has no labels: give some on its page (`kinema serve`), bring some in" in refused(*words)
     labels = Labels(library.path)
     for number, window in enumerate(library.windows()[2::2]):

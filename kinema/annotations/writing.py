@@ -34,11 +34,14 @@ def refuse_present(*paths: str | Path | None) -> None:
     """Refuse to write over what is there; None is no place.
 
     Raises:
-        OutputError: something is.
+        OutputError: something is, or a path is named twice.
     """
     for path in paths:
         if path is not None and (Path(path).exists() or Path(path).is_symlink()):
             raise OutputError(f"{path} is there already; name another file, or move it away")
+    named = [Path(path) for path in paths if path is not None]
+    if twice := [path for path in named if named.count(path) > 1]:
+        raise OutputError(f"{twice[0]} is to hold two things; give each a file of its own")
 
 
 def write_labels(

@@ -132,8 +132,9 @@ def search(
     """
     from kinema.search import Filters, Library
     from kinema.search.sheet import write_sheet
+    from kinema.video.fragment import fragment_of
 
-    if own and start is None and end is None:
+    if own and start is None and end is None and fragment_of(clip) is None:
         raise ConfigError(
             "--own finds other places in the clip's own video: say by --start and --end which part you mean"
         )

@@ -171,7 +171,12 @@ def watch_with_network(
 
 
 def network_of(path: str | Path) -> Path | None:
-    """The folder of `kinema finetune` that a path names, or that of the classifier it names; None if it is none."""
-    folder = Path(path) if Path(path).is_dir() else Path(path).parent
-    named = Path(path).is_dir() or Path(path).name == CLASSIFIER_FILE
+    """The folder that a path names, or that of the classifier of `kinema finetune` it names; None if it is none.
+
+    Of a folder, whoever opens it says what it lacks.
+    """
+    if Path(path).is_dir():
+        return Path(path)
+    folder = Path(path).parent
+    named = Path(path).name == CLASSIFIER_FILE
     return folder if named and all((folder / name).is_file() for name in (CLASSIFIER_FILE, ENCODER_FILE)) else None

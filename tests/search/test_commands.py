@@ -82,6 +82,8 @@ def test_other_places_in_the_clips_own_video(encoder, moving_texture, tmp_path, 
     )
     assert run("index", tmp_path / "videos", "--index", index, "--encoder", encoder) == 0
     words = ["search", clip, "--index", index, "--out", out]
+    assert run(words[0], f"{clip}#t=0,1", *words[2:], "--own") == 0
+    assert capsys.readouterr().out
     sentence = refused(*words, "--own")
     assert "--own finds other places in the clip's own video: say by --start and --end which part you mean" in sentence
     assert "--start: '1.2.3' is no time; write seconds (90.5) or minutes and" in refused(*words, "--start", "1.2.3")
@@ -190,6 +192,8 @@ def test_watching_with_what_finetune_wrote(videos, tmp_path, capsys, refused):
     assert all(label in ("a", "b") and 0.5 <= float(share) <= 1 for *_, label, share in shown[0])
     sentence = refused("watch", videos / names[0], "--classifier", tmp_path / "trained", "--index", tmp_path / "index")
     assert "is a network by itself: leave out --index and --encoder" in sentence
+    sentence = refused("watch", videos / names[0], "--classifier", tmp_path)
+    assert f"there is no classifier at {tmp_path / 'classifier.safetensors'}; train one with" in sentence
     sentence = refused("watch", videos / names[0], "--classifier", tmp_path / "labels.csv")
     assert "is no folder that `kinema finetune` wrote; for a classifier's file, name the index" in sentence
 

@@ -53,6 +53,7 @@ def test_labels_by_mouse(open_video: Callable[..., tuple[Page, int]]) -> None:
     page, video = open_video(width=1400)
     rows = classes(page, "walk", "turn")
     rows.drag(5, 10, "walk")
+    expect(page.locator("#status")).to_have_text("Labelled walk.")
     become(page, video, [("walk", 5, 10)])
     rows.drag(12, 15, "turn")
     become(page, video, [("walk", 5, 10), ("turn", 12, 15)])
