@@ -39,7 +39,7 @@ from kinema.search.adding import bring_up_to_date
 from kinema.search.comparing import MIRROR, WHITENING
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState
-from kinema.search.embedding import EmbeddedWindow
+from kinema.search.embedder import EmbeddedWindow
 from kinema.search.watching import LiveBouts
 from kinema.search.windows import WindowReader
 from kinema.vectors import unit

@@ -37,7 +37,7 @@ from kinema.models import random_encoder, save_encoder
 from kinema.search import Labels, Library, database
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState
-from kinema.search.embedding import EmbeddedWindow
+from kinema.search.embedder import EmbeddedWindow
 from kinema.serve import create_app
 
 PAGE = "http://127.0.0.1:7860"

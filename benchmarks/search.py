@@ -39,7 +39,7 @@ from kinema.search import Filters, approximate, database
 from kinema.search.comparing import comparison
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState, condition
-from kinema.search.embedding import EmbeddedWindow
+from kinema.search.embedder import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.search.segments import covered
 from kinema.vectors import unit

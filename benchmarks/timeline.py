@@ -40,7 +40,7 @@ from kinema.data.synthetic.files import write_video
 from kinema.search import Library, approximate, database
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState
-from kinema.search.embedding import EmbeddedWindow
+from kinema.search.embedder import EmbeddedWindow
 from kinema.search.values import stored_length
 from kinema.serve import create_app
 from kinema.vectors import unit

@@ -21,7 +21,8 @@ from kinema.methods.recognition import load_classifier
 from kinema.models.sources import clip_of
 from kinema.progress import make_bar
 from kinema.said_windows import Kept, SaidWindow, place_beside
-from kinema.search.embedding import Embedder, Finished, embed_videos
+from kinema.search.embedder import Embedder
+from kinema.search.embedding import Finished, embed_videos
 from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.video import find_videos

@@ -17,7 +17,7 @@ from kinema.methods.recognition import CLASSIFIER_FILE, Recognition, save_classi
 from kinema.models import random_encoder, save_encoder
 from kinema.models.weights import ENCODER_FILE
 from kinema.predicting import predict
-from kinema.search.embedding import Embedder
+from kinema.search.embedder import Embedder
 
 
 def run(*words: object) -> int:

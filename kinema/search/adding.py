@@ -21,8 +21,10 @@ from kinema.search.changes import Changes, find_changes, settled
 from kinema.search.comparing import MIRROR, comparison
 from kinema.search.connection import transaction
 from kinema.search.database import FileState
-from kinema.search.embedding import EmbeddedWindow, Embedder, Finished, Waiting, embed_on_cluster, embed_videos
+from kinema.search.embedder import EmbeddedWindow, Embedder
+from kinema.search.embedding import Finished, Waiting, embed_videos
 from kinema.search.fitting import LEAST, copied_features, fit_whitening, indexed_places
+from kinema.search.on_cluster import embed_on_cluster
 from kinema.search.results import Added, IndexedVideo
 from kinema.search.windows import WindowReader
 from kinema.video.identity import content_sha256

@@ -19,7 +19,7 @@ from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
 from kinema.storage import exists
 
 if TYPE_CHECKING:
-    from kinema.search.embedding import Embedder
+    from kinema.search.embedder import Embedder
     from kinema.search.windows import WindowReader
 
 WAYS: tuple[By, ...] = get_args(By)

@@ -21,7 +21,7 @@ from kinema.search.results import By, Filters, IndexedVideo, Window
 from kinema.search.sampling import evenly
 
 if TYPE_CHECKING:
-    from kinema.search.embedding import EmbeddedWindow
+    from kinema.search.embedder import EmbeddedWindow
 
 FORMAT = 2
 """Version of the tables; an index of another one has to be made anew."""

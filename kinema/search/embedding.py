@@ -2,67 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from os.path import commonpath
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
-import numpy as np
 import torch
-from torch import nn
 
-from kinema.boxes import MOTION, Place
-from kinema.cluster import spread
-from kinema.config import ClipConfig
-from kinema.device import find_devices
-from kinema.errors import CheckpointError, ConfigError, KinemaError, VideoError
-from kinema.models.encoder import VideoEncoder
-from kinema.models.folding import fold_batch_norms
-from kinema.models.sources import open_encoder, weights_sha256
-from kinema.precision import autocast_for
+from kinema.errors import ConfigError, KinemaError, VideoError
 from kinema.processes import available_cores
-from kinema.provenance import config_sha256
-from kinema.search.appearance import appearance_vectors
-from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
-from kinema.vectors import unit
-from kinema.whitening import Basis
 
 Made = TypeVar("Made")
 """What is made of a window."""
-
-PIXELS_AT_ONCE = 600_000
-"""Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
-as the pass; small ones have as much to do around the arithmetic as in it."""
-
-
-@dataclass(frozen=True)
-class EmbeddedWindow:
-    """A window and its vectors.
-
-    Attributes:
-        start: seconds.
-        end: seconds.
-        strength: widths per second.
-        motion: (D,) float32 of length 1, or zeros.
-        appearance: (A,) float32 of length 1, or zeros.
-        thumbnail: JPEG.
-        place: what was cut of the frames; None where they are whole.
-    """
-
-    start: float
-    end: float
-    strength: float
-    motion: np.ndarray
-    appearance: np.ndarray
-    thumbnail: bytes
-    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -72,173 +28,11 @@ class Finished:
     error: str
 
 
-class Embedder:
-    """An encoder that gives windows their vectors; on several devices, each has a part of every batch.
-
-    Attributes:
-        clip: the geometry of the clips that it is given.
-        source: what it was opened from.
-        fingerprint: of its weights, its clip and its readout; equal for encoders that give equal features.
-        basis: of the index that the vectors are for; None to keep features as they are.
-
-    Raises:
-        ConfigError: there is no such ``device`` here.
-    """
-
-    def __init__(self, module: nn.Module, clip: ClipConfig, source: str, device: str = "auto"):
-        self.clip, self.source = clip, source
-        devices = find_devices(device)
-        about = {"clip": _compared(clip), "weights": weights_sha256(module)}
-        if isinstance(module, VideoEncoder):
-            about["readout"] = asdict(module.readout)
-        self.fingerprint = config_sha256(about)
-        self.basis: Basis | None = None
-        self._replicas = [(fold_batch_norms(module).to(on), on) for on in devices]
-
-    def __call__(self, windows: Sequence[SeenWindow]) -> list[EmbeddedWindow]:
-        """The windows with their vectors, in their order."""
-        if not windows:
-            return []
-        motion = self.features(np.concatenate([window.clips for window in windows]))
-        motion = motion.reshape(len(windows), -1, motion.shape[1]).mean(1)
-        motion = unit(motion if self.basis is None else _shortened(motion, self.basis))
-        appearance = appearance_vectors(np.stack([window.middle for window in windows]))
-        return [
-            EmbeddedWindow(window.start, window.end, window.strength, one, other, window.thumbnail, window.place)
-            for window, one, other in zip(windows, motion, appearance, strict=True)
-        ]
-
-    def features(self, clips: np.ndarray) -> np.ndarray:
-        """(N, D) float32 of clips (N, T, H, W, 3) uint8."""
-        parts = np.array_split(clips, min(len(self._replicas), len(clips)))
-        outputs = []
-        few = max(1, PIXELS_AT_ONCE // math.prod(clips.shape[1:4]))
-        with torch.inference_mode():
-            for part, (module, on) in zip(parts, self._replicas, strict=False):  # a GPU goes on by itself
-                for seen in torch.from_numpy(part).split(few if on.type == "cpu" else len(part)):
-                    with autocast_for(on):
-                        outputs.append(module(seen.to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
-        return np.concatenate([output.float().cpu().numpy() for output in outputs])
-
-
-def _shortened(features: np.ndarray, basis: Basis) -> np.ndarray:
-    """As :meth:`Basis.transform`, by PyTorch: NumPy's threads would keep cores busy after each product."""
-    return (torch.from_numpy(features) @ torch.from_numpy(basis.directions).T).numpy()
-
-
-def _compared(clip: ClipConfig) -> dict[str, Any]:
-    """What of a clip's geometry decides which features can be compared: of files of boxes, that there are some."""
-    said = asdict(clip)
-    if clip.crop is None:  # as it was before there were crops
-        del said["crop"]
-    elif clip.crop != MOTION:
-        said["crop"] = "boxes"
-    return said
-
-
-def open_embedder(source: str | Path, device: str = "auto", crop: str | None = None) -> Embedder:
-    """An encoder for searching, by whatever :func:`kinema.models.open_encoder` takes.
-
-    Args:
-        source: the encoder.
-        device: where it computes.
-        crop: what its clips are cut around, as of :class:`~kinema.config.ClipConfig`; None for what its card says.
-
-    Raises:
-        CheckpointError: there is no encoder, or it cannot be used.
-        ConfigError: there is no such ``device`` here.
-    """
-    opened = open_encoder(source)
-    place = str(Path(source).resolve() if Path(source).exists() else source)
-    clip = opened.clip if crop is None else replace(opened.clip, crop=crop)
-    return Embedder(opened.module, clip, place, device)
-
-
 @dataclass
 class Waiting:
     """Seconds spent waiting for frames so far."""
 
     seconds: float = 0.0
-
-
-class Embedding:
-    """What a worker of a cluster does: a video's windows with their vectors, and how it ended.
-
-    Args:
-        source: of the encoder.
-        device: where it computes.
-        fingerprint: what the encoder has to be.
-        basis: of the index.
-        windowing: how videos are cut.
-        batch_size: windows per forward pass.
-        crop: what clips are cut around.
-
-    Raises:
-        CheckpointError: the encoder cannot be loaded there, or is another.
-    """
-
-    def __init__(
-        self,
-        source: str,
-        device: str,
-        fingerprint: str,
-        basis: Basis | None,
-        windowing: Windowing,
-        batch_size: int,
-        crop: str | None = None,
-    ):
-        self._embedder, self._size = open_embedder(source, device, crop), batch_size
-        if self._embedder.fingerprint != fingerprint:
-            raise CheckpointError(
-                f"{source} is another encoder on a machine of the cluster; put the same one everywhere"
-            )
-        self._embedder.basis = basis
-        self._reader = WindowReader(self._embedder.clip, windowing)
-
-    def __call__(self, item: tuple[int, str]) -> tuple[list[EmbeddedWindow], Finished]:
-        """The windows of a file, which comes with a number."""
-        windows: list[EmbeddedWindow] = []
-        seen: list[SeenWindow] = []
-        reading = self._reader.read(item[1])
-        try:
-            while True:
-                seen.append(next(reading))
-                if len(seen) == self._size:
-                    windows += self._embedder(seen)
-                    seen = []
-        except StopIteration as end:
-            finished = Finished(end.value)
-        except VideoError as error:
-            finished = Finished(error.reason)
-        return windows + self._embedder(seen), finished
-
-
-def embed_on_cluster(
-    cluster: str, paths: Sequence[str], embedder: Embedder, device: str, windowing: Windowing, batch_size: int
-) -> Iterator[tuple[int, EmbeddedWindow | Finished]]:
-    """As :func:`embed_videos`, on the machines of a cluster; the windows of a video come together.
-
-    Raises:
-        ConfigError: there is no such cluster, or a machine of it does not see the videos or the encoder.
-    """
-    arguments = (
-        embedder.source,
-        device,
-        embedder.fingerprint,
-        embedder.basis,
-        windowing,
-        batch_size,
-        embedder.clip.crop,
-    )
-    folders = [Path(commonpath([str(Path(path).parent) for path in paths]))] if paths else []
-    for (number, _), found in spread(cluster, enumerate(paths), Embedding, arguments, shared=folders, gpus=True):
-        if isinstance(found, KinemaError):
-            yield number, Finished(str(found))
-            continue
-        windows, finished = found
-        for window in windows:
-            yield number, window
-        yield number, finished
 
 
 def usual_workers() -> int:

@@ -13,7 +13,8 @@ from kinema.data.clips import clip_view, span, start_range, timeline, uniform_st
 from kinema.data.nuisance import nuisance_views
 from kinema.errors import DataError, KinemaError
 from kinema.progress import track
-from kinema.search.embedding import Embedder, usual_workers
+from kinema.search.embedder import Embedder
+from kinema.search.embedding import usual_workers
 from kinema.search.sampling import evenly
 from kinema.vectors import unit
 from kinema.video import Video

@@ -29,7 +29,7 @@ from kinema.whitening import Basis
 
 if TYPE_CHECKING:
     from kinema.search.classifier import Classifier
-    from kinema.search.embedding import Embedder
+    from kinema.search.embedder import Embedder
     from kinema.search.watching import Labelled
     from kinema.search.windows import SeenWindow
 
@@ -93,7 +93,7 @@ class Library(Queries):
             DataError: it is not the one that the index was made with.
         """
         if self._embedder is None:
-            from kinema.search.embedding import open_embedder
+            from kinema.search.embedder import open_embedder
 
             assert self._source is not None
             embedder = open_embedder(self._source, self._device, self.crop)

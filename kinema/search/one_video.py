@@ -13,7 +13,7 @@ import numpy as np
 from kinema.config import ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.models.sources import OpenedEncoder, open_encoder
-from kinema.search.embedding import Embedder
+from kinema.search.embedder import Embedder
 from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
 

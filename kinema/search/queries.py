@@ -22,7 +22,7 @@ from kinema.video.fragment import fragment_of, whole_of
 from kinema.video.identity import content_sha256, size_and_time
 
 if TYPE_CHECKING:
-    from kinema.search.embedding import Embedder
+    from kinema.search.embedder import Embedder
 
 
 class Queries(Contents):

@@ -16,7 +16,7 @@ from kinema.data.sampler import Draw
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation.features import extract_features
-from kinema.search.embedding import Embedder
+from kinema.search.embedder import Embedder
 from kinema.training.checks import check_pretraining
 from kinema.training.resuming import deciding
 from kinema.video import Video, View

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from kinema.config import ClipConfig, HCMLConfig, ModelConfig, ReadoutConfig
 from kinema.models import MotionFeatures, add_motion_hierarchy, list_models, load_encoder, random_encoder, save_encoder
 from kinema.models.flow_histogram import FlowHistogram
-from kinema.search.embedding import Embedder
+from kinema.search.embedder import Embedder
 
 HIERARCHY = HCMLConfig(levels=2, radius=1, pool=2)
 

@@ -18,7 +18,8 @@ from watchdog import Watched
 
 from kinema.config import ClipConfig, ModelConfig
 from kinema.models import build_encoder
-from kinema.search.embedding import Embedder, Finished, embed_videos
+from kinema.search.embedder import Embedder
+from kinema.search.embedding import Finished, embed_videos
 from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
 from kinema.serve import media

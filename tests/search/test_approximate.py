@@ -10,7 +10,7 @@ from kinema.search import Filters, approximate, database, segments
 from kinema.search.comparing import comparison
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState, condition
-from kinema.search.embedding import EmbeddedWindow
+from kinema.search.embedder import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.search.recent import Recent
 from kinema.search.segments import covered

@@ -15,7 +15,7 @@ from kinema.search import Library
 from kinema.search.about import get_about, get_map
 from kinema.search.comparing import BASIS, WHITENING, Comparison, comparison
 from kinema.search.connection import snapshot
-from kinema.search.embedding import open_embedder
+from kinema.search.embedder import open_embedder
 from kinema.search.fitting import COPIES, VALUES, copied_features
 from kinema.vectors import unit
 from kinema.whitening import Whitening

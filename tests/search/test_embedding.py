@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from kinema.errors import ConfigError
-from kinema.search.embedding import embed_videos, open_embedder
+from kinema.search.embedder import open_embedder
+from kinema.search.embedding import embed_videos
 from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
 from kinema.video import find_videos

@@ -1,0 +1,95 @@
+"""The windows of videos and their vectors, by the machines of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os.path import commonpath
+from pathlib import Path
+
+from kinema.cluster import spread
+from kinema.errors import CheckpointError, KinemaError, VideoError
+from kinema.search.embedder import EmbeddedWindow, Embedder, open_embedder
+from kinema.search.embedding import Finished
+from kinema.search.windowing import Windowing
+from kinema.search.windows import SeenWindow, WindowReader
+from kinema.whitening import Basis
+
+
+class Embedding:
+    """What a worker of a cluster does: a video's windows with their vectors, and how it ended.
+
+    Args:
+        source: of the encoder.
+        device: where it computes.
+        fingerprint: what the encoder has to be.
+        basis: of the index.
+        windowing: how videos are cut.
+        batch_size: windows per forward pass.
+        crop: what clips are cut around.
+
+    Raises:
+        CheckpointError: the encoder cannot be loaded there, or is another.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        device: str,
+        fingerprint: str,
+        basis: Basis | None,
+        windowing: Windowing,
+        batch_size: int,
+        crop: str | None = None,
+    ):
+        self._embedder, self._size = open_embedder(source, device, crop), batch_size
+        if self._embedder.fingerprint != fingerprint:
+            raise CheckpointError(
+                f"{source} is another encoder on a machine of the cluster; put the same one everywhere"
+            )
+        self._embedder.basis = basis
+        self._reader = WindowReader(self._embedder.clip, windowing)
+
+    def __call__(self, item: tuple[int, str]) -> tuple[list[EmbeddedWindow], Finished]:
+        """The windows of a file, which comes with a number."""
+        windows: list[EmbeddedWindow] = []
+        seen: list[SeenWindow] = []
+        reading = self._reader.read(item[1])
+        try:
+            while True:
+                seen.append(next(reading))
+                if len(seen) == self._size:
+                    windows += self._embedder(seen)
+                    seen = []
+        except StopIteration as end:
+            finished = Finished(end.value)
+        except VideoError as error:
+            finished = Finished(error.reason)
+        return windows + self._embedder(seen), finished
+
+
+def embed_on_cluster(
+    cluster: str, paths: Sequence[str], embedder: Embedder, device: str, windowing: Windowing, batch_size: int
+) -> Iterator[tuple[int, EmbeddedWindow | Finished]]:
+    """As :func:`embed_videos`, on the machines of a cluster; the windows of a video come together.
+
+    Raises:
+        ConfigError: there is no such cluster, or a machine of it does not see the videos or the encoder.
+    """
+    arguments = (
+        embedder.source,
+        device,
+        embedder.fingerprint,
+        embedder.basis,
+        windowing,
+        batch_size,
+        embedder.clip.crop,
+    )
+    folders = [Path(commonpath([str(Path(path).parent) for path in paths]))] if paths else []
+    for (number, _), found in spread(cluster, enumerate(paths), Embedding, arguments, shared=folders, gpus=True):
+        if isinstance(found, KinemaError):
+            yield number, Finished(str(found))
+            continue
+        windows, finished = found
+        for window in windows:
+            yield number, window
+        yield number, finished
