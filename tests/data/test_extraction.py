@@ -130,7 +130,7 @@ def test_an_extraction_that_is_killed_goes_on(many, whole, tmp_path, group, kill
     took = time.perf_counter() - began
     runs: list[Any] = []
     midway = 0
-    while len(runs) < kills:
+    while len(runs) < kills or (not midway and len(runs) < 5 * kills):  # on a busy machine some come too late
         runs.append(FORK.Process(target=in_own_group, args=(many, out)))
         runs[-1].start()
         time.sleep(took * draw.uniform(0.05, 0.7))

@@ -55,8 +55,6 @@ def test_outputs_and_gradients_are_those_of_the_plain_convolution(kind, rounding
         exact, found = convolved(setting, torch.float64, False, groups), convolved(setting, kind, True, groups)
         for name, one, other in zip(("output", "input", "weight", "bias"), exact, found, strict=True):
             assert other.dtype == kind
-            if name == "output" and not torch.isfinite(other).all() and 2 * setting[0][1] < setting[2]:
-                continue  # with AMX, PyTorch 2.11 gives such outputs of pictures far smaller than the kernel by itself
             assert (one - other).abs().max() < rounding * one.abs().max().clamp(min=1), (setting, name)
 
 
