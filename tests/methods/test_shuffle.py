@@ -35,6 +35,8 @@ found = {{
     "rank": rank_and_count(),
 }}
 torch.save(found, f"{{folder}}/found{{rank}}.pt")
+distributed.barrier()
+distributed.destroy_process_group()  # or threads of its may be left when the process ends, which aborts it
 """
 
 
