@@ -23,12 +23,11 @@ from torch import Tensor
 from kinema.data.loader import make_loader
 from kinema.data.synthetic import synthesise
 from kinema.evaluation import evaluate
-from kinema.evaluation.features import to_input
 from kinema.evaluation.looks import Uniform
 from kinema.evaluation.reading import ClipsOfVideos, Read
 from kinema.models import random_encoder
+from kinema.models.passes import features_of
 from kinema.models.sources import clip_of
-from kinema.precision import autocast_for
 
 CLIPS, BATCH = 10, 6
 HELD = 10
@@ -64,12 +63,9 @@ def main() -> None:
         def decode() -> None:
             assert sum(len(batch) for batch in loader()) == len(paths)
 
-        @torch.inference_mode()
         def forward() -> None:
-            device = torch.device("cpu")
-            with autocast_for(device):  # as the evaluation does
-                for number in range(-(-len(paths) // BATCH)):
-                    encoder(to_input(held[number % len(held)], device))
+            for number in range(-(-len(paths) // BATCH)):
+                features_of(encoder, held[number % len(held)], torch.device("cpu"))
 
         def whole(cache: str) -> None:
             labels = videos / "labels.csv"

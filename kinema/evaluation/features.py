@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,8 @@ from kinema.evaluation.looks import Uniform
 from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
 from kinema.evaluation.table import FeatureTable, Seen
 from kinema.models.modes import evaluating
-from kinema.precision import autocast_for, quick_bfloat16
+from kinema.models.passes import features_of
+from kinema.precision import quick_bfloat16
 from kinema.processes import available_cores
 from kinema.progress import track
 from kinema.video.decoders import in_recipes
@@ -97,7 +98,7 @@ def extract_features(
         clip: the clips' geometry.
         clips: clips per video, at equal distances from the first possible to the last; those that show the same frames
             are computed once.
-        batch_size: clips per forward pass.
+        batch_size: clips at a time; a CPU computes them in smaller passes (:mod:`kinema.models.passes`).
         workers: processes that decode; None for one less than there are cores (at most 8), 0 to decode in this process.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
         precision: whether autocast is allowed.
@@ -130,12 +131,9 @@ def extract_features(
     )
     failed: list[tuple[int, str]] = []
     waiting, begun = 0.0, time.perf_counter()
-    autocast = autocast_for(on) if coarse else nullcontext()
     with (
         table,
         _evaluating([seen.encoder for seen in asked.values()], on),
-        torch.inference_mode(),
-        autocast,
         explaining(),
     ):
         for batch in track(loader, "Reading videos", total=len(loader)) if todo else ():
@@ -145,7 +143,7 @@ def extract_features(
             for name, seen in asked.items():
                 reads = {position: read for position, read in good.items() if name in missing[position]}
                 if reads:
-                    made = _features(seen, list(reads.values()), on, batch_size)
+                    made = _features(seen, list(reads.values()), on, batch_size, coarse)
                     table.add(name, {position: read.facts for position, read in reads.items()}, made)
             begun = time.perf_counter()
     _refuse_unreadable(failed, paths)
@@ -164,7 +162,7 @@ def extract_features(
     )
 
 
-def _features(seen: Seen, reads: Sequence[Read], device: torch.device, batch_size: int) -> list[Tensor]:
+def _features(seen: Seen, reads: Sequence[Read], device: torch.device, batch_size: int, coarse: bool) -> list[Tensor]:
     """Of each video (D,), or (variants, D) where a look has several.
 
     Those with several are computed a video at a time, so that no other video has a part in how they are rounded.
@@ -174,17 +172,12 @@ def _features(seen: Seen, reads: Sequence[Read], device: torch.device, batch_siz
     groups = [part.clips.flatten(0, 1) for part in shown]
     inputs = groups if several else [torch.cat(groups)]
     outputs = [
-        torch.cat([seen.encoder(to_input(part, device)).float().cpu() for part in group.split(batch_size)])
+        torch.cat([features_of(seen.encoder, part, device, coarse).cpu() for part in group.split(batch_size)])
         for group in inputs
     ]
     each = torch.cat(outputs).split([len(group) for group in groups])
     values = [part.features(output) for part, output in zip(shown, each, strict=True)]
     return values if several else [value[0] for value in values]
-
-
-def to_input(clips: Tensor, device: torch.device) -> Tensor:
-    """(B, T, H, W, 3) uint8 -> (B, 3, T, H, W) float in [0, 1]."""
-    return clips.to(device).permute(0, 4, 1, 2, 3).float().div_(255)
 
 
 @contextmanager

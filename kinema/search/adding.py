@@ -161,7 +161,7 @@ def _store(
                 continue
             windows.append(item)
             count += 1
-            progress.update(task, at=f"{Path(todo[number].path).name} at {clock(item.end)}")  # one may take hours
+            progress.update(task, at=f"{os.path.basename(todo[number].path)} at {clock(item.end)}")  # it may take hours
             if len(windows) >= database.STAGE:
                 with transaction(db):
                     database.stage(db, number, windows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,17 +16,13 @@ from kinema.config import ClipConfig
 from kinema.device import find_devices
 from kinema.models.encoder import VideoEncoder
 from kinema.models.folding import fold_batch_norms
+from kinema.models.passes import features_of
 from kinema.models.sources import open_encoder, weights_sha256
-from kinema.precision import autocast_for
 from kinema.provenance import config_sha256
 from kinema.search.appearance import appearance_vectors
 from kinema.search.windows import SeenWindow
 from kinema.vectors import unit
 from kinema.whitening import Basis
-
-PIXELS_AT_ONCE = 600_000
-"""Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
-as the pass; small ones have as much to do around the arithmetic as in it."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +87,11 @@ class Embedder:
     def features(self, clips: np.ndarray) -> np.ndarray:
         """(N, D) float32 of clips (N, T, H, W, 3) uint8."""
         parts = np.array_split(clips, min(len(self._replicas), len(clips)))
-        outputs = []
-        few = max(1, PIXELS_AT_ONCE // math.prod(clips.shape[1:4]))
-        with torch.inference_mode():
-            for part, (module, on) in zip(parts, self._replicas, strict=False):  # a GPU goes on by itself
-                for seen in torch.from_numpy(part).split(few if on.type == "cpu" else len(part)):
-                    with autocast_for(on):
-                        outputs.append(module(seen.to(on).permute(0, 4, 1, 2, 3).float().div_(255)))
-        return np.concatenate([output.float().cpu().numpy() for output in outputs])
+        outputs = [  # a GPU goes on by itself
+            features_of(module, torch.from_numpy(part), on)
+            for part, (module, on) in zip(parts, self._replicas, strict=False)
+        ]
+        return np.concatenate([output.cpu().numpy() for output in outputs])
 
 
 def _shortened(features: np.ndarray, basis: Basis) -> np.ndarray:

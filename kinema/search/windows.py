@@ -152,10 +152,11 @@ class WindowReader:
             ConfigError: its frames are smaller than the clip's size, or windows shorter than a clip.
         """
         with blaming(path), Video(path, view=clip_view(self.clip)) as video:
-            grid, crop = self.grid(video.info.fps), cropping(self.clip, path, video.info)
+            info = video.info
+            grid, crop = self.grid(info.fps), cropping(self.clip, path, info)
             times = (start + grid.first + number * grid.step for number in count())
             shown = video.follow(takewhile(lambda time: time < end, times))
-            shape = video.info.height, video.info.width
+            shape = info.height, info.width
             yield from self.cut((pixels for _, pixels in shown), grid, start, shape, crop)
             return video.shortfall if start <= 0 and end == float("inf") else video.damage
 
@@ -200,8 +201,9 @@ class WindowReader:
         new = [frame for frame in frames if frame.speed is None]
         if new:  # in one call, whose fixed costs are as much as the flow of a frame
             flow = self._flow.pairs(np.stack([frame.before for frame in new]), np.stack([frame.small for frame in new]))
-            for frame, speed in zip(new, np.hypot(flow[:, 0], flow[:, 1]).mean((1, 2)), strict=True):
-                frame.speed = float(speed) / frame.small.shape[1] / step
+            lengths = np.sqrt(np.einsum("nchw,nchw->nhw", flow, flow))  # np.hypot is several times as slow
+            for frame, speed in zip(new, lengths.mean((1, 2)).tolist(), strict=True):
+                frame.speed = speed / frame.small.shape[1] / step
         return float(np.mean([frame.speed for frame in frames])) if frames else 0.0
 
     def _windows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import av
@@ -64,7 +64,7 @@ class Source(Decoder):
         """PyAV."""
         return "pyav"
 
-    @property
+    @cached_property
     def header(self) -> Header:
         """What the file says of itself."""
         stream, first = self.stream, self.first

@@ -49,8 +49,12 @@ def test_features_are_the_mean_over_uniform_clips(tmp_path, counting_video):
 
 def test_batches_and_workers_change_nothing_but_the_time(tmp_path, counting_video):
     paths = [counting_video(tmp_path / f"{n}.mp4", 8 + n, first=10 * n) for n in range(5)]
-    encoder = Grey()
-    one = extract(paths, encoder, clips=2, batch_size=4)
+    encoder, threads = Grey(), torch.get_num_threads()
+    torch.set_num_threads(1)  # more of them share out a batch
+    try:
+        one = extract(paths, encoder, clips=2, batch_size=4)
+    finally:
+        torch.set_num_threads(threads)
     assert encoder.seen == [(4, 3, 4, 24, 24), (4, 3, 4, 24, 24), (2, 3, 4, 24, 24)]
     two = extract(paths, clips=2, batch_size=100, workers=2)
     assert torch.allclose(one["grey"], two["grey"], atol=1e-4)

@@ -1,0 +1,49 @@
+"""Clips through an encoder, for inference: in small passes, of which a CPU computes one on each of its cores."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from kinema.precision import autocast_for
+
+PIXELS_AT_ONCE = 600_000
+"""Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
+as the pass; small ones have as much to do around the arithmetic as in it."""
+
+
+def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse: bool = True) -> Tensor:
+    """The features (N, D) float32 of clips, on ``device``; a GPU may still be computing them.
+
+    On a CPU the clips are split over as many threads as PyTorch has for this one. Each has passes of its own and no
+    part in others': to share out every operation of networks as small as ours costs more in waiting than it gains.
+
+    Args:
+        encoder: from (B, 3, T, H, W) with values from 0 to 1 to (B, D); in evaluation mode, on ``device``.
+        clips: (N, T, H, W, 3) uint8, one or more.
+        device: where the encoder computes.
+        coarse: whether bfloat16 is allowed, where it is quick.
+    """
+
+    def run(part: Tensor) -> Tensor:
+        autocast = autocast_for(device) if coarse else nullcontext()
+        with torch.inference_mode(), autocast:  # settings of a thread
+            output: Tensor = encoder(part.to(device).permute(0, 4, 1, 2, 3).float().div_(255))
+            return output.float()
+
+    if device.type != "cpu":
+        return run(clips)
+    threads = torch.get_num_threads()
+    few = min(max(1, PIXELS_AT_ONCE // math.prod(clips.shape[1:4])), math.ceil(len(clips) / threads))
+    parts = clips.split(few)
+    if threads == 1 or len(parts) == 1:
+        return torch.cat([run(part) for part in parts])
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return torch.cat(list(pool.map(run, parts)))
+    finally:
+        torch.set_num_threads(threads)  # the setting of a thread is also that of threads to come
