@@ -72,9 +72,16 @@ def main() -> None:
                     encoder(to_input(held[number % len(held)], device))
 
         def whole(cache: str) -> None:
-            labels = videos / "labels.csv"
             cached = Path(folder) / cache
-            evaluate("retrieval", "random", videos, labels, "motion", workers=options.workers, cache=cached)
+            evaluate(
+                "retrieval",
+                "random",
+                videos,
+                labels=videos / "labels.csv",
+                label_column="motion",
+                workers=options.workers,
+                cache=cached,
+            )
 
         works = {
             "decoding": decode,

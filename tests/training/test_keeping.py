@@ -106,7 +106,9 @@ def test_retrieval_is_that_of_the_protocol(kept, tiny, tmp_path):
     synthesise(tmp_path, 30, seed=4)
     labelled = LabelledSet.read(tmp_path, tmp_path / "labels.csv", "motion")
     value = retrieval_monitor(labelled, tiny().clip, 1).measure(load_encoder(kept))
-    found = evaluate("retrieval", kept, tmp_path, tmp_path / "labels.csv", "motion", clips=1, workers=0)
+    found = evaluate(
+        "retrieval", kept, tmp_path, labels=tmp_path / "labels.csv", label_column="motion", clips=1, workers=0
+    )
     assert value == pytest.approx(found.result.plain.recall[1])
 
 
