@@ -16,7 +16,7 @@ import kinema.models
 import kinema.video
 from kinema.config import ModelConfig, ReadoutConfig
 from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
-from kinema.evaluation import evaluate
+from kinema.evaluation import EvaluationConfig, evaluate
 from kinema.provenance import file_sha256, ids_sha256
 
 CLIP = {"frames": 4, "step": 0.1, "step_frames": None, "short_side": 32, "size": [24, 24]}
@@ -297,6 +297,14 @@ def test_what_the_data_do_not_allow_is_left_out_and_said(run, videos):
 def test_settings_of_another_protocol_are_refused_before_any_work(protocol, settings, words, videos):
     with pytest.raises(ConfigError, match=words):
         evaluate(protocol, "nowhere", videos, **labelled(videos), **settings)
+
+
+def test_settings_come_as_one_value_or_by_name(run, videos):
+    asked = EvaluationConfig(**labelled(videos), clips=3, workers=0)
+    whole = evaluate("knn", run, videos, asked, clips=2, precision="32").to_dict()["result"]
+    assert whole == evaluate("knn", run, videos, **labelled(videos), **QUICK).to_dict()["result"]
+    with pytest.raises(ConfigError, match=r"^evaluate has no such setting as lables: it knows labels, benchmark, fold"):
+        evaluate("knn", run, videos, asked, lables="labels.csv")
 
 
 def test_an_encoder_that_has_diverged_is_named(run, videos, monkeypatch):
