@@ -23,14 +23,13 @@ VIDEOS, FPS, SEED = 240, 16.0, 9_000
 GENERATED = "synthetic"
 
 
-def retrieval_monitor(labelled: LabelledSet, clip: ClipConfig, every: int, workers: int = 0) -> Monitor:
+def retrieval_monitor(labelled: LabelledSet, clip: ClipConfig, every: int) -> Monitor:
     """R@1 of labelled videos by cosine similarity of the readout, one clip a video, held out as `kinema evaluate` does.
 
     Args:
         labelled: the videos, which should not be trained on.
         clip: the geometry of the clips that are trained on.
         every: steps from one measurement to the next.
-        workers: processes that decode; 0 to decode in the training process.
 
     Raises:
         ConfigError: the labels' split or groups leave one side empty.
@@ -39,7 +38,7 @@ def retrieval_monitor(labelled: LabelledSet, clip: ClipConfig, every: int, worke
 
     def measure(encoder: VideoEncoder) -> float:
         seen = encoder.readout.clip(clip)
-        found = extract_features({NAME: encoder}, labelled.paths, seen, clips=1, workers=workers)
+        found = extract_features({NAME: encoder}, labelled.paths, seen, clips=1, workers=0)
         return retrieval_figures(found[NAME].numpy(), labelled, folds, (1,), 0, centred=False).recall[1]
 
     return Monitor(measure, every, NAME)

@@ -150,25 +150,25 @@ class Grid:
         return (start + self.first + number * self.spacing for number in count())
 
 
-def uniform_starts(config: ClipConfig, info: Timed, clips: int, extra: float = 0) -> np.ndarray:
+def uniform_starts(config: ClipConfig, info: Timed, clips: int) -> np.ndarray:
     """(clips,) starts in seconds, from the earliest to the latest at equal distances; one clip: the middle."""
-    earliest, latest = start_range(config, info, extra)
+    earliest, latest = start_range(config, info)
     return np.linspace(earliest, latest, clips) if clips > 1 else np.array([(earliest + latest) / 2])
 
 
-def is_short(config: ClipConfig, info: Timed, extra: float = 0) -> bool:
+def is_short(config: ClipConfig, info: Timed) -> bool:
     """Whether the usable part is shorter than a clip by more than half a frame, so that a frame must be held."""
     begin, end = usable_part(config, info)
-    return end - begin < span(config, info.fps, extra) - 0.5 / info.fps
+    return end - begin < span(config, info.fps) - 0.5 / info.fps
 
 
-def clip_times(config: ClipConfig, start: float, info: Timed, extra: float = 0) -> np.ndarray:
-    """(frames + extra,) float64: the times in seconds of a clip that starts at ``start``.
+def clip_times(config: ClipConfig, start: float, info: Timed) -> np.ndarray:
+    """(frames,) float64: the times in seconds of a clip that starts at ``start``.
 
     Times never pass the end of the usable part: a clip that is longer holds the part's last frame. A clip counted in
     frames of the file starts in the middle of the frame that is on screen at ``start``.
     """
-    times = Grid.of(config, info.fps, start).times(np.arange(config.frames + extra))
+    times = Grid.of(config, info.fps, start).times(np.arange(config.frames))
     return np.minimum(times, max(times[0], usable_part(config, info)[1]))
 
 
