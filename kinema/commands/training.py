@@ -8,7 +8,7 @@ from typing import Literal
 from jsonargparse.typing import PositiveInt
 
 from kinema.config import FinetuneConfig, PretrainConfig
-from kinema.config.requests import FinetuneTask
+from kinema.config.requests import FinetuneTask, MonitorConfig
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
 from kinema.processes import is_first
@@ -19,15 +19,12 @@ Difficulty = Literal["easy", "default", "hard"]
 def pretrain(
     videos: str,
     out: str,
+    monitoring: MonitorConfig,
     config: PretrainConfig,
     method: str = "mscl",
     weights: str | None = None,
     preset: str | None = None,
     manifest: str | None = None,
-    monitor: str | None = None,
-    monitor_labels: str | None = None,
-    monitor_column: str = "label",
-    monitor_every: PositiveInt = 200,
     resume: bool = False,
     dry_run: bool = False,
     count: PositiveInt | None = None,
@@ -37,6 +34,7 @@ def pretrain(
     Args:
         videos: folder of videos, searched with all folders in it; or its address, such as s3://bucket/videos.
         out: folder of the run.
+        monitoring: what is measured on the way.
         config: all settings.
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
             features from RGB alone, one level after another; mscl+hcml has the losses of both; tubelet learns from
@@ -49,11 +47,6 @@ def pretrain(
         preset: named settings to begin with (tiny, motion, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and
             --config go on top; tiny by default, or with weights the one that they were trained with.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
-        monitor: folder of labelled videos, or synthetic for generated ones: on the way it is measured how often a
-            video's nearest one is of its class (R@1), and the best encoder is kept. Nothing by default.
-        monitor_labels: CSV file of the monitor's labels; class folders by default.
-        monitor_column: column of its labels.
-        monitor_every: steps from one measurement to the next.
         resume: go on where the run in this folder was stopped.
         dry_run: train on nothing and write nothing, but say what memory and time the training would take.
         count: number of videos that a dry run reckons with; those of the folder by default.
@@ -67,7 +60,6 @@ def pretrain(
     from kinema.monitoring import chosen_monitor
     from kinema.training import pretrain
 
-    generated = Path(out) / "monitor"
     run = pretrain(
         videos,
         out,
@@ -76,7 +68,7 @@ def pretrain(
         weights=weights,
         preset=preset or DEFAULT_PRESET,
         manifest=manifest,
-        monitor=chosen_monitor(monitor, monitor_labels, monitor_column, generated, config.clip, monitor_every),
+        monitor=chosen_monitor(monitoring, Path(out) / "monitor", config.clip),
         resume=resume,
     )
     if is_first():  # of several processes one speaks

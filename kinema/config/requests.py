@@ -1,4 +1,4 @@
-"""What evaluations and trainings with labels are asked for: each field is an option of their commands.
+"""What evaluations and trainings are asked for beside the settings: each field is an option of their commands.
 
 They stand apart from the other settings (and are not among the names of :mod:`kinema.config`), since their numbers are
 of the kinds that the command line checks, whose library the others do without.
@@ -153,3 +153,28 @@ class FinetuneTask(LabelConfig):
     samples: PositiveInt | None = None
     motion: Motion = "none"
     weights: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class MonitorConfig:
+    """What is measured of an encoder while it is trained without labels.
+
+    Attributes:
+        monitor: folder of labelled videos, or synthetic for generated ones: on the way it is measured how often a
+            video's nearest one is of its class (R@1), and the best encoder is kept. Nothing by default.
+        monitor_labels: CSV file of the monitor's labels; class folders by default.
+        monitor_column: column of its labels.
+        monitor_every: steps from one measurement to the next.
+
+    Raises:
+        ConfigError: there are labels and no folder.
+    """
+
+    monitor: str | Path | None = None
+    monitor_labels: str | Path | None = None
+    monitor_column: str = "label"
+    monitor_every: PositiveInt = 200
+
+    def __post_init__(self) -> None:
+        if self.monitor is None and self.monitor_labels is not None:
+            raise ConfigError("--monitor-labels are those of a folder: name it by --monitor")

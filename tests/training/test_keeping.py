@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from kinema import load_encoder
 from kinema.config import HCMLConfig
+from kinema.config.requests import MonitorConfig
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
 from kinema.errors import CheckpointError, ConfigError, DataError, VideoError
@@ -97,9 +98,9 @@ def test_what_is_refused(videos, tiny, tmp_path):
         pretrain(videos, tmp_path / "b", tiny(), monitor=Monitor(largest, 0))
     (tmp_path / "flat").mkdir()
     with pytest.raises(ConfigError, match="--monitor-labels are those of a folder: name it by --monitor"):
-        chosen_monitor(None, "labels.csv", "label", tmp_path / "none", tiny().clip, 5)
+        MonitorConfig(monitor_labels="labels.csv")
     with pytest.raises(DataError, match="flat"):
-        chosen_monitor(tmp_path / "flat", None, "label", tmp_path / "none", tiny().clip, 5)
+        chosen_monitor(MonitorConfig(tmp_path / "flat"), tmp_path / "none", tiny().clip)
 
 
 def test_retrieval_is_that_of_the_protocol(kept, tiny, tmp_path):
