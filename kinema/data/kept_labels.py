@@ -32,15 +32,13 @@ def asked_for(asked: LabelConfig) -> dict[str, Any]:
         else:
             with fetched(table) as local:
                 contents = file_sha256(local)
-    of_a_benchmark = {
-        "name": asked.benchmark,
-        **{name: getattr(asked, name) for name in ("fold", "annotations", "max_missing")},
-    }
+    lists = {"fold": asked.fold, "annotations": asked.annotations, "max_missing": asked.max_missing}
+    named = {"name": asked.benchmark, **lists}
     return {
         "table": contents,
         "label_column": asked.label_column,
         "group_column": asked.group_column,
-        "benchmark": asked.benchmark and {name: str(value) for name, value in of_a_benchmark.items()},
+        "benchmark": asked.benchmark and {name: str(value) for name, value in named.items()},
     }
 
 
