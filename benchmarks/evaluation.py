@@ -68,9 +68,16 @@ def main() -> None:
                 features_of(encoder, held[number % len(held)], torch.device("cpu"))
 
         def whole(cache: str) -> None:
-            labels = videos / "labels.csv"
             cached = Path(folder) / cache
-            evaluate("retrieval", "random", videos, labels, "motion", workers=options.workers, cache=cached)
+            evaluate(
+                "retrieval",
+                "random",
+                videos,
+                labels=videos / "labels.csv",
+                label_column="motion",
+                workers=options.workers,
+                cache=cached,
+            )
 
         works = {
             "decoding": decode,

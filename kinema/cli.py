@@ -45,7 +45,7 @@ SWITCHES = (
 )
 """Parameters of commands that are given without a value, where they are true or false."""
 USUAL = {"jitter": 8, "shaken": 0.3}
-"""What parameters are that may be given without a value, if they are."""
+"""What options are that may be given without a value, if they are."""
 KEYWORDS = ("from_",)
 """Parameters whose options are named by words that Python keeps for itself."""
 
@@ -132,9 +132,9 @@ def _overview(words: list[str]) -> int:
 def _run(command: Command, name: str, words: list[str]) -> None:
     words = [re.sub(r"^--[\w.-]+", lambda option: "--" + option[0][2:].replace("-", "_"), word) for word in words]
     parser = _parser(command, name)
-    kind = _config(command)
+    kinds = _configs(command)
     preset = _preset(words)
-    job = JOBS.get(kind)
+    job = next((JOBS[kind] for kind in kinds.values() if kind in JOBS), None)
     if asked := {"-h", "--help", "--help_all"}.intersection(words):
         print(_help(parser, command, name, preset, job, full="--help_all" in asked))
         return
@@ -145,10 +145,11 @@ def _run(command: Command, name: str, words: list[str]) -> None:
         parsed = _settled(parser, words, parsed, preset, job)
     settings = {key: _plain(value) for key, value in vars(parser.instantiate(parsed)).items()}
     settings.pop("config")
-    if kind is not None:
-        names = [field.name for field in dataclasses.fields(kind)]
-        settings["config"] = kind(**{name: settings.pop(name) for name in names})
-    command.function(**settings)
+    made = {
+        name: kind(**{field.name: settings.pop(field.name) for field in dataclasses.fields(kind)})
+        for name, kind in kinds.items()
+    }
+    command.function(**settings, **made)
 
 
 def _settled(parser: ArgumentParser, words: list[str], parsed: Namespace, preset: str, job: Job) -> Namespace:
@@ -182,7 +183,7 @@ def _settled(parser: ArgumentParser, words: list[str], parsed: Namespace, preset
 def _help(parser: ArgumentParser, command: Command, name: str, preset: str, job: Job | None, *, full: bool) -> str:
     if job is not None:
         parser.default_config_files = [glob.escape(str(preset_path(preset, job)))]
-    own = [option for option in inspect.signature(command.function).parameters if option != "config"]
+    own = [option for option in inspect.signature(command.function).parameters if option not in _configs(command)]
     return help_text(
         name,
         command.summary,
@@ -195,17 +196,19 @@ def _help(parser: ArgumentParser, command: Command, name: str, preset: str, job:
 
 def _plain(value: Any) -> Any:
     """Numbers of the parser's restricted kinds as plain ones, which other processes and checkpoints take."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
     if isinstance(value, bool):
         return value
     return next((kind(value) for kind in (int, float) if isinstance(value, kind)), value)
 
 
-def _config(command: Command) -> type | None:
-    """The dataclass whose fields are options of the command, beside its other parameters."""
-    parameter = inspect.signature(command.function, eval_str=True).parameters.get("config")
-    return None if parameter is None else parameter.annotation
+def _configs(command: Command) -> dict[str, type]:
+    """Those parameters of the command that are dataclasses, whose fields are options beside its other parameters."""
+    hints = {
+        name: one.annotation for name, one in inspect.signature(command.function, eval_str=True).parameters.items()
+    }
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and dataclasses.is_dataclass(hint)}
 
 
 def _preset(words: list[str]) -> str:
@@ -228,32 +231,31 @@ def _parse(parser: ArgumentParser, words: list[str], preset: str, job: Job | Non
 
 def _parser(command: Command, name: str) -> ArgumentParser:
     parser = ArgumentParser(prog=f"kinema {name}", add_help=False, allow_abbrev=False, exit_on_error=False)
-    restore_docstrings(command.function, _config(command))
+    kinds = _configs(command)
+    restore_docstrings(command.function, *kinds.values())
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings; options after it go on top")
     parameters = inspect.signature(command.function, eval_str=True).parameters
     help_texts = {
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
     switches = [name for name in SWITCHES if name in parameters and parameters[name].annotation is bool]
-    bare = [name for name in USUAL if name in parameters]
     keywords = [name for name in KEYWORDS if name in parameters]
-    by_hand = {*command.positionals, *switches, *bare, *keywords, "config"} & parameters.keys()
+    by_hand: set[str | int] = {*command.positionals, *switches, *keywords, *kinds}
     for name in command.positionals:
         parameter = parameters[name]
         optional = {} if parameter.default is parameter.empty else {"nargs": "?", "default": parameter.default}
         parser.add_argument(name, type=parameter.annotation, help=help_texts[name], **optional)
     for name in switches:
         parser.add_argument(f"--{name}", action="store_true", help=help_texts[name])
-    for name in bare:
-        kind, usual = parameters[name].annotation, USUAL[name]
-        parser.add_argument(f"--{name}", type=kind, nargs="?", const=usual, default=None, help=help_texts[name])
     for name in keywords:
         kind = parameters[name].annotation
         parser.add_argument(f"--{name[:-1]}", dest=name, type=kind, default=None, help=help_texts[name])
-    parser.add_function_arguments(command.function, skip=set(by_hand))
-    kind = _config(command)
-    if kind is not None:
+    parser.add_function_arguments(command.function, skip=by_hand)
+    for kind in kinds.values():
         parser.add_class_arguments(kind)
+    for action in parser._actions:
+        if action.dest in USUAL:
+            action.nargs, action.const = "?", USUAL[action.dest]
     return parser
 
 

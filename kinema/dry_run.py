@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
-from kinema.data.benchmarks import BenchmarkChoice, get_benchmark, read_labels
+from kinema.config import FinetuneConfig, PretrainConfig, TrainConfig
+from kinema.config.requests import FinetuneTask
+from kinema.data.benchmarks import get_benchmark, read_labels
 from kinema.errors import ConfigError
 from kinema.evaluation.few_label import check_few
-from kinema.evaluation.folds import Split, make_folds
+from kinema.evaluation.folds import make_folds
 from kinema.methods.beginning import begin_pretraining, network_settings, new_network
 from kinema.processes import available_cores
 from kinema.storage import is_folder
@@ -166,52 +167,30 @@ def dry_pretrain(
     return DryRun(method, config, number, source, 1, cost, too_short(cost.plan.steps) if weights is None else "")
 
 
-def dry_finetune(
-    videos: str | Path,
-    config: FinetuneConfig,
-    *,
-    labels: str | Path | None = None,
-    label_column: str = "label",
-    group_column: str | None = None,
-    split: Split = "auto",
-    per_class: int | None = None,
-    samples: int | None = None,
-    motion: Motion = "none",
-    weights: str | Path | None = None,
-    count: int | None = None,
-    benchmark: BenchmarkChoice | None = None,
-) -> DryRun:
+def dry_finetune(videos: str | Path, config: FinetuneConfig, task: FinetuneTask, *, count: int | None = None) -> DryRun:
     """What a training with labels would cost; see :func:`kinema.finetuning.finetune` for the arguments.
 
     Args:
-        videos: the folder; it need not be there if ``count`` or ``benchmark`` is given.
+        videos: the folder; it need not be there if ``count`` is given, or the task is that of a standard benchmark.
         config: all settings.
-        labels: table of labels.
-        label_column: the column to predict.
-        group_column: the column of groups.
-        split: how videos are held out.
-        per_class: videos of each class to train on.
-        samples: videos to train on in all.
-        motion: ``hcml`` for its motion hierarchy.
-        weights: what to begin with.
+        task: what the network is to recognise.
         count: number of videos to train on; None for those of the labels, or of the benchmark as published.
-        benchmark: a standard benchmark, of which nothing needs to be there.
 
     Raises:
         KinemaError: the settings, labels or weights are at fault, or nothing says how many videos there are.
     """
-    config = network_settings(config, motion, weights)
-    check_finetuning(config, motion)
-    check_few(per_class, samples)
+    config = network_settings(config, task.motion, task.weights)
+    check_finetuning(config, task.motion)
+    check_few(task.per_class, task.samples)
     rounds = 1
-    if benchmark is not None:
-        known = get_benchmark(benchmark.name)
-        known.check_fold(benchmark.fold)
-        number, classes = known.counts[benchmark.fold - 1][0], known.classes
+    if task.benchmark is not None:
+        known = get_benchmark(task.benchmark)
+        known.check_fold(task.fold)
+        number, classes = known.counts[task.fold - 1][0], known.classes
         source = f"as published of {known.title}"
     elif count is None:
-        labelled = read_labels(videos, labels, label_column, group_column)
-        folds = make_folds(labelled, split, "probe", config.seed)
+        labelled = read_labels(videos, task)
+        folds = make_folds(labelled, task.split, "probe", config.seed)
         rounds, classes = len(folds), len(labelled.classes)
         number, source = max(len(fold.gallery) for fold in folds.folds), "counted by the labels"
     else:
@@ -219,13 +198,13 @@ def dry_finetune(
     about = f"{classes} classes" if source else f"{classes} classes (assumed)"
     if count is not None:
         number, source = _count(videos, None, count)
-    elif per_class is not None:
-        number, source = min(number, per_class * classes), f"{per_class} of each class at most"
-    elif samples is not None:
-        number, source = min(number, samples), f"{samples} at most"
+    elif task.per_class is not None:
+        number, source = min(number, task.per_class * classes), f"{task.per_class} of each class at most"
+    elif task.samples is not None:
+        number, source = min(number, task.samples), f"{task.samples} at most"
     use_threads(config.trainer)
-    cost = measure(lambda: new_network(config, classes, motion, weights), config, number, classes)
-    return DryRun(f"recognition of {about}, motion {motion}", config, number, source, rounds, cost)
+    cost = measure(lambda: new_network(config, classes, task.motion, task.weights), config, number, classes)
+    return DryRun(f"recognition of {about}, motion {task.motion}", config, number, source, rounds, cost)
 
 
 def _count(videos: str | Path, manifest: str | Path | None, count: int | None) -> tuple[int, str]:

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from kinema.config import FinetuneConfig, Motion
-from kinema.data.benchmarks import BenchmarkChoice, read_labels
+from kinema.config import FinetuneConfig, overlaid
+from kinema.config.requests import FinetuneTask
+from kinema.data.benchmarks import read_labels
 from kinema.data.kept_labels import asked_for, keep_labels, kept_labels
 from kinema.data.labels import LabelledSet
 from kinema.errors import DataError, first_few
 from kinema.evaluation.features import extract_features
 from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification
-from kinema.evaluation.folds import Fold, Folds, Split, make_folds
+from kinema.evaluation.folds import Fold, Folds, make_folds
 from kinema.files import write_csv, write_json
 from kinema.methods import Recognition
 from kinema.methods.beginning import network_settings, new_network
@@ -70,19 +71,12 @@ def finetune(
     videos: str | Path,
     out: str | Path,
     config: FinetuneConfig,
+    task: FinetuneTask | None = None,
     *,
-    labels: str | Path | None = None,
-    label_column: str = "label",
-    group_column: str | None = None,
-    split: Split = "auto",
-    per_class: int | None = None,
-    samples: int | None = None,
-    motion: Motion = "none",
-    weights: str | Path | None = None,
     preset: str = "",
     manifest: str | Path | None = None,
     resume: bool = False,
-    benchmark: BenchmarkChoice | None = None,
+    **settings: Any,
 ) -> Recognised:
     """Train a network to recognise classes, and test it on videos that it has not seen.
 
@@ -92,51 +86,32 @@ def finetune(
     Args:
         videos: the folder.
         out: folder for ``results.json``, ``predictions.csv`` and the runs.
-        config: all settings.
-        labels: CSV file with ``file``, the label's column and optionally ``split``; None for class folders.
-        label_column: the column to predict.
-        group_column: a column whose groups are never on both sides of a round.
-        split: how videos are held out.
-        per_class: videos of each class to train on, drawn by the seed; None for all.
-        samples: videos to train on in all, as even over the classes as they allow, drawn by the seed; None for all.
-        motion: ``hcml`` puts its motion hierarchy into the network and its losses beside the cross-entropy.
-        weights: what to begin with, as :func:`kinema.load_encoder` takes it: its architecture then counts instead of
-            ``config.model``; None to begin from scratch.
+        config: how the network is trained.
+        task: what it is to recognise, and what it begins with; None for the classes of folders, from scratch.
         preset: name of the preset that the settings began as, for the cards.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         resume: go on where an earlier call with the same settings was stopped.
-        benchmark: a standard benchmark, whose official lists take the place of ``labels``.
+        settings: fields of :class:`~kinema.config.requests.FinetuneTask` by name, in place of those of ``task``.
 
     Raises:
         KinemaError: videos, labels, settings, weights, a checkpoint or the output folder are at fault; or the loss is
             not finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
-    asked = asked_for(labels, label_column, group_column, benchmark)
+    task = overlaid("finetune", task or FinetuneTask(), settings)
+    asked = asked_for(task)
     place = find_place(count_devices(config.trainer), config.trainer.nodes)
     with all_together(place, Path(out)) as together:
         labelled = kept_labels(Path(out), videos, asked) if resume else None
-        labelled = labelled or read_labels(videos, labels, label_column, group_column, benchmark)
-        task = _Task(labelled, asked, split, per_class, samples, motion, weights)
-        return _finetuned(together, task, videos, out, config, preset, manifest, resume)
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What is to be recognised, and with what it begins; as :func:`finetune` takes it."""
-
-    labelled: LabelledSet
-    asked: Mapping[str, Any]
-    split: Split
-    per_class: int | None
-    samples: int | None
-    motion: Motion
-    weights: str | Path | None
+        labelled = labelled or read_labels(videos, task)
+        return _finetuned(together, task, labelled, asked, videos, out, config, preset, manifest, resume)
 
 
 def _finetuned(
     together: Together,
-    task: _Task,
+    task: FinetuneTask,
+    labelled: LabelledSet,
+    asked: Mapping[str, Any],
     videos: str | Path,
     out: str | Path,
     config: FinetuneConfig,
@@ -145,16 +120,13 @@ def _finetuned(
     resume: bool,
 ) -> Recognised:
     """What :func:`finetune` does, in each process."""
-    labelled, motion, weights = task.labelled, task.motion, task.weights
-    per_class, samples = task.per_class, task.samples
+    motion, weights = task.motion, task.weights
     folds = make_folds(labelled, task.split, "probe", config.seed)
     config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
-    check_few(per_class, samples)
-    drawn = [
-        draw_few(fold.gallery, labelled.labels, np.random.default_rng(config.seed), per_class, samples).tolist()
-        for fold in folds
-    ]
+    check_few(task.per_class, task.samples)
+    rng = partial(np.random.default_rng, config.seed)
+    drawn = [draw_few(fold.gallery, labelled.labels, rng(), task.per_class, task.samples).tolist() for fold in folds]
     with run_folder(out, together) as out:
         if manifest is None and resume and (out / MANIFEST).exists():
             manifest = out / MANIFEST
@@ -162,7 +134,7 @@ def _finetuned(
         manifest = out / MANIFEST
         _refuse_missing(entries, manifest, labelled, folds)
         if is_first():
-            keep_labels(out, labelled, task.asked)
+            keep_labels(out, labelled, asked)
         rounds = []
         for number, (fold, videos_drawn) in enumerate(zip(folds, drawn, strict=True), start=1):
             place = out if len(folds) == 1 else out / f"round-{number}"
@@ -197,7 +169,7 @@ def _finetuned(
             method = fitted.module.method
             assert isinstance(method, Recognition)
             rounds.append(_probabilities(method, labelled, fold, config))
-        results = _results(rounds, folds, labelled, config, motion, per_class, samples) if rounds else {}
+        results = _results(rounds, folds, labelled, config, task) if rounds else {}
         if rounds:
             write_json(out / RESULTS, results)
             _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
@@ -256,9 +228,7 @@ def _results(
     folds: Folds,
     labelled: LabelledSet,
     config: FinetuneConfig,
-    motion: Motion,
-    per_class: int | None,
-    samples: int | None,
+    task: FinetuneTask,
 ) -> dict[str, Any]:
     queries = folds.queries
     figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes)
@@ -276,10 +246,10 @@ def _results(
             "version": 1,
             "clips": config.clips,
             "mean_of": "probabilities",
-            "videos_per_class": per_class,
-            "samples": samples,
+            "videos_per_class": task.per_class,
+            "samples": task.samples,
         },
-        "motion": motion,
+        "motion": task.motion,
         "config": settings,
         "data": {
             "videos": len(labelled),

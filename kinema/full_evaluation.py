@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kinema.config.requests import EvaluationConfig, Protocol
 from kinema.evaluation import Evaluation, RetrievalResult, evaluate
 from kinema.evaluation.figures import Figure
-from kinema.evaluation.outcome import Protocol
-from kinema.evaluation.run import CACHE
+from kinema.evaluation.run import ONLY_OF, kept_beside
 from kinema.files import make_folder, write_json, write_text
 from kinema.models.sources import HISTOGRAM, RANDOM
 
@@ -20,14 +19,12 @@ RESULTS, TABLE, PAGE = "results.json", "results.csv", "report.html"
 
 CHEAP = 200
 """Videos up to which baselines are retrieved with, too."""
-SHARED = ("labels", "label_column", "group_column", "split", "clips", "batch_size", "workers", "device", "precision")
-"""Settings of an evaluation that hold for a baseline, whatever it is."""
 OF_THE_VIDEOS = ("center_crop", "center_seconds")
 """Settings of clips that say what of the videos is looked at, by whatever encoder."""
 
 
 def evaluate_and_write(
-    protocol: Protocol, run: str | Path, data: str | Path, out: str | Path, **settings: Any
+    protocol: Protocol, run: str | Path, data: str | Path, out: str | Path, config: EvaluationConfig
 ) -> tuple[Evaluation, list[Path]]:
     """Evaluate one encoder on labelled videos and write down what was found.
 
@@ -38,7 +35,7 @@ def evaluate_and_write(
         run: a run's folder, an encoder file, or ``random``.
         data: the folder of videos.
         out: the file or the folder.
-        settings: as of :func:`kinema.evaluation.evaluate`. By default features are kept beside ``results.json``.
+        config: how. By default features are kept beside ``results.json``.
 
     Returns:
         What was found, and the files to look at.
@@ -47,14 +44,14 @@ def evaluate_and_write(
         KinemaError: as of :func:`kinema.evaluation.evaluate`; or a file cannot be written.
     """
     if protocol != "all":
-        return evaluate(protocol, run, data, out=out, **settings), [Path(out)]
+        return evaluate(protocol, run, data, config, out=out), [Path(out)]
     from kinema.report.evaluation import write_evaluation_page
 
     folder = make_folder(out)
-    settings["cache"] = settings.get("cache") or folder / CACHE
-    evaluation = evaluate("all", run, data, **settings)
+    config = kept_beside(folder / RESULTS, config)
+    evaluation = evaluate("all", run, data, config)
     if "retrieval" in evaluation.results and len(evaluation.labelled) <= CHEAP:
-        evaluation = replace(evaluation, baselines=retrieve_with_baselines(evaluation, run, data, settings))
+        evaluation = replace(evaluation, baselines=retrieve_with_baselines(evaluation, run, data, config))
     files = [
         write_json(folder / RESULTS, evaluation.to_dict()),
         write_text(folder / TABLE, figures_csv(evaluation)),
@@ -64,7 +61,7 @@ def evaluate_and_write(
 
 
 def retrieve_with_baselines(
-    evaluation: Evaluation, run: str | Path, data: str | Path, settings: Mapping[str, Any]
+    evaluation: Evaluation, run: str | Path, data: str | Path, config: EvaluationConfig
 ) -> dict[str, RetrievalResult]:
     """Retrieval by what a learned encoder has to beat, on the same videos: by name, without what was evaluated itself.
 
@@ -75,17 +72,17 @@ def retrieve_with_baselines(
         evaluation: of the encoder.
         run: what it was opened from.
         data: the folder of videos.
-        settings: of the evaluation.
+        config: of the evaluation.
     """
-    same = {name: settings[name] for name in (*SHARED, "cache", "benchmark", "jitter", "shaken") if name in settings}
+    others = {name: None for name, users in ONLY_OF.items() if "retrieval" not in users}
     clip = {name: value for name, value in evaluation.features["clip"].items() if name in OF_THE_VIDEOS}
-    asked: dict[str, dict[str, Any]] = {HISTOGRAM: {"clip": clip}}
+    asked: dict[str, dict[str, Any]] = {HISTOGRAM: {"clip": clip, "readout": None, "like": None}}
     if "model" in evaluation.encoder["card"]:
-        asked[RANDOM] = {"like": run, "clip": settings.get("clip"), "readout": settings.get("readout")}
+        asked[RANDOM] = {"like": run}
     found = {}
     for name, own in asked.items():
         if name != str(run):
-            (found[name],) = evaluate("retrieval", name, data, **same, **own).results.values()
+            (found[name],) = evaluate("retrieval", name, data, config, **others, **own, seed=0).results.values()
     return {name: result for name, result in found.items() if isinstance(result, RetrievalResult)}
 
 

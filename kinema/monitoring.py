@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 
 from kinema.config import ClipConfig
+from kinema.config.requests import MonitorConfig
 from kinema.data.clips import span
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
-from kinema.errors import ConfigError
 from kinema.evaluation.features import extract_features
 from kinema.evaluation.folds import make_folds
 from kinema.evaluation.representation import retrieval_figures
@@ -23,14 +23,13 @@ VIDEOS, FPS, SEED = 240, 16.0, 9_000
 GENERATED = "synthetic"
 
 
-def retrieval_monitor(labelled: LabelledSet, clip: ClipConfig, every: int, workers: int = 0) -> Monitor:
+def retrieval_monitor(labelled: LabelledSet, clip: ClipConfig, every: int) -> Monitor:
     """R@1 of labelled videos by cosine similarity of the readout, one clip a video, held out as `kinema evaluate` does.
 
     Args:
         labelled: the videos, which should not be trained on.
         clip: the geometry of the clips that are trained on.
         every: steps from one measurement to the next.
-        workers: processes that decode; 0 to decode in the training process.
 
     Raises:
         ConfigError: the labels' split or groups leave one side empty.
@@ -39,41 +38,29 @@ def retrieval_monitor(labelled: LabelledSet, clip: ClipConfig, every: int, worke
 
     def measure(encoder: VideoEncoder) -> float:
         seen = encoder.readout.clip(clip)
-        found = extract_features({NAME: encoder}, labelled.paths, seen, clips=1, workers=workers)
+        found = extract_features({NAME: encoder}, labelled.paths, seen, clips=1, workers=0)
         return retrieval_figures(found[NAME].numpy(), labelled, folds, (1,), 0, centred=False).recall[1]
 
     return Monitor(measure, every, NAME)
 
 
-def chosen_monitor(
-    folder: str | Path | None,
-    labels: str | Path | None,
-    label_column: str,
-    generated: str | Path,
-    clip: ClipConfig,
-    every: int,
-) -> Monitor | None:
+def chosen_monitor(asked: MonitorConfig, generated: str | Path, clip: ClipConfig) -> Monitor | None:
     """The :func:`retrieval_monitor` that a command names; None in all but the first of several processes.
 
     Args:
-        folder: of labelled videos, or ``synthetic`` for generated ones; None for no monitor.
-        labels: CSV file with ``file``, the label's column and optionally ``split``; None for class folders.
-        label_column: the label's.
+        asked: which videos, and how often.
         generated: folder for generated videos.
         clip: the geometry of the clips that are trained on.
-        every: steps from one measurement to the next.
 
     Raises:
-        ConfigError: there are labels and no folder.
         DataError: the folder has no labels, or no videos.
     """
-    if folder is None and labels is not None:
-        raise ConfigError("--monitor-labels are those of a folder: name it by --monitor")
-    if folder is None or not is_first():
+    if asked.monitor is None or not is_first():
         return None
-    if str(folder) == GENERATED:
-        return synthetic_monitor(generated, clip, every)
-    return retrieval_monitor(LabelledSet.read(folder, labels, label_column), clip, every)
+    if str(asked.monitor) == GENERATED:
+        return synthetic_monitor(generated, clip, asked.monitor_every)
+    labelled = LabelledSet.read(asked.monitor, asked.monitor_labels, asked.monitor_column)
+    return retrieval_monitor(labelled, clip, asked.monitor_every)
 
 
 def synthetic_monitor(out: str | Path, clip: ClipConfig, every: int) -> Monitor:

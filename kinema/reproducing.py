@@ -11,7 +11,7 @@ from typing import Any
 from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.data.synthetic import synthesise
 from kinema.errors import CheckpointError, ConfigError
-from kinema.evaluation import DiagnosisResult, FewLabelResult, FewLabelSpec, ProbeResult, evaluate
+from kinema.evaluation import DiagnosisResult, FewLabelResult, ProbeResult, evaluate
 from kinema.files import make_folder, write_json
 from kinema.finetuning import finetune
 from kinema.methods import settings_for
@@ -217,11 +217,11 @@ def _finished(recipe: Recipe, config: Config, run: Path, videos: Path) -> dict[s
 def _figures(recipe: Recipe, run: Path, videos: Path, workers: int) -> dict[str, float | None]:
     def judged(protocol: Any, **settings: Any) -> Any:
         settings |= {"out": run / f"{protocol}.json", "clips": recipe.clips, "workers": workers}
-        return evaluate(protocol, run, videos, videos / "labels.csv", "motion", **settings).result
+        return evaluate(protocol, run, videos, labels=videos / "labels.csv", label_column="motion", **settings).result
 
     diagnosis: DiagnosisResult = judged("diagnosis", appearance_column="scene")
     probe: ProbeResult = judged("probe")
-    few: FewLabelResult = judged("few-label", few_label=FewLabelSpec(per_class=(recipe.per_class,)))
+    few: FewLabelResult = judged("few-label", per_class=(recipe.per_class,))
     assert diagnosis.appearance is not None
     if not few.sizes:
         raise ConfigError(f"{recipe.name}: no class has per_class {recipe.per_class} videos; make more videos")

@@ -147,7 +147,7 @@ def test_classes_without_opposites_have_a_page_without_that_part(few_videos, eva
 @pytest.fixture(scope="module")
 def whole(videos):
     settings = {"clip": {"frames": 4, "short_side": 32, "size": (32, 32)}, "clips": 1, "workers": 0}
-    return evaluate("all", "random", videos, videos / "labels.csv", "motion", **settings)
+    return evaluate("all", "random", videos, labels=videos / "labels.csv", label_column="motion", **settings)
 
 
 @pytest.mark.parametrize("missing", ["retrieval", "knn", "probe", "few-label", "pairs", "diagnosis", "all but knn"])

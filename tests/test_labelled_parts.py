@@ -38,7 +38,9 @@ def halves(tmp_path_factory):
 @pytest.mark.parametrize("protocol", ["retrieval", "probe", "few-label"])
 def test_protocols_see_parts_and_hold_out_whole_videos(protocol, halves):
     table = halves / "labels.csv"
-    found = evaluate(protocol, "random", halves, table, clip=QUICK.clip, clips=2, workers=0, device="cpu")
+    found = evaluate(
+        protocol, "random", halves, labels=table, clip=dataclasses.asdict(QUICK.clip), clips=2, workers=0, device="cpu"
+    )
     assert found.data["videos"] == 30 and len(found.labelled.files) == 30
     scheme = {"retrieval": "leave one video out (10 videos)"}.get(protocol, "5 stratified parts")
     assert scheme in json.dumps(found.to_dict())
@@ -71,4 +73,13 @@ def test_parts_of_one_video_cannot_be_held_out(halves, tmp_path):
     table.write_text("\n".join([*rows, "0.mp4,1.2,1.9,bright", ""]))
     for protocol, said in (("retrieval", "leave-one-video-out needs at least two"), ("probe", "label it in another")):
         with pytest.raises(DataError, match=said):
-            evaluate(protocol, "random", halves, table, clip=QUICK.clip, clips=1, workers=0, device="cpu")
+            evaluate(
+                protocol,
+                "random",
+                halves,
+                labels=table,
+                clip=dataclasses.asdict(QUICK.clip),
+                clips=1,
+                workers=0,
+                device="cpu",
+            )

@@ -1,16 +1,11 @@
-"""Standard benchmarks: checking a folder of one, and the options by which other commands take one."""
+"""Standard benchmarks: checking a folder of one."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from jsonargparse.typing import PositiveInt
 
 from kinema.config import BenchmarkName
-from kinema.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from kinema.data.benchmarks import BenchmarkChoice
+from kinema.errors import DataError
 
 
 def check(
@@ -42,20 +37,3 @@ def check(
         print(write_text(missing, "".join(f"{video}\n" for video in found.missing)))
     if not found.ready:
         raise DataError(f"{root} is not ready for {name}; what to do stands above")
-
-
-def chosen(
-    benchmark: BenchmarkName | None, fold: int, annotations: str | None, max_missing: float | None
-) -> BenchmarkChoice | None:
-    """The benchmark that the options of a command name; None for none.
-
-    Raises:
-        ConfigError: options of a benchmark without its name.
-    """
-    from kinema.data.benchmarks import BenchmarkChoice
-
-    if benchmark is None:
-        if fold != 1 or annotations is not None or max_missing is not None:
-            raise ConfigError("--fold, --annotations and --max-missing belong to --benchmark; name one with it")
-        return None
-    return BenchmarkChoice(benchmark, fold, annotations, max_missing)

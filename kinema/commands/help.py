@@ -143,11 +143,11 @@ def _listed(action: Action) -> bool:
     return bool(action.option_strings) and action.help is not SUPPRESS and type(action).__name__ not in whole
 
 
-def restore_docstrings(function: Callable[..., Any], settings: type | None) -> None:
+def restore_docstrings(function: Callable[..., Any], *settings: type) -> None:
     """Bring back, from the source, the docstrings that ``python -OO`` takes away: they are the words of the help."""
     if sys.flags.optimize < 2:
         return
-    todo: list[Any] = [function, *([settings] if settings else [])]
+    todo: list[Any] = [function, *settings]
     while todo:
         thing = todo.pop()
         if dataclasses.is_dataclass(thing):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
-from kinema.commands.benchmarks import chosen
-from kinema.config import BenchmarkName, FinetuneConfig, Motion, PretrainConfig
+from kinema.config import FinetuneConfig, PretrainConfig
+from kinema.config.requests import FinetuneTask, MonitorConfig
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
 from kinema.processes import is_first
@@ -19,15 +19,12 @@ Difficulty = Literal["easy", "default", "hard"]
 def pretrain(
     videos: str,
     out: str,
+    monitoring: MonitorConfig,
     config: PretrainConfig,
     method: str = "mscl",
     weights: str | None = None,
     preset: str | None = None,
     manifest: str | None = None,
-    monitor: str | None = None,
-    monitor_labels: str | None = None,
-    monitor_column: str = "label",
-    monitor_every: PositiveInt = 200,
     resume: bool = False,
     dry_run: bool = False,
     count: PositiveInt | None = None,
@@ -37,6 +34,7 @@ def pretrain(
     Args:
         videos: folder of videos, searched with all folders in it; or its address, such as s3://bucket/videos.
         out: folder of the run.
+        monitoring: what is measured on the way.
         config: all settings.
         method: mscl learns from RGB and optical flow; moco is its RGB loss alone; hcml learns a hierarchy of motion
             features from RGB alone, one level after another; mscl+hcml has the losses of both; tubelet learns from
@@ -49,11 +47,6 @@ def pretrain(
         preset: named settings to begin with (tiny, motion, r3d18, mscl-r3d18-k400, hcml-r3d18-k400); options and
             --config go on top; tiny by default, or with weights the one that they were trained with.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
-        monitor: folder of labelled videos, or synthetic for generated ones: on the way it is measured how often a
-            video's nearest one is of its class (R@1), and the best encoder is kept. Nothing by default.
-        monitor_labels: CSV file of the monitor's labels; class folders by default.
-        monitor_column: column of its labels.
-        monitor_every: steps from one measurement to the next.
         resume: go on where the run in this folder was stopped.
         dry_run: train on nothing and write nothing, but say what memory and time the training would take.
         count: number of videos that a dry run reckons with; those of the folder by default.
@@ -67,7 +60,6 @@ def pretrain(
     from kinema.monitoring import chosen_monitor
     from kinema.training import pretrain
 
-    generated = Path(out) / "monitor"
     run = pretrain(
         videos,
         out,
@@ -76,7 +68,7 @@ def pretrain(
         weights=weights,
         preset=preset or DEFAULT_PRESET,
         manifest=manifest,
-        monitor=chosen_monitor(monitor, monitor_labels, monitor_column, generated, config.clip, monitor_every),
+        monitor=chosen_monitor(monitoring, Path(out) / "monitor", config.clip),
         resume=resume,
     )
     if is_first():  # of several processes one speaks
@@ -88,19 +80,8 @@ def pretrain(
 def finetune(
     videos: str,
     out: str,
+    task: FinetuneTask,
     config: FinetuneConfig,
-    labels: str | None = None,
-    benchmark: BenchmarkName | None = None,
-    fold: PositiveInt = 1,
-    annotations: str | None = None,
-    max_missing: float | None = None,
-    label_column: str = "label",
-    group_column: str | None = None,
-    split: Literal["auto", "split", "group", "video"] = "auto",
-    per_class: PositiveInt | None = None,
-    samples: PositiveInt | None = None,
-    motion: Motion = "none",
-    weights: str | None = None,
     preset: str = DEFAULT_PRESET,
     manifest: str | None = None,
     resume: bool = False,
@@ -112,23 +93,8 @@ def finetune(
     Args:
         videos: folder of videos, or its address, such as s3://bucket/videos.
         out: folder for results.json, predictions.csv and the runs.
+        task: what is to be recognised.
         config: all settings.
-        labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or
-            test), and start and end (seconds) of parts of videos; or another tool's file of intervals; class folders by
-            default.
-        benchmark: a standard benchmark, whose official lists take the place of labels.
-        fold: of a benchmark that has several.
-        annotations: folder of the benchmark's official lists; looked for in and beside the folder by default.
-        max_missing: share of a benchmark's train or test videos, from 0 to 1, that may be missing; what is normal for
-            it by default.
-        label_column: column to predict.
-        group_column: column whose groups (subjects, source videos) are never both trained on and tested.
-        split: how videos are held out; auto takes the split column, else one group at a time, else five parts.
-        per_class: videos of each class to train on, drawn by the seed; all by default.
-        samples: videos to train on in all, as even over the classes as they allow, drawn by the seed; all by default.
-        motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.
-        weights: what to begin with, as for pretrain: its architecture counts instead of the settings under model; none
-            by default.
         preset: named settings to begin with (tiny, r3d18, ucf101-finetune, hmdb51-finetune, ssv2-finetune,
             hcml-r3d18-ucf101); options and --config go on top.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
@@ -136,26 +102,15 @@ def finetune(
         dry_run: train on nothing and write nothing, but say what memory and time the training would take.
         count: number of videos that a dry run reckons with; those of the labels or the benchmark by default.
     """
-    task: dict[str, Any] = {
-        "labels": labels,
-        "label_column": label_column,
-        "group_column": group_column,
-        "split": split,
-        "per_class": per_class,
-        "samples": samples,
-        "motion": motion,
-        "weights": weights,
-        "benchmark": chosen(benchmark, fold, annotations, max_missing),
-    }
     if dry_run:
         from kinema.dry_run import dry_finetune
 
-        print(dry_finetune(videos, config, count=count, **task).summary())
+        print(dry_finetune(videos, config, task, count=count).summary())
         return
     refuse_count(count)
     from kinema.finetuning import finetune
 
-    found = finetune(videos, out, config, preset=preset, manifest=manifest, resume=resume, **task)
+    found = finetune(videos, out, config, task, preset=preset, manifest=manifest, resume=resume)
     if is_first():
         print(found.summary())
         for path in found.files:

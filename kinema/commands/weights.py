@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kinema.commands.evaluation import checked_settings
-from kinema.config import ReadoutConfig
+from kinema.config import ReadoutConfig, overlaid
 from kinema.errors import ConfigError
 from kinema.files import make_folder
 
@@ -79,7 +79,6 @@ def _of_checkpoint(run: str, folder: Path) -> str:
 
 
 def _to_hub(run: str, out: str, readout: dict[str, Any] | None, repo: str | None, private: bool) -> None:
-    from kinema.evaluation.opening import overlaid
     from kinema.models import load_encoder
     from kinema.models.hub import push_to_hub, save_pretrained
 

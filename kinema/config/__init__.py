@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that ``kinema --help`` stays quick.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from kinema.config.bouts import BoutConfig
@@ -29,6 +30,7 @@ from kinema.config.training import (
     TrainerConfig,
 )
 from kinema.config.videos import AugmentConfig, BenchmarkName, ClipConfig, ExtractConfig, FlowConfig, SamplingConfig
+from kinema.errors import ConfigError
 
 __all__ = [
     "LENGTHS",
@@ -54,6 +56,7 @@ __all__ = [
     "TrainerConfig",
     "TubeletConfig",
     "from_plain",
+    "overlaid",
 ]
 
 Settings = TypeVar("Settings")
@@ -65,4 +68,22 @@ def from_plain(kind: Callable[..., Settings], values: Mapping[str, Any]) -> Sett
     Raises:
         TypeError: the kind has no such setting.
     """
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return kind(**_as_tuples(values))
+
+
+def overlaid(name: str, usual: Settings, asked: Mapping[str, Any]) -> Settings:
+    """The ``usual`` settings, a dataclass that messages call ``name``, with those ``asked`` for in place of theirs.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    known = [field.name for field in fields(usual)]  # type: ignore[arg-type]
+    if unknown := asked.keys() - set(known):
+        raise ConfigError(f"{name} has no such setting as {min(unknown)}: it knows {', '.join(known)}")
+    steps = {"step", "step_frames"}  # one of which takes the place of the other
+    freed = dict.fromkeys(steps) if isinstance(usual, ClipConfig) and len(steps & asked.keys()) == 1 else {}
+    return replace(usual, **{**freed, **_as_tuples(asked)})  # type: ignore[type-var]
+
+
+def _as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

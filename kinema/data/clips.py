@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -116,28 +118,63 @@ def start_range(config: ClipConfig, info: Timed, extra: float = 0) -> tuple[floa
     return begin, max(begin, end - span(config, info.fps, extra))
 
 
-def uniform_starts(config: ClipConfig, info: Timed, clips: int, extra: float = 0) -> np.ndarray:
+@dataclass(frozen=True)
+class Grid:
+    """Times at equal distances in a video: those of a clip, those at which clips of a training may start, with its flow
+    fields, and those of an index's windows.
+
+    Attributes:
+        first: seconds of the first.
+        spacing: seconds from one to the next.
+        per_step: positions from one frame of a clip to the next.
+        fps: frames per second where steps are counted in frames, so that every time is to be the middle of a frame's.
+    """
+
+    first: float
+    spacing: float
+    per_step: int = 1
+    fps: float | None = None
+
+    @classmethod
+    def of(cls, config: ClipConfig, fps: float, first: float, per_step: int = 1) -> Grid:
+        """A clip's step apart, or a ``per_step``-th of it, in a video of ``fps`` frames per second."""
+        return cls(first, step_seconds(config, fps) / per_step, per_step, fps if config.step_frames else None)
+
+    def times(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Seconds of positions, which may lie beyond the end of the video."""
+        times = self.first + self.spacing * np.asarray(positions)
+        return times if self.fps is None else (np.floor(times * self.fps + 1e-6) + 0.5) / self.fps
+
+    def on(self, start: float = 0.0) -> Iterator[float]:
+        """One after the other, without an end, of the part of a video that begins at ``start``."""
+        return (start + self.first + number * self.spacing for number in count())
+
+
+def uniform_starts(config: ClipConfig, info: Timed, clips: int) -> np.ndarray:
     """(clips,) starts in seconds, from the earliest to the latest at equal distances; one clip: the middle."""
-    earliest, latest = start_range(config, info, extra)
+    earliest, latest = start_range(config, info)
     return np.linspace(earliest, latest, clips) if clips > 1 else np.array([(earliest + latest) / 2])
 
 
-def is_short(config: ClipConfig, info: Timed, extra: float = 0) -> bool:
+def is_short(config: ClipConfig, info: Timed) -> bool:
     """Whether the usable part is shorter than a clip by more than half a frame, so that a frame must be held."""
     begin, end = usable_part(config, info)
-    return end - begin < span(config, info.fps, extra) - 0.5 / info.fps
+    return end - begin < span(config, info.fps) - 0.5 / info.fps
 
 
-def clip_times(config: ClipConfig, start: float, info: Timed, extra: float = 0) -> np.ndarray:
-    """(frames + extra,) float64: the times in seconds of a clip that starts at ``start``.
+def clip_times(config: ClipConfig, start: float, info: Timed) -> np.ndarray:
+    """(frames,) float64: the times in seconds of a clip that starts at ``start``.
 
     Times never pass the end of the usable part: a clip that is longer holds the part's last frame. A clip counted in
     frames of the file starts in the middle of the frame that is on screen at ``start``.
     """
-    if config.step_frames is not None:
-        start = (np.floor(start * info.fps) + 0.5) / info.fps
-    times = start + step_seconds(config, info.fps) * np.arange(config.frames + extra)
-    return np.minimum(times, max(start, usable_part(config, info)[1]))
+    times = Grid.of(config, info.fps, start).times(np.arange(config.frames))
+    return np.minimum(times, max(times[0], usable_part(config, info)[1]))
+
+
+def uniform_times(config: ClipConfig, info: Timed, clips: int) -> np.ndarray:
+    """(clips, T) float64: the times in seconds of clips that start at :func:`uniform_starts`."""
+    return np.stack([clip_times(config, start, info) for start in uniform_starts(config, info, clips)])
 
 
 def stretched(frames: np.ndarray, count: int) -> np.ndarray:

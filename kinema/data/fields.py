@@ -8,8 +8,6 @@ i lie at i, i + 2 P, i + 4 P, ... with P positions to a step.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kinema.config import ClipConfig, FlowConfig, TrainConfig
-from kinema.data.clips import clip_view, paced, span, start_range, step_seconds, usable_part
+from kinema.data.clips import Grid, clip_view, paced, span, start_range, step_seconds, usable_part
 from kinema.data.crops import cropping
 from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
@@ -25,30 +23,6 @@ from kinema.video import ManifestEntry, Shelf
 from kinema.video.held import AnyVideo
 from kinema.video.identity import quick_content_sha256, size_and_time
 from kinema.video.manifest import OK
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The times at which clips of one video may start.
-
-    Attributes:
-        first: seconds of the first start.
-        spacing: seconds between two starts.
-        per_step: positions from one frame of a clip to the next.
-        starts: number of starts; at least one, for a video that is just as long as a clip.
-        fps: frames per second where steps are counted in frames, so that every time is to be the middle of a frame's.
-    """
-
-    first: float
-    spacing: float
-    per_step: int
-    starts: int
-    fps: float | None = None
-
-    def times(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Seconds of grid positions, which may lie beyond the last start: clips extend there."""
-        times = self.first + self.spacing * np.asarray(positions)
-        return times if self.fps is None else (np.floor(times * self.fps + 1e-6) + 0.5) / self.fps
 
 
 def positions_per_step(clip: ClipConfig) -> int:
@@ -134,17 +108,16 @@ class ClipReader:
         return _fingerprint(path, size_and_time(path))
 
     def grid(self, entry: ManifestEntry) -> Grid:
-        """Where clips of this video may start so that they, and the frame behind each flow field, lie within it."""
-        first, last = start_range(self.clip, entry, extra=flow_steps(self.clip, self.flow, entry.fps))
-        per_step = positions_per_step(self.clip)
-        spacing = step_seconds(self.clip, entry.fps) / per_step
-        fps = entry.fps if self.clip.step_frames is not None else None
-        return Grid(first, spacing, per_step, int((last - first) / spacing + 1e-6) + 1, fps)
+        """The times at which clips of this video start, and flow fields lie."""
+        return Grid.of(self.clip, entry.fps, usable_part(self.clip, entry)[0], positions_per_step(self.clip))
 
     def starts(self, entry: ManifestEntry, pace: int = 1) -> int:
-        """How many clips of ``pace`` times the step start on the grid of this video; 0 or less where none fits."""
+        """How many clips of ``pace`` times the step start on the grid of this video so that they, and the frame behind
+        each flow field, lie within it; at least one at a pace of 1, else 0 or less where none fits."""
         grid = self.grid(entry)
-        return grid.starts - (pace - 1) * (self.clip.frames - 1) * grid.per_step
+        first, last = start_range(self.clip, entry, extra=flow_steps(self.clip, self.flow, entry.fps))
+        fit = int((last - first) / grid.spacing + 1e-6) + 1
+        return fit - (pace - 1) * (self.clip.frames - 1) * grid.per_step
 
     def field_count(self, entry: ManifestEntry) -> int:
         """Grid positions from the first at which a flow field lies within the video; 0 where none does.

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kinema.config.requests import LabelConfig
 from kinema.copies import fetched
-from kinema.data.benchmarks import BenchmarkChoice
 from kinema.data.labels import LabelledSet
 from kinema.files import write_json
 from kinema.provenance import file_sha256
@@ -24,22 +23,22 @@ from kinema.video.identity import content_sha256
 KEPT = "labels.json"
 
 
-def asked_for(
-    table: str | Path | None, label_column: str, group_column: str | None, benchmark: BenchmarkChoice | None
-) -> dict[str, Any]:
+def asked_for(asked: LabelConfig) -> dict[str, Any]:
     """What labels a user asks for, to be compared with what was asked for before; plain values."""
-    contents = None
+    contents, table = None, asked.labels
     if table is not None and exists(table):
         if is_folder(table):  # of another tool's files, a video each
             contents = content_sha256(table)
         else:
             with fetched(table) as local:
                 contents = file_sha256(local)
+    lists = {"fold": asked.fold, "annotations": asked.annotations, "max_missing": asked.max_missing}
+    named = {"name": asked.benchmark, **lists}
     return {
         "table": contents,
-        "label_column": label_column,
-        "group_column": group_column,
-        "benchmark": None if benchmark is None else {name: str(value) for name, value in asdict(benchmark).items()},
+        "label_column": asked.label_column,
+        "group_column": asked.group_column,
+        "benchmark": asked.benchmark and {name: str(value) for name, value in named.items()},
     }
 
 

@@ -61,7 +61,7 @@ def field_scores(reader: ClipReader, entry: ManifestEntry, variant: Variant) -> 
 
 def start_scores(reader: ClipReader, entry: ManifestEntry, scores: Tensor) -> Tensor:
     """The score of the clip at each start of a video's grid, (starts,), from its :func:`field_scores`."""
-    return clip_scores(scores, clip_positions(reader.clip, 0).tolist())[: reader.grid(entry).starts]
+    return clip_scores(scores, clip_positions(reader.clip, 0).tolist())[: reader.starts(entry)]
 
 
 class _ByVideo(Sequence[Tensor | KinemaError]):

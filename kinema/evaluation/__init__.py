@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kinema.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.config.requests import EvaluationConfig
     from kinema.evaluation.diagnosis import DiagnosisResult, DiagnosisSpec, evaluate_diagnosis
     from kinema.evaluation.features import Features, extract_features
     from kinema.evaluation.few_label import FewLabelResult, FewLabelSpec, evaluate_few_label
@@ -31,6 +32,7 @@ __all__ = [
     "DiagnosisResult",
     "DiagnosisSpec",
     "Evaluation",
+    "EvaluationConfig",
     "Features",
     "FewLabelResult",
     "FewLabelSpec",
@@ -81,6 +83,6 @@ __getattr__, __dir__ = load_on_use(
         "probe": ("ProbeResult", "ProbeSpec", "evaluate_probe"),
         "representation": ("Representation", "RetrievalFigures"),
         "retrieval": ("RetrievalResult", "RetrievalSpec", "evaluate_retrieval"),
-        "run": ("evaluate",),
+        "run": ("EvaluationConfig", "evaluate"),
     },
 )

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kinema.config import ClipConfig
+from kinema.config.requests import Precision
 from kinema.data.crops import described
 from kinema.data.loader import explaining, make_loader
 from kinema.device import find_device
@@ -30,9 +31,6 @@ from kinema.precision import quick_bfloat16
 from kinema.processes import available_cores
 from kinema.progress import track
 from kinema.video.decoders import in_recipes
-
-Precision = Literal["auto", "32"]
-"""``auto``: bfloat16 autocast where it helps on the device; ``32``: single precision."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
-
-Split = Literal["auto", "split", "group", "video"]
-"""How videos are held out: by the table's column ``split``, one group at a time, or one video at a time; ``auto`` takes
-the first of these that the table allows."""
 
 
 @dataclass(frozen=True, eq=False)

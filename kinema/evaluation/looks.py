@@ -17,9 +17,8 @@ from kinema.data.clips import (
     MISSING,
     Timeline,
     center_cut,
-    clip_times,
     clips_of,
-    uniform_starts,
+    uniform_times,
     usable_part,
 )
 from kinema.data.nuisance import Nuisance, draw_nuisance
@@ -92,7 +91,7 @@ class Uniform:
 
     def times(self, clip: ClipConfig, found: Timeline, draw: Draw) -> np.ndarray:
         """(clips, T) float64 seconds."""
-        return np.stack([clip_times(clip, start, found) for start in uniform_starts(clip, found, self.clips)])
+        return uniform_times(clip, found, self.clips)
 
     def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """The central part, (1, n, T, *size, 3)."""
@@ -215,7 +214,7 @@ class Copies:
     def times(self, clip: ClipConfig, found: Timeline, draw: Draw) -> np.ndarray:
         """(windows * copies, T) float64 seconds."""
         begin, end = usable_part(clip, found)
-        windows = [clip_times(clip, start, found) for start in uniform_starts(clip, found, self.windows)]
+        windows = uniform_times(clip, found, self.windows)
         return np.stack(
             [
                 nuisance.times(windows[number // self.copies], begin, end)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
+from kinema.config.requests import EvaluationConfig, Protocol
 from kinema.data.labels import LabelledSet
 from kinema.errors import first_few
 from kinema.evaluation.diagnosis import DiagnosisResult
@@ -18,9 +19,6 @@ from kinema.evaluation.pairs import PairsResult
 from kinema.evaluation.probe import ProbeResult
 from kinema.evaluation.retrieval import RetrievalResult
 from kinema.provenance import config_sha256, ids_sha256
-
-Protocol = Literal["retrieval", "knn", "probe", "few-label", "pairs", "diagnosis", "all"]
-"""What can be evaluated; ``all`` is every other one that the data allow."""
 
 Result = RetrievalResult | KNNResult | ProbeResult | FewLabelResult | PairsResult | DiagnosisResult
 
@@ -98,15 +96,13 @@ class Evaluation:
 def describe_data(
     labelled: LabelledSet,
     appearance: LabelledSet | None,
-    label_column: str,
-    appearance_column: str | None,
-    group_column: str | None,
+    asked: EvaluationConfig,
     features: Features,
 ) -> dict[str, Any]:
     """What was evaluated on, with fingerprints, as plain values."""
     facts: dict[str, Any] = {
-        "label_column": label_column,
-        "group_column": group_column,
+        "label_column": asked.label_column,
+        "group_column": asked.group_column,
         "videos": len(labelled),
         "hours": features.duration / 3600,
         "classes": list(labelled.classes),
@@ -114,7 +110,7 @@ def describe_data(
         "labels_sha256": _labels_sha256(labelled),
     }
     if appearance is not None:
-        facts["appearance_column"] = appearance_column
+        facts["appearance_column"] = asked.appearance_column
         facts["appearance_classes"] = list(appearance.classes)
         facts["appearance_sha256"] = _labels_sha256(appearance)
     return {**facts, **labelled.facts}

@@ -4,114 +4,88 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from kinema.config import ClipConfig, ReadoutConfig
-from kinema.data.benchmarks import BenchmarkChoice, read_labels
+from kinema.config import overlaid
+from kinema.config.requests import EvaluationConfig, FeatureConfig, Protocol, Split
+from kinema.data.benchmarks import read_labels
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation.diagnosis import evaluate_diagnosis
-from kinema.evaluation.features import Precision
 from kinema.evaluation.few_label import FewLabelSpec, evaluate_few_label
-from kinema.evaluation.folds import Split
 from kinema.evaluation.gather import gather
 from kinema.evaluation.knn import evaluate_knn
 from kinema.evaluation.opening import open_asked
 from kinema.evaluation.orders import NORMAL, ORDERS
-from kinema.evaluation.outcome import Evaluation, Protocol, Result, describe_data, notes_on
-from kinema.evaluation.pairs import Pair, checked_pairs, evaluate_pairs
+from kinema.evaluation.outcome import Evaluation, Result, describe_data, notes_on
+from kinema.evaluation.pairs import checked_pairs, evaluate_pairs
 from kinema.evaluation.probe import evaluate_probe
 from kinema.evaluation.retrieval import evaluate_retrieval
 from kinema.files import make_folder, write_json
 from kinema.provenance import software_versions
 
+FeatureSettings = TypeVar("FeatureSettings", bound=FeatureConfig)
+
 CACHE = "features"
 """Folder beside a result in which its features are kept."""
+
+
+ONLY_OF: dict[str, tuple[Protocol, ...]] = {
+    "appearance_column": ("diagnosis", "all"),
+    "per_class": ("few-label", "all"),
+    "samples": ("few-label", "all"),
+    "draws": ("few-label", "all"),
+    "jitter": ("retrieval", "all"),
+    "shaken": ("retrieval", "all"),
+    "pairs": ("pairs", "all"),
+}
+"""Settings that mean something to some protocols only."""
 
 
 def evaluate(
     protocol: Protocol,
     run: str | Path,
     data: str | Path,
-    labels: str | Path | None = None,
-    label_column: str = "label",
-    group_column: str | None = None,
-    out: str | Path | None = None,
+    config: EvaluationConfig | None = None,
     *,
-    appearance_column: str | None = None,
-    split: Split = "auto",
-    few_label: FewLabelSpec | None = None,
-    pairs: Sequence[Pair] | None = None,
-    jitter: int | None = None,
-    shaken: float | None = None,
-    readout: ReadoutConfig | Mapping[str, Any] | None = None,
-    clip: ClipConfig | Mapping[str, Any] | None = None,
-    clips: int = 10,
-    batch_size: int = 64,
-    workers: int | None = None,
-    device: str = "auto",
-    precision: Precision = "auto",
-    cache: str | Path | None = None,
-    like: str | Path | None = None,
-    seed: int = 0,
-    benchmark: BenchmarkChoice | None = None,
+    out: str | Path | None = None,
+    **settings: Any,
 ) -> Evaluation:
     """Evaluate one encoder on labelled videos.
+
+    ::
+
+        found = evaluate("retrieval", "RUN", "VIDEOS", labels="labels.csv", label_column="action")
 
     Args:
         protocol: one of them, or ``all``: whatever the data allow, from one decoding of the videos.
         run: the encoder, as :func:`kinema.models.open_encoder` takes it.
         data: the folder of videos.
-        labels: CSV file with ``file``, the label's column and optionally ``split``; None for class folders.
-        label_column: the column to predict; the motion, where there is one of the appearance too.
-        group_column: a column whose groups are never on both sides of a comparison.
-        out: JSON file to write; None to write nothing.
-        appearance_column: for ``diagnosis`` and ``all``, the column with the appearance; None if it is unknown.
-        split: how videos are held out.
-        few_label: for ``few-label`` and ``all``, how many labels; None for the default.
-        pairs: for ``pairs`` and ``all``, names of classes, two by two; None for those of opposite names.
-        jitter: for ``retrieval`` and ``all``, how often videos are seen through shifted crops too; None for never.
-        shaken: for ``retrieval`` and ``all``, by how many pixels (a standard deviation) the frames of the videos are
-            shaken, with a texture, in a further comparison; None for none.
-        readout: what of the encoder's network is a clip's feature, or settings by name in place of its own.
-        clip: geometry of the clips, or settings by name in place of what the encoder was made for.
-        clips: clips per video, whose features are averaged.
-        batch_size: clips per forward pass.
-        workers: processes that decode video; None for one less than there are cores.
-        device: "auto", "cpu", "cuda", ...
-        precision: ``auto`` for bfloat16 where it helps, or ``32``.
-        cache: folder in which features are kept and looked for; None for one beside ``out``, or none without.
-        like: with ``random``, a run whose architecture and clips to take; None for the settings' own defaults.
-        seed: with ``random``, of the weights.
-        benchmark: a standard benchmark, whose official lists take the place of ``labels``.
+        config: how; None for the defaults.
+        out: JSON file to write; None to write nothing. Features are kept beside it, unless ``cache`` names a folder.
+        settings: fields of :class:`~kinema.config.requests.EvaluationConfig` by name, in place of those of ``config``.
 
     Raises:
         KinemaError: labels, videos, settings, the encoder or the output file are at fault; one sentence says which
             and how.
     """
     began = time.perf_counter()
-    for name, value, users in (
-        ("appearance_column", appearance_column, ("diagnosis", "all")),
-        ("few_label", few_label, ("few-label", "all")),
-        ("jitter", jitter, ("retrieval", "all")),
-        ("shaken", shaken, ("retrieval", "all")),
-        ("pairs", pairs, ("pairs", "all")),
-    ):
-        if value is not None and protocol not in users:
+    config = overlaid("evaluate", config or EvaluationConfig(), settings)
+    for name, users in ONLY_OF.items():
+        if getattr(config, name) is not None and protocol not in users:
             raise ConfigError(
                 f"{name} is a setting of the protocols {' and '.join(users)}, not of {protocol}; leave it out"
             )
-    if out is not None:
-        make_folder(Path(out).parent)  # an unwritable place is better found out before the work than after
-        cache = cache or Path(out).parent / CACHE
-    labelled = read_labels(data, labels, label_column, group_column, benchmark)
-    appearance = _appearance(labelled, labels, appearance_column, group_column)
-    checked_pairs(labelled, pairs or ())
-    encoder, used = open_asked(run, readout, clip, like=like, seed=seed)
+    config, split = kept_beside(out, config), config.split
+    labelled = read_labels(data, config)
+    appearance = _appearance(labelled, config)
+    checked_pairs(labelled, config.pairs or ())
+    encoder, used = open_asked(run, config.readout, config.clip, like=config.like, seed=config.seed)
     fit_on, transductive = _fit_on(labelled, split)
     gathered = gather(
         encoder,
@@ -120,14 +94,9 @@ def evaluate(
         fit_on=fit_on if protocol in ("retrieval", "all") else (),
         transductive=transductive,
         orders=ORDERS if protocol in ("diagnosis", "all") else (),
-        jitter=jitter,
-        shaken=shaken,
-        clips=clips,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        precision=precision,
-        cache=cache,
+        jitter=config.jitter,
+        shaken=config.shaken,
+        **config.extraction,
     )
     features, values = gathered.features, torch.as_tensor(gathered.readout.values)
     by_order: dict[str, Tensor] = {NORMAL: values} | gathered.reordered
@@ -137,8 +106,8 @@ def evaluate(
         ),
         "knn": lambda: evaluate_knn(values, labelled, split),
         "probe": lambda: evaluate_probe(values, labelled, split),
-        "few-label": lambda: evaluate_few_label(values, labelled, split, few_label),
-        "pairs": lambda: evaluate_pairs(values, labelled, split, pairs=pairs),
+        "few-label": lambda: evaluate_few_label(values, labelled, split, _few_labels(config)),
+        "pairs": lambda: evaluate_pairs(values, labelled, split, pairs=config.pairs),
         "diagnosis": lambda: evaluate_diagnosis(by_order, labelled, appearance, split),
     }
     if protocol == "all":
@@ -150,7 +119,7 @@ def evaluate(
         results=results,
         left_out=left_out,
         encoder=encoder.facts,
-        data=describe_data(labelled, appearance, label_column, appearance_column, group_column, features),
+        data=describe_data(labelled, appearance, config, features),
         features=features.spec(),
         labelled=labelled,
         appearance=appearance,
@@ -169,14 +138,30 @@ def evaluate(
     return evaluation
 
 
-def _appearance(
-    labelled: LabelledSet, labels: str | Path | None, column: str | None, group_column: str | None
-) -> LabelledSet | None:
-    if column is None:
+def kept_beside(out: str | Path | None, config: FeatureSettings) -> FeatureSettings:
+    """Settings by which features are kept beside the file that will be written, if one will, unless they name a folder.
+
+    Raises:
+        OutputError: the file's folder cannot be made, which is better found out before the work than after.
+    """
+    if out is None:
+        return config
+    folder = make_folder(Path(out).parent)
+    return replace(config, cache=config.cache or folder / CACHE)
+
+
+def _appearance(labelled: LabelledSet, config: EvaluationConfig) -> LabelledSet | None:
+    if config.appearance_column is None:
         return None
-    if labels is None:
+    if config.labels is None:
         raise ConfigError("an appearance column needs a table of labels; name one with --labels")
-    return LabelledSet.read(labelled.folder, labels, column, group_column)
+    return LabelledSet.read(labelled.folder, config.labels, config.appearance_column, config.group_column)
+
+
+def _few_labels(config: EvaluationConfig) -> FewLabelSpec:
+    per_class = () if config.samples and config.per_class is None else config.per_class
+    asked = {"per_class": per_class, "samples": config.samples, "draws": config.draws}
+    return FewLabelSpec(**{name: value for name, value in asked.items() if value is not None})  # type: ignore[arg-type]
 
 
 def _fit_on(labelled: LabelledSet, split: Split) -> tuple[Sequence[int], bool]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kinema.config import overlaid
+from kinema.config.requests import FeatureConfig
 from kinema.evaluation.gather import gather
 from kinema.evaluation.opening import open_asked
-from kinema.evaluation.run import CACHE
+from kinema.evaluation.run import kept_beside
 from kinema.evaluation.triplets import TripletsResult, evaluate_triplets, find_triplets
-from kinema.files import make_folder, write_json
+from kinema.files import write_json
 from kinema.provenance import config_sha256, ids_sha256, software_versions
 
 
@@ -56,12 +57,9 @@ class TripletsEvaluation:
 def evaluate_triplet_folder(
     folder: str | Path,
     encoder: str | Path = "motion",
-    out: str | Path | None = None,
+    config: FeatureConfig | None = None,
     *,
-    readout: Mapping[str, Any] | None = None,
-    clip: Mapping[str, Any] | None = None,
-    clips: int = 10,
-    cache: str | Path | None = None,
+    out: str | Path | None = None,
     **settings: Any,
 ) -> TripletsEvaluation:
     """Evaluate one encoder on ``CATEGORY/example_N/{ref,positive,negative}.mp4``.
@@ -69,25 +67,18 @@ def evaluate_triplet_folder(
     Args:
         folder: the folder of triplets.
         encoder: as :func:`kinema.models.open_encoder` takes it.
-        out: JSON file to write; None to write nothing.
-        readout: settings of the readout in place of the encoder's own.
-        clip: settings of the clips in place of the encoder's own.
-        clips: clips per video.
-        cache: folder in which features are kept and looked for; None for one beside ``out``, or none without.
-        settings: of the extraction, as of :func:`~kinema.evaluation.features.extract_features`.
+        config: how features are made; None for the defaults.
+        out: JSON file to write; None to write nothing. Features are kept beside it, unless ``cache`` names a folder.
+        settings: fields of :class:`~kinema.config.requests.FeatureConfig` by name, in place of those of ``config``.
 
     Raises:
         KinemaError: the triplets, videos, settings, the encoder or the output file are at fault.
     """
-    if out is not None:
-        make_folder(Path(out).parent)
-        cache = cache or Path(out).parent / CACHE
+    config = kept_beside(out, overlaid("evaluate triplets", config or FeatureConfig(), settings))
     triplets = find_triplets(folder)
-    opened, used = open_asked(encoder, readout, clip)
+    opened, used = open_asked(encoder, config.readout, config.clip)
     paths = [path for triplet in triplets for path in triplet.paths]
-    gathered = gather(
-        opened, paths, used, fit_on=range(len(paths)), transductive=True, clips=clips, cache=cache, **settings
-    )
+    gathered = gather(opened, paths, used, fit_on=range(len(paths)), transductive=True, **config.extraction)
     evaluation = TripletsEvaluation(
         result=evaluate_triplets(triplets, gathered.readout, gathered.pooled, gathered.whitening),
         encoder=opened.facts,

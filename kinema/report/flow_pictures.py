@@ -7,6 +7,7 @@ keep of the part that is shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from kinema.config import ClipConfig
-from kinema.data.clips import timeline
+from kinema.data.clips import Grid, timeline
 from kinema.data.fields import clip_positions, positions_per_step
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, VideoError
@@ -97,7 +98,8 @@ def _read(path: str | Path, start: float, seconds: float, size: int) -> tuple[np
     with Video(path, View(short_side=size)) as video:
         line = timeline(video)
         end = min(start + seconds + STEP, line.duration)
-        times = np.arange(start, end, 1 / FPS)
+        grid = Grid.of(CLIP, line.fps, start, PER_STEP)
+        times = grid.times(np.arange(max(0, math.ceil((end - start) / grid.spacing))))
         if not len(times):
             raise ConfigError(f"{path} ends at {line.duration:.2f} s: start before that, not at {start:g} s")
         clip = video.at_times((times + 0.5 / line.fps).tolist())

@@ -210,13 +210,6 @@ def condition(
     return " AND ".join(parts), bound
 
 
-def windows_at(db: sqlite3.Connection, places: Iterable[tuple[str, float, float]]) -> list[tuple[Window, ...]]:
-    """The windows at each of ``places`` (content, start and end in seconds): several where a video has copies."""
-    query = """SELECT windows.id, path, start, end, strength FROM windows JOIN videos ON windows.video = videos.id
-               WHERE sha256 = ? AND abs(start - ?) < 1e-6 AND abs(end - ?) < 1e-6 ORDER BY windows.id"""
-    return [tuple(map(values.window, db.execute(query, place))) for place in places]
-
-
 def place_of(db: sqlite3.Connection, number: int) -> tuple[str, float, float] | None:
     """The content, start and end of a window, which stay when the index is made anew; None if there is no such one."""
     query = "SELECT sha256, start, end FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id = ?"

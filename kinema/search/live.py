@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 
 import av
 from av.container import InputContainer
@@ -53,22 +52,20 @@ def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
     """
     if not is_live(source):
         with blaming(source), Video(source, view=clip_view(reader.clip)) as video:
-            grid, crop = reader.grid(video.info.fps), cropping(reader.clip, source, video.info)
-            shown = video.follow(grid.first + number * grid.step for number in count())
-            for seen in reader.cut((pixels for _, pixels in shown), grid, crop=crop):
+            layout, crop = reader.layout(video.info.fps), cropping(reader.clip, source, video.info)
+            for seen in reader.cut((pixels for _, pixels in video.follow(layout.grid.on())), layout, crop=crop):
                 yield LiveWindow(seen, time.perf_counter())
         return
     with _opened(source) as container:
         stream = video_stream(container, source)
-        grid = reader.grid(float(stream.average_rate or 0))
+        layout = reader.layout(float(stream.average_rate or 0))
         frames = _timed(_decoded(container, stream))
         first = next(frames, None)
         if first is None:
             raise VideoError(source, "it sends no picture")
         convert = Converter(clip_view(reader.clip), first[1])
-        times = (grid.first + number * grid.step for number in count())
-        shown = on_screen(_with(first, frames), times, convert)
-        for seen in reader.cut((pixels for _, pixels in shown), grid, crop=cropping(reader.clip)):
+        shown = on_screen(_with(first, frames), layout.grid.on(), convert)
+        for seen in reader.cut((pixels for _, pixels in shown), layout, crop=cropping(reader.clip)):
             yield LiveWindow(seen, time.perf_counter())
 
 

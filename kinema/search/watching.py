@@ -144,15 +144,12 @@ class LiveBouts:
         return [] if self._finder is None else self._finder.finish()
 
 
-def watch_with_network(
-    source: str, run: str | Path, windowing: Windowing | None = None, device: str = "auto"
-) -> Iterator[Labelled]:
+def watch_with_network(source: str, run: str | Path, device: str = "auto") -> Iterator[Labelled]:
     """Label the windows of a source, as of :func:`watch`, by a network that `kinema finetune` trained.
 
     Args:
         source: a video file, a camera or an address.
         run: the training's folder.
-        windowing: length and stride of windows; those of the encoder's clips by default.
         device: "auto", "cpu", "cuda:1", ...
 
     Raises:
@@ -161,7 +158,7 @@ def watch_with_network(
     """
     network, classes = load_classifier(run)
     embedder = Embedder(network, clip_of(network.encoder), str(run), device)
-    reader = WindowReader(embedder.clip, windowing or Windowing())
+    reader = WindowReader(embedder.clip, Windowing())
 
     def label(seen: Sequence[SeenWindow]) -> np.ndarray:
         shares = embedder.features(np.concatenate([window.clips for window in seen]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, takewhile
+from itertools import takewhile
 from pathlib import Path
 
 import cv2
@@ -17,7 +17,7 @@ import numpy as np
 
 from kinema.boxes import WHOLE, Place, cut, own_motion, small
 from kinema.config import ClipConfig
-from kinema.data.clips import center_cut, clip_view, span, step_seconds, stretched
+from kinema.data.clips import Grid, center_cut, clip_view, span, step_seconds, stretched
 from kinema.data.crops import Cropping, cropping, shown_size
 from kinema.errors import ConfigError, blaming
 from kinema.flow import create_estimator
@@ -34,26 +34,24 @@ LONGEST_STILL = 10.0
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Where the windows of one video lie.
+class Layout:
+    """Where the windows of one video lie, on a grid of times that are a clip's step apart.
 
     Attributes:
-        step: seconds between two times of the grid.
-        first: seconds; the grid's first time.
+        grid: the times.
         frames: times in a window.
         stride: times from one window to the next.
         clips: (clips, T) which frames of a window make up its clips.
     """
 
-    step: float
-    first: float
+    grid: Grid
     frames: int
     stride: int
     clips: np.ndarray
 
     @classmethod
-    def of(cls, clip: ClipConfig, windowing: Windowing, fps: float) -> Grid:
-        """The grid for a video of ``fps`` frames per second.
+    def of(cls, clip: ClipConfig, windowing: Windowing, fps: float) -> Layout:
+        """The layout for a video of ``fps`` frames per second.
 
         Raises:
             ConfigError: windows are shorter than a clip.
@@ -68,7 +66,8 @@ class Grid:
             )
         stride = max(1, frames // 2 if windowing.stride is None else round(windowing.stride / step))
         starts = np.linspace(0, frames - clip.frames, frames // clip.frames).round().astype(int)
-        return cls(step, min(0.5 / fps, 0.5 * step), frames, stride, starts[:, None] + np.arange(clip.frames))
+        grid = Grid.of(clip, fps, min(0.5 / fps, 0.5 * step))
+        return cls(grid, frames, stride, starts[:, None] + np.arange(clip.frames))
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class WindowReader:
     def __init__(self, clip: ClipConfig, windowing: Windowing):
         self.clip, self.windowing = clip, windowing
         if clip.step is not None:  # else it depends on the video's frame rate
-            self.grid(0)
+            self.layout(0)
         self._flow = create_estimator("dis")
 
     def read(self, path: str | Path, start: float = 0.0, end: float = float("inf")) -> Generator[SeenWindow, None, str]:
@@ -153,48 +152,49 @@ class WindowReader:
         """
         with blaming(path), Video(path, view=clip_view(self.clip)) as video:
             info = video.info
-            grid, crop = self.grid(info.fps), cropping(self.clip, path, info)
-            times = (start + grid.first + number * grid.step for number in count())
-            shown = video.follow(takewhile(lambda time: time < end, times))
+            layout, crop = self.layout(info.fps), cropping(self.clip, path, info)
+            shown = video.follow(takewhile(lambda time: time < end, layout.grid.on(start)))
             shape = info.height, info.width
-            yield from self.cut((pixels for _, pixels in shown), grid, start, shape, crop)
+            yield from self.cut((pixels for _, pixels in shown), layout, start, shape, crop)
             return video.shortfall if start <= 0 and end == float("inf") else video.damage
 
-    def grid(self, fps: float) -> Grid:
-        """The grid for a video of ``fps`` frames per second; 0 if that is not known."""
-        return Grid.of(self.clip, self.windowing, fps if fps > 0 else 25.0)
+    def layout(self, fps: float) -> Layout:
+        """The layout for a video of ``fps`` frames per second; 0 if that is not known."""
+        return Layout.of(self.clip, self.windowing, fps if fps > 0 else 25.0)
 
     def cut(
         self,
         frames: Iterable[np.ndarray],
-        grid: Grid,
+        layout: Layout,
         start: float = 0.0,
         shape: tuple[int, int] | None = None,
         crop: Cropping | None = None,
     ) -> Iterator[SeenWindow]:
-        """The windows of scaled frames (H, W, 3) that lie on a grid; ``start`` is the first one's time in seconds.
+        """The windows of scaled frames (H, W, 3) at the times of a layout's grid, the first at ``start`` seconds.
 
         With a ``crop`` there is a window for each subject that is seen, which follow one another.
 
         Thumbnails have the proportions of ``shape`` (height, width) where frames are squeezed; None where they are not.
         Where one frame (the same array) stays on screen, there are none after :data:`LONGEST_STILL` of it.
         """
-        held: deque[_Frame] = deque(maxlen=grid.frames)
+        held: deque[_Frame] = deque(maxlen=layout.frames)
         since, first = 0, True  # frames since the latest window ended; whether there is none yet
         number, stays = 0, 0  # and for how many times of the grid the latest frame has been on screen
-        still = grid.frames + LONGEST_STILL / grid.step
+        still = layout.frames + LONGEST_STILL / layout.grid.spacing
         for number, frame in enumerate(_in_grey(frames, crop is not None and crop.by_motion), 1):
             stays = stays + 1 if held and frame.pixels is held[-1].pixels else 1
             held.append(frame)
             since += 1
-            if number == grid.frames or (not first and since == grid.stride):
+            if number == layout.frames or (not first and since == layout.stride):
                 if stays <= still:
-                    yield from self._windows(held, grid, start + (number - grid.frames) * grid.step, shape, crop)
+                    yield from self._windows(
+                        held, layout, start + (number - layout.frames) * layout.grid.spacing, shape, crop
+                    )
                 since, first = 0, False
         if first and held:
-            yield from self._windows(held, grid, start, shape, crop)
-        elif since > grid.stride / 2 and stays <= still:  # the end belongs to a window too
-            yield from self._windows(held, grid, start + (number - grid.frames) * grid.step, shape, crop)
+            yield from self._windows(held, layout, start, shape, crop)
+        elif since > layout.stride / 2 and stays <= still:  # the end belongs to a window too
+            yield from self._windows(held, layout, start + (number - layout.frames) * layout.grid.spacing, shape, crop)
 
     def _strength(self, frames: Sequence[_Frame], step: float) -> float:
         """Mean speed of frames ``step`` seconds apart, each against the one before; each is measured only once."""
@@ -209,18 +209,18 @@ class WindowReader:
     def _windows(
         self,
         held: deque[_Frame],
-        grid: Grid,
+        layout: Layout,
         start: float,
         shape: tuple[int, int] | None,
         crop: Cropping | None,
     ) -> Iterator[SeenWindow]:
         frames = np.stack([frame.pixels for frame in held])
-        strength, end = self._strength(list(held)[1:], grid.step), start + len(held) * grid.step
+        strength, end = self._strength(list(held)[1:], layout.grid.spacing), start + len(held) * layout.grid.spacing
         shown = frames[len(frames) // 2]
         if crop is None:
             thumbnail = _thumbnail(shown, shape if self.clip.squeeze and shape is not None else shown.shape[:2])
-            clips = self._clips(frames, grid)
-            yield SeenWindow(start, end, clips, strength, len(held) < grid.frames, thumbnail)
+            clips = self._clips(frames, layout)
+            yield SeenWindow(start, end, clips, strength, len(held) < layout.frames, thumbnail)
             return
         moved = [frame.motion for frame in list(held)[1:] if frame.motion is not None]
         motion = np.mean(moved, axis=0) if moved else None
@@ -228,17 +228,17 @@ class WindowReader:
         width, height = small_view.scaled(shown.shape[1], shown.shape[0])
         thumbnail = _thumbnail(cut(frames[len(frames) // 2][None], WHOLE, (height, width))[0], (height, width))
         for place in crop.placed(motion, start, end, shown.shape[:2]):
-            clips = self._clips(crop.cut(frames, place), grid)
-            yield SeenWindow(start, end, clips, strength, len(held) < grid.frames, thumbnail, place)
+            clips = self._clips(crop.cut(frames, place), layout)
+            yield SeenWindow(start, end, clips, strength, len(held) < layout.frames, thumbnail, place)
 
-    def _clips(self, frames: np.ndarray, grid: Grid) -> np.ndarray:
+    def _clips(self, frames: np.ndarray, layout: Layout) -> np.ndarray:
         """(clips, T, *size, 3) of a window's frames, of which some may be missing at the end."""
-        missing = grid.frames - len(frames)
+        missing = layout.frames - len(frames)
         if missing and self.clip.stretch:
-            frames = stretched(frames, grid.frames)
+            frames = stretched(frames, layout.frames)
         elif missing:
             frames = np.concatenate([frames, np.repeat(frames[-1:], missing, 0)])
-        return center_cut(frames, self.clip.size)[grid.clips]
+        return center_cut(frames, self.clip.size)[layout.clips]
 
 
 def _in_grey(frames: Iterable[np.ndarray], places: bool = False) -> Iterator[_Frame]:

@@ -71,7 +71,7 @@ def test_a_short_video_holds_its_last_frame():
     assert uniform_starts(config, SECOND, 4).tolist() == pytest.approx([0.05] * 4)
     assert shown(clip_times(config, 0.05, SECOND), SECOND) == [0, 2, 4, 6, 8, 9]
     assert not is_short(ClipConfig(frames=10, step=0.1), SECOND)
-    assert is_short(ClipConfig(frames=10, step=0.1), SECOND, extra=1)
+    assert is_short(ClipConfig(frames=11, step=0.1), SECOND)
 
 
 def test_a_video_of_one_frame():
@@ -87,20 +87,19 @@ def test_a_video_of_one_frame():
     duration=st.floats(0.05, 20),
     fps=st.floats(5, 60),
     central=st.none() | st.floats(0.1, 5),
-    extra=st.integers(0, 2),
 )
-def test_times_stay_inside_the_usable_part(frames, step, duration, fps, central, extra):
+def test_times_stay_inside_the_usable_part(frames, step, duration, fps, central):
     config, video = ClipConfig(frames=frames, step=step, center_seconds=central), Timeline(duration, fps)
     begin, end = usable_part(config, video)
     assert 0 <= begin <= end <= max(duration, 0.5 / fps + 1e-9)
-    earliest, latest = start_range(config, video, extra)
+    earliest, latest = start_range(config, video)
     for start in np.linspace(earliest, latest, 4):
-        times = clip_times(config, start, video, extra)
-        assert len(times) == frames + extra
+        times = clip_times(config, start, video)
+        assert len(times) == frames
         assert begin - 1e-9 <= times[0]
         assert times[-1] <= end + 1e-9
-        if not is_short(config, video, extra):
-            assert times == pytest.approx(times[0] + step * np.arange(frames + extra), abs=0.5 / fps + 1e-9)
+        if not is_short(config, video):
+            assert times == pytest.approx(times[0] + step * np.arange(frames), abs=0.5 / fps + 1e-9)
 
 
 def test_settings_that_contradict_each_other():

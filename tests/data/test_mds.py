@@ -54,7 +54,7 @@ def forbid_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_score_of_a_start_is_the_mean_over_the_fields_of_its_clip(reader, entries):
     entry = entries["back"]
     scores = scores_of_starts(reader, entry, "sobel")
-    assert scores.shape == (reader.grid(entry).starts,) == (32,)
+    assert scores.shape == (reader.starts(entry),) == (32,)
     for start in (0, 7, 31):
         flow = reader.fields(entry, clip_positions(CLIP, start))
         expected = motion_differential(torch.from_numpy(flow), "sobel").mean()

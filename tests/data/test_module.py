@@ -70,7 +70,7 @@ def test_the_store_is_completed_and_the_scores_lie_in_it(module, tmp_path):
     assert (store / "mds-vectors.parquet").exists() and not (tmp_path / "run").exists()
     data.setup("fit")
     assert [entry.path for entry in data.entries[:1]] == ["back.mp4"]
-    assert len(data.kept[0]) < data.reader.grid(data.entries[0]).starts
+    assert len(data.kept[0]) < data.reader.starts(data.entries[0])
     module(videos=2, cache=str(store)).prepare_data()
     assert len(read_manifest(store / "manifest.parquet")) == 3  # what others added stays listed
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_readout_and_pooled_come_from_one_pass_and_are_what_the_encoder_gives(ru
     asked = {"fit_on": range(9), "transductive": True, "orders": ("reversed",), "jitter": 2, "shaken": 0.3, **QUICK}
     found = gather(opened, paths(clips), clip, cache=tmp_path, **asked)
     assert found.features.read == 9
-    pooled, _ = open_asked(run, ReadoutConfig())
+    pooled, _ = open_asked(run, asdict(ReadoutConfig()))
     alone = gather(pooled, paths(clips), clip, fit_on=(), transductive=True, **QUICK)
     torch.testing.assert_close(found.pooled.values, alone.readout.values)
     assert alone.pooled is alone.readout and alone.whitening is None
@@ -68,7 +69,7 @@ def test_readout_and_pooled_come_from_one_pass_and_are_what_the_encoder_gives(ru
 
 
 def test_several_encoders_see_what_each_would_see_alone(run, clips):
-    (opened, clip), (pooled, _) = open_asked(run), open_asked(run, ReadoutConfig())
+    (opened, clip), (pooled, _) = open_asked(run), open_asked(run, asdict(ReadoutConfig()))
     asked = {"fit_on": range(9), "transductive": True, **QUICK}
     found = gather_several({"readout": opened, "pooled": pooled}, paths(clips), clip, **asked)
     assert list(found) == ["readout", "pooled"] and found["pooled"].pooled is found["pooled"].readout
@@ -117,7 +118,16 @@ def test_a_few_hundred_windows_are_drawn_the_same_each_time():
 def test_retrieval_says_readout_and_pooled_three_times_each(run, clips, tmp_path):
     out = tmp_path / "out.json"
     evaluation = evaluate(
-        "retrieval", run, clips, clips / "labels.csv", "motion", "place", out, jitter=3, shaken=0.3, **QUICK
+        "retrieval",
+        run,
+        clips,
+        labels=clips / "labels.csv",
+        label_column="motion",
+        group_column="place",
+        out=out,
+        jitter=3,
+        shaken=0.3,
+        **QUICK,
     )
     told = json.loads(out.read_text())
     result = told["result"]
@@ -136,7 +146,7 @@ def test_retrieval_says_readout_and_pooled_three_times_each(run, clips, tmp_path
 
 def test_a_single_round_of_shifted_crops_has_no_deviation(run, clips):
     asked = {"label_column": "motion", "group_column": "place", "jitter": 1, **QUICK}
-    found = evaluate("retrieval", run, clips, clips / "labels.csv", **asked).to_dict()["result"]
+    found = evaluate("retrieval", run, clips, labels=clips / "labels.csv", **asked).to_dict()["result"]
     for part in (found, found["pooled"]):
         spread = part["jittered"]["whitened"]
         assert spread["deviation"] is None and spread["by_round"] == [spread["r1"]]
@@ -148,7 +158,7 @@ def test_with_a_split_the_whitening_knows_nothing_of_the_test_videos(run, clips,
     table.write_text(
         "\n".join([rows[0] + ",split", *(f"{row},{'test' if 'place2' in row else 'train'}" for row in rows[1:])])
     )
-    evaluation = evaluate("retrieval", run, clips, table, "motion", **QUICK)
+    evaluation = evaluate("retrieval", run, clips, labels=table, label_column="motion", **QUICK)
     assert evaluation.result.whitening["transductive"] is False and evaluation.result.whitening["windows"] == 24
     assert not any("whitening was fitted" in note for note in evaluation.notes)
 
@@ -157,7 +167,7 @@ def test_where_copies_do_not_differ_there_is_no_whitening_and_it_is_said(run, tm
     for number in range(4):
         write_video(tmp_path / f"{number}.mp4", np.zeros((8, 40, 44, 3), np.uint8))
     (tmp_path / "l.csv").write_text("file,label\n" + "".join(f"{n}.mp4,{n % 2}\n" for n in range(4)))
-    evaluation = evaluate("retrieval", run, tmp_path, tmp_path / "l.csv", **QUICK)
+    evaluation = evaluate("retrieval", run, tmp_path, labels=tmp_path / "l.csv", **QUICK)
     result = evaluation.to_dict()["result"]
     assert result["whitened"] is None and result["pooled"]["whitened"] is None
     assert "same features" in result["whitening"]["left_out"]

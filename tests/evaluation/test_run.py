@@ -14,13 +14,18 @@ from torch import nn
 
 import kinema.models
 import kinema.video
-from kinema.config import ClipConfig, ModelConfig, ReadoutConfig
+from kinema.config import ModelConfig, ReadoutConfig
 from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
-from kinema.evaluation import FewLabelSpec, ProbeSpec, evaluate
+from kinema.evaluation import EvaluationConfig, evaluate
 from kinema.provenance import file_sha256, ids_sha256
 
 CLIP = {"frames": 4, "step": 0.1, "step_frames": None, "short_side": 32, "size": [24, 24]}
 QUICK = {"clips": 2, "workers": 0, "precision": "32"}
+
+
+def labelled(videos, column="motion"):
+    """The settings that name a column of the folder's labels."""
+    return {"labels": videos / "labels.csv", "label_column": column}
 
 
 class Shift(nn.Module):
@@ -75,7 +80,7 @@ def videos(tmp_path_factory, write_video) -> Path:
 @pytest.mark.parametrize("protocol", ["retrieval", "probe"])
 def test_from_an_encoder_file_to_a_json_file(run, videos, tmp_path, protocol):
     out = tmp_path / "results" / "figures.json"
-    evaluation = evaluate(protocol, run, videos, videos / "labels.csv", "motion", "place", out, **QUICK)
+    evaluation = evaluate(protocol, run, videos, **labelled(videos), group_column="place", out=out, **QUICK)
     written = json.loads(out.read_text())
     assert written == json.loads(json.dumps(evaluation.to_dict()))
     assert written["protocol"] == protocol
@@ -95,18 +100,16 @@ def test_from_an_encoder_file_to_a_json_file(run, videos, tmp_path, protocol):
 
 
 def test_two_runs_differ_in_their_timings_only(run, videos):
-    first, second = (
-        evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK).to_dict() for _ in range(2)
-    )
+    first, second = (evaluate("retrieval", run, videos, **labelled(videos), **QUICK).to_dict() for _ in range(2))
     assert first.pop("timings")["seconds"] > 0
     second.pop("timings")
     assert json.dumps(first) == json.dumps(second)
 
 
 def test_hashes_tell_what_differs(run, videos):
-    motion = evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK).to_dict()
-    place = evaluate("retrieval", run, videos, videos / "labels.csv", "place", **QUICK, split="video").to_dict()
-    one_clip = evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **{**QUICK, "clips": 1}).to_dict()
+    motion = evaluate("retrieval", run, videos, **labelled(videos), **QUICK).to_dict()
+    place = evaluate("retrieval", run, videos, **labelled(videos, "place"), **QUICK, split="video").to_dict()
+    one_clip = evaluate("retrieval", run, videos, **labelled(videos), **{**QUICK, "clips": 1}).to_dict()
     assert motion["data"]["files_sha256"] == place["data"]["files_sha256"]
     assert motion["data"]["labels_sha256"] != place["data"]["labels_sha256"]
     assert motion["spec_sha256"] == place["spec_sha256"] != one_clip["spec_sha256"]
@@ -114,9 +117,13 @@ def test_hashes_tell_what_differs(run, videos):
 
 def test_the_untrained_encoder_has_the_architecture_and_the_clips_of_a_run(real_run, videos):
     table = videos / "labels.csv"
-    saved = evaluate("retrieval", real_run, videos, table, "motion", **QUICK).to_dict()
-    named = evaluate("retrieval", "random", videos, table, "motion", like=real_run, seed=3, **QUICK).to_dict()
-    other = evaluate("retrieval", "random", videos, table, "motion", like=real_run, seed=4, **QUICK).to_dict()
+    saved = evaluate("retrieval", real_run, videos, labels=table, label_column="motion", **QUICK).to_dict()
+    named = evaluate(
+        "retrieval", "random", videos, labels=table, label_column="motion", like=real_run, seed=3, **QUICK
+    ).to_dict()
+    other = evaluate(
+        "retrieval", "random", videos, labels=table, label_column="motion", like=real_run, seed=4, **QUICK
+    ).to_dict()
     assert saved["result"] == named["result"]
     assert named["result"] != other["result"]
     assert saved["encoder"]["name"] == "real"
@@ -126,8 +133,8 @@ def test_the_untrained_encoder_has_the_architecture_and_the_clips_of_a_run(real_
 
 
 def test_the_untrained_encoder_of_the_tiny_preset(videos):
-    clip = ClipConfig(**{**CLIP, "size": (16, 16)})
-    evaluation = evaluate("retrieval", "random", videos, videos / "labels.csv", "motion", clip=clip, **QUICK)
+    clip = {**CLIP, "size": (16, 16)}
+    evaluation = evaluate("retrieval", "random", videos, **labelled(videos), clip=clip, **QUICK)
     assert evaluation.features["clip"]["size"] == (16, 16)
     assert evaluation.encoder["card"]["model"] == asdict(ModelConfig())
 
@@ -137,7 +144,8 @@ def test_another_process_writes_the_same_files(real_run, videos, tmp_path):
     """With the defaults for workers and precision, as the command line runs it."""
     code = (
         "import sys, torch; from kinema.evaluation import evaluate; torch.set_num_threads(1); "
-        "[evaluate(p, *sys.argv[1:4], 'motion', out=f'{sys.argv[4]}/{p}.json') for p in ('retrieval', 'probe')]"
+        "labels = {'labels': sys.argv[3], 'label_column': 'motion'}; "
+        "[evaluate(p, *sys.argv[1:3], out=f'{sys.argv[4]}/{p}.json', **labels) for p in ('retrieval', 'probe')]"
     )
     arguments = [real_run, videos, videos / "labels.csv"]
     subprocess.run(
@@ -147,7 +155,7 @@ def test_another_process_writes_the_same_files(real_run, videos, tmp_path):
     torch.set_num_threads(1)
     try:
         for protocol in ("retrieval", "probe"):
-            here = json.loads(json.dumps(evaluate(protocol, *arguments, "motion").to_dict()))
+            here = json.loads(json.dumps(evaluate(protocol, real_run, videos, **labelled(videos)).to_dict()))
             there = json.loads((tmp_path / f"{protocol}.json").read_text())
             assert here.pop("timings").keys() == there.pop("timings").keys()
             assert here == there
@@ -156,10 +164,10 @@ def test_another_process_writes_the_same_files(real_run, videos, tmp_path):
 
 
 def test_short_videos_and_hopeless_queries_are_noted(run, videos):
-    clip = ClipConfig(**{**CLIP, "frames": 20, "size": (24, 24)})
+    clip = {**CLIP, "frames": 20, "size": (24, 24)}
     table = videos / "odd.csv"
     table.write_text("file,label,group\n" + "".join(f"clips/{n}.mp4,{n // 3},{'ab'[n > 2]}\n" for n in range(9)))
-    evaluation = evaluate("retrieval", run, videos, table, group_column="group", clip=clip, **QUICK)
+    evaluation = evaluate("retrieval", run, videos, labels=table, group_column="group", clip=clip, **QUICK)
     assert "9 of 9 videos are shorter than a clip, their last frame is held: clips/0.mp4" in evaluation.notes[0]
     assert evaluation.notes[1].startswith("9 queries have no video of their label")
     assert evaluation.notes[1] in evaluation.summary()
@@ -167,10 +175,10 @@ def test_short_videos_and_hopeless_queries_are_noted(run, videos):
 
 def test_what_is_missing_is_said_before_any_work(run, videos, tmp_path):
     with pytest.raises(DataError, match="no column 'motions'"):
-        evaluate("retrieval", run, videos, videos / "labels.csv", "motions")
+        evaluate("retrieval", run, videos, **labelled(videos, "motions"))
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
-        evaluate("retrieval", run, videos, videos / "labels.csv", "motion", out=tmp_path / "file" / "out.json")
+        evaluate("retrieval", run, videos, **labelled(videos), out=tmp_path / "file" / "out.json")
     with pytest.raises(DataError, match="class folders"):
         evaluate("retrieval", run, run)
 
@@ -178,7 +186,7 @@ def test_what_is_missing_is_said_before_any_work(run, videos, tmp_path):
 def test_a_run_without_an_encoder_is_refused(videos, tmp_path):
     for run in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(CheckpointError, match="no encoder at"):
-            evaluate("retrieval", run, videos, videos / "labels.csv", "motion")
+            evaluate("retrieval", run, videos, **labelled(videos))
 
 
 def test_a_failed_evaluation_leaves_an_earlier_result_alone(run, videos, tmp_path):
@@ -188,7 +196,7 @@ def test_a_failed_evaluation_leaves_an_earlier_result_alone(run, videos, tmp_pat
     table = videos / "broken.csv"
     table.write_text("file,label\nclips/0.mp4,a\nclips/1.mp4,a\nclips/2.mp4,b\nbroken.mp4,b\n")
     with pytest.raises(DataError, match=r"1 of 4 videos cannot be used: broken\.mp4"):
-        evaluate("retrieval", run, videos, table, out=out, **QUICK)
+        evaluate("retrieval", run, videos, labels=table, out=out, **QUICK)
     assert out.read_text() == "earlier"
 
 
@@ -200,17 +208,17 @@ def test_a_card_of_another_version_is_refused(run, videos, monkeypatch):
 
     monkeypatch.setattr(kinema.models, "load_encoder", lambda path, **_: Strange())
     with pytest.raises(CheckpointError, match=r"not of this version .*framez"):
-        evaluate("retrieval", run, videos, videos / "labels.csv", "motion", **QUICK)
+        evaluate("retrieval", run, videos, **labelled(videos), **QUICK)
 
 
 # all protocols
 
-FEW = FewLabelSpec(per_class=(1, 2), draws=2, probe=ProbeSpec(strengths=(1.0,)))
+FEW = {"per_class": (1, 2), "draws": 2}
 
 
 def evaluate_all(run, videos, **settings):
-    asked = {"split": "video", "appearance_column": "place", "few_label": FEW, **QUICK, **settings}
-    return evaluate("all", run, videos, videos / "labels.csv", "motion", **asked)
+    asked = {"split": "video", "appearance_column": "place", **FEW, **QUICK, **settings}
+    return evaluate("all", run, videos, **labelled(videos), **asked)
 
 
 def test_all_protocols_from_one_decoding(run, videos, monkeypatch):
@@ -244,10 +252,10 @@ def test_all_protocols_from_one_decoding(run, videos, monkeypatch):
 
 def test_every_protocol_says_the_same_alone_as_among_all(run, videos):
     together = evaluate_all(run, videos).to_dict()["results"]
-    own = {"few-label": {"few_label": FEW}, "diagnosis": {"appearance_column": "place"}}
+    own = {"few-label": FEW, "diagnosis": {"appearance_column": "place"}}
     for protocol, told in together.items():
         settings = {"split": "video", **own.get(protocol, {}), **QUICK}
-        alone = evaluate(protocol, run, videos, videos / "labels.csv", "motion", **settings).to_dict()
+        alone = evaluate(protocol, run, videos, **labelled(videos), **settings).to_dict()
         assert {name: alone[name] for name in told} == told
 
 
@@ -261,9 +269,7 @@ def test_the_same_twice_alone_with_workers_and_from_the_store(real_run, videos, 
 
 def test_features_are_kept_beside_the_result_by_default(real_run, videos, tmp_path):
     timings = [
-        evaluate(
-            protocol, real_run, videos, videos / "labels.csv", "motion", out=tmp_path / f"{protocol}.json", **QUICK
-        )
+        evaluate(protocol, real_run, videos, **labelled(videos), out=tmp_path / f"{protocol}.json", **QUICK)
         for protocol in ("retrieval", "knn")
     ]
     assert [evaluation.timings["videos_read"] for evaluation in timings] == [12, 0]
@@ -271,7 +277,7 @@ def test_features_are_kept_beside_the_result_by_default(real_run, videos, tmp_pa
 
 
 def test_what_the_data_do_not_allow_is_left_out_and_said(run, videos):
-    evaluation = evaluate("all", run, videos, videos / "labels.csv", "place", split="video", few_label=FEW, **QUICK)
+    evaluation = evaluate("all", run, videos, **labelled(videos, "place"), split="video", **FEW, **QUICK)
     assert list(evaluation.left_out) == ["pairs"]
     assert "pairs is left out: no two classes have opposite names" in evaluation.summary()
     assert any("so that the motion share, the retrieval by appearance" in note for note in evaluation.notes)
@@ -284,13 +290,21 @@ def test_what_the_data_do_not_allow_is_left_out_and_said(run, videos):
     [
         ("knn", {"pairs": [("up", "down")]}, "pairs is a setting of the protocols pairs and all, not of knn"),
         ("probe", {"appearance_column": "place"}, "appearance_column is a setting of the protocols diagnosis and all"),
-        ("pairs", {"few_label": FEW}, "few_label is a setting of the protocols few-label and all, not of pairs"),
+        ("pairs", {"draws": 2}, "draws is a setting of the protocols few-label and all, not of pairs"),
         ("all", {"pairs": [("up", "doun")]}, "'doun', which the labels do not have; there is 'down'"),
     ],
 )
 def test_settings_of_another_protocol_are_refused_before_any_work(protocol, settings, words, videos):
     with pytest.raises(ConfigError, match=words):
-        evaluate(protocol, "nowhere", videos, videos / "labels.csv", "motion", **settings)
+        evaluate(protocol, "nowhere", videos, **labelled(videos), **settings)
+
+
+def test_settings_come_as_one_value_or_by_name(run, videos):
+    asked = EvaluationConfig(**labelled(videos), clips=3, workers=0)
+    whole = evaluate("knn", run, videos, asked, clips=2, precision="32").to_dict()["result"]
+    assert whole == evaluate("knn", run, videos, **labelled(videos), **QUICK).to_dict()["result"]
+    with pytest.raises(ConfigError, match=r"^evaluate has no such setting as lables: it knows labels, benchmark, fold"):
+        evaluate("knn", run, videos, asked, lables="labels.csv")
 
 
 def test_an_encoder_that_has_diverged_is_named(run, videos, monkeypatch):
@@ -300,4 +314,4 @@ def test_an_encoder_that_has_diverged_is_named(run, videos, monkeypatch):
 
     monkeypatch.setattr(kinema.models, "load_encoder", lambda path, **_: Lost())
     with pytest.raises(DataError, match=r"the encoder run gives features that are not finite, the first for .*0\.mp4"):
-        evaluate("knn", run, videos, videos / "labels.csv", "motion", **QUICK)
+        evaluate("knn", run, videos, **labelled(videos), **QUICK)

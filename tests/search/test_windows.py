@@ -13,7 +13,7 @@ from kinema.config import ClipConfig
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError
 from kinema.search.windowing import Windowing
-from kinema.search.windows import Grid, WindowReader
+from kinema.search.windows import Layout, WindowReader
 from kinema.video import Video, View
 from kinema.video.screen import on_screen
 
@@ -76,15 +76,15 @@ def test_what_is_on_screen_is_the_last_frame_that_came(gaps, times):
     ],
 )
 def test_windows_are_whole_steps_and_hold_whole_clips(windowing, frames, stride, clips):
-    grid = Grid.of(CLIP, windowing, 25.0)
+    layout = Layout.of(CLIP, windowing, 25.0)
     if windowing.length == 0.8:
         clips = [[0, 1, 2, 3]]
-    assert (grid.frames, grid.stride, grid.clips.tolist()) == (frames, stride, clips)
+    assert (layout.frames, layout.stride, layout.clips.tolist()) == (frames, stride, clips)
 
 
 def test_a_window_is_no_shorter_than_a_clip():
     with pytest.raises(ConfigError, match=r"windows of 0\.3 s are shorter than .* spans 0\.5 s: raise the length"):
-        Grid.of(CLIP, Windowing(0.3), 25.0)
+        Layout.of(CLIP, Windowing(0.3), 25.0)
     with pytest.raises(ConfigError, match="must be a positive number of seconds, not -1"):
         Windowing(stride=-1)
 
@@ -209,6 +209,6 @@ def test_thumbnails_of_squeezed_frames_have_the_videos_proportions(tmp_path, mov
 
 def test_thumbnails_of_frames_far_wider_than_high_are_no_flatter_than_jpeg_takes():
     reader = WindowReader(ClipConfig(frames=4, step=0.125, squeeze=True, size=(80, 80)), Windowing())
-    (window,) = reader.cut([np.zeros((80, 80, 3), np.uint8)] * 4, reader.grid(25.0), shape=(4, 8192))
+    (window,) = reader.cut([np.zeros((80, 80, 3), np.uint8)] * 4, reader.layout(25.0), shape=(4, 8192))
     picture = cv2.imdecode(np.frombuffer(window.thumbnail, np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (80, 1280, 3)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from kinema import load_encoder
 from kinema.config import HCMLConfig
+from kinema.config.requests import MonitorConfig
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
 from kinema.errors import CheckpointError, ConfigError, DataError, VideoError
@@ -97,16 +98,18 @@ def test_what_is_refused(videos, tiny, tmp_path):
         pretrain(videos, tmp_path / "b", tiny(), monitor=Monitor(largest, 0))
     (tmp_path / "flat").mkdir()
     with pytest.raises(ConfigError, match="--monitor-labels are those of a folder: name it by --monitor"):
-        chosen_monitor(None, "labels.csv", "label", tmp_path / "none", tiny().clip, 5)
+        MonitorConfig(monitor_labels="labels.csv")
     with pytest.raises(DataError, match="flat"):
-        chosen_monitor(tmp_path / "flat", None, "label", tmp_path / "none", tiny().clip, 5)
+        chosen_monitor(MonitorConfig(tmp_path / "flat"), tmp_path / "none", tiny().clip)
 
 
 def test_retrieval_is_that_of_the_protocol(kept, tiny, tmp_path):
     synthesise(tmp_path, 30, seed=4)
     labelled = LabelledSet.read(tmp_path, tmp_path / "labels.csv", "motion")
     value = retrieval_monitor(labelled, tiny().clip, 1).measure(load_encoder(kept))
-    found = evaluate("retrieval", kept, tmp_path, tmp_path / "labels.csv", "motion", clips=1, workers=0)
+    found = evaluate(
+        "retrieval", kept, tmp_path, labels=tmp_path / "labels.csv", label_column="motion", clips=1, workers=0
+    )
     assert value == pytest.approx(found.result.plain.recall[1])
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kinema.cli import main
-from kinema.data.benchmarks import BenchmarkChoice, get_benchmark, survey
+from kinema.config.requests import LabelConfig
+from kinema.data.benchmarks import get_benchmark, read_labels, survey
 from kinema.data.benchmarks.check import check
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
@@ -21,6 +22,10 @@ pytestmark = pytest.mark.shared
 
 CLASSES = ("Archery", "HandstandPushups", "YoYo")
 HMDB = "hmdb51/testTrainMulti_7030_splits"
+
+
+def benchmark(name, fold=1, annotations=None, max_missing=None) -> LabelConfig:
+    return LabelConfig(benchmark=name, fold=fold, annotations=annotations, max_missing=max_missing)
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ def test_videos_are_found_in_any_layout(make_videos, ucf_lists: Path, tmp_path: 
     names = ucf_names(ucf_lists)
     root = make_videos(tmp_path / "root", [LAYOUTS[layout](name) for name in names])
     (root / "README.txt").write_text("not a video")
-    labelled = BenchmarkChoice("ucf101", 1, ucf_lists, max_missing=1).read(root)
+    labelled = read_labels(root, benchmark("ucf101", 1, ucf_lists, max_missing=1))
     assert all(path.is_file() for path in labelled.paths)
     assert labelled.classes == CLASSES
     found = {stem.casefold(): row for stem, row in labels_of(labelled).items()}
@@ -78,32 +83,32 @@ def test_videos_are_found_in_any_layout(make_videos, ucf_lists: Path, tmp_path: 
 
 
 def test_other_folds_deal_the_same_videos_out_anew(ucf: Path, ucf_lists: Path):
-    one, two = (labels_of(BenchmarkChoice("ucf101", fold, ucf_lists, 1).read(ucf)) for fold in (1, 2))
+    one, two = (labels_of(read_labels(ucf, benchmark("ucf101", fold, ucf_lists, 1))) for fold in (1, 2))
     assert one.keys() == two.keys()
     assert one["v_Archery_g01_c01"] == ("Archery", "test") and two["v_Archery_g01_c01"] == ("Archery", "train")
 
 
 def test_lists_are_found_in_the_usual_places(ucf: Path, ucf_lists: Path):
-    choice = BenchmarkChoice("ucf101", max_missing=1)
+    choice = benchmark("ucf101", max_missing=1)
     with pytest.raises(DataError, match=r"\(classInd.txt, trainlist01.txt, testlist01.txt\) are neither in .*UCF-101"):
-        choice.read(ucf)
+        read_labels(ucf, choice)
     for place in (ucf.parent / "ucfTrainTestlist", ucf / "annotations", ucf, ucf.parent / "annotations/ucf101"):
         shutil.copytree(ucf_lists, place, copy_function=shutil.copyfile, dirs_exist_ok=True)
-        assert len(choice.read(ucf)) == 12
+        assert len(read_labels(ucf, choice)) == 12
         for name in ucf_lists.iterdir():
             (place / name.name).unlink()
     with pytest.raises(DataError, match=r"has no classInd\.txt"):
-        BenchmarkChoice("ucf101", annotations=ucf).read(ucf)
+        read_labels(ucf, benchmark("ucf101", annotations=ucf))
 
 
 def test_what_is_missing_is_refused_with_the_share_and_the_way_on(ucf: Path, ucf_lists: Path):
     expected = r"3777 of 3783 test videos of UCF101, fold 1 are missing in .* \(99.84%; the first is v_\w+\), more than"
     with pytest.raises(DataError, match=f"{expected} the share of 0 that is allowed;.*--max-missing 1$"):
-        BenchmarkChoice("ucf101", 1, ucf_lists).read(ucf)
+        read_labels(ucf, benchmark("ucf101", 1, ucf_lists))
     with pytest.raises(DataError, match=r"more than the share of 0\.5"):  # half of the videos are missing
-        BenchmarkChoice("ucf101", 1, ucf_lists, max_missing=0.5).read(ucf)
+        read_labels(ucf, benchmark("ucf101", 1, ucf_lists, max_missing=0.5))
     with pytest.raises(ConfigError, match="max_missing is a share from 0 to 1, not 2"):
-        BenchmarkChoice("ucf101", 1, ucf_lists, max_missing=2).read(ucf)
+        read_labels(ucf, benchmark("ucf101", 1, ucf_lists, max_missing=2))
 
 
 def test_the_share_that_a_refusal_names_is_enough(make_videos, annotations: Path, tmp_path: Path):
@@ -115,13 +120,13 @@ def test_the_share_that_a_refusal_names_is_enough(make_videos, annotations: Path
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).touch()
     with pytest.raises(DataError, match=r"\((\d\.\d+)%.*with --max-missing") as refusal:
-        BenchmarkChoice("hmdb51", 1, lists).read(root)
+        read_labels(root, benchmark("hmdb51", 1, lists))
     named = re.search(r"--max-missing ([\d.]+)", str(refusal.value))
     assert named is not None
-    labelled = BenchmarkChoice("hmdb51", 1, lists, float(named[1])).read(root)
+    labelled = read_labels(root, benchmark("hmdb51", 1, lists, float(named[1])))
     assert len(labelled) == len(files[: -len(files) // 300]) and labelled.groups is None
     with pytest.raises(DataError, match="are missing"):
-        BenchmarkChoice("hmdb51", 1, lists, float(named[1]) - 0.01).read(root)
+        read_labels(root, benchmark("hmdb51", 1, lists, float(named[1]) - 0.01))
 
 
 def test_vanished_videos_are_normal_for_kinetics(annotations: Path, tmp_path: Path, make_videos):
@@ -135,7 +140,7 @@ def test_vanished_videos_are_normal_for_kinetics(annotations: Path, tmp_path: Pa
     stems[0] = stems[0][:11]  # without the seconds, as some copies are called
     gone = there[6].split("/")[1].split(" ")[0]
     root = make_videos(tmp_path / "videos", [f"some/{stem}.mp4" for stem in stems if stem != gone])
-    labelled = BenchmarkChoice("kinetics400").read(root)
+    labelled = read_labels(root, benchmark("kinetics400"))
     assert labelled.classes == ("abseiling", "zumba")
     assert labelled.facts["missing"] == {"train": 1, "test": 0}
     assert labelled.facts["listed"] == {"train": len(there) - 10, "test": 10}
@@ -147,7 +152,7 @@ def test_vanished_videos_are_normal_for_kinetics(annotations: Path, tmp_path: Pa
     (root / f"some/{stems[0]}.mp4").unlink()
     (root / f"some/{stems[1]}.mp4").unlink()
     with pytest.raises(DataError, match=r"2 of 10 test videos of Kinetics-400 .* \(20.00%.*the share of 0.1 that"):
-        BenchmarkChoice("kinetics400").read(root)
+        read_labels(root, benchmark("kinetics400"))
 
 
 @pytest.mark.parametrize("lacking", ["train", "test"])
@@ -157,13 +162,13 @@ def test_a_class_without_videos_on_one_side_is_named(make_videos, ucf_lists: Pat
     root = make_videos(tmp_path / "root", [n for n in names if not (n.startswith("YoYo/") and n in listed)])
     other = {"train": "test", "test": "train"}[lacking]
     with pytest.raises(DataError, match=f"holds {other} videos of UCF101, fold 1, but no {lacking} video, of YoYo;"):
-        BenchmarkChoice("ucf101", 1, ucf_lists, 1).read(root)
+        read_labels(root, benchmark("ucf101", 1, ucf_lists, 1))
 
 
 def test_folders_that_are_not_the_benchmark_are_refused(ucf: Path, ucf_lists: Path, shared_data: Path, tmp_path: Path):
     def refusal(root: Path, name: str = "ucf101", lists: Path = ucf_lists) -> str:
         with pytest.raises(DataError) as error:
-            BenchmarkChoice(name, 1, lists, 1).read(root)
+            read_labels(root, benchmark(name, 1, lists, 1))
         return str(error.value)
 
     assert (
@@ -290,7 +295,7 @@ def test_jester_comes_as_folders_of_pictures(jester_lists: Path, tmp_path: Path)
         (root / name).mkdir(parents=True)
         for number in range(1, 5):
             Image.new("RGB", (64, 48), (50 * number, 0, 0)).save(root / name / f"{number:05}.jpg")
-    labelled = BenchmarkChoice("jester", annotations=jester_lists, max_missing=1).read(root)
+    labelled = read_labels(root, benchmark("jester", annotations=jester_lists, max_missing=1))
     assert labels_of(labelled) == {
         "1": ("Swiping Left", "train"), "200000": ("Swiping Left", "test"),
         "2": ("Swiping Right", "train"), "200001": ("Swiping Right", "test"),
@@ -308,7 +313,7 @@ def test_webm_and_numbers_for_names(make_videos, ssv2_lists: Path, tmp_path: Pat
     test = [row["id"] for row in rows if row["template"] == label][:2]
     test += [row["id"] for row in rows if row["template"] == "Dropping [something] onto [something]"][:2]
     root = make_videos(tmp_path / "ssv2", [f"{name}.webm" for name in ["1000000", "1000001", *test]])
-    labelled = BenchmarkChoice("ssv2", annotations=ssv2_lists, max_missing=1).read(root)
+    labelled = read_labels(root, benchmark("ssv2", annotations=ssv2_lists, max_missing=1))
     assert labelled.classes == ("Dropping something onto something", "Holding something")
     assert labelled.splits == ("train", "train", "test", "test", "test", "test")
     assert check(get_benchmark("ssv2"), root, ssv2_lists).unreadable == {}
