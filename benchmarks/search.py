@@ -1,6 +1,6 @@
 """Measure an index of many windows, and print JSON.
 
-    python benchmarks/search.py [--windows 1000000] [--videos 50000] [--queries 300] [--threads 2] [--asked] > search.json
+    python benchmarks/search.py [--windows 1000000] [--videos 50000] [--queries 300] [--threads 2] [--asked] > JSON
 
 Vectors are synthetic: points around 2,000 kinds of movement in 24 dimensions, lifted into 512, with noise in all;
 queries are drawn alike and are not in the index. Appearance vectors are made the same way with the 192 values that real

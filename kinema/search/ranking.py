@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from kinema.search.faiss_files import DamagedFile, shown
 from kinema.search.following import Following, Ready
 from kinema.search.recent import recent_scores
 from kinema.search.results import By, Hit, Window
-from kinema.search.segments import Covered, covered, open_segment
+from kinema.search.segments import Covered, covered
 from kinema.search.stretches import along, scores_of
 from kinema.search.values import check_length
 from kinema.vectors import products, unit
@@ -51,7 +51,6 @@ class Ranker:
         self._folder = folder
         self._following = Following(folder)
         self._lock = threading.Lock()
-        self._segments: dict[By, dict[int, Any]] = {way: {} for way in get_args(By)}
         self._broken: dict[By, tuple[Covered, str]] = {}
         self._chosen: OrderedDict[tuple[Any, ...], tuple[int, np.ndarray]] = OrderedDict()
 
@@ -108,8 +107,8 @@ class Ranker:
         """Do without the segments of the present state."""
         with snapshot(self._folder) as db:
             now = covered(db)
+        self._following.close_segments(by)
         with self._lock:
-            self._segments[by] = {}
             self._broken[by] = now, f"{reason}, so that every window was compared; run `kinema index` again"
 
     def typical(self, vectors: np.ndarray, by: By) -> tuple[float, float]:
@@ -149,7 +148,7 @@ class Ranker:
         recent = ids, along(cosines, videos, length)
         wanted, among = 8 * top, self._selected(ready, allowed)
         while now.last and not exact and wanted <= FEW:
-            likely = self._likely(db, by, asked, now, wanted, among)
+            likely = candidates(self._following.segments(db, by, now), asked, wanted, among)
             scored = scores_of(db, by, compared, asked, np.sort(likely), length)
             hits, share = _hits(db, *_joined(scored, _those(recent, among)), top, wanted, allowed)
             if len(hits) == top:
@@ -187,16 +186,6 @@ class Ranker:
             while len(self._chosen) > CHOSEN:
                 self._chosen.popitem(last=False)
         return held[1]
-
-    def _likely(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, now: Covered, wanted: int, among: np.ndarray | None
-    ) -> np.ndarray:
-        numbers = [segment.number for segment in now.segments]
-        with self._lock:
-            known = self._segments[by]
-            held = {number: known.get(number) or open_segment(db, self._folder, number, by) for number in numbers}
-            self._segments[by] = held
-        return candidates(list(held.values()), asked, wanted, among)
 
 
 def _mean(vectors: np.ndarray) -> np.ndarray:

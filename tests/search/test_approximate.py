@@ -182,14 +182,14 @@ def test_a_search_whose_segments_are_gone_begins_again(folder, monkeypatch):
 
     def late(*asked):
         with connected(folder) as db:
-            monkeypatch.setattr("kinema.search.ranking.open_segment", opened)
+            monkeypatch.setattr("kinema.search.following.open_segment", opened)
             for number in range(30, 34):
                 put(db, f"/{number}", 300, number)
             approximate._build(db, folder, None)
             approximate.refresh(db, folder)
         return opened(*asked)
 
-    monkeypatch.setattr("kinema.search.ranking.open_segment", late)
+    monkeypatch.setattr("kinema.search.following.open_segment", late)
     (hit,) = ranker.nearest(vectors(300, 31)[7], "motion", 1, condition(Filters()), False)
     assert hit.path == "/31" and files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
 
