@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,17 @@ SURE = 12
 
 SLOW, PATIENCE = 0.1, 20
 """Where it takes more than so many seconds to list a library, the list is good for so many times as long, whatever
-others add to it meanwhile."""
+others add to it meanwhile, and is then made anew while the earlier one is given out."""
 
 
 @dataclass(frozen=True)
 class _Contents:
     state: int
+    slow: bool
     good_until: float
     roots: tuple[Path, ...]
     videos: tuple[IndexedVideo, ...]
+    readable: tuple[tuple[str, IndexedVideo], ...]
     folders: Mapping[str, Path]
 
 
@@ -60,7 +63,7 @@ class Catalog:
     def __init__(self, library: Library, cache: Cache):
         self.library = library
         self._cache = cache
-        self._lock = threading.Lock()
+        self._listing = threading.Lock()
         self._mapping = threading.Lock()  # drawing it takes seconds, once
         self._contents: _Contents | None = None
         self._known_roots: tuple[int, tuple[Path, ...]] | None = None
@@ -80,27 +83,21 @@ class Catalog:
     def about(self) -> dict[str, Any]:
         """What the page has to know of the library."""
         now = self._now()
-        readable = [video for video in now.videos if video.windows]
         strengths = [window.strength for window in self.library.sample(2000)]
         return {
             "name": self.library.path.name,
-            "videos": len(readable),
-            "windows": sum(video.windows for video in readable),
+            "videos": len(now.readable),
+            "windows": sum(video.windows for _, video in now.readable),
             "folders": list(now.folders),
-            "samples": [self._listed(readable[place]) for place in evenly(len(readable), SAMPLES)],
+            "samples": [_listed(*now.readable[place]) for place in evenly(len(now.readable), SAMPLES)],
             "strongest": float(np.quantile(strengths, 0.99)) if strengths else 0.0,
             "problems": [{"name": self.name(video.path), "error": video.error} for video in now.videos if video.error],
         }
 
     def videos(self, text: str, offset: int, count: int) -> dict[str, Any]:
         """A page of the videos whose name contains ``text``, whatever its case."""
-        found = [(self.name(video.path), video) for video in self._now().videos if video.windows]
-        found = [(name, video) for name, video in found if text.lower() in name.lower()]
-        shown = [self._listed(video) for _, video in found[offset : offset + count]]
-        return {"total": len(found), "videos": shown}
-
-    def _listed(self, video: IndexedVideo) -> dict[str, Any]:
-        return {"id": video.first, "name": self.name(video.path)}
+        found = [(name, video) for name, video in self._now().readable if text.lower() in name.lower()]
+        return {"total": len(found), "videos": [_listed(*one) for one in found[offset : offset + count]]}
 
     def filters(self, asked: Mapping[str, Any]) -> Filters:
         """The filters that the page sends.
@@ -196,21 +193,46 @@ class Catalog:
 
     def _now(self) -> _Contents:
         """What the library holds, or held a moment ago."""
-        state, began = self.library.state, time.monotonic()
-        with self._lock:
-            if self._contents is None or (self._contents.state != state and began >= self._contents.good_until):
-                videos = tuple(self.library.videos())
-                roots = naming_roots(self._roots(state), [video.path for video in videos])
-                folders, ended = _folders(roots, videos), time.monotonic()
-                patience = PATIENCE * (ended - began) if ended - began > SLOW else 0.0
-                self._contents = _Contents(state, ended + patience, roots, videos, folders)
+        now, state = self._contents, self.library.state
+        if now is not None and (now.state == state or time.monotonic() < now.good_until):
+            return now
+        if now is not None and now.slow:
+            if self._listing.acquire(blocking=False):  # released by the thread
+                threading.Thread(target=self._list_beside, name="listing", daemon=True).start()
+            return now
+        with self._listing:
+            if self._contents is None or self._contents.state != state:
+                self._list()
+            assert self._contents is not None
             return self._contents
+
+    def _list_beside(self) -> None:
+        """What a thread does, which releases the lock that was taken for it."""
+        try:
+            with suppress(KinemaError):  # the next request that reads the index says it
+                self._list()
+        finally:
+            self._listing.release()
+
+    def _list(self) -> None:
+        state, began = self.library.state, time.monotonic()
+        videos = tuple(self.library.videos())
+        roots = naming_roots(self._roots(state), [video.path for video in videos])
+        readable = tuple((short_name(video.path, roots), video) for video in videos if video.windows)
+        folders, ended = _folders(roots, videos), time.monotonic()
+        slow = ended - began > SLOW
+        patience = PATIENCE * (ended - began) if slow else 0.0
+        self._contents = _Contents(state, slow, ended + patience, roots, videos, readable, folders)
 
     def _roots(self, state: int) -> tuple[Path, ...]:
         """The indexed folders, which decide what may be shown."""
         if self._known_roots is None or self._known_roots[0] != state:
             self._known_roots = state, tuple(self.library.roots)
         return self._known_roots[1]
+
+
+def _listed(name: str, video: IndexedVideo) -> dict[str, Any]:
+    return {"id": video.first, "name": name}
 
 
 def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str, Path]:
