@@ -10,8 +10,8 @@ All content is generated: what is measured is how it is kept.
   to write it anew with one more column, and to read the last 20,000 rows, as each checkpoint does, and memory.
 * ``features``: a store of 512 values of ``--videos`` videos: seconds to keep a thousand, first and last tenth; to read
   all, and a hundred; and memory.
-* ``page``: the page's list of ``--windows`` windows in ``--videos`` videos: seconds until it is there, after a video was
-  added, and while another asks for it.
+* ``page``: the page's list of ``--windows`` windows in ``--videos`` videos: seconds until it is there, after a video
+  was added, and while another asks for it.
 """
 
 from __future__ import annotations
