@@ -116,7 +116,7 @@ def ask_meanwhile(folder: str, every: float, queries: np.ndarray, pipe: Connecti
     """Search an index that grows, in a process of its own, until told to stop; send the times in milliseconds."""
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
-    ranker, times = Ranker(Path(folder)), []
+    ranker, times, cpu = Ranker(Path(folder)), list[float](), time.process_time()
     while not pipe.poll(every):
         if not database.has_tables(Path(folder)):
             continue
@@ -125,7 +125,7 @@ def ask_meanwhile(folder: str, every: float, queries: np.ndarray, pipe: Connecti
         if hits:
             ranker.typical(query[None], "motion")
             times.append(1e3 * (time.perf_counter() - start))
-    pipe.send((times, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+    pipe.send((times, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
 
 
 def built_while_asked(
@@ -138,9 +138,10 @@ def built_while_asked(
     asking.start()
     result = build(folder, windows, length, rate)
     pipe.send("stop")
-    times, gib = pipe.recv()
+    times, cpu, gib = pipe.recv()
     asking.join()
-    return result | {"query_ms_meanwhile": with_p99(times), "searcher_peak_gib": round(gib, 2)}
+    searcher = {"cpu_ms_a_query": round(1e3 * cpu / len(times), 1), "peak_gib": round(gib, 2)}
+    return result | {"query_ms_meanwhile": with_p99(times), "searcher": searcher}
 
 
 def truth(folder: Path, windows: int, queries: np.ndarray) -> np.ndarray:
