@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kinema.search.approximate import candidates
+from kinema.search.choosing import Allowed, Choosing
 from kinema.search.comparing import comparison
 from kinema.search.connection import snapshot
-from kinema.search.database import ids_where, windows_where
+from kinema.search.database import windows_where
 from kinema.search.faiss_files import DamagedFile, shown
 from kinema.search.following import Following, Ready
 from kinema.search.recent import recent_scores
@@ -29,8 +28,6 @@ FEW = 2_000
 are all compared."""
 SELECTIVE = 0.25
 """Of the candidates, the share that the filters allow below which windows are chosen before candidates are named."""
-CHOSEN = 4
-"""Filters whose windows are held."""
 LEAST_SPREAD = 1e-3
 
 Scored = tuple[np.ndarray, np.ndarray]
@@ -52,11 +49,9 @@ class Ranker:
         self._following = Following(folder)
         self._lock = threading.Lock()
         self._broken: dict[By, tuple[Covered, str]] = {}
-        self._chosen: OrderedDict[tuple[Any, ...], tuple[int, np.ndarray]] = OrderedDict()
+        self._choosing = Choosing()
 
-    def nearest(
-        self, vectors: np.ndarray, by: By, top: int, allowed: tuple[str, list[Any]], exact: bool
-    ) -> tuple[Hit, ...]:
+    def nearest(self, vectors: np.ndarray, by: By, top: int, allowed: Allowed, exact: bool) -> tuple[Hit, ...]:
         """The ``top`` places that are most like the query, best first, of one state of the index.
 
         The mean of the query's windows is compared with that of as many windows of a video around a place: a movement
@@ -134,7 +129,7 @@ class Ranker:
         vectors: np.ndarray,
         by: By,
         top: int,
-        allowed: tuple[str, list[Any]],
+        allowed: Allowed,
         exact: bool,
     ) -> tuple[Hit, ...]:
         check_length(db, by, vectors.shape[1], "the query")
@@ -146,46 +141,30 @@ class Ranker:
             exact = exact or by in self._broken
         ids, cosines, videos = recent_scores(ready.recent, asked)
         recent = ids, along(cosines, videos, length)
-        wanted, among = 8 * top, self._selected(ready, allowed)
-        while now.last and not exact and wanted <= FEW:
+        wanted, among = 8 * top, self._choosing.known(ready.state, allowed)
+        if among is not None and len(among) >= SELECTIVE * now.count:
+            among = None
+        while now.last and not exact and wanted <= FEW and (among is None or len(among) > FEW):
             likely = candidates(self._following.segments(db, by, now), asked, wanted, among)
             scored = scores_of(db, by, compared, asked, np.sort(likely), length)
             hits, share = _hits(db, *_joined(scored, _those(recent, among)), top, wanted, allowed)
             if len(hits) == top:
                 return hits
             if among is None and share < SELECTIVE:
-                among = self._among(db, ready.state, allowed)
-                if len(among) <= FEW:
-                    break
+                among = self._choosing.windows(db, ready.state, allowed)
             else:
                 wanted *= 4
         if now.last:
-            recent = scores_of(db, by, compared, asked, self._among(db, ready.state, allowed), length)
+            recent = scores_of(db, by, compared, asked, self._choosing.windows(db, ready.state, allowed), length)
         while True:
-            hits, _ = _hits(db, *recent, top, wanted, allowed)
+            hits, share = _hits(db, *recent, top, wanted, allowed)
             if len(hits) == top or wanted >= len(recent[0]):
                 return hits
-            wanted *= 4
-
-    def _selected(self, ready: Ready, allowed: tuple[str, list[Any]]) -> np.ndarray | None:
-        """What :meth:`_among` gives, where it is known to be few of the library's windows; else None."""
-        with self._lock:
-            state, ids = self._chosen.get((allowed[0], *allowed[1]), (None, np.zeros(0, np.int64)))
-        return ids if state == ready.state and len(ids) < SELECTIVE * ready.covered.count else None
-
-    def _among(self, db: sqlite3.Connection, state: int, allowed: tuple[str, list[Any]]) -> np.ndarray:
-        """(N,) the windows that the filters allow in a state, sorted."""
-        key = allowed[0], *allowed[1]
-        with self._lock:
-            held = self._chosen.get(key)
-        if held is None or held[0] != state:
-            held = state, ids_where(db, *allowed)
-        with self._lock:
-            self._chosen[key] = held
-            self._chosen.move_to_end(key)
-            while len(self._chosen) > CHOSEN:
-                self._chosen.popitem(last=False)
-        return held[1]
+            if among is None and share < SELECTIVE:
+                among = self._choosing.windows(db, ready.state, allowed)
+                recent = _those(recent, among)
+            else:
+                wanted *= 4
 
 
 def _mean(vectors: np.ndarray) -> np.ndarray:
@@ -199,7 +178,7 @@ def _hits(
     scores: np.ndarray,
     top: int,
     wanted: int,
-    allowed: tuple[str, list[Any]],
+    allowed: Allowed,
 ) -> tuple[tuple[Hit, ...], float]:
     """The hits among the ``wanted`` best of ``ids``, and the share of these that may be found."""
     best = np.lexsort((ids, -scores))[:wanted]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from kinema.addresses import shown
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
-from kinema.search.naming import base_of, naming_roots, short_name
+from kinema.search.naming import base_of, naming_roots, short_name, short_names
 from kinema.search.sampling import evenly, spread_out
 from kinema.serve import media
 from kinema.serve.cache import Cache
@@ -218,7 +219,8 @@ class Catalog:
         state, began = self.library.state, time.monotonic()
         videos = tuple(self.library.videos())
         roots = naming_roots(self._roots(state), [video.path for video in videos])
-        readable = tuple((short_name(video.path, roots), video) for video in videos if video.windows)
+        names = short_names((video.path for video in videos), roots)
+        readable = tuple((name, video) for name, video in zip(names, videos, strict=True) if video.windows)
         folders, ended = _folders(roots, videos), time.monotonic()
         slow = ended - began > SLOW
         patience = PATIENCE * (ended - began) if slow else 0.0
@@ -238,11 +240,11 @@ def _listed(name: str, video: IndexedVideo) -> dict[str, Any]:
 def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str, Path]:
     """The folders that hold videos, and those around them, by the name that is shown; sorted."""
     folders = {}
-    for path in (Path(video.path) for video in videos):
-        base = base_of(path, roots)
+    for holding in map(Path, dict.fromkeys(os.path.dirname(video.path) for video in videos)):
+        base = base_of(holding, roots)
         if base is None:
             continue
-        for parent in path.parents:
+        for parent in (holding, *holding.parents):
             if parent == base or parent in folders:
                 break
             folders[parent] = parent.relative_to(base).as_posix()

@@ -13,6 +13,7 @@ from kinema.search import Library, database
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow
+from kinema.search.naming import short_name, short_names
 from kinema.serve import catalog
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
@@ -58,3 +59,10 @@ def test_nobody_waits_for_a_list_that_takes_long_where_there_is_an_earlier_one(l
     while names(listed) != ["one.mp4", "two.mp4"] and time.monotonic() < end:
         time.sleep(0.01)
     assert names(listed) == ["one.mp4", "two.mp4"]
+
+
+@pytest.mark.parametrize("roots", [["/a"], ["/a", "/b/c"], [], ["/a/x"]])
+def test_many_names_are_those_of_one_after_another(roots: list[str]) -> None:
+    paths = ["/a/one.mp4", "/a/x/two.mp4", "/a/x/y/two.mp4", "/b/c/three.mp4", "/d/four.mp4", "/a/x/mp4.mp4", "/a/one"]
+    folders = [Path(root) for root in roots]
+    assert list(short_names(paths, folders)) == [short_name(path, folders) for path in paths]
