@@ -58,7 +58,8 @@ class Columns:
     def put(self, row: int, found: Row) -> None:
         """Take in a row."""
         if self._features is None:
-            self._features = torch.empty(len(self.places), *found.feature.shape)
+            with torch.inference_mode(False):  # whose tensors may not be used outside it
+                self._features = torch.empty(len(self.places), *found.feature.shape)
         self._features[row] = found.feature
         self.duration[row], self.short[row], self.early[row] = astuple(found.facts)
         self.there[row] = True
@@ -126,7 +127,6 @@ class FeatureTable:
         Raises:
             DataError: one of them is not finite.
         """
-        features = [feature.clone() for feature in features]  # inference mode's own may not be used outside it
         for position, feature in zip(facts, features, strict=True):
             if not torch.isfinite(feature).all():
                 raise DataError(
