@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +13,12 @@ import numpy as np
 from kinema.addresses import shown
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
-from kinema.search.naming import base_of, naming_roots, short_name, short_names
+from kinema.search.naming import short_name
 from kinema.search.sampling import evenly, spread_out
 from kinema.serve import media
 from kinema.serve.cache import Cache
 from kinema.serve.guard import real_file
+from kinema.serve.listing import Listing
 
 MAP_POINTS = 3000
 """Windows that the map shows, at most."""
@@ -37,22 +34,6 @@ SURE = 12
 """Windows of each class, the surest, that are shown."""
 
 
-SLOW, PATIENCE = 0.1, 20
-"""Where it takes more than so many seconds to list a library, the list is good for so many times as long, whatever
-others add to it meanwhile, and is then made anew while the earlier one is given out."""
-
-
-@dataclass(frozen=True)
-class _Contents:
-    state: int
-    slow: bool
-    good_until: float
-    roots: tuple[Path, ...]
-    videos: tuple[IndexedVideo, ...]
-    readable: tuple[tuple[str, IndexedVideo], ...]
-    folders: Mapping[str, Path]
-
-
 class Catalog:
     """A library as the page shows it. Videos are called by the number of their first window: no request names a path.
 
@@ -64,14 +45,12 @@ class Catalog:
     def __init__(self, library: Library, cache: Cache):
         self.library = library
         self._cache = cache
-        self._listing = threading.Lock()
+        self._listing = Listing(library)
         self._mapping = threading.Lock()  # drawing it takes seconds, once
-        self._contents: _Contents | None = None
-        self._known_roots: tuple[int, tuple[Path, ...]] | None = None
 
     def name(self, path: str) -> str:
         """A video's path below its indexed folder, which comes first where there are several."""
-        return short_name(path, (self._contents or self._now()).roots)  # for thousands at a time, so as last seen
+        return short_name(path, self._listing.seen().roots)  # for thousands at a time, so as last seen
 
     def file(self, path: str) -> Path:
         """Where an indexed video lies.
@@ -79,11 +58,11 @@ class Catalog:
         Raises:
             DataError: it is gone, or outside of the indexed folders.
         """
-        return real_file(path, self._roots(self.library.state) or self._now().roots)
+        return real_file(path, self._listing.roots(self.library.state) or self._listing.now().roots)
 
     def about(self) -> dict[str, Any]:
         """What the page has to know of the library."""
-        now = self._now()
+        now = self._listing.now()
         strengths = [window.strength for window in self.library.sample(2000)]
         return {
             "name": self.library.path.name,
@@ -97,7 +76,7 @@ class Catalog:
 
     def videos(self, text: str, offset: int, count: int) -> dict[str, Any]:
         """A page of the videos whose name contains ``text``, whatever its case."""
-        found = [(name, video) for name, video in self._now().readable if text.lower() in name.lower()]
+        found = [(name, video) for name, video in self._listing.now().readable if text.lower() in name.lower()]
         return {"total": len(found), "videos": [_listed(*one) for one in found[offset : offset + count]]}
 
     def filters(self, asked: Mapping[str, Any]) -> Filters:
@@ -108,9 +87,9 @@ class Catalog:
         """
         folder, pattern = str(asked.get("folder") or ""), None
         if folder:
-            if folder not in self._now().folders:
+            if folder not in self._listing.now().folders:
                 raise ConfigError("there is no such folder in the library; choose one of the list")
-            whole = shown(self._now().folders[folder])
+            whole = shown(self._listing.now().folders[folder])
             pattern = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in whole) + "/*"
         numbers = {name: asked.get(name) for name in ("after", "before", "min_strength", "max_strength")}
         if not all(value is None or type(value) in (int, float) for value in numbers.values()):
@@ -192,63 +171,9 @@ class Catalog:
         shares = [classifier.predict(part) for part in vectors]
         return np.concatenate([np.zeros((0, len(classifier.classes)), np.float32), *shares])
 
-    def _now(self) -> _Contents:
-        """What the library holds, or held a moment ago."""
-        now, state = self._contents, self.library.state
-        if now is not None and (now.state == state or time.monotonic() < now.good_until):
-            return now
-        if now is not None and now.slow:
-            if self._listing.acquire(blocking=False):  # released by the thread
-                threading.Thread(target=self._list_beside, name="listing", daemon=True).start()
-            return now
-        with self._listing:
-            if self._contents is None or self._contents.state != state:
-                self._list()
-            assert self._contents is not None
-            return self._contents
-
-    def _list_beside(self) -> None:
-        """What a thread does, which releases the lock that was taken for it."""
-        try:
-            with suppress(KinemaError):  # the next request that reads the index says it
-                self._list()
-        finally:
-            self._listing.release()
-
-    def _list(self) -> None:
-        state, began = self.library.state, time.monotonic()
-        videos = tuple(self.library.videos())
-        roots = naming_roots(self._roots(state), [video.path for video in videos])
-        names = short_names((video.path for video in videos), roots)
-        readable = tuple((name, video) for name, video in zip(names, videos, strict=True) if video.windows)
-        folders, ended = _folders(roots, videos), time.monotonic()
-        slow = ended - began > SLOW
-        patience = PATIENCE * (ended - began) if slow else 0.0
-        self._contents = _Contents(state, slow, ended + patience, roots, videos, readable, folders)
-
-    def _roots(self, state: int) -> tuple[Path, ...]:
-        """The indexed folders, which decide what may be shown."""
-        if self._known_roots is None or self._known_roots[0] != state:
-            self._known_roots = state, tuple(self.library.roots)
-        return self._known_roots[1]
-
 
 def _listed(name: str, video: IndexedVideo) -> dict[str, Any]:
     return {"id": video.first, "name": name}
-
-
-def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str, Path]:
-    """The folders that hold videos, and those around them, by the name that is shown; sorted."""
-    folders = {}
-    for holding in map(Path, dict.fromkeys(os.path.dirname(video.path) for video in videos)):
-        base = base_of(holding, roots)
-        if base is None:
-            continue
-        for parent in (holding, *holding.parents):
-            if parent == base or parent in folders:
-                break
-            folders[parent] = parent.relative_to(base).as_posix()
-    return {name: folder for folder, name in sorted(folders.items(), key=lambda item: item[1])}
 
 
 def project(vectors: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow
 from kinema.search.naming import short_name, short_names
-from kinema.serve import catalog
+from kinema.serve import listing
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
 
@@ -40,15 +40,15 @@ def names(listed: Catalog) -> list[str]:
 
 
 def test_a_list_that_is_quickly_made_is_made_anew_at_once(listed: Catalog, monkeypatch) -> None:
-    monkeypatch.setattr(catalog, "SLOW", 60.0)
+    monkeypatch.setattr(listing, "SLOW", 60.0)
     assert names(listed) == ["one.mp4"]
     put(listed.library.path, "two.mp4")
     assert names(listed) == ["one.mp4", "two.mp4"]
 
 
 def test_nobody_waits_for_a_list_that_takes_long_where_there_is_an_earlier_one(listed: Catalog, monkeypatch) -> None:
-    monkeypatch.setattr(catalog, "SLOW", -1.0)
-    monkeypatch.setattr(catalog, "PATIENCE", 0)
+    monkeypatch.setattr(listing, "SLOW", -1.0)
+    monkeypatch.setattr(listing, "PATIENCE", 0)
     assert names(listed) == ["one.mp4"]
     put(listed.library.path, "two.mp4")
     slow, go = listed.library.videos, threading.Event()
