@@ -118,7 +118,7 @@ def ask_meanwhile(folder: str, every: float, queries: np.ndarray, pipe: Connecti
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     ranker, times, cpu = Ranker(Path(folder)), list[float](), time.process_time()
-    while not pipe.poll(every):
+    while not pipe.poll(every) or not times:
         if not database.has_tables(Path(folder)):
             continue
         query, start = queries[len(times) % len(queries)], time.perf_counter()
