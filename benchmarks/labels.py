@@ -12,13 +12,16 @@ seconds at random places: a half of them in the first video, whose timeline is t
 * ``change_ms``: to add a label, to move one, to split one, to undo; each with the answer that the page gets.
 * ``class_ms``: to rename a class, and to merge it with another, which changes each of its labels.
 * ``examples_ms``: to find the windows that are examples for a classifier.
-* ``disk_mb``: of the file of labels.
+* ``export_ms``: to write all labels into a CSV file; and ``history_ms``, to list the changes.
+* ``disk_mb``: of the file of labels; ``memory_gib``: the largest resident memory, before anything was taken in and at
+  the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import tempfile
 import time
@@ -30,7 +33,7 @@ import numpy as np
 from common import spread, surroundings
 from starlette.testclient import TestClient
 
-from kinema.annotations import Interval
+from kinema.annotations import Interval, write_intervals
 from kinema.config import ModelConfig
 from kinema.data.synthetic.files import write_video
 from kinema.models import random_encoder, save_encoder
@@ -77,6 +80,11 @@ def drawn(labels: int, videos: int) -> list[Interval]:
 
 
 Times = tuple[float, float]
+
+
+def peak() -> float:
+    """The largest resident memory so far, GiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Times, Any]:
@@ -148,6 +156,7 @@ def main() -> None:
         library = make_index(folder, options.videos)
         intervals = drawn(options.labels, options.videos)
         result = surroundings(1, numpy=np.__version__) | {"labels": options.labels, "videos": options.videos}
+        memory = [peak()]
         labels = Labels(library.path)
         imported, _ = timed(lambda: labels.add_intervals(intervals))
         works = {"import": imported, "undo": timed(labels.undo)[0], "redo": timed(labels.redo)[0]}
@@ -162,6 +171,9 @@ def main() -> None:
         }
         took, found = timed(labels.examples)
         result["examples_ms"] = summed([took]) | {"found": len(found)}
+        result["export_ms"] = summed([timed(lambda: write_intervals(folder / "labels.csv", labels.intervals()))[0]])
+        result["history_ms"] = summed([timed(labels.history)[0]])
+        result["memory_gib"] = [*memory, peak()]
         result["disk_mb"] = round(labels.path.stat().st_size / 1e6, 1)
     print(json.dumps(result, indent=2))
 

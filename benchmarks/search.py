@@ -1,10 +1,10 @@
 """Measure an index of many windows, and print JSON.
 
-    python benchmarks/search.py [--windows 1000000] [--queries 300] [--threads 2] [--asked] > search.json
+    python benchmarks/search.py [--windows 1000000] [--videos 50000] [--queries 300] [--threads 2] [--asked] > JSON
 
 Vectors are synthetic: points around 2,000 kinds of movement in 24 dimensions, lifted into 512, with noise in all;
 queries are drawn alike and are not in the index. Appearance vectors are made the same way with the 192 values that real
-ones have. Windows lie 100 to a video and do not overlap, so that a hit is a window.
+ones have. Windows do not overlap, so that a hit is a window.
 
 * ``build``: seconds to add all windows, video by video, sealing segments on the way, to bring the approximate index to
   its end, and both together, and the processor time of that, which other work on the machine does not lengthen, for all
@@ -14,7 +14,7 @@ ones have. Windows lie 100 to a video and do not overlap, so that a hit is a win
   true cosines, merging. Alone, with half of the windows allowed by their strength, and with one video in a hundred by
   its path. ``p99`` beside the spread.
 * ``recall_at_10``, ``top_1``: shares of the ten nearest, and of the nearest, that comparing with every vector finds.
-* ``update_ms``: to put a video of 20 windows into the full index, and to delete one.
+* ``update_ms``: to put a video of 20 windows into the full index, to note that it lies elsewhere, and to delete it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ from kinema.search.segments import covered
 from kinema.vectors import unit
 
 SIZES = {"motion": 512, "appearance": 192}
-LATENT, KINDS, CHUNK, PER_VIDEO = 24, 2000, 20_000, 100
+LATENT, KINDS, CHUNK = 24, 2000, 20_000
 
 
 def drawn(by: str, count: int, draw: int) -> np.ndarray:
@@ -58,34 +59,36 @@ def drawn(by: str, count: int, draw: int) -> np.ndarray:
     return unit(points @ lift + 0.1 * rng.standard_normal((count, SIZES[by]), np.float32))
 
 
-def videos(first: int, count: int) -> Iterator[tuple[FileState, list[EmbeddedWindow]]]:
-    """Windows ``first`` to ``first + count`` of the library, in videos."""
+def videos(first: int, count: int, length: int) -> Iterator[tuple[FileState, list[EmbeddedWindow]]]:
+    """Windows ``first`` to ``first + count`` of the library, in videos of ``length`` windows."""
     vectors = {by: drawn(by, count, first) for by in SIZES}
     strength = np.random.default_rng(first).random(count)
-    for at in range(0, count, PER_VIDEO):
-        name = f"/videos/{(first + at) // PER_VIDEO:06}.mp4"
+    for at in range(0, count, length):
+        name = f"/videos/{(first + at) // length:06}.mp4"
         windows = [
             EmbeddedWindow(float(n), n + 1.0, float(strength[at + n]), vectors["motion"][at + n],
                            vectors["appearance"][at + n], b"")
-            for n in range(min(PER_VIDEO, count - at))
+            for n in range(min(length, count - at))
         ]  # fmt: skip
         yield FileState(name, 1, 1, name), windows
 
 
-def build(folder: Path, windows: int) -> dict[str, Any]:
+def build(folder: Path, windows: int, length: int, rate: float = float("inf")) -> dict[str, Any]:
     """Write all windows as `kinema index` does: a video a transaction, sealed now and then."""
-    began, cpu, sealed = time.perf_counter(), time.process_time(), 0
+    began, cpu, count, sealed = time.perf_counter(), time.process_time(), 0, 0
     steps: list[float] = []
     with connected(folder) as db:
         database.create_tables(db, {})
         for first in range(0, windows, CHUNK):
             start = time.process_time()
-            for state, content in videos(first, min(CHUNK, windows - first)):
+            for state, content in videos(first, min(CHUNK, windows - first), length):
                 with transaction(db):
                     database.put_video(db, 0, state, content, "")
-            if first + CHUNK - sealed > approximate.EXACT:
-                approximate.grow(db, folder)
-                sealed = first + CHUNK
+                count += len(content)
+                if count - sealed > approximate.EXACT:
+                    approximate.grow(db, folder)
+                    sealed = count
+                time.sleep(max(0.0, began + count / rate - time.perf_counter()))
             steps.append(time.process_time() - start)
         added = time.perf_counter()
         approximate.refresh(db, folder)
@@ -114,8 +117,8 @@ def ask_meanwhile(folder: str, every: float, queries: np.ndarray, pipe: Connecti
     """Search an index that grows, in a process of its own, until told to stop; send the times in milliseconds."""
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
-    ranker, times = Ranker(Path(folder)), []
-    while not pipe.poll(every):
+    ranker, times, cpu = Ranker(Path(folder)), list[float](), time.process_time()
+    while not pipe.poll(every) or not times:
         if not database.has_tables(Path(folder)):
             continue
         query, start = queries[len(times) % len(queries)], time.perf_counter()
@@ -123,20 +126,23 @@ def ask_meanwhile(folder: str, every: float, queries: np.ndarray, pipe: Connecti
         if hits:
             ranker.typical(query[None], "motion")
             times.append(1e3 * (time.perf_counter() - start))
-    pipe.send(times)
+    pipe.send((times, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
 
 
-def built_while_asked(folder: Path, windows: int, queries: np.ndarray) -> dict[str, Any]:
+def built_while_asked(
+    folder: Path, windows: int, length: int, queries: np.ndarray, rate: float = float("inf")
+) -> dict[str, Any]:
     """Build the index while another process asks twice a second."""
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     asking = context.Process(target=ask_meanwhile, args=(str(folder), 0.5, queries, theirs))
     asking.start()
-    result = build(folder, windows)
+    result = build(folder, windows, length, rate)
     pipe.send("stop")
-    times = pipe.recv()
+    times, cpu, gib = pipe.recv()
     asking.join()
-    return result | {"query_ms_meanwhile": with_p99(times)}
+    searcher = {"cpu_ms_a_query": round(1e3 * cpu / len(times), 1), "peak_gib": round(gib, 2)}
+    return result | {"query_ms_meanwhile": with_p99(times), "searcher": searcher}
 
 
 def truth(folder: Path, windows: int, queries: np.ndarray) -> np.ndarray:
@@ -168,27 +174,30 @@ def with_p99(times: list[float]) -> dict[str, Any]:
 
 
 def updates(folder: Path, repeats: int) -> dict[str, Any]:
-    put, deleted = [], []
+    put, moved, deleted = [], [], []
     with connected(folder) as db:
         for number in range(repeats):
-            ((state, windows),) = videos(10**9 + PER_VIDEO * number, 20)
+            ((state, windows),) = videos(10**9 + 20 * number, 20, 20)
             for times, work in (
                 (put, lambda state=state, windows=windows: database.put_video(db, 0, state, windows, "")),
-                (deleted, lambda state=state: database.drop_videos(db, [state.path])),
+                (moved, lambda state=state: database.restate_video(db, state.path, replace(state, path="/moved"))),
+                (deleted, lambda: database.drop_videos(db, ["/moved"])),
             ):
                 start = time.perf_counter()
                 with transaction(db):
                     work()
                 times.append(1e3 * (time.perf_counter() - start))
-    return {"put": spread(put), "delete": spread(deleted)}
+    return {"put": spread(put), "move": spread(moved), "delete": spread(deleted)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--windows", type=int, default=1_000_000)
+    parser.add_argument("--videos", type=int, default=50_000)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--asked", action="store_true", help="by another process, twice a second, while it is built")
+    parser.add_argument("--rate", type=float, default=float("inf"), help="windows a second; as many as can be written")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     faiss.omp_set_num_threads(options.threads)
@@ -196,9 +205,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         result = surroundings(options.threads, numpy=np.__version__, faiss=faiss.__version__)
-        result |= {"windows": options.windows, "values": SIZES}
+        result |= {"windows": options.windows, "videos": options.videos, "values": SIZES}
+        asked = folder, options.windows, -(-options.windows // options.videos)
         result["build"] = (
-            built_while_asked(folder, options.windows, queries) if options.asked else build(folder, options.windows)
+            built_while_asked(*asked, queries, options.rate) if options.asked else build(*asked, options.rate)
         )
         ranker, rows = Ranker(folder), {}
         for label, filters in (

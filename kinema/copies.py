@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 from kinema import storage
 from kinema.addresses import address_of
@@ -199,7 +200,7 @@ def _size(place: Path) -> int:
 
 def _remove(place: Path) -> None:
     if place.is_dir():
-        gone = place.with_name(f"{place.name}.{os.getpid()}{PART}")  # so that nobody sees a part of it
+        gone = place.with_name(f"{place.name}.{token_hex(4)}{PART}")  # so that nobody sees a part of it
         os.replace(place, gone)
         shutil.rmtree(gone)
     else:

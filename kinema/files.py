@@ -15,6 +15,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from kinema.addresses import address_of
@@ -55,14 +56,15 @@ def make_folder(path: str | Path) -> Path:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there when the block ends well, delete it otherwise.
 
-    The temporary name keeps the suffix, since encoders choose the container by it. A device or pipe, such as
-    ``/dev/stdout``, is written to and stays what it is.
+    The temporary name keeps the suffix, since encoders choose the container by it, and is drawn: processes of two
+    machines or containers that share a storage may have one number. A device or pipe, such as ``/dev/stdout``, is
+    written to and stays what it is.
 
     Raises:
         OutputError: the folder is unwritable or the disk is full.
     """
     target = on_disk(path)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    temporary = target.with_name(f".{target.stem}.{token_hex(4)}.tmp{target.suffix}")
     try:
         sink = target.exists() and not target.is_file() and not target.is_dir()
         if sink:

@@ -20,7 +20,7 @@ from kinema.config import ClipConfig, FinetuneConfig, PretrainConfig
 from kinema.flow import create_estimator, list_estimators
 from kinema.presets import DEFAULT_PRESET, list_presets, preset_path, settings_on
 from kinema.provenance import file_sha256
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.video import read_manifest
 
 VIDEOS = 24

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kinema.errors import OutputError
-from kinema.files import write_csv, write_text
+from kinema.files import atomic_path, write_csv, write_text
 
 
 def test_a_pipe_is_written_to(tmp_path: Path) -> None:
@@ -30,3 +30,14 @@ def test_devices_stay_devices() -> None:
     with pytest.raises(OutputError, match="cannot write /dev/full: No space left on device"):
         write_text("/dev/full", "no room")
     assert Path("/dev/null").is_char_device() and Path("/dev/full").is_char_device()
+
+
+def test_writers_of_one_file_do_not_meet_whatever_their_process_number(tmp_path: Path) -> None:
+    """As processes of two containers that share a folder may have the same."""
+    out = tmp_path / "out.txt"
+    with atomic_path(out) as one:
+        one.write_text("one")
+        with atomic_path(out) as other:
+            other.write_text("other")
+        assert out.read_text() == "other"
+    assert out.read_text() == "one" and [path.name for path in tmp_path.iterdir()] == ["out.txt"]

@@ -27,7 +27,7 @@ from kinema.finetuning import finetune
 from kinema.methods import load_classifier
 from kinema.models import create_model, load_encoder
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.video import Video
 
 QUICK = FinetuneConfig(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -53,14 +52,16 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(command, refuse
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def fill_disk(path: Path) -> None:
-    """Let the next atomic write of a file meet a full disk."""
-    path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}").symlink_to("/dev/full")
+@pytest.fixture
+def fill_disk(monkeypatch):
+    """Lets the next atomic write of a file meet a full disk."""
+    monkeypatch.setattr("kinema.files.token_hex", lambda size: "drawn")
+    return lambda path: path.with_name(f".{path.stem}.drawn.tmp{path.suffix}").symlink_to("/dev/full")
 
 
 @needs_full_device
 @pytest.mark.parametrize("command", ["scan", "evaluate"])
-def test_the_disk_is_full(command, refused, videos, run, evaluation, tmp_path):
+def test_the_disk_is_full(command, refused, videos, run, evaluation, tmp_path, fill_disk):
     out = tmp_path / "figures.json"
     fill_disk(out)
     sentence = refused(
@@ -74,7 +75,7 @@ def test_the_disk_is_full(command, refused, videos, run, evaluation, tmp_path):
 
 @needs_full_device
 @pytest.mark.parametrize("name", ["last.ckpt", "metrics.csv", "encoder.safetensors"])
-def test_the_disk_is_full_while_training(name, refused, videos, run, quick_settings):
+def test_the_disk_is_full_while_training(name, refused, videos, run, quick_settings, fill_disk):
     resource = pytest.importorskip("resource")
     before, limits = contents(run), resource.getrlimit(resource.RLIMIT_FSIZE)
     words = ["pretrain", videos, "--out", run, "--config", quick_settings, "--epochs", 2, "--resume"]

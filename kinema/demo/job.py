@@ -28,7 +28,7 @@ from kinema.report.demo import write_demo_report
 from kinema.report.demo_content import SHOWN, DemoContent, LabelledVideo, PeopleContent, Query, Way
 from kinema.synthetic_comparison import CLIPS, read_labels, retrieve
 from kinema.training import Run, pretrain
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.video import scan_folder
 from kinema.video.manifest import MANIFEST
 

@@ -145,15 +145,15 @@ def extract_features(
                     table.add(name, {position: read.facts for position, read in reads.items()}, made)
             begun = time.perf_counter()
     _refuse_unreadable(failed, paths)
-    values, facts = table.finished()
+    values, duration, short, early = table.finished()
     return Features(
         values=values,
         clip=clip,
         clips=clips,
         precision=precision,
-        duration=sum(each.duration for each in facts.values()),
-        short=tuple(position for position, each in facts.items() if each.short),
-        early=tuple(position for position, each in facts.items() if each.early),
+        duration=duration,
+        short=short,
+        early=early,
         seconds=time.perf_counter() - began,
         waiting=waiting,
         read=len(todo),

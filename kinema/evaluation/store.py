@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from kinema.errors import VideoError
 from kinema.files import make_folder, write_json
 from kinema.provenance import config_sha256, ids_sha256
-from kinema.tensors import read_tensors, write_tensors
+from kinema.tensors import read_about, read_tensors, write_tensors
 from kinema.video.identity import quick_content_sha256
 
 SECONDS = 10.0
@@ -80,19 +80,21 @@ class FeatureStore:
         self._pending: dict[str, Row] = {}
         self._written = time.monotonic()
 
-    def read(self) -> dict[str, Row]:
-        """All rows, by the fingerprint of the video. A damaged part is left out, and its rows are made again."""
-        rows: dict[str, Row] = {}
+    def read(self, names: Container[str]) -> Iterator[tuple[str, Row]]:
+        """The rows of the videos with these fingerprints, one part after another, so that no more than one is held. A
+        damaged part is left out, and its rows are made again."""
         for path in sorted(self.folder.glob("*.safetensors")):
             try:
-                part, about = read_tensors(path)
+                own = json.loads(read_about(path)["videos"])
+                if not any(name in names for name in own):
+                    continue
+                part, _ = read_tensors(path)
                 columns = [part[name].tolist() for name in ("duration", "short", "early")]
-                names = json.loads(about["videos"])
                 facts = [Facts(*row) for row in zip(*columns, strict=True)]
-                rows |= {n: Row(*row) for n, *row in zip(names, part["features"], facts, strict=True)}
+                rows = list(zip(own, part["features"], facts, strict=True))
             except (SafetensorError, OSError, KeyError, ValueError):
                 continue
-        return rows
+            yield from ((name, Row(feature, fact)) for name, feature, fact in rows if name in names)
 
     def add(self, rows: Mapping[str, Row]) -> None:
         """Keep rows, by the fingerprint of the video; they reach the disk some seconds later, or with :meth:`flush`.

@@ -203,19 +203,29 @@ def _centre(vectors: np.ndarray) -> np.ndarray | None:
     return vectors.mean(0, dtype=np.float64).astype(np.float32) if len(vectors) else None
 
 
-def candidates(indexes: list[faiss.IndexIVF], vector: np.ndarray, count: int) -> np.ndarray:
+def candidates(
+    indexes: list[faiss.IndexIVF], vector: np.ndarray, count: int, among: np.ndarray | None = None
+) -> np.ndarray:
     """Up to ``count`` numbers of windows that are likely to be the nearest to ``vector`` (D,), nearest first.
+
+    Args:
+        indexes: of all segments.
+        vector: as it is compared.
+        count: how many.
+        among: (N,) the numbers, sorted, that may be found; None for all. The fewer they are, the more groups are looked
+            into.
 
     Raises:
         DamagedFile: an index is of other vectors.
     """
     faiss = import_faiss()
-    total = max(1, sum(index.ntotal for index in indexes))
+    total = max(1, sum(index.ntotal for index in indexes) if among is None else len(among))
+    chosen = {} if among is None else {"sel": faiss.IDSelectorBitmap(_bits(among))}
     scores, numbers = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
     try:
         for index in indexes:
             probed = max(PROBED, index.nlist * max(LOOKED_AT, 4 * count) // total)
-            params = faiss.SearchParametersIVF(nprobe=min(index.nlist, probed))
+            params = faiss.SearchParametersIVF(nprobe=min(index.nlist, probed), **chosen)
             near, found = index.search(vector[None], count, params=params)
             scores.append(near[0])
             numbers.append(found[0])
@@ -223,3 +233,10 @@ def candidates(indexes: list[faiss.IndexIVF], vector: np.ndarray, count: int) ->
         raise DamagedFile("the approximate index is damaged") from error
     found, near = np.concatenate(numbers), np.concatenate(scores)
     return found[found >= 0][np.argsort(-near[found >= 0], kind="stable")[:count]]
+
+
+def _bits(numbers: np.ndarray) -> np.ndarray:
+    """A bit for each number up to the largest of ``numbers`` (N,), sorted."""
+    bits = np.zeros(int(numbers[-1]) + 1 if len(numbers) else 1, bool)
+    bits[numbers] = True
+    return np.packbits(bits, bitorder="little")

@@ -5,6 +5,7 @@ A video's windows appear at once and in full, and what they replace goes in the 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -224,16 +225,21 @@ def windows_where(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> I
 
 
 def ids_where(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> np.ndarray:
-    """(N,) int64: the windows that meet a condition, sorted."""
-    query = f"SELECT windows.id FROM windows JOIN videos ON windows.video = videos.id WHERE {where}"
-    rows = db.execute(query, bound).fetchall()
-    return np.sort(np.array(rows, np.int64).reshape(-1))
+    """(N,) int64: the windows that meet a condition, sorted.
+
+    Videos are looked at first, which are few, and of those that meet it the windows: an index lists them.
+    """
+    query = f"SELECT windows.id FROM videos CROSS JOIN windows ON windows.video = videos.id WHERE {where}"
+    return np.sort(_numbers(db.execute(query, bound).fetchall()))
 
 
 def all_ids(db: sqlite3.Connection) -> np.ndarray:
     """(N,) int64: all windows, sorted."""
-    rows = db.execute("SELECT id FROM windows ORDER BY id").fetchall()
-    return np.array(rows, np.int64).reshape(-1)
+    return _numbers(db.execute("SELECT id FROM windows ORDER BY id").fetchall())
+
+
+def _numbers(rows: Sequence[tuple[int]]) -> np.ndarray:
+    return np.fromiter((number for (number,) in rows), np.int64, len(rows))
 
 
 def some_ids(db: sqlite3.Connection, most: int) -> np.ndarray:
@@ -243,8 +249,8 @@ def some_ids(db: sqlite3.Connection, most: int) -> np.ndarray:
         ids = all_ids(db)
         return ids[evenly(len(ids), most)]
     places = first + evenly(last - first + 1, most)
-    query = "SELECT min(id) FROM windows WHERE id >= ?"
-    return np.unique([db.execute(query, (place,)).fetchone()[0] for place in places.tolist()])
+    query = "SELECT (SELECT min(id) FROM windows WHERE id >= value) FROM json_each(?)"
+    return np.unique(_numbers(db.execute(query, (json.dumps(places.tolist()),)).fetchall()))
 
 
 def vectors_after(db: sqlite3.Connection, by: By, last: int) -> Iterator[tuple[int, bytes]]:

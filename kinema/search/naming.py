@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from os.path import commonpath
 from pathlib import Path
 
@@ -24,3 +25,13 @@ def short_name(path: str, roots: Sequence[Path]) -> str:
     """A video's path below its indexed folder, which comes first where there are several; its bare name elsewhere."""
     base = base_of(Path(path), roots)
     return Path(path).name if base is None else Path(path).relative_to(base).as_posix()
+
+
+def short_names(paths: Iterable[str], roots: Sequence[Path]) -> Iterator[str]:
+    """As :func:`short_name`, of many: each folder is looked at once."""
+    before: dict[str, str] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in before:
+            before[folder] = short_name(path, roots).removesuffix(name)
+        yield before[folder] + name

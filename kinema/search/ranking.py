@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 
 from kinema.search.approximate import candidates
-from kinema.search.comparing import Comparison, comparison
+from kinema.search.choosing import Allowed, Choosing
+from kinema.search.comparing import comparison
 from kinema.search.connection import snapshot
-from kinema.search.database import ids_where, windows_where
+from kinema.search.database import windows_where
 from kinema.search.faiss_files import DamagedFile, shown
-from kinema.search.recent import Recent
+from kinema.search.following import Following, Ready
+from kinema.search.recent import recent_scores
 from kinema.search.results import By, Hit, Window
-from kinema.search.segments import Covered, covered, open_segment
-from kinema.search.stretches import along, background, scores_of
+from kinema.search.segments import Covered, covered
+from kinema.search.stretches import along, scores_of
 from kinema.search.values import check_length
-from kinema.vectors import unit
+from kinema.vectors import products, unit
 
 FEW = 2_000
-"""Candidates beyond which comparing all windows that the filters allow is the better way."""
+"""Candidates beyond which comparing all windows that the filters allow is the better way; and so many that they allow
+are all compared."""
+SELECTIVE = 0.25
+"""Of the candidates, the share that the filters allow below which windows are chosen before candidates are named."""
 LEAST_SPREAD = 1e-3
-KEPT = 8
-"""Lengths of queries whose backgrounds are held."""
+
+Scored = tuple[np.ndarray, np.ndarray]
+"""Numbers (N,) of windows and their scores (N,)."""
 
 
 class Ranker:
@@ -42,15 +46,12 @@ class Ranker:
 
     def __init__(self, folder: Path):
         self._folder = folder
+        self._following = Following(folder)
         self._lock = threading.Lock()
-        self._recent: dict[By, Recent] = {way: Recent(way) for way in get_args(By)}
-        self._segments: dict[By, dict[int, Any]] = {way: {} for way in get_args(By)}
         self._broken: dict[By, tuple[Covered, str]] = {}
-        self._background: OrderedDict[tuple[By, int], tuple[Comparison, int, np.ndarray]] = OrderedDict()
+        self._choosing = Choosing()
 
-    def nearest(
-        self, vectors: np.ndarray, by: By, top: int, allowed: tuple[str, list[Any]], exact: bool
-    ) -> tuple[Hit, ...]:
+    def nearest(self, vectors: np.ndarray, by: By, top: int, allowed: Allowed, exact: bool) -> tuple[Hit, ...]:
         """The ``top`` places that are most like the query, best first, of one state of the index.
 
         The mean of the query's windows is compared with that of as many windows of a video around a place: a movement
@@ -65,16 +66,16 @@ class Ranker:
         """
         for _ in range(10):
             try:
-                with snapshot(self._folder) as db:
-                    return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact)
+                with self._following.state(by) as (db, ready):
+                    return self._nearest(db, ready, np.atleast_2d(vectors), by, top, allowed, exact)
             except FileNotFoundError as error:  # others may have come between the database and its file
                 reason = f"{shown(Path(str(error)))} is gone"
             except DamagedFile as error:
                 reason = str(error)
                 break
         self._give_up(by, reason)
-        with snapshot(self._folder) as db:
-            return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact=True)
+        with self._following.state(by) as (db, ready):
+            return self._nearest(db, ready, np.atleast_2d(vectors), by, top, allowed, exact=True)
 
     def along_video(self, vectors: np.ndarray, by: By, ids: np.ndarray) -> np.ndarray:
         """(N,) float32: the scores, as :meth:`nearest` has them, of the windows ``ids`` (N,) of one video.
@@ -83,8 +84,9 @@ class Ranker:
         """
         with snapshot(self._folder) as db:
             check_length(db, by, vectors.shape[1], "the query")
-            asked = _mean(comparison(db)(by, vectors))
-            found, scores = scores_of(db, by, asked, np.sort(ids), len(vectors))
+            compared = comparison(db)
+            asked = _mean(compared(by, vectors))
+            found, scores = scores_of(db, by, compared, asked, np.sort(ids), len(vectors))
         place = np.searchsorted(found, ids)
         there = (place < len(found)) & np.isin(ids, found)
         kept = np.full(len(ids), np.nan, np.float32)
@@ -100,8 +102,8 @@ class Ranker:
         """Do without the segments of the present state."""
         with snapshot(self._folder) as db:
             now = covered(db)
+        self._following.close_segments(by)
         with self._lock:
-            self._segments[by] = {}
             self._broken[by] = now, f"{reason}, so that every window was compared; run `kinema index` again"
 
     def typical(self, vectors: np.ndarray, by: By) -> tuple[float, float]:
@@ -112,77 +114,57 @@ class Ranker:
         typical.
         """
         with snapshot(self._folder) as db:
-            others = self._others(db, by, len(vectors))
+            compared = comparison(db)
+            others = self._following.background(db, by, compared, len(vectors))
             if not len(others):
                 return 0.0, 1.0
-            scores = others @ _mean(comparison(db)(by, vectors))
+            scores = products(others, _mean(compared(by, vectors)))
         middle = float(np.median(scores))
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
-
-    def _others(self, db: sqlite3.Connection, by: By, length: int) -> np.ndarray:
-        """See :func:`~kinema.search.stretches.background`; read anew where the library has grown by a tenth since,
-        so that a search beside one who adds to it need not do so each time."""
-        compared, last = comparison(db), db.execute("SELECT max(id) FROM windows").fetchone()[0] or 0
-        with self._lock:
-            held = self._background.get((by, length))
-            if held is None or not held[1] <= last <= 1.1 * held[1] or not compared.same_as(held[0]):
-                held = compared, last, background(db, by, length)
-                self._background[by, length] = held
-            self._background.move_to_end((by, length))
-            while len(self._background) > KEPT:
-                self._background.popitem(last=False)
-        return held[2]
 
     def _nearest(
         self,
         db: sqlite3.Connection,
+        ready: Ready,
         vectors: np.ndarray,
         by: By,
         top: int,
-        allowed: tuple[str, list[Any]],
+        allowed: Allowed,
         exact: bool,
     ) -> tuple[Hit, ...]:
         check_length(db, by, vectors.shape[1], "the query")
-        now, compared, length = covered(db), comparison(db), len(vectors)
+        now, compared, length = ready.covered, ready.compared, len(vectors)
         asked = _mean(compared(by, vectors))
         with self._lock:
             if by in self._broken and self._broken[by][0] != now:
                 del self._broken[by]
             exact = exact or by in self._broken
-        recent = self._recent_scores(db, by, asked, compared, now, length)
-        wanted = 8 * top
-        while now.last and not exact and wanted <= FEW:
-            likely = self._likely_scores(db, by, asked, now, wanted, length)
-            ids, scores = (np.concatenate(parts) for parts in zip(likely, recent, strict=True))
-            hits = _hits(db, ids, scores, top, wanted, allowed)
+        ids, cosines, videos = recent_scores(ready.recent, asked)
+        recent = ids, along(cosines, videos, length)
+        wanted, among = 8 * top, self._choosing.known(ready.state, allowed)
+        if among is not None and len(among) >= SELECTIVE * now.count:
+            among = None
+        while now.last and not exact and wanted <= FEW and (among is None or len(among) > FEW):
+            likely = candidates(self._following.segments(db, by, now), asked, wanted, among)
+            scored = scores_of(db, by, compared, asked, np.sort(likely), length)
+            hits, share = _hits(db, *_joined(scored, _those(recent, among)), top, wanted, allowed)
             if len(hits) == top:
                 return hits
-            wanted *= 4
+            if among is None and share < SELECTIVE:
+                among = self._choosing.windows(db, ready.state, allowed)
+            else:
+                wanted *= 4
         if now.last:
-            recent = scores_of(db, by, asked, ids_where(db, *allowed), length)
+            recent = scores_of(db, by, compared, asked, self._choosing.windows(db, ready.state, allowed), length)
         while True:
-            hits = _hits(db, *recent, top, wanted, allowed)
+            hits, share = _hits(db, *recent, top, wanted, allowed)
             if len(hits) == top or wanted >= len(recent[0]):
                 return hits
-            wanted *= 4
-
-    def _recent_scores(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, compared: Comparison, now: Covered, length: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        with self._lock:
-            ids, vectors, videos = self._recent[by].windows(db, compared, now.last)
-        return ids, along(vectors @ asked, videos, length) if len(ids) else np.zeros(0, np.float32)
-
-    def _likely_scores(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, now: Covered, wanted: int, length: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        numbers = [segment.number for segment in now.segments]
-        with self._lock:
-            known = self._segments[by]
-            held = {number: known.get(number) or open_segment(db, self._folder, number, by) for number in numbers}
-            self._segments[by] = held
-        likely = candidates(list(held.values()), asked, wanted)
-        return scores_of(db, by, asked, np.sort(likely), length)
+            if among is None and share < SELECTIVE:
+                among = self._choosing.windows(db, ready.state, allowed)
+                recent = _those(recent, among)
+            else:
+                wanted *= 4
 
 
 def _mean(vectors: np.ndarray) -> np.ndarray:
@@ -196,14 +178,28 @@ def _hits(
     scores: np.ndarray,
     top: int,
     wanted: int,
-    allowed: tuple[str, list[Any]],
-) -> tuple[Hit, ...]:
-    """The hits among the ``wanted`` best of ``ids``."""
+    allowed: Allowed,
+) -> tuple[tuple[Hit, ...], float]:
+    """The hits among the ``wanted`` best of ``ids``, and the share of these that may be found."""
     best = np.lexsort((ids, -scores))[:wanted]
     score_of = dict(zip(ids[best].tolist(), scores[best].tolist(), strict=True))
     chosen = f"windows.id IN ({', '.join(map(str, score_of))}) AND {allowed[0]}"
     found = {window.id: window for window in windows_where(db, chosen, allowed[1])}
-    return merge([(found[number], score) for number, score in score_of.items() if number in found], top)
+    hits = merge([(found[number], score) for number, score in score_of.items() if number in found], top)
+    return hits, len(found) / max(1, len(best))
+
+
+def _those(scored: Scored, among: np.ndarray | None) -> Scored:
+    """Of numbers, sorted, and their scores those that are ``among`` others; all if that is None."""
+    if among is None:
+        return scored
+    place = np.minimum(np.searchsorted(among, scored[0]), len(among) - 1)
+    chosen = among[place] == scored[0] if len(among) else np.zeros(len(scored[0]), bool)
+    return scored[0][chosen], scored[1][chosen]
+
+
+def _joined(one: Scored, other: Scored) -> Scored:
+    return np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
 
 
 def merge(ranked: Sequence[tuple[Window, float]], top: int) -> tuple[Hit, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -10,10 +12,12 @@ from kinema.search.comparing import Comparison
 from kinema.search.database import vectors_after, videos_of
 from kinema.search.results import By
 from kinema.search.values import as_matrix
+from kinema.vectors import products
 
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Numbers (N,), sorted, vectors (N, D) as they are compared, and the videos (N,) they are of."""
-NONE: Windows = np.zeros(0, np.int64), np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
+BLOCK = 4096
+"""Windows that are kept together: nothing is copied when more come, or when a segment has come to cover the first."""
 
 
 class Recent:
@@ -30,45 +34,73 @@ class Recent:
         self._begin(0)
 
     def _begin(self, after: int) -> None:
-        self._room, self._count, self._after, self._read = NONE, 0, after, after
+        self._blocks: list[Windows] = []
+        self._filled = BLOCK  # of the last block
+        self._after, self._read = after, after
 
-    def windows(self, db: sqlite3.Connection, compared: Comparison, after: int) -> Windows:
-        """The windows above the number ``after``; what is given out stays as it is."""
+    def windows(
+        self, db: sqlite3.Connection, compared: Comparison, after: int, most: int | None = None
+    ) -> Sequence[Windows]:
+        """The windows above the number ``after``, in their order; what is given out stays as it is.
+
+        Args:
+            db: the database.
+            compared: how vectors are compared.
+            after: the last number that segments cover.
+            most: read no more than so many that were not known; None to read all.
+        """
         if self._compared is None or not compared.same_as(self._compared) or not self._after <= after <= self._read:
             self._begin(after)
             self._compared = compared
-        elif after > self._after:
-            self._forget(after)
-        ids, vectors = as_matrix(list(vectors_after(db, self._by, self._read)))
-        if len(ids):
+        rows = vectors_after(db, self._by, self._read)
+        while part := list(islice(rows, BLOCK if most is None else min(BLOCK, most))):
+            ids, vectors = as_matrix(part)
             self._append((ids, compared(self._by, vectors), videos_of(db, ids)))
-        return _part(self._room, 0, self._count)
+            if most is not None and (most := most - len(part)) <= 0:
+                break
+        while len(self._blocks) > 1 and self._blocks[0][0][-1] <= after:
+            del self._blocks[0]
+        self._after = after
+        return [known for block in self._known() if len((known := _above(block, after))[0])]
+
+    @property
+    def read(self) -> int:
+        """The number up to which windows have been read."""
+        return self._read
+
+    def _known(self) -> list[Windows]:
+        if not self._blocks:
+            return []
+        return [*self._blocks[:-1], _part(self._blocks[-1], 0, self._filled)]
 
     def _append(self, added: Windows) -> None:
-        count = self._count + len(added[0])
-        if count > len(self._room[0]):
-            room = tuple(np.empty((2 * count, *part.shape[1:]), part.dtype) for part in added)
-            if self._count:
-                _put(room, 0, _part(self._room, 0, self._count))  # type: ignore[arg-type]
-            self._room = room  # type: ignore[assignment]
-        _put(self._room, self._count, added)
-        self._count, self._read = count, int(added[0][-1])
+        """Put windows into the last block and as many new ones as they need."""
+        put = 0
+        while put < len(added[0]):
+            if self._filled == BLOCK:
+                room = [np.empty((BLOCK, *part.shape[1:]), part.dtype) for part in added]
+                self._blocks.append((room[0], room[1], room[2]))
+                self._filled = 0
+            count = min(BLOCK - self._filled, len(added[0]) - put)
+            for place, part in zip(self._blocks[-1], added, strict=True):
+                place[self._filled : self._filled + count] = part[put : put + count]
+            put, self._filled = put + count, self._filled + count
+        self._read = int(added[0][-1])
 
-    def _forget(self, after: int) -> None:
-        """What a segment has come to cover."""
-        first, read = int(np.searchsorted(self._room[0][: self._count], after, "right")), self._read
-        kept = _part(self._room, first, self._count)
-        self._begin(after)
-        if len(kept[0]):
-            self._append(kept)
-        self._read = read
+
+def recent_scores(blocks: Sequence[Windows], asked: np.ndarray) -> Windows:
+    """Numbers, cosines with ``asked`` (D,), and videos, all (N,), of the windows in blocks."""
+    return (
+        np.concatenate([np.zeros(0, np.int64), *(block[0] for block in blocks)]),
+        np.concatenate([np.zeros(0, np.float32), *(products(block[1], asked) for block in blocks)]),
+        np.concatenate([np.zeros(0, np.int64), *(block[2] for block in blocks)]),
+    )
+
+
+def _above(windows: Windows, after: int) -> Windows:
+    return _part(windows, int(np.searchsorted(windows[0], after, "right")), len(windows[0]))
 
 
 def _part(windows: Windows, first: int, last: int) -> Windows:
     ids, vectors, videos = windows
     return ids[first:last], vectors[first:last], videos[first:last]
-
-
-def _put(room: Windows, first: int, added: Windows) -> None:
-    for place, part in zip(room, added, strict=True):
-        place[first : first + len(part)] = part

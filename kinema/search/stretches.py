@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kinema.search.comparing import comparison
+from kinema.search.comparing import Comparison
 from kinema.search.database import some_ids, vectors_of, videos_of
 from kinema.search.results import By
+from kinema.vectors import products
 
 CHUNK = 20_000
 """Windows that are read at a time."""
@@ -49,13 +50,13 @@ def around(ids: np.ndarray, length: int) -> np.ndarray:
 
 
 def scores_of(
-    db: sqlite3.Connection, by: By, asked: np.ndarray, ids: np.ndarray, length: int
+    db: sqlite3.Connection, by: By, compared: Comparison, asked: np.ndarray, ids: np.ndarray, length: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Those of ``ids``, sorted, that there are, and their cosines with ``asked`` (D,), :func:`along` their videos."""
     numbers, scores, wanted = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], around(ids, length)
-    for part, vectors in _compared(db, by, wanted):
+    for part, vectors in _compared(db, by, compared, wanted):
         numbers.append(part)
-        scores.append(vectors @ asked)
+        scores.append(products(vectors, asked))
     found, cosines = np.concatenate(numbers), np.concatenate(scores)
     if length > 1:
         own = np.isin(found, ids)
@@ -63,14 +64,14 @@ def scores_of(
     return found, cosines
 
 
-def background(db: sqlite3.Connection, by: By, length: int) -> np.ndarray:
+def background(db: sqlite3.Connection, by: By, compared: Comparison, length: int) -> np.ndarray:
     """(N, D) the means of stretches of ``length`` windows, drawn evenly from the library: their products with a query
     are the scores that :func:`scores_of` gives."""
     ids = some_ids(db, min(BACKGROUND, max(LEAST_BACKGROUND, BACKGROUND_WINDOWS // length)))
     at_once, means = max(1, CHUNK // (4 * length)), []
     for at in range(0, len(ids), at_once):
         chosen = ids[at : at + at_once]
-        parts = list(_compared(db, by, around(chosen, length)))
+        parts = list(_compared(db, by, compared, around(chosen, length)))
         if not parts:
             continue
         found, vectors = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -79,9 +80,11 @@ def background(db: sqlite3.Connection, by: By, length: int) -> np.ndarray:
     return np.concatenate(means) if means else np.zeros((0, 0), np.float32)
 
 
-def _compared(db: sqlite3.Connection, by: By, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _compared(
+    db: sqlite3.Connection, by: By, compared: Comparison, ids: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Those of ``ids`` that there are and their vectors as they are compared, in parts."""
     for at in range(0, len(ids), CHUNK):
         found, vectors = vectors_of(db, by, ids[at : at + CHUNK])
         if len(found):
-            yield found, comparison(db)(by, vectors)
+            yield found, compared(by, vectors)

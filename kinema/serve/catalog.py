@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,12 @@ import numpy as np
 from kinema.addresses import shown
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
-from kinema.search.naming import base_of, naming_roots, short_name
+from kinema.search.naming import short_name
 from kinema.search.sampling import evenly, spread_out
 from kinema.serve import media
 from kinema.serve.cache import Cache
 from kinema.serve.guard import real_file
+from kinema.serve.listing import Listing
 
 MAP_POINTS = 3000
 """Windows that the map shows, at most."""
@@ -35,20 +34,6 @@ SURE = 12
 """Windows of each class, the surest, that are shown."""
 
 
-SLOW, PATIENCE = 0.1, 20
-"""Where it takes more than so many seconds to list a library, the list is good for so many times as long, whatever
-others add to it meanwhile."""
-
-
-@dataclass(frozen=True)
-class _Contents:
-    state: int
-    good_until: float
-    roots: tuple[Path, ...]
-    videos: tuple[IndexedVideo, ...]
-    folders: Mapping[str, Path]
-
-
 class Catalog:
     """A library as the page shows it. Videos are called by the number of their first window: no request names a path.
 
@@ -60,14 +45,12 @@ class Catalog:
     def __init__(self, library: Library, cache: Cache):
         self.library = library
         self._cache = cache
-        self._lock = threading.Lock()
+        self._listing = Listing(library)
         self._mapping = threading.Lock()  # drawing it takes seconds, once
-        self._contents: _Contents | None = None
-        self._known_roots: tuple[int, tuple[Path, ...]] | None = None
 
     def name(self, path: str) -> str:
         """A video's path below its indexed folder, which comes first where there are several."""
-        return short_name(path, (self._contents or self._now()).roots)  # for thousands at a time, so as last seen
+        return short_name(path, self._listing.seen().roots)  # for thousands at a time, so as last seen
 
     def file(self, path: str) -> Path:
         """Where an indexed video lies.
@@ -75,32 +58,26 @@ class Catalog:
         Raises:
             DataError: it is gone, or outside of the indexed folders.
         """
-        return real_file(path, self._roots(self.library.state) or self._now().roots)
+        return real_file(path, self._listing.roots(self.library.state) or self._listing.now().roots)
 
     def about(self) -> dict[str, Any]:
         """What the page has to know of the library."""
-        now = self._now()
-        readable = [video for video in now.videos if video.windows]
+        now = self._listing.now()
         strengths = [window.strength for window in self.library.sample(2000)]
         return {
             "name": self.library.path.name,
-            "videos": len(readable),
-            "windows": sum(video.windows for video in readable),
+            "videos": len(now.readable),
+            "windows": sum(video.windows for _, video in now.readable),
             "folders": list(now.folders),
-            "samples": [self._listed(readable[place]) for place in evenly(len(readable), SAMPLES)],
+            "samples": [_listed(*now.readable[place]) for place in evenly(len(now.readable), SAMPLES)],
             "strongest": float(np.quantile(strengths, 0.99)) if strengths else 0.0,
             "problems": [{"name": self.name(video.path), "error": video.error} for video in now.videos if video.error],
         }
 
     def videos(self, text: str, offset: int, count: int) -> dict[str, Any]:
         """A page of the videos whose name contains ``text``, whatever its case."""
-        found = [(self.name(video.path), video) for video in self._now().videos if video.windows]
-        found = [(name, video) for name, video in found if text.lower() in name.lower()]
-        shown = [self._listed(video) for _, video in found[offset : offset + count]]
-        return {"total": len(found), "videos": shown}
-
-    def _listed(self, video: IndexedVideo) -> dict[str, Any]:
-        return {"id": video.first, "name": self.name(video.path)}
+        found = [(name, video) for name, video in self._listing.now().readable if text.lower() in name.lower()]
+        return {"total": len(found), "videos": [_listed(*one) for one in found[offset : offset + count]]}
 
     def filters(self, asked: Mapping[str, Any]) -> Filters:
         """The filters that the page sends.
@@ -110,9 +87,9 @@ class Catalog:
         """
         folder, pattern = str(asked.get("folder") or ""), None
         if folder:
-            if folder not in self._now().folders:
+            if folder not in self._listing.now().folders:
                 raise ConfigError("there is no such folder in the library; choose one of the list")
-            whole = shown(self._now().folders[folder])
+            whole = shown(self._listing.now().folders[folder])
             pattern = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in whole) + "/*"
         numbers = {name: asked.get(name) for name in ("after", "before", "min_strength", "max_strength")}
         if not all(value is None or type(value) in (int, float) for value in numbers.values()):
@@ -194,37 +171,9 @@ class Catalog:
         shares = [classifier.predict(part) for part in vectors]
         return np.concatenate([np.zeros((0, len(classifier.classes)), np.float32), *shares])
 
-    def _now(self) -> _Contents:
-        """What the library holds, or held a moment ago."""
-        state, began = self.library.state, time.monotonic()
-        with self._lock:
-            if self._contents is None or (self._contents.state != state and began >= self._contents.good_until):
-                videos = tuple(self.library.videos())
-                roots = naming_roots(self._roots(state), [video.path for video in videos])
-                folders, ended = _folders(roots, videos), time.monotonic()
-                patience = PATIENCE * (ended - began) if ended - began > SLOW else 0.0
-                self._contents = _Contents(state, ended + patience, roots, videos, folders)
-            return self._contents
 
-    def _roots(self, state: int) -> tuple[Path, ...]:
-        """The indexed folders, which decide what may be shown."""
-        if self._known_roots is None or self._known_roots[0] != state:
-            self._known_roots = state, tuple(self.library.roots)
-        return self._known_roots[1]
-
-
-def _folders(roots: Sequence[Path], videos: Sequence[IndexedVideo]) -> dict[str, Path]:
-    """The folders that hold videos, and those around them, by the name that is shown; sorted."""
-    folders = {}
-    for path in (Path(video.path) for video in videos):
-        base = base_of(path, roots)
-        if base is None:
-            continue
-        for parent in path.parents:
-            if parent == base or parent in folders:
-                break
-            folders[parent] = parent.relative_to(base).as_posix()
-    return {name: folder for folder, name in sorted(folders.items(), key=lambda item: item[1])}
+def _listed(name: str, video: IndexedVideo) -> dict[str, Any]:
+    return {"id": video.first, "name": name}
 
 
 def project(vectors: np.ndarray) -> np.ndarray:

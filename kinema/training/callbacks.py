@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import CSVLogger
 
 from kinema.data.left_out import Broken
 from kinema.errors import TrainingError
@@ -24,9 +20,6 @@ from kinema.processes import is_first
 from kinema.training.module import TrainingModule
 
 CHECKPOINT = "last.ckpt"
-METRICS = "metrics.csv"
-FLUSH_SECONDS = 2.0
-"""Longest that a row of the metrics waits for others before they are written."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -172,60 +165,3 @@ class Loading(L.Callback):
         self._mark = now
         if trainer.global_step % pl_module.plan.steps_per_epoch == 0:
             pl_module.write({"data_wait": self.share}, trainer.global_step - 1)
-
-
-class MetricsLogger(CSVLogger):
-    """Lightning's CSV logger, writing ``metrics.csv`` straight into the run's folder and going on with it on resuming.
-
-    Rows are written together every :data:`FLUSH_SECONDS`, with every checkpoint and at the end, so that a kill loses
-    none that does not come again.
-
-    Args:
-        folder: the run's folder.
-        step: rows of an earlier run from this step on are dropped: they come again.
-        phases: names of the training's phases; beside the column ``phase``, their number, comes ``phase_name``.
-    """
-
-    def __init__(self, folder: Path, step: int, phases: Sequence[str] = ()):
-        self.phases = phases
-        super().__init__(folder, name="", version="", flush_logs_every_n_steps=sys.maxsize)
-        self._written = -math.inf
-        path = folder / METRICS
-        text = path.read_text(encoding="utf-8") if step and path.is_file() else ""
-        whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a row
-        self._earlier = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) < step]
-
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Write a row."""
-        row = dict(metrics)
-        if "phase" in row:
-            row["phase_name"] = self.phases[int(row["phase"])]
-        super().log_metrics(row, step)
-        if time.monotonic() - self._written > FLUSH_SECONDS:
-            self.save()
-
-    def save(self) -> None:
-        """Write the rows that have come."""
-        super().save()
-        self._written = time.monotonic()
-
-    @property
-    def log_dir(self) -> str:
-        """The run's folder itself."""
-        return str(self.root_dir)
-
-    @property
-    def experiment(self) -> Any:
-        """The writer; with the earlier rows in its file, which it begins anew."""
-        writer = super().experiment
-        if self._earlier and self._experiment is not None:  # None but in the first process
-            writer.metrics, self._earlier = self._earlier, []
-            writer.save()
-        return writer
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The numbers in the rows of a ``metrics.csv``, each without its empty cells and without a phase's name."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: float(cell) for name, cell in row.items() if cell and name != "phase_name"} for row in rows]

@@ -10,7 +10,8 @@ from kinema.data.module import ClipPairsModule
 from kinema.files import write_json
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.provenance import software_versions
-from kinema.training.callbacks import METRICS, Loading, read_metrics
+from kinema.training.callbacks import Loading
+from kinema.training.metrics import METRICS, last_metrics
 from kinema.training.module import TrainingModule
 
 
@@ -38,8 +39,8 @@ class Fitted:
         plan = self.module.plan
         for logger in trainer.loggers:
             logger.save()
-        rows = read_metrics(self.module.out / METRICS) if trainer.is_global_zero else []
-        last = [row for row in rows if "loss" in row][-plan.steps_per_epoch :]
+        metrics = self.module.out / METRICS
+        last = last_metrics(metrics, "loss", plan.steps_per_epoch) if trainer.is_global_zero else []
         names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
         means = {name: [row[name] for row in last if name in row] for name in names}
         settings = asdict(config)

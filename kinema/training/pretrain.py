@@ -12,11 +12,12 @@ from kinema.errors import ConfigError
 from kinema.methods.beginning import begin_pretraining, motion_by
 from kinema.models.weights import ENCODER_FILE, name_of, weights_file
 from kinema.provenance import file_sha256
-from kinema.training.callbacks import CHECKPOINT, METRICS
+from kinema.training.callbacks import CHECKPOINT
 from kinema.training.checks import check_pretraining, too_short
 from kinema.training.folder import run_folder
 from kinema.training.keeping import BEST, ENCODERS, Monitor
 from kinema.training.meeting import all_together
+from kinema.training.metrics import METRICS
 from kinema.training.ranks import find_place
 from kinema.training.run import count_devices, fit
 from kinema.training.together import Together

@@ -36,7 +36,6 @@ from kinema.training.callbacks import (
     CHECKPOINT,
     Checkpoints,
     Loading,
-    MetricsLogger,
     signals_given_back,
 )
 from kinema.training.checks import check_remaining
@@ -44,6 +43,7 @@ from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos
 from kinema.training.keeping import Keeping, Monitor
 from kinema.training.launching import Launched, share_statistics
+from kinema.training.metrics import MetricsLogger
 from kinema.training.module import TrainingModule
 from kinema.training.resuming import check_checkpoint, common_settings
 from kinema.training.telling import Telling
@@ -54,7 +54,6 @@ from kinema.video.manifest import MANIFEST
 NOISE = (
     ".*does not have many workers",
     "GPU available but not used",
-    "Experiment logs directory .* exists and is not empty",
     "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler knows where it was
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     "find_unused_parameters=True was specified",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinema.search import Filters, approximate, database, segments
+from kinema.search import Filters, approximate, database, recent, segments
 from kinema.search.comparing import comparison
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState, condition
@@ -142,9 +142,16 @@ def test_a_library_that_grows_is_sealed_bit_by_bit_and_searched_meanwhile(tmp_pa
     assert agreement(tmp_path) >= 0.95
 
 
+def joined(blocks):
+    """What several blocks of windows hold."""
+    empty = np.zeros(0, np.int64), np.zeros((0, 32), np.float32), np.zeros(0, np.int64)
+    return tuple(np.concatenate(parts) for parts in zip(empty, *blocks, strict=True))
+
+
 def test_what_is_recent_is_followed_through_all_that_can_happen(tmp_path, monkeypatch):
     """Beside a reader that begins anew each time."""
     monkeypatch.setattr(approximate, "EXACT", 300)
+    monkeypatch.setattr(recent, "BLOCK", 64)
     rng, following = np.random.default_rng(0), Recent("motion")
     with connected(tmp_path) as db:
         database.create_tables(db, {})
@@ -160,8 +167,8 @@ def test_what_is_recent_is_followed_through_all_that_can_happen(tmp_path, monkey
             else:
                 approximate.refresh(db, tmp_path)
             asked = db, comparison(db), covered(db).last
-            ids, found, videos = following.windows(*asked)
-            anew = Recent("motion").windows(*asked)
+            ids, found, videos = joined(following.windows(*asked))
+            anew = joined(Recent("motion").windows(*asked))
             there = np.isin(ids, anew[0])
             for ours, theirs in zip((ids[there], found[there], videos[there]), anew, strict=True):
                 np.testing.assert_array_equal(ours, theirs)
@@ -175,14 +182,14 @@ def test_a_search_whose_segments_are_gone_begins_again(folder, monkeypatch):
 
     def late(*asked):
         with connected(folder) as db:
-            monkeypatch.setattr("kinema.search.ranking.open_segment", opened)
+            monkeypatch.setattr("kinema.search.following.open_segment", opened)
             for number in range(30, 34):
                 put(db, f"/{number}", 300, number)
             approximate._build(db, folder, None)
             approximate.refresh(db, folder)
         return opened(*asked)
 
-    monkeypatch.setattr("kinema.search.ranking.open_segment", late)
+    monkeypatch.setattr("kinema.search.following.open_segment", late)
     (hit,) = ranker.nearest(vectors(300, 31)[7], "motion", 1, condition(Filters()), False)
     assert hit.path == "/31" and files(folder) == {"motion.2.faiss", "appearance.2.faiss"}
 

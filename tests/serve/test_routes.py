@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from starlette.testclient import TestClient
 
 from kinema.data.synthetic.files import write_video
 from kinema.search import Classifier, Library
-from kinema.serve import catalog
+from kinema.serve import catalog, listing
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import project
 from kinema.video import Video
@@ -261,15 +262,18 @@ def test_a_library_that_takes_long_to_list_is_not_listed_each_time(
     made = make_library(tmp_path)
     listed, videos, page = [], made.videos, catalog.Catalog(made, Cache(tmp_path / "cache"))
     monkeypatch.setattr(made, "videos", lambda: listed.append(1) or videos())
-    monkeypatch.setattr(catalog, "SLOW", 0.0)
-    monkeypatch.setattr(catalog, "PATIENCE", 1e6)
+    monkeypatch.setattr(listing, "SLOW", 0.0)
+    monkeypatch.setattr(listing, "PATIENCE", 1e6)
     before = page.about()["videos"]
     frames = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), np.uint8)
     write_video(tmp_path / "more" / "new.mp4", frames, 16.0)
     made.add(tmp_path / "more")
     assert page.about()["videos"] == before and len(listed) == 1
     assert page.file(str((tmp_path / "more" / "new.mp4").resolve())).is_file()  # what is found can be shown at once
-    page._contents = dataclasses.replace(page._contents, good_until=0.0)
+    page._listing._contents = dataclasses.replace(page._listing._contents, good_until=0.0)
+    end = time.monotonic() + 60
+    while page.about()["videos"] == before and time.monotonic() < end:
+        time.sleep(0.01)
     assert page.about()["videos"] == before + 1 and len(listed) == 2
 
 

@@ -106,10 +106,11 @@ def test_an_open_video_is_not_deleted(bucket, memory, copies, monkeypatch):
 
 def test_a_child_does_not_hold_what_its_parent_does(objects, copies, monkeypatch):
     context = multiprocessing.get_context("fork")
-    go = context.Event()
+    begun, go = context.Event(), context.Event()
     with fetched(objects[0]) as local:
-        child = context.Process(target=go.wait)
+        child = context.Process(target=lambda: (begun.set(), go.wait()))
         child.start()
+        assert begun.wait(60)  # for what it does first, which is to let go
     allow(monkeypatch, 1)
     read(objects[1])
     assert not local.exists()

@@ -25,7 +25,7 @@ from kinema.config import (
     PretrainConfig,
     TrainerConfig,
 )
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.metrics import METRICS, read_metrics
 
 TINY = PretrainConfig(
     epochs=4,

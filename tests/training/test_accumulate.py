@@ -15,9 +15,9 @@ from kinema.data.plan import make_plan
 from kinema.errors import CheckpointError, ConfigError, DataError
 from kinema.methods import MSCL
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.checks import check_finetuning, check_pretraining
 from kinema.training.launching import share_statistics
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.resuming import deciding
 
 

@@ -19,8 +19,8 @@ from kinema.errors import CheckpointError
 from kinema.methods.beginning import begin_pretraining, settings_of
 from kinema.models import build_encoder, save_encoder
 from kinema.presets import settings_on
-from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.checks import check_pretraining
+from kinema.training.metrics import METRICS, read_metrics
 
 NARROW = {
     "clip": {"frames": 4, "size": [48, 48]},

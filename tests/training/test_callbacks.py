@@ -14,13 +14,9 @@ from kinema.errors import OutputError
 from kinema.methods import ProgressiveSchedule
 from kinema.training import callbacks
 from kinema.training.callbacks import (
-    FLUSH_SECONDS,
-    METRICS,
     Checkpoints,
     Loading,
-    MetricsLogger,
     Stopped,
-    read_metrics,
     signals_given_back,
 )
 from kinema.training.module import TrainingModule
@@ -237,61 +233,3 @@ def test_one_of_several_processes_tells(clock, capsys):
     trainer.global_step = 1
     telling.on_train_batch_end(trainer, SimpleNamespace(facts={"loss": 1.0}), None, None, 0)
     assert capsys.readouterr().err == ""
-
-
-# metrics
-
-pytestmark = pytest.mark.filterwarnings("ignore:Experiment logs directory")  # pretrain silences it
-
-
-def log(logger: MetricsLogger, steps: range, **more: float) -> None:
-    for step in steps:
-        logger.log_metrics({"loss": 10.0 + step, **more}, step)
-    logger.save()
-
-
-def losses(folder: Path) -> list[tuple[float, float]]:
-    return [(row["step"], row["loss"]) for row in read_metrics(folder / "metrics.csv")]
-
-
-def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
-    log(MetricsLogger(tmp_path, 0), range(7))
-    resumed = MetricsLogger(tmp_path, 5)
-    assert resumed.experiment is not None  # as Lightning asks for before it prepares the data
-    assert losses(tmp_path) == [(step, 10 + step) for step in range(5)]
-    log(resumed, range(5, 9), accuracy=0.5)
-    assert losses(tmp_path) == [(step, 10 + step) for step in range(9)]
-    rows = read_metrics(tmp_path / "metrics.csv")
-    assert [row.get("accuracy") for row in rows] == [None] * 5 + [0.5] * 4
-
-
-@pytest.mark.parametrize("torn", ["14.5", "16,1", "1"])
-def test_half_a_row_of_a_killed_run_is_dropped(tmp_path, torn):
-    log(MetricsLogger(tmp_path, 0), range(6))
-    with (tmp_path / "metrics.csv").open("a") as file:
-        file.write(torn)
-    log(MetricsLogger(tmp_path, 20), range(20, 21))
-    assert losses(tmp_path) == [(step, 10 + step) for step in (0, 1, 2, 3, 4, 5, 20)]
-
-
-def test_a_new_run_begins_a_new_file(tmp_path):
-    log(MetricsLogger(tmp_path, 0), range(6))
-    log(MetricsLogger(tmp_path, 0), range(2))
-    assert losses(tmp_path) == [(0, 10), (1, 11)]
-
-
-def test_rows_are_written_together_and_before_a_checkpoint(tmp_path, clock):
-    logger = MetricsLogger(tmp_path, 0)
-    written = []
-    for step in range(6):
-        clock.now += FLUSH_SECONDS * 0.45
-        logger.log_metrics({"loss": float(step)}, step)
-        written.append(len(read_metrics(tmp_path / METRICS)))
-    assert written == [1, 1, 1, 4, 4, 4]
-    trainer = SimpleNamespace(
-        loggers=[logger],
-        is_global_zero=True,
-        save_checkpoint=lambda path: path.write_text(str(len(read_metrics(tmp_path / METRICS)))),
-    )
-    Checkpoints(tmp_path / "last.ckpt", 1.0, 9)._save(trainer)
-    assert (tmp_path / "last.ckpt").read_text() == "6"

@@ -133,7 +133,7 @@ def test_the_rate_rises_and_drops_to_tenths():
 
 def test_drops_take_the_place_of_the_cosine_in_a_run(videos, tiny, tmp_path):
     from kinema.training import pretrain
-    from kinema.training.callbacks import read_metrics
+    from kinema.training.metrics import read_metrics
 
     config = tiny({"optimizer.drops": (1, 3), "optimizer.warmup_epochs": 0.0, "optimizer.lr": 0.001})
     pretrain(videos, tmp_path / "run", config, method="moco")

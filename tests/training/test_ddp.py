@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.metrics import METRICS, read_metrics
 
 SPY = """
 import sys

@@ -9,8 +9,8 @@ from kinema import load_encoder
 from kinema.config import MSCLConfig, PretrainConfig
 from kinema.methods import MSCL, Losses, Views, create_method
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.cost import measure
+from kinema.training.metrics import METRICS, read_metrics
 
 MOTION = MSCLConfig(rgb=0, flow=0, cross=0, lmcl=0, motion=1.0, motion_boundaries=True, motion_stabilised=True)
 

@@ -17,7 +17,7 @@ from kinema.data.synthetic import synthesise
 from kinema.models import load_encoder
 from kinema.presets import settings_on
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.run import threads_given_back
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mscl.py"

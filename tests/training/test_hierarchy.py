@@ -25,8 +25,8 @@ from kinema.data.pairs import ClipPairs
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models import VideoResNet, build_encoder
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.checks import check_pretraining
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.module import TrainingModule
 
 SMALL = HCMLConfig(levels=1, reduction=1, radius=1, places=8, others=16)

@@ -18,9 +18,9 @@ from kinema.errors import CheckpointError, ConfigError, DataError, VideoError
 from kinema.evaluation import evaluate
 from kinema.monitoring import chosen_monitor, retrieval_monitor, synthetic_monitor
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.from_checkpoint import encoder_from_checkpoint
 from kinema.training.keeping import Monitor
+from kinema.training.metrics import METRICS, read_metrics
 
 HIERARCHY = HCMLConfig(levels=1, progressive=False, pool=1)
 

@@ -9,8 +9,8 @@ from kinema.config import MaskedConfig, TubeletConfig
 from kinema.errors import ConfigError
 from kinema.methods import create_method, settings_for
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.cost import measure
+from kinema.training.metrics import METRICS, read_metrics
 
 CHANGES = {"tubelet": TubeletConfig(count=1), "masked": MaskedConfig(cells=(2, 4, 4), boundaries=True, stabilised=True)}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.metrics import METRICS, read_metrics
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

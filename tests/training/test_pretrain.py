@@ -18,8 +18,8 @@ from kinema.errors import ConfigError, DataError, OutputError, TrainingError
 from kinema.methods import MSCL
 from kinema.provenance import ids_sha256, software_versions
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.checks import check_pretraining
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.module import TrainingModule, learning_rate, warmup_cosine
 from kinema.video import read_manifest
 

@@ -17,8 +17,9 @@ from kinema import load_encoder
 from kinema.errors import CheckpointError, ConfigError, OutputError
 from kinema.models.short_conv import trains_in_bfloat16
 from kinema.training import Stopped, pretrain
-from kinema.training.callbacks import METRICS, Checkpoints, read_metrics
+from kinema.training.callbacks import Checkpoints
 from kinema.training.checks import check_remaining
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.module import TrainingModule
 
 

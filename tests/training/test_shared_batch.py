@@ -9,7 +9,7 @@ import forked
 import pytest
 import torch
 
-from kinema.training.callbacks import METRICS, read_metrics
+from kinema.training.metrics import METRICS, read_metrics
 
 WITHOUT_BATCH_STATISTICS = """
 import os

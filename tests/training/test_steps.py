@@ -16,8 +16,8 @@ from kinema.methods.momentum import cosine_momentum
 from kinema.models.model_card import model_card
 from kinema.presets import settings_on
 from kinema.training import pretrain
-from kinema.training.callbacks import METRICS, read_metrics
 from kinema.training.checks import FEWEST_STEPS, SENSIBLE_STEPS, too_short
+from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.module import warmup_steps
 
 STEPS = 8
