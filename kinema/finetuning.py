@@ -31,9 +31,10 @@ from kinema.storage import missing
 from kinema.training.checks import check_finetuning
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos, run_folder
+from kinema.training.hardware import count_devices
 from kinema.training.meeting import all_together
 from kinema.training.ranks import find_place
-from kinema.training.run import count_devices, fit
+from kinema.training.run import fit
 from kinema.training.together import Together
 from kinema.video import ManifestEntry
 from kinema.video.manifest import MANIFEST, UNREADABLE
@@ -192,7 +193,7 @@ def _finetuned(
                 resume=resume,
                 save=partial(_save, classes=labelled.classes),
             )
-            if not fitted.module.trainer.is_global_zero:
+            if not fitted.trainer.first:
                 continue  # one of several processes tests
             method = fitted.module.method
             assert isinstance(method, Recognition)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import math
 import signal
 import sys
@@ -12,16 +11,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning as L
-from lightning.pytorch.loggers import CSVLogger
+from torch import distributed
 
 from kinema.data.left_out import Broken
 from kinema.errors import TrainingError
 from kinema.files import atomic_path
-from kinema.processes import is_first
-from kinema.training.module import TrainingModule
+from kinema.processes import anywhere, is_first, rank_and_count
+
+if TYPE_CHECKING:
+    from kinema.training.trainer import Trainer
 
 CHECKPOINT = "last.ckpt"
 METRICS = "metrics.csv"
@@ -39,7 +39,7 @@ class Stopped(TrainingError):
 
 @contextlib.contextmanager
 def signals_given_back() -> Iterator[None]:
-    """Let whatever happens inside, Lightning's own doings included, not change what signals do afterwards."""
+    """Let whatever happens inside not change what signals do afterwards."""
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield
@@ -49,7 +49,30 @@ def signals_given_back() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-class Checkpoints(L.Callback):
+class Callback:
+    """What happens around the steps of a training: nothing, where it has no say."""
+
+    def on_start(self, trainer: Trainer) -> None:
+        """The first step of this call is about to come."""
+
+    def before_step(self, trainer: Trainer) -> None:
+        """The batch of a step has come."""
+
+    def after_step(self, trainer: Trainer) -> None:
+        """A step was taken, and counted."""
+
+    def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
+        """The last step was taken, or an error has ended the training between two steps or within one."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What of it belongs into a checkpoint."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+
+
+class Checkpoints(Callback):
     """Writes ``last.ckpt`` every few minutes, at the end, when videos break, and when the user asks to stop.
 
     The first Ctrl-C (or SIGTERM) lets the step finish, saves and stops; the second stops at once.
@@ -67,10 +90,10 @@ class Checkpoints(L.Callback):
         self.end = end
         self.keep = keep
         self._last = time.monotonic()
-        self._asked = self._stopping = False
+        self._asked = False
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen to the signals, in place of Lightning, which would end the process without a word."""
+    def on_start(self, trainer: Trainer) -> None:
+        """Listen to the signals."""
         self._last = time.monotonic()
         with contextlib.suppress(ValueError):  # in another thread, which gets no signals
             for number in SIGNALS:
@@ -83,44 +106,37 @@ class Checkpoints(L.Callback):
         if is_first():
             print("\nstopping after this step (once more: at once, without a checkpoint)", file=sys.stderr)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save if it is time to, or if asked to stop."""
-        due = time.monotonic() - self._last > 60 * self.minutes or trainer.global_step >= self.end
-        self._stopping = trainer.strategy.reduce_boolean_decision(self._asked, all=False)
-        if self._stopping or trainer.strategy.reduce_boolean_decision(due, all=False):
-            self._save(trainer)
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop if asked to.
+    def after_step(self, trainer: Trainer) -> None:
+        """Save if it is time to, or if asked to stop; and stop then, unless the training is done.
 
         Raises:
             Stopped: asked to stop.
         """
-        if self._stopping:
-            raise Stopped(f"stopped at step {trainer.global_step}; {self.path} is kept: go on with --resume")
+        due = time.monotonic() - self._last > 60 * self.minutes or trainer.step >= self.end
+        stopping, due = anywhere(self._asked, due)
+        if stopping or due:
+            self._save(trainer)
+        if stopping and trainer.step < self.end:
+            raise Stopped(f"stopped at step {trainer.step}; {self.path} is kept: go on with --resume")
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+    def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
         """Save if it is the videos that end the training: it stands between two steps then, in every process."""
-        if isinstance(exception, Broken) and trainer.global_step > 0:
+        if isinstance(error, Broken) and trainer.step > 0:
             self._save(trainer)
 
-    def _save(self, trainer: L.Trainer) -> None:
-        for logger in trainer.loggers:  # the rows before a checkpoint are on the disk when it is
-            logger.save()
-        if trainer.is_global_zero:
-            with atomic_path(self.path) as temporary:  # Lightning's own temporary file may be on another disk
-                trainer.save_checkpoint(temporary)
+    def _save(self, trainer: Trainer) -> None:
+        if trainer.first:
+            if trainer.metrics is not None:  # the rows before a checkpoint are on the disk when it is
+                trainer.metrics.save()
+            with atomic_path(self.path) as temporary:
+                trainer.save(temporary)
             self.keep()
-        else:
-            trainer.save_checkpoint(self.path)  # takes part, but writes nothing
+        if rank_and_count()[1] > 1:
+            distributed.barrier()  # who ends before that is written might have the others ended, as torchrun does
         self._last = time.monotonic()
 
 
-class Loading(L.Callback):
+class Loading(Callback):
     """Measures how long training waits for data.
 
     The first batch of each epoch is left out: it waits for the loader to begin.
@@ -149,33 +165,25 @@ class Loading(L.Callback):
         self.waited, self.worked = state_dict["waited"], state_dict["worked"]
         self.earlier = self.seconds
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget when the last step ended."""
-        self._mark = None
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def before_step(self, trainer: Trainer) -> None:
         """Data has come."""
         now = time.monotonic()
-        if self._mark is not None:
+        if self._mark is not None and trainer.step % trainer.module.plan.steps_per_epoch:
             self.waited += now - self._mark
         self._mark = now
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def after_step(self, trainer: Trainer) -> None:
         """The step is done; log the share when an epoch is."""
         now = time.monotonic()
-        assert self._mark is not None and isinstance(pl_module, TrainingModule)
+        assert self._mark is not None
         self.worked += now - self._mark
         self._mark = now
-        if trainer.global_step % pl_module.plan.steps_per_epoch == 0:
-            pl_module.write({"data_wait": self.share}, trainer.global_step - 1)
+        if trainer.step % trainer.module.plan.steps_per_epoch == 0:
+            trainer.write({"data_wait": self.share}, trainer.step - 1)
 
 
-class MetricsLogger(CSVLogger):
-    """Lightning's CSV logger, writing ``metrics.csv`` straight into the run's folder and going on with it on resuming.
+class MetricsWriter:
+    """Writes ``metrics.csv`` and TensorBoard's logs, and goes on with them on resuming.
 
     Rows are written together every :data:`FLUSH_SECONDS`, with every checkpoint and at the end, so that a kill loses
     none that does not come again.
@@ -187,41 +195,47 @@ class MetricsLogger(CSVLogger):
     """
 
     def __init__(self, folder: Path, step: int, phases: Sequence[str] = ()):
-        self.phases = phases
-        super().__init__(folder, name="", version="", flush_logs_every_n_steps=sys.maxsize)
-        self._written = -math.inf
-        path = folder / METRICS
-        text = path.read_text(encoding="utf-8") if step and path.is_file() else ""
-        whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a row
-        self._earlier = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) < step]
+        from torch.utils.tensorboard import SummaryWriter  # takes long to load
 
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        self.path, self.phases = folder / METRICS, phases
+        self.tensorboard = SummaryWriter(folder / "tensorboard")
+        self._columns: list[str] = []
+        self._written = -math.inf
+        text = self.path.read_text(encoding="utf-8") if step and self.path.is_file() else ""
+        whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a row
+        self._rows: list[dict[str, Any]] = [r for r in csv.DictReader(whole.splitlines()) if int(r["step"]) < step]
+
+    def write(self, facts: Mapping[str, float], step: int) -> None:
         """Write a row."""
-        row = dict(metrics)
-        if "phase" in row:
-            row["phase_name"] = self.phases[int(row["phase"])]
-        super().log_metrics(row, step)
+        for name, value in facts.items():
+            self.tensorboard.add_scalar(name, value, step)
+        named = {"phase_name": self.phases[int(facts["phase"])]} if "phase" in facts else {}
+        self._rows.append({**facts, **named, "step": step})
         if time.monotonic() - self._written > FLUSH_SECONDS:
             self.save()
 
     def save(self) -> None:
         """Write the rows that have come."""
-        super().save()
         self._written = time.monotonic()
+        rows, self._rows = self._rows, []
+        columns = sorted({*self._columns}.union(*rows))
+        if columns == self._columns:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, columns).writerows(rows)
+            return
+        if self._columns:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = [*csv.DictReader(file), *rows]
+        with atomic_path(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        self._columns = columns
 
-    @property
-    def log_dir(self) -> str:
-        """The run's folder itself."""
-        return str(self.root_dir)
-
-    @property
-    def experiment(self) -> Any:
-        """The writer; with the earlier rows in its file, which it begins anew."""
-        writer = super().experiment
-        if self._earlier and self._experiment is not None:  # None but in the first process
-            writer.metrics, self._earlier = self._earlier, []
-            writer.save()
-        return writer
+    def close(self) -> None:
+        """Write all that has come."""
+        self.save()
+        self.tensorboard.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

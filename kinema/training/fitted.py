@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kinema.data.module import ClipPairsModule
+from kinema.data.training_data import TrainingData
 from kinema.files import write_json
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.provenance import software_versions
 from kinema.training.callbacks import METRICS, Loading, read_metrics
 from kinema.training.module import TrainingModule
+from kinema.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -19,26 +20,31 @@ class Fitted:
     """What a training left in memory.
 
     Attributes:
-        module: with the trained method.
+        trainer: has taken its steps.
         data: what it was trained on.
         loading: the times.
         facts: what the card says beside that: ``method``, ``preset`` and others.
         warning: what the user was told of the plan; an empty word for nothing.
     """
 
-    module: TrainingModule
-    data: ClipPairsModule
+    trainer: Trainer
+    data: TrainingData
     loading: Loading
     facts: Mapping[str, Any]
     warning: str = ""
 
+    @property
+    def module(self) -> TrainingModule:
+        """With the trained method."""
+        return self.trainer.module
+
     def card(self) -> dict[str, Any]:
         """Facts about the encoder as it is now, for its file."""
-        config, entries, trainer = self.module.config, self.data.entries, self.module.trainer
-        plan = self.module.plan
-        for logger in trainer.loggers:
-            logger.save()
-        rows = read_metrics(self.module.out / METRICS) if trainer.is_global_zero else []
+        config, plan, entries, steps = self.module.config, self.module.plan, self.data.entries, self.trainer.step
+        rows = []
+        if self.trainer.metrics is not None:
+            self.trainer.metrics.save()
+            rows = read_metrics(self.module.out / METRICS)
         last = [row for row in rows if "loss" in row][-plan.steps_per_epoch :]
         names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
         means = {name: [row[name] for row in last if name in row] for name in names}
@@ -55,11 +61,11 @@ class Fitted:
             "config": settings,
             "features": encoder.features_by(config.readout),
             "training": {
-                "steps": trainer.global_step,
+                "steps": steps,
                 "steps_planned": plan.steps,
                 "steps_per_epoch": plan.steps_per_epoch,
                 "clips_per_video": plan.clips_per_video,
-                "clips_seen": self.data.clips_seen(trainer.global_step),
+                "clips_seen": self.data.clips_seen(steps),
                 "seconds": self.loading.seconds,
                 "data_wait": self.loading.share,
                 "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},

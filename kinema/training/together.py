@@ -15,9 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
+import torch
+from torch import distributed
+
 from kinema.errors import KinemaError, TrainingError
 from kinema.files import write_text
 from kinema.streams import in_one_line
+from kinema.training.launching import begin_others, join
 from kinema.training.ranks import Place
 
 COMING = 120.0
@@ -41,8 +45,13 @@ class Together:
 
     Attributes:
         place: which process it is; None if it is alone.
+        store: by which they find each other.
         begun: the processes that this one began, on its node.
+        joined: whether they exchange tensors.
     """
+
+    store: distributed.Store
+    joined = False
 
     def __init__(self, place: Place | None = None):
         self.place = place
@@ -73,11 +82,19 @@ class Together:
         return value
 
     def complete(self) -> None:
-        """Wait until all processes are there.
+        """Begin those of this node that nobody else begins, and wait until all are there.
 
         Raises:
             TrainingError: some have not come, or have failed.
         """
+        if self.place is not None and self.place.begins and not self.begun:
+            self.begun = begin_others(self.place)
+
+    def join(self, device: torch.device) -> None:
+        """Let the processes exchange tensors, once all are there; each with the ``device`` that it trains on."""
+        if self.place is not None and not self.joined:
+            join(self.place, self.store, device)
+            self.joined = True
 
     def end(self, error: BaseException | None) -> BaseException | None:
         """Leave the others, and say what is to be raised: the error, or why another process has ended this one."""

@@ -37,13 +37,14 @@ folder.scan_folder = noted
 FAILING = """
 import os
 from kinema.errors import TrainingError
+from kinema.processes import rank_and_count
 from kinema.training.module import TrainingModule
-train = TrainingModule.training_step
-def failing(self, batch, batch_idx):
-    if self.global_step == 2 and self.global_rank == {rank}:
+train = TrainingModule.forward
+def failing(self, batch, step):
+    if step == 2 and rank_and_count()[0] == {rank}:
         {what}
-    return train(self, batch, batch_idx)
-TrainingModule.training_step = failing
+    return train(self, batch, step)
+TrainingModule.forward = failing
 """
 
 IMPATIENT = "from kinema.training import together; together.COMING = 2.0"
@@ -230,13 +231,13 @@ run.agreed_videos = there
 WAITING = """
 import os, time
 from kinema.training.module import TrainingModule
-train = TrainingModule.training_step
-def wait(self, batch, batch_idx):
-    if self.global_step == 5 and os.environ["LOCAL_RANK"] == "1":
+train = TrainingModule.forward
+def wait(self, batch, step):
+    if step == 5 and os.environ["LOCAL_RANK"] == "1":
         open({folder!r} + "/there-waiting", "w").close()
         time.sleep(60)
-    return train(self, batch, batch_idx)
-TrainingModule.training_step = wait
+    return train(self, batch, step)
+TrainingModule.forward = wait
 """
 
 
@@ -340,21 +341,21 @@ def test_of_processes_that_one_began_any_may_be_killed(videos, options, tiny, tm
 
 
 BROADCAST = """
-from lightning.pytorch.strategies import DDPStrategy
-from kinema.training.launching import Launched
-Launched._setup_model = DDPStrategy._setup_model
+from torch.nn.parallel import DistributedDataParallel
+from kinema.training import trainer
+trainer.data_parallel = lambda module, device: DistributedDataParallel(module, find_unused_parameters=True)
 """
 
 LISTED = """
-from kinema.training.launching import Launched
-setup = Launched._setup_model
-def listed(self, model):
-    wrapped = setup(self, model)
+from kinema.training import trainer
+wrap = trainer.data_parallel
+def listed(model, device):
+    wrapped = wrap(model, device)
     sent = {{buffer.data_ptr() for buffer in wrapped.modules_buffers}}
     names = [name for name, buffer in model.named_buffers() if buffer.data_ptr() in sent]
     open({file!r}, "w").write(" ".join(names))
     return wrapped
-Launched._setup_model = listed
+trainer.data_parallel = listed
 """
 
 
