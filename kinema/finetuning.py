@@ -195,7 +195,7 @@ def _finetuned(
             )
             if not fitted.trainer.first:
                 continue  # one of several processes tests
-            method = fitted.module.method
+            method = fitted.trainer.module.method
             assert isinstance(method, Recognition)
             rounds.append(_probabilities(method, labelled, fold, config))
         results = _results(rounds, folds, labelled, config, motion, per_class, samples) if rounds else {}
@@ -208,10 +208,10 @@ def _finetuned(
 
 def _save(fitted: Fitted, classes: Sequence[str]) -> None:
     """The network as it is now: the encoder and the classifier on it."""
-    method = fitted.module.method
+    method = fitted.trainer.module.method
     assert isinstance(method, Recognition)
     fitted.save()
-    save_classifier(method, fitted.module.out / CLASSIFIER_FILE, classes)
+    save_classifier(method, fitted.trainer.module.out / CLASSIFIER_FILE, classes)
 
 
 def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: LabelledSet, folds: Folds) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
-from torch.utils.data import DataLoader
 
 from kinema.addresses import shown
 from kinema.config import TrainConfig
@@ -69,8 +68,6 @@ class TrainingData:
         self.labels = labels
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
         self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
-        self.kept: Kept | None = None
-        self.mender: Mender | None = None
         self.left_out: list[LeftOut] = []
 
     @cached_property
@@ -112,28 +109,28 @@ class TrainingData:
             return None
         return score_videos(self.reader, self.entries, variant, self.out / f"mds-{variant}.parquet", workers)
 
-    def setup(self) -> None:
-        """Read what was made before, in each process."""
-        scores = self._scores()
-        if scores is not None:
-            self.kept = Kept(self.reader, self.entries, scores)
-
     def clips_seen(self, steps: int) -> int:
         """Clips that the first so many steps of the run look at, over all processes."""
         pairs = max(0, steps - self.pairs_from) if self.with_key else 0
         return (steps + pairs) * self.plan.batch_size * self.plan.processes
 
-    def loader(self, at: Callable[[], int]) -> DataLoader[Batch]:
-        """This process's batches; each iteration begins at step ``at()`` of the run, and ends with its epoch."""
+    def batches(self, at: Callable[[], int]) -> Iterator[Batch]:
+        """This process's batches of the steps that ``at()`` says, on and on, without the videos that have broken.
+
+        Raises:
+            Broken: more videos have than may be left out.
+        """
         sampler = EpochSampler(self.plan, self.config.seed, rank_and_count()[0], at)
         settings, sampling, augment = self.config.trainer, self.config.sampling, self.config.augment
+        scores = self._scores()
+        kept = None if scores is None else Kept(self.reader, self.entries, scores)
         pairs = ClipPairs(
             self.entries,
             self.reader,
             sampling,
             augment,
             self.with_flow,
-            self.kept,
+            kept,
             self.pairs_from,
             self.labels,
             self.with_key,
@@ -142,8 +139,8 @@ class TrainingData:
         for place, path in enumerate(self.entries.paths() if gone else ()):
             if path in gone:
                 sampler.leave_out(place)
-        self.mender = Mender(pairs, sampler, settings.max_bad_share, self._agree, self._tell)
-        return make_loader(
+        mender = Mender(pairs, sampler, settings.max_bad_share, self._agree, self._tell)
+        loader = make_loader(
             pairs,
             settings.workers,
             batch_size=self.plan.batch_size,
@@ -154,15 +151,9 @@ class TrainingData:
             prefetch_factor=4 if settings.workers else None,
             pin_memory=torch.cuda.is_available(),
         )
-
-    def mend(self, batch: Batch, step: int) -> Batch:
-        """The batch of a step, without the videos that have broken.
-
-        Raises:
-            Broken: more videos have than may be left out.
-        """
-        assert self.mender is not None
-        return self.mender.mend(batch, step)
+        while True:
+            for batch in loader:  # of the rest of an epoch
+                yield mender.mend(batch, at())
 
     def _agree(self, failed: Mapping[int, str]) -> Mapping[int, str]:
         if not anywhere(bool(failed))[0] or self.plan.processes == 1:

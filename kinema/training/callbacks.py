@@ -8,7 +8,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -35,18 +35,6 @@ class Stopped(TrainingError):
 
     status = 130  # as a shell reports an interrupted command
     shared = True
-
-
-@contextlib.contextmanager
-def signals_given_back() -> Iterator[None]:
-    """Let whatever happens inside not change what signals do afterwards."""
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # in another thread
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
 
 
 class Callback:
@@ -80,24 +68,22 @@ class Checkpoints(Callback):
     Args:
         path: the checkpoint.
         minutes: between two checkpoints.
-        end: the step after which this call ends.
         keep: writes what belongs to a checkpoint; called after each, in one of several processes.
     """
 
-    def __init__(self, path: Path, minutes: float, end: int, keep: Callable[[], None] = lambda: None):
+    def __init__(self, path: Path, minutes: float, keep: Callable[[], None] = lambda: None):
         self.path = path
         self.minutes = minutes
-        self.end = end
         self.keep = keep
         self._last = time.monotonic()
         self._asked = False
+        self._before: dict[int, Any] = {}
 
     def on_start(self, trainer: Trainer) -> None:
         """Listen to the signals."""
         self._last = time.monotonic()
         with contextlib.suppress(ValueError):  # in another thread, which gets no signals
-            for number in SIGNALS:
-                signal.signal(number, self._ask)
+            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
@@ -112,17 +98,20 @@ class Checkpoints(Callback):
         Raises:
             Stopped: asked to stop.
         """
-        due = time.monotonic() - self._last > 60 * self.minutes or trainer.step >= self.end
+        due = time.monotonic() - self._last > 60 * self.minutes or trainer.step == trainer.end
         stopping, due = anywhere(self._asked, due)
         if stopping or due:
             self._save(trainer)
-        if stopping and trainer.step < self.end:
+        if stopping and trainer.step < trainer.end:
             raise Stopped(f"stopped at step {trainer.step}; {self.path} is kept: go on with --resume")
 
     def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
-        """Save if it is the videos that end the training: it stands between two steps then, in every process."""
+        """Save if it is the videos that end the training: it stands between two steps then, in every process. Signals
+        do again what they did before."""
         if isinstance(error, Broken) and trainer.step > 0:
             self._save(trainer)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _save(self, trainer: Trainer) -> None:
         if trainer.first:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +21,6 @@ from kinema.methods.base import Method
 from kinema.training.hardware import choose_device, choose_precision
 from kinema.training.memory import forget_peak, free_memory, peak_memory
 from kinema.training.module import TERM, TrainingModule
-from kinema.training.run import NOISE
 from kinema.training.together import Together
 from kinema.training.trainer import Trainer, seed_everything
 
@@ -106,24 +104,6 @@ def _generated(config: TrainConfig, clips: int, method: Method, paired: bool, cl
             if method.with_key:
                 batch["key_flow"] = flow()
         yield batch
-
-
-def _no_files(videos: Tensor) -> list[str]:
-    return [f"generated {number}" for number in videos.tolist()]
-
-
-class _AtStep(TrainingModule):
-    """A training that is in the phase of one step whatever its step."""
-
-    def __init__(self, method: Method, config: TrainConfig, plan: Plan, out: Path, step: int):
-        super().__init__(method, config, plan, {}, out)
-        self.at = step
-
-    def phase_number(self, step: int) -> int:
-        return super().phase_number(self.at)
-
-    def enter(self, step: int) -> None:
-        super().enter(self.at)
 
 
 def measure(
@@ -220,20 +200,19 @@ def _measure(
     seed_everything(config.seed)
     method = make()
     device = choose_device(settings)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        for message in NOISE:
-            warnings.filterwarnings("ignore", message=message)
-        module = _AtStep(method, config, plan, Path(folder), step)
+    with tempfile.TemporaryDirectory() as folder:
+        module = TrainingModule(method, config, plan, {}, Path(folder))
         batches = _generated(config, clips, method, step >= method.pairs_from(plan), classes)
         trainer = Trainer(module, Together(), device, choose_precision(settings, device))
         forget_peak(device)
         before = peak_memory(device)
         with trainer.ready():
+            trainer.step = step
             with FlopCounterMode(display=False) as counter:  # of a step that also warms up
-                trainer.take(next(batches), _no_files)
-            batch = next(batches)
+                trainer.take(next(batches), lambda videos: [])
+            batch, trainer.step = next(batches), step
             began, busy = _now(device), time.process_time()
-            trainer.take(batch, _no_files)
+            trainer.take(batch, lambda videos: [])
             seconds, processor = _now(device) - began, time.process_time() - busy
         peak = peak_memory(device)
     losses = tuple(sorted(name for name in module.facts if name.startswith(TERM)))

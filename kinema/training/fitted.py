@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kinema.data.training_data import TrainingData
 from kinema.files import write_json
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.provenance import software_versions
 from kinema.training.callbacks import METRICS, Loading, read_metrics
-from kinema.training.module import TrainingModule
 from kinema.training.trainer import Trainer
 
 
@@ -21,36 +19,29 @@ class Fitted:
 
     Attributes:
         trainer: has taken its steps.
-        data: what it was trained on.
         loading: the times.
         facts: what the card says beside that: ``method``, ``preset`` and others.
         warning: what the user was told of the plan; an empty word for nothing.
     """
 
     trainer: Trainer
-    data: TrainingData
     loading: Loading
     facts: Mapping[str, Any]
     warning: str = ""
 
-    @property
-    def module(self) -> TrainingModule:
-        """With the trained method."""
-        return self.trainer.module
-
     def card(self) -> dict[str, Any]:
         """Facts about the encoder as it is now, for its file."""
-        config, plan, entries, steps = self.module.config, self.module.plan, self.data.entries, self.trainer.step
-        rows = []
+        module, data, steps, rows = self.trainer.module, self.trainer.data, self.trainer.step, []
+        config, plan = module.config, module.plan
         if self.trainer.metrics is not None:
             self.trainer.metrics.save()
-            rows = read_metrics(self.module.out / METRICS)
+            rows = read_metrics(module.out / METRICS)
         last = [row for row in rows if "loss" in row][-plan.steps_per_epoch :]
         names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
         means = {name: [row[name] for row in last if name in row] for name in names}
         settings = asdict(config)
         settings["flow"].pop("cache")
-        encoder = self.module.method.trained_encoder()
+        encoder = module.method.trained_encoder()
         return {
             **self.facts,
             "seed": config.seed,
@@ -65,23 +56,23 @@ class Fitted:
                 "steps_planned": plan.steps,
                 "steps_per_epoch": plan.steps_per_epoch,
                 "clips_per_video": plan.clips_per_video,
-                "clips_seen": self.data.clips_seen(steps),
+                "clips_seen": data.clips_seen(steps),
                 "seconds": self.loading.seconds,
                 "data_wait": self.loading.share,
                 "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},
                 **({"too_short": self.warning} if self.warning else {}),
             },
             "data": {
-                "videos": len(entries),
-                "hours": float(entries.column("duration").sum()) / 3600,
-                "sha256": self.data.entries_sha256,
-                "left_out": [asdict(left) for left in self.data.left_out],
+                "videos": len(data.entries),
+                "hours": float(data.entries.column("duration").sum()) / 3600,
+                "sha256": data.entries_sha256,
+                "left_out": [asdict(left) for left in data.left_out],
             },
             "versions": software_versions(),
         }
 
     def save(self) -> None:
         """Write the encoder as it is now, with its card, into the run's folder."""
-        card = self.card()
-        save_encoder(self.module.method.trained_encoder(), self.module.out / ENCODER_FILE, card)
-        write_json(self.module.out / "card.json", card)
+        card, module = self.card(), self.trainer.module
+        save_encoder(module.method.trained_encoder(), module.out / ENCODER_FILE, card)
+        write_json(module.out / "card.json", card)

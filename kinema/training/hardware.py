@@ -20,11 +20,7 @@ def count_devices(settings: TrainerConfig) -> int:
 
 
 def choose_device(settings: TrainerConfig, local: int = 0) -> torch.device:
-    """The device of a process.
-
-    Args:
-        settings: of the trainer.
-        local: the process's number on its node.
+    """The device of the process with that number on its node.
 
     Raises:
         ConfigError: a GPU is asked for, or needed, and there is none.

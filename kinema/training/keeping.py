@@ -50,7 +50,6 @@ class Keeping(Callback):
         every: steps from one encoder that is kept to the next; None to keep none.
         monitor: what is measured; None for nothing.
         readout: of the trained encoder.
-        end: the step after which this call ends.
         describe: gives the encoder's card as it is now.
     """
 
@@ -60,14 +59,12 @@ class Keeping(Callback):
         every: int | None,
         monitor: Monitor | None,
         readout: ReadoutConfig,
-        end: int,
         describe: Callable[[], dict[str, Any]],
     ):
         self.out = out
         self.every = every
         self.monitor = monitor
         self.readout = readout
-        self.end = end
         self.describe = describe
         self.best: dict[str, float] | None = None
         self.newest: dict[str, float] = {}
@@ -86,7 +83,7 @@ class Keeping(Callback):
         if not trainer.first:
             return
         encoder = trainer.module.method.trained_encoder()
-        if self.monitor is not None and (step % self.monitor.every == 0 or step == self.end):
+        if self.monitor is not None and (step % self.monitor.every == 0 or step == trainer.end):
             self._measure(self.monitor, encoder, trainer)
         if self.every is not None and step % self.every == 0:
             make_folder(self.out / ENCODERS)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import timedelta
 from subprocess import Popen
 
 import torch
-from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 import __main__
@@ -17,16 +15,10 @@ from kinema.methods.momentum import MomentumEncoder
 from kinema.methods.queue import KeyQueue
 from kinema.training.ranks import Place
 
-WAITING = timedelta(days=1)
-"""Longest that a process waits for the others of a step. Whether they still live, their lines tell; the first may have
-much to measure meanwhile."""
-
 
 def begin_others(place: Place) -> list[Popen[bytes]]:
-    """Begin the others of this node: this program once more for each, which reads from its environment which it is.
-
-    This process reads there from now on that they were begun, as other trainings of the program have to know.
-    """
+    """Begin the others of this node: this program once more for each, whose environment says which it is. This one's
+    says from now on that they were begun, as later trainings of the program have to know."""
     os.environ |= {"MASTER_ADDR": place.address, "MASTER_PORT": str(place.port)}
     os.environ |= {"NODE_RANK": str(place.node), "LOCAL_RANK": str(place.local)}
     module = getattr(__main__, "__spec__", None)
@@ -42,29 +34,11 @@ def share_statistics(method: Method) -> None:
             setattr(method, name, torch.nn.SyncBatchNorm.convert_sync_batchnorm(child))
 
 
-def join(place: Place, store: distributed.Store, device: torch.device) -> None:
-    """Let this process exchange tensors with the others, which do so too.
-
-    Args:
-        place: of this process.
-        store: by which they find each other.
-        device: that this process trains on.
-    """
-    backend, own = ("nccl", device) if device.type == "cuda" else ("gloo", None)
-    distributed.init_process_group(
-        backend, store=store, rank=place.rank, world_size=place.count, timeout=WAITING, device_id=own
-    )
-
-
 def data_parallel(module: torch.nn.Module, device: torch.device) -> DistributedDataParallel:
-    """A module whose gradients are the means over all processes.
+    """A module, on its device, whose gradients are the means over all processes.
 
     Before each step all get the first's running statistics of batch normalisation, which frozen layers compute with;
     but not its queues, which every process fills with the same keys, and which are many times larger.
-
-    Args:
-        module: of this process, on its device.
-        device: that one.
     """
     alike = [
         f"{name}.{buffer}"

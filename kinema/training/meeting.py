@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from torch.distributed import DistError, PrefixStore, TCPStore, destroy_process_group
+from torch.distributed import DistError, PrefixStore, TCPStore
 
 from kinema.errors import KinemaError, TrainingError
 from kinema.training import together
@@ -26,10 +26,8 @@ from kinema.training.lines import Line, forgotten_by_forks
 from kinema.training.ranks import Place
 from kinema.training.together import Together
 
-WHERE = "where the first listens"
-"""A key in the store."""
 _stores: list[TCPStore] = []
-"""Of all trainings of this process: some may still be leaving one when others come to the next, at the same address."""
+"""Of this process: at one address, some may come to its next training while others still leave the last."""
 
 
 def _store(place: Place) -> PrefixStore:
@@ -64,7 +62,7 @@ class First(Together):
         threading.Thread(target=self._accept, daemon=True).start()
         try:
             self.store = _store(place)
-            self.store.set(WHERE, json.dumps([self._server.getsockname()[1], self._token]))
+            self.store.set("first", json.dumps([self._server.getsockname()[1], self._token]))
         except DistError as error:
             raise TrainingError(
                 f"cannot listen at {place.address}:{place.port} for the other processes ({_short(error)}); set "
@@ -194,7 +192,7 @@ class Other(Together):
             time.sleep(0.2)
         try:
             self.store = _store(place)
-            port, token = json.loads(self.store.get(WHERE))
+            port, token = json.loads(self.store.get("first"))
             connection = socket.create_connection((place.address, port), timeout=together.COMING)
         except (DistError, OSError) as error:
             raise absent from error
@@ -265,9 +263,7 @@ def all_together(place: Place | None, out: Path) -> Iterator[Together]:
         final = process.end(raised if raised is not None else process.ended())
         process.reap()
         assert final is not None
-        raise final from error  # others may be gone, and nobody to leave the process group with
-    if process.joined:
-        destroy_process_group()
+        raise final from error
     process.left.set()
     process.end(None)
 

@@ -103,13 +103,6 @@ class TrainingModule(nn.Module):
         self.schedule = self.method.schedule(plan)
         self.phase: Phase | None = None
         self.facts: dict[str, float] = {}
-        self._keys: dict[str, Tensor] = {}
-        self._found: _Found | None = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where the step is computed."""
-        return next(self.method.parameters()).device
 
     def make_optimizer(self) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
         """AdamW or SGD, with linear warm-up and a cosine or drops; no decay on biases and normalisation."""
@@ -139,26 +132,21 @@ class TrainingModule(nn.Module):
         """Enter the phase of a step, if the method has phases; a run may go on in the middle of any."""
         if self.schedule is None:
             return
-        phase = self.schedule.phases[self.phase_number(step)]
+        phase = self.schedule.phases[self.schedule.number(step)]
         if phase != self.phase:
             self.method.enter(phase)
             self.phase = phase
 
-    def phase_number(self, step: int) -> int:
-        """The number of a step's phase, of a method that has phases."""
-        assert self.schedule is not None
-        return self.schedule.number(step)
-
     def forward(self, batch: Batch, step: int) -> Tensor:
         """The loss of the batch of a step."""
-        part = Part(rank_and_count()[0], self.plan.processes)
+        part, device = Part(rank_and_count()[0], self.plan.processes), batch["query"].device
         generator = step_generator(self.config.seed, step, 0)
         own = generator if part.rank == 0 else step_generator(self.config.seed, step, part.rank)
         shared = step_generator(self.config.seed, step) if self.method.shuffles_devices else None
         torch.manual_seed(own.initial_seed() ^ 1)  # of what networks draw by themselves, as dropout does
         self.facts = self._follow(step)
-        draws = draw(len(batch["video"]), generator, self.device, shared, part, own)
-        with short_convolutions(self.device):
+        draws = draw(len(batch["video"]), generator, device, shared, part, own)
+        with short_convolutions(device):
             terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         values = {"loss": loss, **{f"{TERM}{name}": value for name, value in terms.items()}, **found}
@@ -180,7 +168,6 @@ class TrainingModule(nn.Module):
             TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
         """
         self.method.enqueue(self._keys)
-        assert self._found is not None
         found = self._found.read()
         if not math.isfinite(found["loss"]):
             self._explain(step, names(self._found.videos), found)
@@ -188,7 +175,6 @@ class TrainingModule(nn.Module):
             told = gather(self._found.numbers[None]).mean(dim=0).tolist()
             found = dict(zip(found, told, strict=True))
         self.facts |= found
-        self._found = None
 
     def _follow(self, step: int) -> dict[str, float]:
         """Let the key encoders, if there are any, follow those that are trained, and say how and in which phase."""
@@ -197,14 +183,14 @@ class TrainingModule(nn.Module):
             facts["momentum"] = cosine_momentum(step, self.plan.steps, self.method.momentum)
             self.method.update_keys(facts["momentum"])
         if self.schedule is not None:
-            facts["phase"] = float(self.phase_number(step))
+            facts["phase"] = float(self.schedule.number(step))
         return facts
 
     def _views(self, batch: Batch, generator: torch.Generator, own: torch.Generator, part: Part) -> Views:
         """Pixels to floating point and colours augmented, on the device."""
         views = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name != "video"}
         views |= {name: value.float() for name, value in views.items() if name != "label"}
-        with torch.autocast(self.device.type, enabled=False):
+        with torch.autocast(views["query"].device.type, enabled=False):
             for name in ("query", "key"):
                 if name in views:
                     views[name] = augment_colors(views[name].div_(255), self.config.augment, generator, part)

@@ -26,7 +26,6 @@ class Place:
         node: the number of its node, from 0.
         address: where the first can be reached.
         port: of the first's store, by which the processes find each other.
-        coming: ranks of the processes that come whatever this one does: those that it is not to begin.
         begins: how many others, of its node, it is to begin.
     """
 
@@ -36,8 +35,12 @@ class Place:
     node: int
     address: str
     port: int
-    coming: frozenset[int]
     begins: int = 0
+
+    @property
+    def coming(self) -> frozenset[int]:
+        """Ranks of the processes that come whatever this one does: those that it does not begin."""
+        return frozenset(range(0, self.count, self.begins + 1)) - {self.rank}
 
 
 def find_place(devices: int, nodes: int) -> Place | None:
@@ -82,16 +85,9 @@ def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place | None:
         return None
     hosts = os.environ.get("SLURM_NODELIST", "127.0.0.1")  # such as n[07-09,12],m3
     first = re.split("[ ,]", re.sub(r"\[([^],-]+)[^]]*\]", r"\1", hosts))[0]
-    port = int(os.environ.get("SLURM_JOB_ID", "")[-4:] or 0) + 15000  # the same in all processes
-    return Place(
-        rank,
-        count,
-        local,
-        node,
-        os.environ.get("MASTER_ADDR", first),
-        int(os.environ.get("MASTER_PORT", port)),
-        frozenset(range(count)) - {rank},
-    )
+    address = os.environ.get("MASTER_ADDR", first)
+    port = os.environ.get("MASTER_PORT") or int(os.environ.get("SLURM_JOB_ID", "")[-4:] or 0) + 15000
+    return Place(rank, count, local, node, address, int(port))
 
 
 def _begun_by_hand(devices: int, nodes: int) -> Place:
@@ -107,16 +103,7 @@ def _begun_by_hand(devices: int, nodes: int) -> Place:
             f"this is process {local} of node {node} (LOCAL_RANK and NODE_RANK, counted from 0), and there are "
             f"trainer.devices {devices} on trainer.nodes {nodes}; change these settings or begin fewer"
         )
-    rank, begins = node * devices + local, 0 if "LOCAL_RANK" in told else devices - 1
     with socket.create_server(("", 0)) as free:
-        port = free.getsockname()[1]
-    return Place(
-        rank,
-        devices * nodes,
-        local,
-        node,
-        told.get("MASTER_ADDR", "127.0.0.1"),
-        int(told.get("MASTER_PORT", port)),
-        frozenset(range(0, devices * nodes, begins + 1)) - {rank},
-        begins,
-    )
+        address, port = told.get("MASTER_ADDR", "127.0.0.1"), told.get("MASTER_PORT", free.getsockname()[1])
+    begins = 0 if "LOCAL_RANK" in told else devices - 1
+    return Place(node * devices + local, devices * nodes, local, node, address, int(port), begins)

@@ -25,7 +25,7 @@ from kinema.methods.base import Method
 from kinema.processes import is_first
 from kinema.provenance import differing
 from kinema.streams import in_one_line
-from kinema.training.callbacks import CHECKPOINT, Checkpoints, Loading, MetricsWriter, signals_given_back
+from kinema.training.callbacks import CHECKPOINT, Checkpoints, Loading, MetricsWriter
 from kinema.training.checks import check_remaining
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos
@@ -39,12 +39,6 @@ from kinema.training.together import Together
 from kinema.training.trainer import Trainer, seed_everything
 from kinema.video import Manifest, usable
 from kinema.video.manifest import MANIFEST
-
-NOISE = (
-    "find_unused_parameters=True was specified",
-    "Grad strides do not match bucket view strides",
-)
-"""Beginnings of PyTorch's warnings that are of no use to the user of a run."""
 
 
 def fit(
@@ -93,9 +87,8 @@ def fit(
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
-    step = 0
-    if checkpoint.exists():
-        step = check_checkpoint(checkpoint, config, identity, hierarchical, together.count)
+    known = checkpoint.exists()
+    step = check_checkpoint(checkpoint, config, identity, hierarchical, together.count) if known else 0
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
     _refuse_others(together, out, config, identity, hierarchical, step)
@@ -122,16 +115,17 @@ def fit(
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
     metrics = MetricsWriter(out, step, phases) if together.rank == 0 else None
     trainer = Trainer(module, together, device, precision, metrics)
-    fitted = Fitted(trainer, data, Loading(), facts, warn(plan))
+    fitted = Fitted(trainer, Loading(), facts, warn(plan))
     every = config.trainer.keep_every
-    keeping = Keeping(out, every and every * plan.unit, monitor, config.readout, end, fitted.card)
-    checkpoints = Checkpoints(checkpoint, config.trainer.checkpoint_minutes, end, partial(save, fitted))
-    callbacks = [keeping, fitted.loading, Telling(end, module.schedule, keeping.newest), checkpoints]
+    keeping = Keeping(out, every and every * plan.unit, monitor, config.readout, fitted.card)
+    checkpoints = Checkpoints(checkpoint, config.trainer.checkpoint_minutes, partial(save, fitted))
+    callbacks = [keeping, fitted.loading, Telling(module.schedule, keeping.newest), checkpoints]
     try:
-        with warnings.catch_warnings(), signals_given_back(), threads_given_back(), explaining():
+        with warnings.catch_warnings(), threads_given_back(), explaining():
             use_threads(config.trainer)
-            for message in NOISE:
-                warnings.filterwarnings("ignore", message=message)
+            warnings.filterwarnings(
+                "ignore", "Grad strides do not match bucket view strides"
+            )  # of kernels of one pixel
             trainer.fit(data, end, callbacks, checkpoint if step else None)
     except BrokenPipeError:
         raise

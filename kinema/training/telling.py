@@ -23,20 +23,16 @@ class Telling(Callback):
     On a terminal it is a bar; elsewhere a line every :data:`SECONDS`, and when a phase or the training ends.
 
     Args:
-        end: the step after which this call ends.
         schedule: the training's phases; None for one that has none.
         beside: facts that are told beside those of the step, as they are then.
     """
 
     def __init__(
-        self, end: int, schedule: ProgressiveSchedule | None = None, beside: Mapping[str, float] = MappingProxyType({})
+        self, schedule: ProgressiveSchedule | None = None, beside: Mapping[str, float] = MappingProxyType({})
     ) -> None:
-        self.end = end
         self.schedule = schedule
         self.beside = beside
         self.bar = make_bar("loss")
-        self._began = self._said = time.monotonic()
-        self._first = 0
 
     def on_start(self, trainer: Trainer) -> None:
         """Start the clock."""
@@ -44,7 +40,7 @@ class Telling(Callback):
         self._first = trainer.step
         if trainer.first and not self.bar.disable:
             self.bar.start()
-            self.bar.add_task("training", total=self.end, completed=self._first, loss="")
+            self.bar.add_task("training", total=trainer.end, completed=self._first, loss="")
 
     def after_step(self, trainer: Trainer) -> None:
         """Move the bar, or say a line if it is time to."""
@@ -59,11 +55,11 @@ class Telling(Callback):
             return
         now = time.monotonic()
         ended = self.schedule is not None and self.schedule.number(step) != self.schedule.number(step - 1)
-        if step >= self.end or ended or now - self._said >= SECONDS:
-            left = (self.end - step) * (now - self._began) / (step - self._first)
+        if step == trainer.end or ended or now - self._said >= SECONDS:
+            left = (trainer.end - step) * (now - self._began) / (step - self._first)
             self._said = now
             facts = {**facts, **self.beside}
-            print(_line(f"{step}/{self.end}", phase, facts, left), file=sys.stderr, flush=True)
+            print(_line(f"{step}/{trainer.end}", phase, facts, left), file=sys.stderr, flush=True)
 
     def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
         """Let the bar stand as it is."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ from kinema.training.together import Together
 
 
 def seed_everything(seed: int) -> None:
-    """Let all generators of random numbers begin anew."""
+    """Let all generators of random numbers begin anew, those that methods of other packages may draw from too."""
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # methods of other packages may draw from it
+    np.random.seed(seed)  # noqa: NPY002
     torch.manual_seed(seed)
 
 
@@ -40,6 +40,7 @@ class Trainer:
 
     Attributes:
         step: how many steps have been taken.
+        end: how many there are to be.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Trainer:
         self.module, self.together, self.metrics = module, together, metrics
         self.device, self.precision = device, precision
         self.first = together.rank == 0
-        self.step = 0
+        self.step = self.end = 0
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -63,8 +64,8 @@ class Trainer:
         self.together.join(self.device)
         self.module.to(self.device)
         self.optimizer, self.learning_rate = self.module.make_optimizer()
-        several = self.together.count > 1
-        self._forward: nn.Module = data_parallel(self.module, self.device) if several else self.module
+        alone = self.together.count == 1
+        self._forward: nn.Module = self.module if alone else data_parallel(self.module, self.device)
         try:
             yield
         finally:
@@ -76,18 +77,14 @@ class Trainer:
 
         Args:
             batch: of this process.
-            names: gives the files of a batch's ``video`` positions.
-
-        Raises:
-            TrainingError: the loss is not finite.
+            names: gives the files of its videos, for the TrainingError that is raised if the loss is not finite.
         """
         tensors: Mapping[str, Any] = batch
         there = {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
         self.module.enter(self.step)
         self.optimizer.zero_grad()
         # without a cache, gradients of a weight that is used several times are added in float32
-        half = self.precision == torch.bfloat16
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+        with torch.autocast(self.device.type, torch.bfloat16, self.precision == torch.bfloat16, cache_enabled=False):
             loss = self._forward(there, self.step)
         loss.backward()
         self.module.conclude(self.step, names)
@@ -112,30 +109,30 @@ class Trainer:
             callbacks: what happens around them.
             checkpoint: of this training, to go on from; None to begin.
         """
-        self.data, self.callbacks = data, callbacks
+        self.data, self.callbacks, self.end = data, callbacks, end
         if self.first:
             data.prepare()
         self.together.complete()
         self.together.agree(f"prepared {self.module.out.name}", "")  # however long that took
-        data.setup()
         with self.ready():
             if checkpoint is not None:
                 self._go_on(checkpoint)
             if self.step < end:
-                self._run(end)
+                self._run()
 
-    def _run(self, end: int) -> None:
+    def _run(self) -> None:
         error: BaseException | None = None
         try:
             for callback in self.callbacks:
                 callback.on_start(self)
-            with closing(self._batches(end)) as batches:
-                for batch in batches:
-                    for callback in self.callbacks:
-                        callback.before_step(self)
-                    self.take(batch, self.data.names)
-                    for callback in self.callbacks:
-                        callback.after_step(self)
+            for batch in self.data.batches(lambda: self.step):
+                for callback in self.callbacks:
+                    callback.before_step(self)
+                self.take(batch, self.data.names)
+                for callback in self.callbacks:
+                    callback.after_step(self)
+                if self.step == self.end:
+                    break
         except BaseException as ended:
             error = ended
             raise
@@ -144,14 +141,6 @@ class Trainer:
                 callback.on_end(self, error)
             if self.metrics is not None:
                 self.metrics.close()
-
-    def _batches(self, end: int) -> Generator[Batch]:
-        loader = self.data.loader(lambda: self.step)
-        while True:
-            for batch in loader:  # of the rest of an epoch
-                yield self.data.mend(batch, self.step)
-                if self.step >= end:
-                    return
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: what a later call goes on from, and what must be the same then."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kinema.config import ClipConfig, FlowConfig, MSCLConfig, PretrainConfig, SamplingConfig, TrainerConfig
+from kinema.data.mds import Kept
 from kinema.data.plan import make_plan
 from kinema.data.training_data import TrainingData
 from kinema.errors import DataError
@@ -35,15 +36,16 @@ def module(folder, entries, tmp_path):
 
 def test_the_loader_goes_on_in_the_middle_of_an_epoch(module):
     def batches(step: int) -> list[list[int]]:
-        data = module(2, 2)
-        data.setup()
-        return [batch["video"].tolist() for batch in data.loader(lambda: step)]
+        at, seen = [step], []
+        for batch in module(2, 2).batches(lambda: at[0]):
+            seen.append(batch["video"].tolist())
+            at[0] += 1
+            if at[0] == 6:
+                return seen
 
     whole = batches(0)
-    assert len(whole) == 3
-    assert batches(1) == whole[1:]
-    assert batches(3) != whole
-    assert batches(4) == batches(3)[1:]
+    assert len(whole) == 6 and whole[3:] != whole[:3]
+    assert [batches(step) for step in (1, 3, 4)] == [whole[1:], whole[3:], whole[4:]]
 
 
 def test_names(module, folder):
@@ -64,9 +66,9 @@ def test_the_store_is_completed_and_the_scores_lie_in_it(module, tmp_path):
     assert len(stored_names(store)) == len(read_manifest(store / "manifest.parquet")) == 3
     assert {name: (store / name).stat().st_mtime_ns for name in first} == first
     assert (store / "mds-vectors.parquet").exists() and not (tmp_path / "run").exists()
-    data.setup()
     assert [entry.path for entry in data.entries[:1]] == ["back.mp4"]
-    assert len(data.kept[0]) < data.reader.grid(data.entries[0]).starts
+    kept = Kept(data.reader, data.entries, data._scores())
+    assert len(kept[0]) < data.reader.grid(data.entries[0]).starts
     module(videos=2, cache=str(store)).prepare()
     assert len(read_manifest(store / "manifest.parquet")) == 3  # what others added stays listed
 

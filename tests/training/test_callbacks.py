@@ -21,7 +21,6 @@ from kinema.training.callbacks import (
     MetricsWriter,
     Stopped,
     read_metrics,
-    signals_given_back,
 )
 from kinema.training.telling import Telling
 
@@ -40,8 +39,8 @@ class FakeTrainer:
     first = True
     metrics = None
 
-    def __init__(self, step: int = 0, facts=None):
-        self.step = step
+    def __init__(self, step: int = 0, facts=None, end: int = 99):
+        self.step, self.end = step, end
         self.module = SimpleNamespace(plan=SimpleNamespace(steps_per_epoch=3), facts=facts)
         self.saved: list[int] = []
         self.written: list[tuple[dict[str, float], int]] = []
@@ -65,13 +64,13 @@ class FakeTrainer:
 
 
 def test_a_checkpoint_every_few_minutes_and_at_the_end(tmp_path, clock):
-    trainer, watcher = FakeTrainer(), Checkpoints(tmp_path / "last.ckpt", minutes=2, end=12)
+    trainer, watcher = FakeTrainer(end=12), Checkpoints(tmp_path / "last.ckpt", minutes=2)
     clock.now += 1000  # of preparations, before training
-    with signals_given_back():
-        watcher.on_start(trainer)
-        for _ in range(10):
-            clock.now += 50
-            trainer.take(watcher)
+    watcher.on_start(trainer)
+    for _ in range(10):
+        clock.now += 50
+        trainer.take(watcher)
+    watcher.on_end(trainer, None)
     assert trainer.saved == [3, 6, 9]
     trainer.take(watcher)
     assert trainer.saved == [3, 6, 9]
@@ -85,16 +84,16 @@ def test_the_disk_is_full_and_the_earlier_checkpoint_stays_whole(tmp_path):
         Path(path).write_text("hal")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    trainer, watcher = FakeTrainer(2), Checkpoints(tmp_path / "last.ckpt", minutes=2, end=3)
+    trainer, watcher = FakeTrainer(2, end=3), Checkpoints(tmp_path / "last.ckpt", minutes=2)
     trainer.take(watcher)
-    trainer.save = half
+    trainer.save, trainer.end = half, 4
     with pytest.raises(OutputError, match=r"cannot write .*last\.ckpt: No space left on device; choose a folder"):
         trainer.take(watcher)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("last.ckpt", "step 3")]
 
 
 def test_only_the_first_process_writes(tmp_path):
-    trainer, watcher = FakeTrainer(2), Checkpoints(tmp_path / "last.ckpt", minutes=2, end=3)
+    trainer, watcher = FakeTrainer(2, end=3), Checkpoints(tmp_path / "last.ckpt", minutes=2)
     trainer.first = False
     trainer.take(watcher)
     assert not trainer.saved and not list(tmp_path.iterdir())
@@ -102,25 +101,25 @@ def test_only_the_first_process_writes(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_after_the_step_and_stops(tmp_path, number, capsys):
-    trainer, watcher = FakeTrainer(), Checkpoints(tmp_path / "last.ckpt", minutes=60, end=99)
+    trainer, watcher = FakeTrainer(end=99), Checkpoints(tmp_path / "last.ckpt", minutes=60)
     handler = signal.getsignal(number)
-    with signals_given_back():
-        watcher.on_start(trainer)
+    watcher.on_start(trainer)
+    trainer.take(watcher)
+    os.kill(os.getpid(), number)
+    assert trainer.saved == []
+    with pytest.raises(Stopped, match="stopped at step 2") as stopped:
         trainer.take(watcher)
-        os.kill(os.getpid(), number)
-        assert trainer.saved == []
-        with pytest.raises(Stopped, match="stopped at step 2") as stopped:
-            trainer.take(watcher)
-        assert trainer.saved == [2]
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(number)
+    assert trainer.saved == [2]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+    watcher.on_end(trainer, stopped.value)
     assert stopped.value.status == 130
     assert signal.getsignal(number) is handler
     assert capsys.readouterr().err.count("stopping after this step") == 1
 
 
 def test_another_process_was_asked_to_stop(tmp_path, monkeypatch):
-    trainer, watcher = FakeTrainer(), Checkpoints(tmp_path / "last.ckpt", minutes=60, end=99)
+    trainer, watcher = FakeTrainer(end=99), Checkpoints(tmp_path / "last.ckpt", minutes=60)
     monkeypatch.setattr(callbacks, "anywhere", lambda asked, due: [True, due])
     with pytest.raises(Stopped):
         trainer.take(watcher)
@@ -131,8 +130,9 @@ def test_training_in_another_thread_leaves_signals_alone(tmp_path):
 
     def train() -> None:
         try:
-            with signals_given_back():
-                Checkpoints(tmp_path / "last.ckpt", 1, 99).on_start(FakeTrainer())
+            watcher = Checkpoints(tmp_path / "last.ckpt", 1)
+            watcher.on_start(FakeTrainer())
+            watcher.on_end(FakeTrainer(), None)
         except BaseException as problem:
             problems.append(problem)
 
@@ -177,9 +177,9 @@ def test_time_goes_on_after_a_resume(clock):
 # words for the user
 
 
-def told(telling: Telling, clock, steps: int, seconds: float, start: int = 0) -> None:
+def told(telling: Telling, clock, steps: int, seconds: float, start: int = 0, end: int = 100) -> None:
     """Take so many steps of so many seconds each."""
-    trainer = FakeTrainer(start, {"loss": 2.5, "momentum": 0.99, "lmcl_accuracy": 0.25})
+    trainer = FakeTrainer(start, {"loss": 2.5, "momentum": 0.99, "lmcl_accuracy": 0.25}, end)
     telling.on_start(trainer)
     for _ in range(steps):
         clock.now += seconds
@@ -188,7 +188,7 @@ def told(telling: Telling, clock, steps: int, seconds: float, start: int = 0) ->
 
 
 def test_a_line_now_and_then_where_there_is_no_terminal(clock, capsys):
-    told(Telling(end=100), clock, 50, 1.0, start=50)
+    told(Telling(), clock, 50, 1.0, start=50)
     assert capsys.readouterr().err.splitlines() == [
         "step 80/100: lmcl_accuracy 0.250, loss 2.500; 0:20.0 left",
         "step 100/100: lmcl_accuracy 0.250, loss 2.500; 0:00.0 left",
@@ -197,14 +197,14 @@ def test_a_line_now_and_then_where_there_is_no_terminal(clock, capsys):
 
 def test_a_line_at_the_end_of_each_phase(clock, capsys):
     schedule = ProgressiveSchedule(HCMLConfig(levels=1), 20)
-    told(Telling(20, schedule), clock, 20, 0.5)
+    told(Telling(schedule), clock, 20, 0.5, end=20)
     lines = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
     assert lines == ["step 6/20 (phase 'prime')", "step 12/20 (phase 'level 1')", "step 20/20 (phase 'all')"]
 
 
 def test_a_bar_over_the_whole_training_on_a_terminal(clock, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # as rich asks for
-    telling = Telling(end=100)
+    telling = Telling()
     told(telling, clock, 30, 1.0, start=50)
     (task,) = telling.bar.tasks
     assert (task.total, task.completed, task.description) == (100, 80, "training")
@@ -213,7 +213,7 @@ def test_a_bar_over_the_whole_training_on_a_terminal(clock, capsys, monkeypatch)
 
 
 def test_one_of_several_processes_tells(clock, capsys):
-    telling, trainer = Telling(end=1), FakeTrainer(0, {"loss": 1.0})
+    telling, trainer = Telling(), FakeTrainer(0, {"loss": 1.0}, end=1)
     trainer.first = False
     telling.on_start(trainer)
     trainer.take(telling)
@@ -270,5 +270,5 @@ def test_rows_are_written_together_and_before_a_checkpoint(tmp_path, clock):
     trainer = FakeTrainer()
     trainer.metrics = writer
     trainer.save = lambda path: path.write_text(str(len(read_metrics(tmp_path / METRICS))))
-    Checkpoints(tmp_path / "last.ckpt", 1.0, 9)._save(trainer)
+    Checkpoints(tmp_path / "last.ckpt", 1.0)._save(trainer)
     assert (tmp_path / "last.ckpt").read_text() == "6"
