@@ -135,7 +135,7 @@ def test_other_errors_of_importing_are_left_alone():
 def test_rooms_bring_nothing_heavy_that_is_not_asked_for(room):
     names = "[getattr(room, name) for name in getattr(room, '__all__', ())]"
     code = f"import sys, kinema.{room} as room; {names}; print(*sys.modules)"
-    heavy = {"matplotlib", "tensorboard", "sklearn", "lightning", "faiss", "ray", "transformers", "pandas"}
+    heavy = {"matplotlib", "tensorboard", "sklearn", "faiss", "ray", "transformers", "pandas"}
     brought = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
     assert not brought & heavy
 
