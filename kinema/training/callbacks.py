@@ -13,12 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from torch import distributed
-
 from kinema.data.left_out import Broken
 from kinema.errors import TrainingError
 from kinema.files import atomic_path
-from kinema.processes import anywhere, is_first, rank_and_count
+from kinema.processes import anywhere, is_first
 
 if TYPE_CHECKING:
     from kinema.training.trainer import Trainer
@@ -120,8 +118,7 @@ class Checkpoints(Callback):
             with atomic_path(self.path) as temporary:
                 trainer.save(temporary)
             self.keep()
-        if rank_and_count()[1] > 1:
-            distributed.barrier()  # who ends before that is written might have the others ended, as torchrun does
+        anywhere(True)  # all wait here: who ends before that is written has the others ended, where torchrun began them
         self._last = time.monotonic()
 
 

@@ -160,12 +160,8 @@ class TrainingModule(nn.Module):
 
         A GPU is busy with the gradients meanwhile, which were asked for before.
 
-        Args:
-            step: its number.
-            names: gives the files of a batch's ``video`` positions.
-
         Raises:
-            TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
+            TrainingError: the loss is not finite; ``nonfinite.json`` has the ``names`` of the batch's videos.
         """
         self.method.enqueue(self._keys)
         found = self._found.read()

@@ -39,8 +39,7 @@ class Trainer:
         metrics: takes what the steps find; None to let go of it, as all processes but the first do.
 
     Attributes:
-        step: how many steps have been taken.
-        end: how many there are to be.
+        step: how many steps have been taken, of as many as ``end``.
     """
 
     def __init__(
