@@ -50,13 +50,13 @@ def during(monkeypatch):
 
 def lose(folder: Path, monkeypatch, name: str = "00003.mp4") -> None:
     """Let a video vanish between the scan and the first step."""
-    setup = TrainingData.setup
+    batches = TrainingData.batches
 
-    def vanish(self):
-        setup(self)
+    def vanish(self, at):
         (folder / name).unlink(missing_ok=True)
+        return batches(self, at)
 
-    monkeypatch.setattr(TrainingData, "setup", vanish)
+    monkeypatch.setattr(TrainingData, "batches", vanish)
 
 
 def test_it_is_named_counted_and_met_no_more(folder, tiny, tmp_path, during, capsys):
@@ -166,11 +166,11 @@ from kinema.cli import main
 from kinema.data.training_data import TrainingData
 from kinema.training.trainer import Trainer
 
-take, fit, setup, seen = Trainer.take, Trainer.fit, TrainingData.setup, []
+take, fit, batches, seen = Trainer.take, Trainer.fit, TrainingData.batches, []
 
-def lose(self):
-    setup(self)
+def lose(self, at):
     (Path(self.reader.folder) / "00003.mp4").unlink(missing_ok=True)
+    return batches(self, at)
 
 def spied(self, batch, names):
     seen.append(batch["video"].tolist())
@@ -181,7 +181,7 @@ def spied_fit(self, data, *args):
     left, out = [vars(left) for left in data.left_out], Path(self.module.out)
     torch.save({"seen": seen, "left": left, "state": self.module.state_dict()}, out / f"rank{self.together.rank}.pt")
 
-TrainingData.setup, Trainer.take, Trainer.fit = lose, spied, spied_fit
+TrainingData.batches, Trainer.take, Trainer.fit = lose, spied, spied_fit
 sys.exit(main(sys.argv[1:]))
 """
 
