@@ -207,10 +207,10 @@ def _measure(
         forget_peak(device)
         before = peak_memory(device)
         with trainer.ready():
-            trainer.step = step
+            module.enter(step)
             with FlopCounterMode(display=False) as counter:  # of a step that also warms up
                 trainer.take(next(batches), lambda videos: [])
-            batch, trainer.step = next(batches), step
+            batch = next(batches)
             began, busy = _now(device), time.process_time()
             trainer.take(batch, lambda videos: [])
             seconds, processor = _now(device) - began, time.process_time() - busy

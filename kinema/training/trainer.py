@@ -72,7 +72,7 @@ class Trainer:
             del self.optimizer, self.learning_rate, self._forward  # with what they hold on a GPU
 
     def take(self, batch: Batch, names: Callable[[Tensor], list[str]]) -> None:
-        """Take a step.
+        """Take a step, in the phase that the module is in.
 
         Args:
             batch: of this process.
@@ -80,7 +80,6 @@ class Trainer:
         """
         tensors: Mapping[str, Any] = batch
         there = {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
-        self.module.enter(self.step)
         self.optimizer.zero_grad()
         # without a cache, gradients of a weight that is used several times are added in float32
         with torch.autocast(self.device.type, torch.bfloat16, self.precision == torch.bfloat16, cache_enabled=False):
@@ -127,6 +126,7 @@ class Trainer:
             for batch in self.data.batches(lambda: self.step):
                 for callback in self.callbacks:
                     callback.before_step(self)
+                self.module.enter(self.step)
                 self.take(batch, self.data.names)
                 for callback in self.callbacks:
                     callback.after_step(self)
