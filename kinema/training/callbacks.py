@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -104,8 +105,7 @@ class Checkpoints(Callback):
             raise Stopped(f"stopped at step {trainer.step}; {self.path} is kept: go on with --resume")
 
     def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
-        """Save if it is the videos that end the training: it stands between two steps then, in every process. Signals
-        do again what they did before."""
+        """Save if videos end the training, between two steps in every process; signals do what they did before."""
         if isinstance(error, Broken) and trainer.step > 0:
             self._save(trainer)
         for number, handler in self._before.items():
@@ -181,20 +181,23 @@ class MetricsWriter:
     """
 
     def __init__(self, folder: Path, step: int, phases: Sequence[str] = ()):
-        from torch.utils.tensorboard import SummaryWriter  # takes long to load
-
         self.path, self.phases = folder / METRICS, phases
-        self.tensorboard = SummaryWriter(folder / "tensorboard")
         self._columns: list[str] = []
         self._written = -math.inf
         text = self.path.read_text(encoding="utf-8") if step and self.path.is_file() else ""
         whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a row
         self._rows: list[dict[str, Any]] = [r for r in csv.DictReader(whole.splitlines()) if int(r["step"]) < step]
 
+    @cached_property
+    def _tensorboard(self) -> Any:
+        from torch.utils.tensorboard import SummaryWriter  # takes long to load
+
+        return SummaryWriter(self.path.with_name("tensorboard"))
+
     def write(self, facts: Mapping[str, float], step: int) -> None:
         """Write a row."""
         for name, value in facts.items():
-            self.tensorboard.add_scalar(name, value, step)
+            self._tensorboard.add_scalar(name, value, step)
         named = {"phase_name": self.phases[int(facts["phase"])]} if "phase" in facts else {}
         self._rows.append({**facts, **named, "step": step})
         if time.monotonic() - self._written > FLUSH_SECONDS:
@@ -221,7 +224,7 @@ class MetricsWriter:
     def close(self) -> None:
         """Write all that has come."""
         self.save()
-        self.tensorboard.close()
+        self._tensorboard.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

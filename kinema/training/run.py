@@ -87,8 +87,7 @@ def fit(
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
-    known = checkpoint.exists()
-    step = check_checkpoint(checkpoint, config, identity, hierarchical, together.count) if known else 0
+    step = check_checkpoint(checkpoint, config, identity, hierarchical, together.count) if checkpoint.exists() else 0
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
     _refuse_others(together, out, config, identity, hierarchical, step)

@@ -120,7 +120,7 @@ def test_a_signal_saves_after_the_step_and_stops(tmp_path, number, capsys):
 
 def test_another_process_was_asked_to_stop(tmp_path, monkeypatch):
     trainer, watcher = FakeTrainer(end=99), Checkpoints(tmp_path / "last.ckpt", minutes=60)
-    monkeypatch.setattr(callbacks, "anywhere", lambda asked, due: [True, due])
+    monkeypatch.setattr(callbacks, "anywhere", lambda asked, *due: [True, *due])
     with pytest.raises(Stopped):
         trainer.take(watcher)
 
