@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -51,8 +52,7 @@ class Trainer:
         metrics: MetricsWriter | None = None,
     ):
         self.module, self.together, self.metrics = module, together, metrics
-        self.device, self.precision = device, precision
-        self.first = together.rank == 0
+        self.device, self.precision, self.first = device, precision, together.rank == 0
         self.step = self.end = 0
 
     @contextmanager
@@ -78,8 +78,7 @@ class Trainer:
             batch: of this process.
             names: gives the files of its videos, for the TrainingError that is raised if the loss is not finite.
         """
-        tensors: Mapping[str, Any] = batch
-        there = {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
+        there = {name: cast(Tensor, value).to(self.device, non_blocking=True) for name, value in batch.items()}
         self.optimizer.zero_grad()
         # without a cache, gradients of a weight that is used several times are added in float32
         with torch.autocast(self.device.type, torch.bfloat16, self.precision == torch.bfloat16, cache_enabled=False):
@@ -154,7 +153,8 @@ class Trainer:
             "config": asdict(self.module.config),
             "processes": self.together.count,
         }
-        torch.save(state, path)
+        torch.save(state, whole := io.BytesIO())  # of a full disk it would not say that it is full
+        path.write_bytes(whole.getbuffer())
 
     def _go_on(self, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
