@@ -16,7 +16,7 @@ from kinema.processes import available_cores
 from kinema.storage import is_folder
 from kinema.training.checks import check_finetuning, check_pretraining, too_short
 from kinema.training.cost import StepCost, measure
-from kinema.training.run import use_threads
+from kinema.training.hardware import use_threads
 from kinema.video import find_videos, read_manifest
 
 GPUS = {"V100": 125, "A100": 312, "H100": 989, "RTX 4090": 165}

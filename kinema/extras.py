@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from kinema.errors import ConfigError
 
 EXTRAS = {
-    "train": ("lightning", "tensorboard"),
+    "train": ("tensorboard",),
     "search": ("faiss",),
     "cluster": ("ray",),
     "storage": ("s3fs",),

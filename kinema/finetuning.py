@@ -32,9 +32,10 @@ from kinema.storage import missing
 from kinema.training.checks import check_finetuning
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos, run_folder
+from kinema.training.hardware import count_devices
 from kinema.training.meeting import all_together
 from kinema.training.ranks import find_place
-from kinema.training.run import count_devices, fit
+from kinema.training.run import fit
 from kinema.training.together import Together
 from kinema.video import ManifestEntry
 from kinema.video.manifest import MANIFEST, UNREADABLE
@@ -164,9 +165,9 @@ def _finetuned(
                 resume=resume,
                 save=partial(_save, classes=labelled.classes),
             )
-            if not fitted.module.trainer.is_global_zero:
+            if not fitted.trainer.first:
                 continue  # one of several processes tests
-            method = fitted.module.method
+            method = fitted.trainer.module.method
             assert isinstance(method, Recognition)
             rounds.append(_probabilities(method, labelled, fold, config))
         results = _results(rounds, folds, labelled, config, task) if rounds else {}
@@ -179,10 +180,10 @@ def _finetuned(
 
 def _save(fitted: Fitted, classes: Sequence[str]) -> None:
     """The network as it is now: the encoder and the classifier on it."""
-    method = fitted.module.method
+    method = fitted.trainer.module.method
     assert isinstance(method, Recognition)
     fitted.save()
-    save_classifier(method, fitted.module.out / CLASSIFIER_FILE, classes)
+    save_classifier(method, fitted.trainer.module.out / CLASSIFIER_FILE, classes)
 
 
 def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: LabelledSet, folds: Folds) -> None:

@@ -107,7 +107,7 @@ def look_around() -> Installation:
         kinema=__version__,
         python=f"{platform.python_version()} ({sys.executable})",
         system=platform.platform(),
-        packages=installed(name for name in (*PACKAGES, *OPENCV) if name not in EXTRAS["train"]),
+        packages=installed((*PACKAGES, *OPENCV)),
         ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
         torchcodec=why_not_torchcodec() if installed(["torchcodec"]) else "",
         decoders=tuple(name for name in CODECS if _decodes(name)),

@@ -72,3 +72,14 @@ def gather(values: Tensor) -> Tensor:
     parts = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(count)]
     distributed.all_gather(parts, values.detach().contiguous())
     return torch.cat(parts)
+
+
+def anywhere(*here: bool) -> list[bool]:
+    """Whether each of these is so in any process, the same in all; every process that trains has to call it."""
+    import torch
+    from torch import distributed
+
+    if rank_and_count()[1] == 1:
+        return list(here)
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    return gather(torch.tensor([here], dtype=torch.uint8, device=device)).amax(dim=0).bool().tolist()

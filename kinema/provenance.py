@@ -15,7 +15,7 @@ from typing import Any
 ORIGIN = ("config_sha256", "data_sha256", "commit", "kinema", "torch")
 """How a row of results came about, by column; fingerprints have 12 digits."""
 
-PACKAGES = ("torch", "numpy", "av", "scikit-learn", "safetensors", "lightning")
+PACKAGES = ("torch", "numpy", "av", "scikit-learn", "safetensors")
 OPENCV = (
     "opencv-python-headless",
     "opencv-python",

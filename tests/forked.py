@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["lightning.pytorch", "kinema.cli", "kinema.search", "kinema.training"])
+_context.set_forkserver_preload(["kinema.cli", "kinema.search", "kinema.training"])
 
 
 def start(words: list[object], log: Path, before: str = "") -> BaseProcess:

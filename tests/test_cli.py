@@ -32,7 +32,7 @@ LABELS = [
 SEARCH = ["embed", "index", "search", "label", "report", "predict", "watch", "serve"]
 REPRODUCE = ["reproduce", "reproduce --list"]
 ENCODERS = ["weights", "export"]
-HEAVY = {"torch", "cv2", "av", "lightning"}
+HEAVY = {"torch", "cv2", "av"}
 
 
 def kinema_main(*words: object) -> int:

@@ -60,7 +60,7 @@ def test_the_reference_has_every_public_name(room):
 
 def test_errors_that_are_explained_are_those_of_the_package():
     source = "\n".join(path.read_text() for path in (ROOT / "kinema").rglob("*.py"))
-    source = source.replace("{what} needs {module}: {remedy(module)}", 'needs lightning: pip install "kinema[train]"')
+    source = source.replace("{what} needs {module}: {remedy(module)}", 'needs tensorboard: pip install "kinema[train]"')
     for said in re.findall(r"^\*\*`(.+?)`\*\*", (DOCS / "faq.md").read_text(), re.MULTILINE):
         assert said in source, said
 

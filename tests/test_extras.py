@@ -120,7 +120,7 @@ def test_commands_that_need_an_extra_say_how_to_install_it(evaluating, tmp_path)
 def test_names_of_the_package_say_so_too():
     code = "import kinema.errors\ntry: import kinema.training\nexcept {}.ConfigError as e: print(e)"
     done = bare(code.format("kinema.errors"))
-    assert done.stdout == 'kinema.training needs lightning: pip install "kinema[train]"\n'
+    assert done.stdout == 'kinema.training needs tensorboard: pip install "kinema[train]"\n'
 
 
 def test_other_errors_of_importing_are_left_alone():
@@ -135,7 +135,7 @@ def test_other_errors_of_importing_are_left_alone():
 def test_rooms_bring_nothing_heavy_that_is_not_asked_for(room):
     names = "[getattr(room, name) for name in getattr(room, '__all__', ())]"
     code = f"import sys, kinema.{room} as room; {names}; print(*sys.modules)"
-    heavy = {"matplotlib", "tensorboard", "sklearn", "lightning", "faiss", "ray", "transformers", "pandas"}
+    heavy = {"matplotlib", "tensorboard", "sklearn", "faiss", "ray", "transformers", "pandas"}
     brought = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
     assert not brought & heavy
 

@@ -48,12 +48,13 @@ TrainingModule.__init__ = replaced
 
 DYING = """
 import os
-train = TrainingModule.training_step
-def dying(self, batch, batch_idx):
-    if self.global_rank == 1 and self.global_step == 2 and self.out.name == "round-2":
+from kinema.processes import rank_and_count
+train = TrainingModule.forward
+def dying(self, batch, step):
+    if rank_and_count()[0] == 1 and step == 2 and self.out.name == "round-2":
         os.kill(os.getpid(), 9)
-    return train(self, batch, batch_idx)
-TrainingModule.training_step = dying
+    return train(self, batch, step)
+TrainingModule.forward = dying
 """
 
 

@@ -91,7 +91,7 @@ def test_the_disk_is_full_while_training(name, refused, videos, run, quick_setti
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert ("File too large" if name == "last.ckpt" else "No space left on device") in sentence
-    assert f"cannot write {'to ' if name == 'metrics.csv' else ''}{run}" in sentence
+    assert f"cannot write {run}" in sentence
     assert not list(run.glob(".*"))
     if name == "metrics.csv":
         (run / name).unlink()

@@ -12,7 +12,7 @@ import pytest
 
 from kinema.data import loader
 
-OTHERS = "import lightning.pytorch, torch, starlette.applications, uvicorn"  # which have ways of their own
+OTHERS = "import tensorboard, torch, starlette.applications, uvicorn"  # which have ways of their own
 WITHOUT_POSIX = """
 import builtins, os, pkgutil, sys
 

@@ -11,7 +11,7 @@ import torch
 
 from kinema.config import TrainerConfig
 from kinema.processes import available_cores
-from kinema.training.run import use_threads
+from kinema.training.hardware import use_threads
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system knows no affinity")

@@ -6,18 +6,18 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
-
-import lightning as L
+from typing import TYPE_CHECKING, Any
 
 from kinema.data.left_out import Broken
 from kinema.errors import TrainingError
 from kinema.files import atomic_path
-from kinema.processes import is_first
-from kinema.training.module import TrainingModule
+from kinema.processes import anywhere, is_first
+
+if TYPE_CHECKING:
+    from kinema.training.trainer import Trainer
 
 CHECKPOINT = "last.ckpt"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -30,19 +30,30 @@ class Stopped(TrainingError):
     shared = True
 
 
-@contextlib.contextmanager
-def signals_given_back() -> Iterator[None]:
-    """Let whatever happens inside, Lightning's own doings included, not change what signals do afterwards."""
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # in another thread
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+class Callback:
+    """What happens around the steps of a training: nothing, where it has no say."""
+
+    def on_start(self, trainer: Trainer) -> None:
+        """The first step of this call is about to come."""
+
+    def before_step(self, trainer: Trainer) -> None:
+        """The batch of a step has come."""
+
+    def after_step(self, trainer: Trainer) -> None:
+        """A step was taken, and counted."""
+
+    def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
+        """The last step was taken, or an error has ended the training between two steps or within one."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What of it belongs into a checkpoint."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
 
 
-class Checkpoints(L.Callback):
+class Checkpoints(Callback):
     """Writes ``last.ckpt`` every few minutes, at the end, when videos break, and when the user asks to stop.
 
     The first Ctrl-C (or SIGTERM) lets the step finish, saves and stops; the second stops at once.
@@ -50,24 +61,22 @@ class Checkpoints(L.Callback):
     Args:
         path: the checkpoint.
         minutes: between two checkpoints.
-        end: the step after which this call ends.
         keep: writes what belongs to a checkpoint; called after each, in one of several processes.
     """
 
-    def __init__(self, path: Path, minutes: float, end: int, keep: Callable[[], None] = lambda: None):
+    def __init__(self, path: Path, minutes: float, keep: Callable[[], None] = lambda: None):
         self.path = path
         self.minutes = minutes
-        self.end = end
         self.keep = keep
         self._last = time.monotonic()
-        self._asked = self._stopping = False
+        self._asked = False
+        self._before: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen to the signals, in place of Lightning, which would end the process without a word."""
+    def on_start(self, trainer: Trainer) -> None:
+        """Listen to the signals."""
         self._last = time.monotonic()
         with contextlib.suppress(ValueError):  # in another thread, which gets no signals
-            for number in SIGNALS:
-                signal.signal(number, self._ask)
+            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
@@ -76,44 +85,38 @@ class Checkpoints(L.Callback):
         if is_first():
             print("\nstopping after this step (once more: at once, without a checkpoint)", file=sys.stderr)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save if it is time to, or if asked to stop."""
-        due = time.monotonic() - self._last > 60 * self.minutes or trainer.global_step >= self.end
-        self._stopping = trainer.strategy.reduce_boolean_decision(self._asked, all=False)
-        if self._stopping or trainer.strategy.reduce_boolean_decision(due, all=False):
-            self._save(trainer)
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop if asked to.
+    def after_step(self, trainer: Trainer) -> None:
+        """Save if it is time to, or if asked to stop; and stop then, unless the training is done.
 
         Raises:
             Stopped: asked to stop.
         """
-        if self._stopping:
-            raise Stopped(f"stopped at step {trainer.global_step}; {self.path} is kept: go on with --resume")
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Save if it is the videos that end the training: it stands between two steps then, in every process."""
-        if isinstance(exception, Broken) and trainer.global_step > 0:
+        due = time.monotonic() - self._last > 60 * self.minutes or trainer.step == trainer.end
+        stopping, due = anywhere(self._asked, due)
+        if stopping or due:
             self._save(trainer)
+        if stopping and trainer.step < trainer.end:
+            raise Stopped(f"stopped at step {trainer.step}; {self.path} is kept: go on with --resume")
 
-    def _save(self, trainer: L.Trainer) -> None:
-        for logger in trainer.loggers:  # the rows before a checkpoint are on the disk when it is
-            logger.save()
-        if trainer.is_global_zero:
-            with atomic_path(self.path) as temporary:  # Lightning's own temporary file may be on another disk
-                trainer.save_checkpoint(temporary)
+    def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
+        """Save if videos end the training, between two steps in every process; signals do what they did before."""
+        if isinstance(error, Broken) and trainer.step > 0:
+            self._save(trainer)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _save(self, trainer: Trainer) -> None:
+        if trainer.first:
+            if trainer.metrics is not None:  # the rows before a checkpoint are on the disk when it is
+                trainer.metrics.save()
+            with atomic_path(self.path) as temporary:
+                trainer.save(temporary)
             self.keep()
-        else:
-            trainer.save_checkpoint(self.path)  # takes part, but writes nothing
+        anywhere(True)  # all wait here: who ends before that is written has the others ended, where torchrun began them
         self._last = time.monotonic()
 
 
-class Loading(L.Callback):
+class Loading(Callback):
     """Measures how long training waits for data.
 
     The first batch of each epoch is left out: it waits for the loader to begin.
@@ -142,26 +145,18 @@ class Loading(L.Callback):
         self.waited, self.worked = state_dict["waited"], state_dict["worked"]
         self.earlier = self.seconds
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget when the last step ended."""
-        self._mark = None
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def before_step(self, trainer: Trainer) -> None:
         """Data has come."""
         now = time.monotonic()
-        if self._mark is not None:
+        if self._mark is not None and trainer.step % trainer.module.plan.steps_per_epoch:
             self.waited += now - self._mark
         self._mark = now
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def after_step(self, trainer: Trainer) -> None:
         """The step is done; log the share when an epoch is."""
         now = time.monotonic()
-        assert self._mark is not None and isinstance(pl_module, TrainingModule)
+        assert self._mark is not None
         self.worked += now - self._mark
         self._mark = now
-        if trainer.global_step % pl_module.plan.steps_per_epoch == 0:
-            pl_module.write({"data_wait": self.share}, trainer.global_step - 1)
+        if trainer.step % trainer.module.plan.steps_per_epoch == 0:
+            trainer.write({"data_wait": self.share}, trainer.step - 1)

@@ -5,26 +5,24 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from kinema.config import TrainConfig
 from kinema.data.pairs import Batch
 from kinema.data.plan import Plan, make_plan
 from kinema.methods.base import Method
+from kinema.training.hardware import choose_device, choose_precision
 from kinema.training.memory import forget_peak, free_memory, peak_memory
 from kinema.training.module import TERM, TrainingModule
-from kinema.training.run import NOISE, make_trainer, signals_given_back
+from kinema.training.together import Together
+from kinema.training.trainer import Trainer, seed_everything
 
 STEP_SECONDS = 10.0
 """Longest that a measured step may take; where it would take longer, it has fewer clips."""
@@ -85,96 +83,27 @@ class StepCost:
         return max(phase.peak for phase in self.phases)
 
 
-class GeneratedClips(L.LightningDataModule):
-    """Two batches of noise in the shapes of a training, in place of :class:`~kinema.data.module.ClipPairsModule`.
+def _generated(config: TrainConfig, clips: int, method: Method, paired: bool, classes: int | None) -> Iterator[Batch]:
+    """Batches of noise in the shapes of a training, with keys and flow where they are looked at."""
+    generator, clip = torch.Generator().manual_seed(config.seed), config.clip
 
-    Args:
-        config: the run's settings.
-        clips: in a batch.
-        paired: whether there are keys.
-        with_flow: whether they come with flow.
-        with_key: whether the method looks at keys at all.
-        classes: how many, if the method looks at labels.
-    """
+    def frames() -> Tensor:
+        return torch.randint(256, (clips, 3, clip.frames, *clip.size), dtype=torch.uint8, generator=generator)
 
-    def __init__(
-        self, config: TrainConfig, clips: int, paired: bool, with_flow: bool, with_key: bool, classes: int | None
-    ):
-        super().__init__()
-        self.config = config
-        self.clips = clips
-        self.paired = paired
-        self.with_flow = with_flow
-        self.with_key = with_key
-        self.classes = classes
+    def flow() -> Tensor:
+        return torch.randn((clips, 2, clip.frames // 2, *clip.size), generator=generator).half()
 
-    def names(self, videos: Tensor) -> list[str]:
-        """What stands for the files of a batch."""
-        return [f"generated {number}" for number in videos.tolist()]
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """The batches."""
-        generator = torch.Generator().manual_seed(self.config.seed)
-        return DataLoader([self._batch(generator) for _ in range(2)], batch_size=None)  # type: ignore[arg-type]
-
-    def _batch(self, generator: torch.Generator) -> Batch:
-        clip, count = self.config.clip, self.clips
-
-        def frames() -> Tensor:
-            shape = (count, 3, clip.frames, *clip.size)
-            return torch.randint(256, shape, dtype=torch.uint8, generator=generator)
-
-        def flow() -> Tensor:
-            return torch.randn((count, 2, clip.frames // 2, *clip.size), generator=generator).half()
-
-        batch: Batch = {"video": torch.arange(count), "query": frames()}
-        if self.classes is not None:
-            batch["label"] = torch.randint(self.classes, (count,), generator=generator)
-        if self.paired and self.with_key:
+    while True:
+        batch: Batch = {"video": torch.arange(clips), "query": frames()}
+        if classes is not None:
+            batch["label"] = torch.randint(classes, (clips,), generator=generator)
+        if paired and method.with_key:
             batch["key"] = frames()
-        if self.paired and self.with_flow:
-            batch["query_flow"], batch["flow_seconds"] = flow(), torch.full((count,), 1 / 30)
-            if self.with_key:
+        if paired and method.with_flow:
+            batch["query_flow"], batch["flow_seconds"] = flow(), torch.full((clips,), 1 / 30)
+            if method.with_key:
                 batch["key_flow"] = flow()
-        return batch
-
-
-class _AtStep(TrainingModule):
-    """A training that is in the phase of one step whatever its step."""
-
-    def __init__(self, method: Method, config: TrainConfig, plan: Plan, out: Path, step: int):
-        super().__init__(method, config, plan, {}, out)
-        self.at = step
-
-    @property
-    def _step(self) -> int:
-        return self.at
-
-
-class _Gauge(L.Callback):
-    """Counts the operations of the first step, which also warms up, and times the second."""
-
-    def __init__(self) -> None:
-        self.counter = FlopCounterMode(display=False)
-        self.losses: tuple[str, ...] = ()
-        self.seconds = self.processor = 0.0
-        self._mark = self._busy = 0.0
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        if batch_idx == 0:
-            self.counter.__enter__()
-        self._mark, self._busy = _now(pl_module.device), time.process_time()
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self.seconds, self.processor = _now(pl_module.device) - self._mark, time.process_time() - self._busy
-        assert isinstance(pl_module, TrainingModule)
-        self.losses = tuple(sorted(name for name in pl_module.facts if name.startswith(TERM)))
-        if batch_idx == 0:
-            self.counter.__exit__(None, None, None)
+        yield batch
 
 
 def measure(
@@ -268,24 +197,26 @@ def _measure(
     settings = dataclasses.replace(config.trainer, devices=1, nodes=1, batch_size=clips, accelerator="auto")
     settings = dataclasses.replace(settings, sync_batchnorm=False)  # it takes several devices
     config = dataclasses.replace(config, trainer=settings)
-    L.seed_everything(config.seed, verbose=False)
+    seed_everything(config.seed)
     method = make()
-    gauge = _Gauge()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), signals_given_back():
-        for message in NOISE:
-            warnings.filterwarnings("ignore", message=message)
-        module = _AtStep(method, config, plan, Path(folder), step)
-        data = GeneratedClips(
-            config, clips, step >= method.pairs_from(plan), method.with_flow, method.with_key, classes
-        )
-        trainer = make_trainer(config, Path(folder), [gauge], [], end=2)
-        device = trainer.strategy.root_device
+    device = choose_device(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        module = TrainingModule(method, config, plan, {}, Path(folder))
+        batches = _generated(config, clips, method, step >= method.pairs_from(plan), classes)
+        trainer = Trainer(module, Together(), device, choose_precision(settings, device))
         forget_peak(device)
         before = peak_memory(device)
-        trainer.fit(module, data)
+        with trainer.ready():
+            module.enter(step)
+            with FlopCounterMode(display=False) as counter:  # of a step that also warms up
+                trainer.take(next(batches), lambda videos: [])
+            batch = next(batches)
+            began, busy = _now(device), time.process_time()
+            trainer.take(batch, lambda videos: [])
+            seconds, processor = _now(device) - began, time.process_time() - busy
         peak = peak_memory(device)
-    operations = gauge.counter.get_total_flops()
-    return _Measured(clips, gauge.seconds, gauge.processor, operations, before, peak, gauge.losses, device)
+    losses = tuple(sorted(name for name in module.facts if name.startswith(TERM)))
+    return _Measured(clips, seconds, processor, counter.get_total_flops(), before, peak, losses, device)
 
 
 def _now(device: torch.device) -> float:

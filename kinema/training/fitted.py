@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kinema.data.module import ClipPairsModule
 from kinema.files import write_json
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.provenance import software_versions
 from kinema.training.callbacks import Loading
 from kinema.training.metrics import METRICS, last_metrics
-from kinema.training.module import TrainingModule
+from kinema.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -20,32 +19,29 @@ class Fitted:
     """What a training left in memory.
 
     Attributes:
-        module: with the trained method.
-        data: what it was trained on.
+        trainer: has taken its steps.
         loading: the times.
         facts: what the card says beside that: ``method``, ``preset`` and others.
         warning: what the user was told of the plan; an empty word for nothing.
     """
 
-    module: TrainingModule
-    data: ClipPairsModule
+    trainer: Trainer
     loading: Loading
     facts: Mapping[str, Any]
     warning: str = ""
 
     def card(self) -> dict[str, Any]:
         """Facts about the encoder as it is now, for its file."""
-        config, entries, trainer = self.module.config, self.data.entries, self.module.trainer
-        plan = self.module.plan
-        for logger in trainer.loggers:
-            logger.save()
-        metrics = self.module.out / METRICS
-        last = last_metrics(metrics, "loss", plan.steps_per_epoch) if trainer.is_global_zero else []
+        module, data, steps = self.trainer.module, self.trainer.data, self.trainer.step
+        config, plan, last = module.config, module.plan, list[dict[str, float]]()
+        if self.trainer.metrics is not None:
+            self.trainer.metrics.save()
+            last = last_metrics(module.out / METRICS, "loss", plan.steps_per_epoch)
         names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
         means = {name: [row[name] for row in last if name in row] for name in names}
         settings = asdict(config)
         settings["flow"].pop("cache")
-        encoder = self.module.method.trained_encoder()
+        encoder = module.method.trained_encoder()
         return {
             **self.facts,
             "seed": config.seed,
@@ -56,27 +52,27 @@ class Fitted:
             "config": settings,
             "features": encoder.features_by(config.readout),
             "training": {
-                "steps": trainer.global_step,
+                "steps": steps,
                 "steps_planned": plan.steps,
                 "steps_per_epoch": plan.steps_per_epoch,
                 "clips_per_video": plan.clips_per_video,
-                "clips_seen": self.data.clips_seen(trainer.global_step),
+                "clips_seen": data.clips_seen(steps),
                 "seconds": self.loading.seconds,
                 "data_wait": self.loading.share,
                 "last_epoch_means": {name: sum(values) / len(values) for name, values in means.items()},
                 **({"too_short": self.warning} if self.warning else {}),
             },
             "data": {
-                "videos": len(entries),
-                "hours": float(entries.column("duration").sum()) / 3600,
-                "sha256": self.data.entries_sha256,
-                "left_out": [asdict(left) for left in self.data.left_out],
+                "videos": len(data.entries),
+                "hours": float(data.entries.column("duration").sum()) / 3600,
+                "sha256": data.entries_sha256,
+                "left_out": [asdict(left) for left in data.left_out],
             },
             "versions": software_versions(),
         }
 
     def save(self) -> None:
         """Write the encoder as it is now, with its card, into the run's folder."""
-        card = self.card()
-        save_encoder(self.module.method.trained_encoder(), self.module.out / ENCODER_FILE, card)
-        write_json(self.module.out / "card.json", card)
+        card, module = self.card(), self.trainer.module
+        save_encoder(module.method.trained_encoder(), module.out / ENCODER_FILE, card)
+        write_json(module.out / "card.json", card)

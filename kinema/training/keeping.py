@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 
 from kinema.config import ReadoutConfig
@@ -18,7 +17,8 @@ from kinema.files import make_folder
 from kinema.models.encoder import VideoEncoder
 from kinema.models.modes import evaluating
 from kinema.models.weights import save_encoder
-from kinema.training.module import TrainingModule
+from kinema.training.callbacks import Callback
+from kinema.training.trainer import Trainer
 
 BEST = "best.safetensors"
 ENCODERS = "encoders"
@@ -40,7 +40,7 @@ class Monitor:
     name: str = "monitor"
 
 
-class Keeping(L.Callback):
+class Keeping(Callback):
     """Keeps encoders in ``encoders``, measures them, and keeps the best in ``best.safetensors``.
 
     The encoder of a step is the same whether the run was stopped before or not, and so are its figure and the best one.
@@ -50,7 +50,6 @@ class Keeping(L.Callback):
         every: steps from one encoder that is kept to the next; None to keep none.
         monitor: what is measured; None for nothing.
         readout: of the trained encoder.
-        end: the step after which this call ends.
         describe: gives the encoder's card as it is now.
     """
 
@@ -60,14 +59,12 @@ class Keeping(L.Callback):
         every: int | None,
         monitor: Monitor | None,
         readout: ReadoutConfig,
-        end: int,
         describe: Callable[[], dict[str, Any]],
     ):
         self.out = out
         self.every = every
         self.monitor = monitor
         self.readout = readout
-        self.end = end
         self.describe = describe
         self.best: dict[str, float] | None = None
         self.newest: dict[str, float] = {}
@@ -80,22 +77,20 @@ class Keeping(L.Callback):
         """Go on from them."""
         self.best = state_dict["best"]
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def after_step(self, trainer: Trainer) -> None:
         """Measure and keep, where it is time to; one of several processes does."""
-        assert isinstance(pl_module, TrainingModule)
-        step = trainer.global_step
-        if not trainer.is_global_zero:
+        step = trainer.step
+        if not trainer.first:
             return
-        encoder = pl_module.method.trained_encoder()
-        if self.monitor is not None and (step % self.monitor.every == 0 or step == self.end):
-            self._measure(self.monitor, encoder, pl_module, step)
+        encoder = trainer.module.method.trained_encoder()
+        if self.monitor is not None and (step % self.monitor.every == 0 or step == trainer.end):
+            self._measure(self.monitor, encoder, trainer)
         if self.every is not None and step % self.every == 0:
             make_folder(self.out / ENCODERS)
             save_encoder(encoder, self.out / ENCODERS / f"step-{step:06}.safetensors", self.describe())
 
-    def _measure(self, monitor: Monitor, encoder: VideoEncoder, module: TrainingModule, step: int) -> None:
+    def _measure(self, monitor: Monitor, encoder: VideoEncoder, trainer: Trainer) -> None:
+        step = trainer.step
         try:
             with _as_read(encoder, self.readout):
                 value = float(monitor.measure(encoder))
@@ -103,7 +98,7 @@ class Keeping(L.Callback):
             print(f"\n{monitor.name} is not known at step {step}: {error}", file=sys.stderr, flush=True)
             return
         self.newest[monitor.name] = value
-        module.write(self.newest, step - 1)
+        trainer.write(self.newest, step - 1)
         if self.best is None or value > self.best[monitor.name]:
             self.best = {monitor.name: value, "step": step}
             save_encoder(encoder, self.out / BEST, {**self.describe(), "monitor": self.best})

@@ -1,6 +1,6 @@
 """How the processes of a training find each other, and what the first and the others do then.
 
-Where the first listens is found in PyTorch's store, at the address that torchrun, SLURM or Lightning give out. So what
+Where the first listens is found in PyTorch's store, at the address that torchrun, SLURM or the user give out. So what
 is found there is this training's, whatever earlier ones have left in its folder.
 """
 
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from torch.distributed import DistError, TCPStore
+from torch.distributed import DistError, PrefixStore, TCPStore
 
 from kinema.errors import KinemaError, TrainingError
 from kinema.training import together
@@ -26,14 +26,12 @@ from kinema.training.lines import Line, forgotten_by_forks
 from kinema.training.ranks import Place
 from kinema.training.together import Together
 
-_meetings = 0
+_stores: list[TCPStore] = []
+"""Of this process: at one address, some may come to its next training while others still leave the last."""
 
 
-def _store(place: Place) -> tuple[TCPStore, str]:
-    """The store of the training, and the name under which it holds where the first listens."""
-    global _meetings
-    _meetings += 1
-    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = place.address, str(place.port)  # as Lightning would
+def _store(place: Place) -> PrefixStore:
+    """The store of the training."""
     of_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = TCPStore(
@@ -44,7 +42,8 @@ def _store(place: Place) -> tuple[TCPStore, str]:
         multi_tenant=True,
         timeout=timedelta(seconds=together.COMING),
     )
-    return store, f"kinema/{attempt}/{_meetings}"
+    _stores.append(store)
+    return PrefixStore(f"kinema/{attempt}/{len(_stores)}", store)
 
 
 class First(Together):
@@ -62,8 +61,8 @@ class First(Together):
         forgotten_by_forks.add(self._server)
         threading.Thread(target=self._accept, daemon=True).start()
         try:
-            self._store, name = _store(place)
-            self._store.set(name, json.dumps([self._server.getsockname()[1], self._token]))
+            self.store = _store(place)
+            self.store.set("first", json.dumps([self._server.getsockname()[1], self._token]))
         except DistError as error:
             raise TrainingError(
                 f"cannot listen at {place.address}:{place.port} for the other processes ({_short(error)}); set "
@@ -82,7 +81,8 @@ class First(Together):
         return value
 
     def complete(self) -> None:
-        """Wait until all are there."""
+        """Wait for all, too."""
+        super().complete()
         assert self.place is not None
         until = time.monotonic() + together.COMING
         while True:
@@ -191,8 +191,8 @@ class Other(Together):
                 raise absent
             time.sleep(0.2)
         try:
-            self._store, name = _store(place)
-            port, token = json.loads(self._store.get(name))
+            self.store = _store(place)
+            port, token = json.loads(self.store.get("first"))
             connection = socket.create_connection((place.address, port), timeout=together.COMING)
         except (DistError, OSError) as error:
             raise absent from error

@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
-
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from kinema.files import atomic_path
 
@@ -24,11 +21,11 @@ BLOCK = 1 << 16
 """Bytes that are read at a time from the end of a file."""
 
 
-class MetricsLogger(CSVLogger):
-    """Lightning's CSV logger, writing ``metrics.csv`` straight into the run's folder and going on with it on resuming.
+class MetricsWriter:
+    """Writes ``metrics.csv`` and TensorBoard's logs, and goes on with them on resuming.
 
     Rows are written together every :data:`FLUSH_SECONDS`, with every checkpoint and at the end, so that a kill loses
-    none that does not come again.
+    none that does not come again. The file is copied row by row where it has to change.
 
     Args:
         folder: the run's folder.
@@ -37,63 +34,44 @@ class MetricsLogger(CSVLogger):
     """
 
     def __init__(self, folder: Path, step: int, phases: Sequence[str] = ()):
-        self.phases = phases
-        super().__init__(folder, name="", version="", flush_logs_every_n_steps=sys.maxsize)
+        self.path, self.phases = folder / METRICS, phases
         self._written = -math.inf
-        self._step = step
+        self._rows: list[dict[str, Any]] = []
+        self._columns = _header(self.path) if step and self.path.is_file() else []
+        earlier = (row for row in _rows(self.path) if int(row["step"]) < step) if self._columns else ()
+        _rewrite(self.path, self._columns, earlier)
 
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+    @cached_property
+    def _tensorboard(self) -> Any:
+        from torch.utils.tensorboard import SummaryWriter  # takes long to load
+
+        return SummaryWriter(self.path.with_name("tensorboard"))
+
+    def write(self, facts: Mapping[str, float], step: int) -> None:
         """Write a row."""
-        row = dict(metrics)
-        if "phase" in row:
-            row["phase_name"] = self.phases[int(row["phase"])]
-        super().log_metrics(row, step)
+        for name, value in facts.items():
+            self._tensorboard.add_scalar(name, value, step)
+        named = {"phase_name": self.phases[int(facts["phase"])]} if "phase" in facts else {}
+        self._rows.append({**facts, **named, "step": step})
         if time.monotonic() - self._written > FLUSH_SECONDS:
             self.save()
 
     def save(self) -> None:
         """Write the rows that have come."""
-        super().save()
         self._written = time.monotonic()
+        rows, self._rows = self._rows, []
+        columns = sorted({*self._columns}.union(*rows))
+        if columns == self._columns:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, columns).writerows(rows)
+            return
+        _rewrite(self.path, columns, chain(_rows(self.path), rows))
+        self._columns = columns
 
-    @property
-    def log_dir(self) -> str:
-        """The run's folder itself."""
-        return str(self.root_dir)
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """The writer, with the rows of an earlier run that stay in its file."""
-        if self._experiment is None:
-            self._experiment = _Writer(self.log_dir, self._step)
-        return self._experiment
-
-
-class _Writer(ExperimentWriter):
-    """Lightning's, that goes on with a file, and copies it row by row where it has to change.
-
-    Args:
-        log_dir: where the file lies.
-        step: rows from this one on come again.
-    """
-
-    def __init__(self, log_dir: str, step: int):
-        self._step = step
-        super().__init__(log_dir)
-
-    def _check_log_dir_exists(self) -> None:
-        """Keep of the file what is before the step, where Lightning would delete it."""
-        path = Path(self.metrics_file_path)
-        if not self._step:
-            path.unlink(missing_ok=True)
-        elif path.is_file():
-            self.metrics_keys = _header(path)
-            _rewrite(path, self.metrics_keys, (row for row in _rows(path) if int(row["step"]) < self._step))
-
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        path = Path(self.metrics_file_path)
-        _rewrite(path, fieldnames, _rows(path))
+    def close(self) -> None:
+        """Write all that has come."""
+        self.save()
+        self._tensorboard.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
@@ -131,9 +109,10 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 def _rewrite(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+        if names:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def _lines_from_the_end(path: Path) -> Iterator[str]:

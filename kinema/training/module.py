@@ -1,21 +1,17 @@
-"""The training step, as Lightning wants it."""
+"""The training step: what is made of a batch, and the optimiser that follows it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 
 from kinema.config import OptimizerConfig, TrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.camera import film, films
-from kinema.data.module import ClipPairsModule
 from kinema.data.pairs import Batch
 from kinema.data.plan import Plan
 from kinema.errors import TrainingError
@@ -24,7 +20,7 @@ from kinema.methods.base import Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
 from kinema.models.short_conv import short_convolutions
-from kinema.processes import Part, gather
+from kinema.processes import Part, gather, rank_and_count
 
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:
@@ -79,7 +75,7 @@ class _Found:
         return dict(zip(self._names, self._here.tolist(), strict=True))
 
 
-class TrainingModule(L.LightningModule):
+class TrainingModule(nn.Module):
     """A method with its augmentation, its optimiser and its phases.
 
     Every random choice of a step is a function of the run's seed, the step and the place in the batch alone (and of the
@@ -107,14 +103,8 @@ class TrainingModule(L.LightningModule):
         self.schedule = self.method.schedule(plan)
         self.phase: Phase | None = None
         self.facts: dict[str, float] = {}
-        self._keys: dict[str, Tensor] = {}
-        self._found: _Found | None = None
 
-    @property
-    def _data(self) -> ClipPairsModule:
-        return self.trainer.datamodule  # type: ignore[attr-defined]
-
-    def configure_optimizers(self) -> Any:
+    def make_optimizer(self) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
         """AdamW or SGD, with linear warm-up and a cosine or drops; no decay on biases and normalisation."""
         config = self.config.optimizer
         trained = [p for p in self.method.parameters() if p.requires_grad]
@@ -136,92 +126,67 @@ class TrainingModule(L.LightningModule):
         def share(step: int) -> float:
             return warmup_drops(step, warmup, drops) if drops else warmup_cosine(step, warmup, plan.steps)
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: int | float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """By the norm of all gradients; Lightning's own way refuses fused optimisers, lest they scale gradients."""
-        if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(self.method.parameters(), gradient_clip_val)
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Enter the phase of the step, if the method has phases; a run may go on in the middle of any."""
+    def enter(self, step: int) -> None:
+        """Enter the phase of a step, if the method has phases; a run may go on in the middle of any."""
         if self.schedule is None:
             return
-        phase = self.schedule.phases[self.schedule.number(self._step)]
+        phase = self.schedule.phases[self.schedule.number(step)]
         if phase != self.phase:
             self.method.enter(phase)
             self.phase = phase
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
-        part = Part(self.global_rank, self.plan.processes)
-        generator = step_generator(self.config.seed, self.global_step, 0)
-        own = generator if part.rank == 0 else step_generator(self.config.seed, self.global_step, part.rank)
-        shared = step_generator(self.config.seed, self.global_step) if self.method.shuffles_devices else None
+    def forward(self, batch: Batch, step: int) -> Tensor:
+        """The loss of the batch of a step."""
+        part, device = Part(rank_and_count()[0], self.plan.processes), batch["query"].device
+        generator = step_generator(self.config.seed, step, 0)
+        own = generator if part.rank == 0 else step_generator(self.config.seed, step, part.rank)
+        shared = step_generator(self.config.seed, step) if self.method.shuffles_devices else None
         torch.manual_seed(own.initial_seed() ^ 1)  # of what networks draw by themselves, as dropout does
-        self.facts = self._follow()
-        draws = draw(len(batch["video"]), generator, self.device, shared, part, own)
-        with short_convolutions(self.device):
+        self.facts = self._follow(step)
+        draws = draw(len(batch["video"]), generator, device, shared, part, own)
+        with short_convolutions(device):
             terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
         loss = torch.stack(list(terms.values())).sum()
         values = {"loss": loss, **{f"{TERM}{name}": value for name, value in terms.items()}, **found}
         self._found = _Found(values, batch["video"])
-        self._keys = {name: self._gather(value) for name, value in keys.items()}
+        self._keys = {name: gather(value) for name, value in keys.items()}
         return loss
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Look at what the step has found, log it, and let no weight follow a loss that is not finite.
+    def conclude(self, step: int, names: Callable[[Tensor], list[str]]) -> None:
+        """Enqueue the step's keys, now that its gradient no longer needs the queue as it was; look at what it has
+        found, and let no weight follow a loss that is not finite.
 
         A GPU is busy with the gradients meanwhile, which were asked for before.
 
         Raises:
-            TrainingError: the loss is not finite; the batch's files are left in ``nonfinite.json``.
+            TrainingError: the loss is not finite; ``nonfinite.json`` has the ``names`` of the batch's videos.
         """
-        assert self._found is not None
+        self.method.enqueue(self._keys)
         found = self._found.read()
         if not math.isfinite(found["loss"]):
-            self._explain(self._found.videos, found)
+            self._explain(step, names(self._found.videos), found)
         if self.plan.processes > 1:  # each knows the means over its own part of the batch
             told = gather(self._found.numbers[None]).mean(dim=0).tolist()
             found = dict(zip(found, told, strict=True))
         self.facts |= found
-        self._found = None
-        self.write(self.facts, self.global_step)
 
-    def _follow(self) -> dict[str, float]:
+    def _follow(self, step: int) -> dict[str, float]:
         """Let the key encoders, if there are any, follow those that are trained, and say how and in which phase."""
         facts = {}
         if self.method.momentum is not None:
-            facts["momentum"] = cosine_momentum(self.global_step, self.plan.steps, self.method.momentum)
+            facts["momentum"] = cosine_momentum(step, self.plan.steps, self.method.momentum)
             self.method.update_keys(facts["momentum"])
         if self.schedule is not None:
-            facts["phase"] = float(self.schedule.number(self._step))
+            facts["phase"] = float(self.schedule.number(step))
         return facts
-
-    def write(self, facts: Mapping[str, float], step: int) -> None:
-        """Log facts about a step. Lightning's own way remembers the terms of a phase until the end of an epoch."""
-        for logger in self.loggers:
-            logger.log_metrics({"epoch": step // self.plan.steps_per_epoch, **facts}, step)
-
-    def on_after_backward(self) -> None:
-        """Enqueue the step's keys: the gradient no longer needs the queue as it was, and no checkpoint comes before."""
-        self.method.enqueue(self._keys)
-
-    @property
-    def _step(self) -> int:
-        return self.global_step
 
     def _views(self, batch: Batch, generator: torch.Generator, own: torch.Generator, part: Part) -> Views:
         """Pixels to floating point and colours augmented, on the device."""
         views = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name != "video"}
         views |= {name: value.float() for name, value in views.items() if name != "label"}
-        with torch.autocast(self.device.type, enabled=False):
+        with torch.autocast(views["query"].device.type, enabled=False):
             for name in ("query", "key"):
                 if name in views:
                     views[name] = augment_colors(views[name].div_(255), self.config.augment, generator, part)
@@ -230,23 +195,11 @@ class TrainingModule(L.LightningModule):
                 views["query"] = film(views["query"], self.config.augment, own, flow, seconds)
         return Views(**views)
 
-    def _gather(self, keys: Tensor) -> Tensor:
-        """(B, D) of this process -> (B * processes, D), the same on all."""
-        gathered = self.all_gather(keys)
-        assert isinstance(gathered, Tensor)
-        return gathered.flatten(0, -2)
-
-    def _explain(self, videos: Tensor, found: Mapping[str, float]) -> None:
+    def _explain(self, step: int, files: list[str], found: Mapping[str, float]) -> None:
         path = self.out / "nonfinite.json"
         losses = {name.removeprefix(TERM): str(value) for name, value in found.items() if name.startswith(TERM)}
-        write_json(path, {"step": self.global_step, "losses": losses, "files": self._data.names(videos)})
+        write_json(path, {"step": step, "losses": losses, "files": files})
         raise TrainingError(
-            f"the loss is not finite at step {self.global_step}; {path} names the batch's files: "
+            f"the loss is not finite at step {step}; {path} names the batch's files: "
             "look at them, or lower the learning rate"
         )
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what must be the same on resuming."""
-        checkpoint["identity"] = self.identity
-        checkpoint["config"] = asdict(self.config)
-        checkpoint["processes"] = self.plan.processes

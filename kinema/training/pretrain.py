@@ -15,11 +15,12 @@ from kinema.provenance import file_sha256
 from kinema.training.callbacks import CHECKPOINT
 from kinema.training.checks import check_pretraining, too_short
 from kinema.training.folder import run_folder
+from kinema.training.hardware import count_devices
 from kinema.training.keeping import BEST, ENCODERS, Monitor
 from kinema.training.meeting import all_together
 from kinema.training.metrics import METRICS
 from kinema.training.ranks import find_place
-from kinema.training.run import count_devices, fit
+from kinema.training.run import fit
 from kinema.training.together import Together
 from kinema.video.manifest import MANIFEST
 

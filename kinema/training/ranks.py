@@ -1,24 +1,18 @@
-"""Which of the processes of a training this one is, as torchrun, SLURM, other job systems or Lightning say."""
+"""Which of the processes of a training this one is, as torchrun, SLURM or those who begin them by hand say."""
 
 from __future__ import annotations
 
 import os
-import warnings
+import re
+import socket
 from dataclasses import dataclass
-
-from lightning.fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    LSFEnvironment,
-    MPIEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
 
 from kinema.errors import ConfigError
 
-SYSTEMS = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment)
-"""Those who begin all processes of a training, in Lightning's order."""
+TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE")
+SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NNODES")
+"""Where those who begin all processes of a training say a process's rank, how many there are, its rank on its node, the
+node's number and how many of these there are."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +26,7 @@ class Place:
         node: the number of its node, from 0.
         address: where the first can be reached.
         port: of the first's store, by which the processes find each other.
-        environment: what Lightning asks all of this.
-        coming: ranks of the processes that come whatever this one does: those that it is not to begin.
+        begins: how many others, of its node, it is to begin.
     """
 
     rank: int
@@ -42,14 +35,18 @@ class Place:
     node: int
     address: str
     port: int
-    environment: ClusterEnvironment
-    coming: frozenset[int]
+    begins: int = 0
+
+    @property
+    def coming(self) -> frozenset[int]:
+        """Ranks of the processes that come whatever this one does: those that it does not begin."""
+        return frozenset(range(0, self.count, self.begins + 1)) - {self.rank}
 
 
 def find_place(devices: int, nodes: int) -> Place | None:
     """This process's place; None where one process trains alone.
 
-    Where nobody says which process this is, it is the first of its node, and Lightning will begin the others there.
+    Where nobody says which process this is, it is the first of its node, and begins the others there.
 
     Args:
         devices: on each node.
@@ -60,36 +57,43 @@ def find_place(devices: int, nodes: int) -> Place | None:
             first one is.
     """
     devices, nodes = max(1, devices), max(1, nodes)  # others are refused with the rest of the settings
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return _begun_by(TORCHRUN, devices, nodes)
+    if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        return _begun_by(SLURM, devices, nodes)
+    return _begun_by_hand(devices, nodes) if devices * nodes > 1 else None
+
+
+def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place | None:
+    """The place that a system's variables say."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that srun is there and not used
-            system = next((kind() for kind in SYSTEMS if kind.detect()), None)
-        if system is not None:
-            _refuse_others(system.world_size(), devices, nodes)
-            system.validate_settings(devices, nodes)
-    except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"the job does not fit trainer.devices and trainer.nodes: {error}") from error
-    if devices * nodes == 1:
-        return None
-    if system is not None:
-        local, node, rank = system.local_rank(), system.node_rank(), system.global_rank()
-        coming = frozenset(range(devices * nodes)) - {rank}
-        return Place(rank, devices * nodes, local, node, system.main_address, system.main_port, system, coming)
-    return _begun_by_lightning(devices, nodes)
-
-
-def _refuse_others(begun: int, devices: int, nodes: int) -> None:
-    if begun != devices * nodes:
+        rank, count, local, node = (int(os.environ[name]) for name in names[:4])
+        on = int(os.environ.get(names[4], nodes))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"the job does not say which process this is ({', '.join(names)}): {error}") from error
+    if count != devices * nodes:
         raise ConfigError(
-            f"{begun} processes were begun for this training, and trainer.devices {devices} on trainer.nodes {nodes} "
+            f"{count} processes were begun for this training, and trainer.devices {devices} on trainer.nodes {nodes} "
             f"ask for {devices * nodes}; begin as many, or change these settings"
         )
+    if on != nodes or local >= devices:
+        raise ConfigError(
+            f"the job does not fit trainer.devices {devices} and trainer.nodes {nodes}: this is process {local}, from "
+            f"0, of a node, of which there are {on}; change these settings, or begin as many processes on each node"
+        )
+    if count == 1:
+        return None
+    hosts = os.environ.get("SLURM_NODELIST", "127.0.0.1")  # such as n[07-09,12],m3
+    first = re.split("[ ,]", re.sub(r"\[([^],-]+)[^]]*\]", r"\1", hosts))[0]
+    address = os.environ.get("MASTER_ADDR", first)
+    port = os.environ.get("MASTER_PORT") or int(os.environ.get("SLURM_JOB_ID", "")[-4:] or 0) + 15000
+    return Place(rank, count, local, node, address, int(port))
 
 
-def _begun_by_lightning(devices: int, nodes: int) -> Place:
-    environment = LightningEnvironment()
-    local, node = environment.local_rank(), environment.node_rank()
-    if nodes > 1 and not {"MASTER_ADDR", "MASTER_PORT", "NODE_RANK"} <= os.environ.keys():
+def _begun_by_hand(devices: int, nodes: int) -> Place:
+    told = os.environ
+    local, node = int(told.get("LOCAL_RANK", 0)), int(told.get("NODE_RANK", 0))
+    if nodes > 1 and not {"MASTER_ADDR", "MASTER_PORT", "NODE_RANK"} <= told.keys():
         raise ConfigError(
             f"trainer.nodes is {nodes}, and nothing says where the first is: begin with torchrun or srun, or set "
             "MASTER_ADDR and MASTER_PORT to the first node's address and a free port there, and NODE_RANK from 0"
@@ -99,14 +103,7 @@ def _begun_by_lightning(devices: int, nodes: int) -> Place:
             f"this is process {local} of node {node} (LOCAL_RANK and NODE_RANK, counted from 0), and there are "
             f"trainer.devices {devices} on trainer.nodes {nodes}; change these settings or begin fewer"
         )
-    step = 1 if environment.creates_processes_externally else devices  # otherwise one process of each node
-    return Place(
-        node * devices + local,
-        devices * nodes,
-        local,
-        node,
-        environment.main_address,
-        environment.main_port,
-        environment,
-        frozenset(range(0, devices * nodes, step)) - {node * devices + local},
-    )
+    with socket.create_server(("", 0)) as free:
+        address, port = told.get("MASTER_ADDR", "127.0.0.1"), told.get("MASTER_PORT", free.getsockname()[1])
+    begins = 0 if "LOCAL_RANK" in told else devices - 1
+    return Place(node * devices + local, devices * nodes, local, node, address, int(port), begins)

@@ -1,66 +1,45 @@
-"""What all trainings share: the videos that are used, Lightning's trainer, and going on where a run was stopped."""
+"""What all trainings share: the videos that are used, the trainer, and going on where a run was stopped."""
 
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
-import torch
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from kinema.addresses import shown
-from kinema.config import TrainConfig, TrainerConfig
+from kinema.config import TrainConfig
 from kinema.data.fields import shortest_video
 from kinema.data.loader import explaining
-from kinema.data.module import ClipPairsModule
 from kinema.data.plan import Plan, make_plan
+from kinema.data.training_data import TrainingData
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.files import make_folder
 from kinema.methods.base import Method
-from kinema.models.short_conv import trains_in_bfloat16
-from kinema.precision import quick_bfloat16
-from kinema.processes import available_cores, is_first
+from kinema.processes import is_first
 from kinema.provenance import differing
 from kinema.streams import in_one_line
-from kinema.training.callbacks import (
-    CHECKPOINT,
-    Checkpoints,
-    Loading,
-    signals_given_back,
-)
+from kinema.training.callbacks import CHECKPOINT, Checkpoints, Loading
 from kinema.training.checks import check_remaining
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos
+from kinema.training.hardware import choose_device, choose_precision, threads_given_back, use_threads
 from kinema.training.keeping import Keeping, Monitor
-from kinema.training.launching import Launched, share_statistics
-from kinema.training.metrics import MetricsLogger
+from kinema.training.launching import share_statistics
+from kinema.training.metrics import MetricsWriter
 from kinema.training.module import TrainingModule
 from kinema.training.resuming import check_checkpoint, common_settings
 from kinema.training.telling import Telling
 from kinema.training.together import Together
+from kinema.training.trainer import Trainer, seed_everything
 from kinema.video import Manifest, usable
 from kinema.video.manifest import MANIFEST
-
-NOISE = (
-    ".*does not have many workers",
-    "GPU available but not used",
-    "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler knows where it was
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    "find_unused_parameters=True was specified",
-    "Grad strides do not match bucket view strides",
-    r"torch\.distributed\.nn\.functional\.all_gather is deprecated",
-)
-"""Beginnings of Lightning's and PyTorch's warnings that are of no use to the user of a run."""
 
 
 def fit(
@@ -103,25 +82,25 @@ def fit(
             finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
+    device = choose_device(config.trainer, 0 if together.place is None else together.place.local)
+    precision = choose_precision(config.trainer, device)
     out = make_folder(out)
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise OutputError(f"{out} holds a run already; go on with --resume, or choose another folder")
-    step = 0
-    if checkpoint.exists():
-        step = check_checkpoint(checkpoint, config, identity, hierarchical, together.count)
+    step = check_checkpoint(checkpoint, config, identity, hierarchical, together.count) if checkpoint.exists() else 0
     if manifest is None and step and (out / MANIFEST).exists():
         manifest = out / MANIFEST
     _refuse_others(together, out, config, identity, hierarchical, step)
     entries = _chosen(agreed_videos(videos, out, manifest, together), Path(videos), config, labels)
     plan = make_plan(config, len(entries), together.count)
     _announce(plan, config, warn(plan), check_remaining(out, step, plan.steps))
-    L.seed_everything(config.seed, verbose=False)
+    seed_everything(config.seed)
     method = make()
     if config.trainer.sync_batchnorm:
         share_statistics(method)
     module = TrainingModule(method, config, plan, identity, out)
-    data = ClipPairsModule(
+    data = TrainingData(
         videos,
         entries,
         config,
@@ -134,51 +113,32 @@ def fit(
     )
     end = min(plan.steps, (config.trainer.stop_after or plan.length) * plan.unit)
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
-    fitted = Fitted(module, data, Loading(), facts, warn(plan))
+    metrics = MetricsWriter(out, step, phases) if together.rank == 0 else None
+    trainer = Trainer(module, together, device, precision, metrics)
+    fitted = Fitted(trainer, Loading(), facts, warn(plan))
     every = config.trainer.keep_every
-    keeping = Keeping(out, every and every * plan.unit, monitor, config.readout, end, fitted.card)
-    checkpoints = Checkpoints(checkpoint, config.trainer.checkpoint_minutes, end, partial(save, fitted))
-    callbacks = [keeping, fitted.loading, Telling(end, module.schedule, keeping.newest), checkpoints]
-    loggers = [MetricsLogger(out, step, phases), TensorBoardLogger(out, name="tensorboard", version="")]
-    trainer = make_trainer(config, out, callbacks, loggers, end, together)
+    keeping = Keeping(out, every and every * plan.unit, monitor, config.readout, fitted.card)
+    checkpoints = Checkpoints(checkpoint, config.trainer.checkpoint_minutes, partial(save, fitted))
+    callbacks = [keeping, fitted.loading, Telling(module.schedule, keeping.newest), checkpoints]
     try:
-        with warnings.catch_warnings(), signals_given_back(), threads_given_back(), explaining():
+        with warnings.catch_warnings(), threads_given_back(), explaining():
             use_threads(config.trainer)
-            for message in NOISE:
-                warnings.filterwarnings("ignore", message=message)
-            trainer.fit(module, data, ckpt_path=checkpoint if step else None, weights_only=True)
-    except SystemExit as error:  # what Lightning makes of Ctrl-C
-        raise KeyboardInterrupt from error
+            warnings.filterwarnings(
+                "ignore", "Grad strides do not match bucket view strides"
+            )  # of kernels of one pixel
+            trainer.fit(data, end, callbacks, checkpoint if step else None)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise OutputError(
             f"cannot write to {out}: {error.strerror or error}; make room there and go on with --resume"
         ) from error
-    if data.left_out and trainer.is_global_zero:
+    if data.left_out and trainer.first:
         print(f"{len(data.left_out)} of {len(entries)} videos broke and were left out:", file=sys.stderr)
         print(*(in_one_line(f"  {left}") for left in data.left_out), sep="\n", file=sys.stderr, flush=True)
-    if trainer.is_global_zero:
+    if trainer.first:
         save(fitted)
     return fitted
-
-
-@contextmanager
-def threads_given_back() -> Iterator[None]:
-    """Let what happens inside compute with as many threads as it likes, and what comes after with as many as before."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def use_threads(settings: TrainerConfig) -> None:
-    """Leave as many cores to the processes that decode as there are such processes, if a CPU trains; the processes that
-    train on a machine share its cores."""
-    if not _on_gpu(settings):
-        own = available_cores() // (settings.devices or 1)
-        torch.set_num_threads(settings.threads or max(1, own - settings.workers))
 
 
 def _refuse_others(
@@ -221,71 +181,3 @@ def _announce(plan: Plan, config: TrainConfig, *warnings: str) -> None:
             sep="\n",
             file=sys.stderr,
         )
-
-
-def count_devices(settings: TrainerConfig) -> int:
-    """How many devices, each with a process, a training has on this machine."""
-    return settings.devices or (torch.cuda.device_count() if _on_gpu(settings) else 1)
-
-
-def _on_gpu(settings: TrainerConfig) -> bool:
-    return settings.accelerator != "cpu" and torch.cuda.is_available()
-
-
-def make_trainer(
-    config: TrainConfig,
-    out: Path,
-    callbacks: list[L.Callback],
-    loggers: list[Logger],
-    end: int,
-    together: Together | None = None,
-) -> L.Trainer:
-    """Lightning's trainer for a run.
-
-    Args:
-        config: all settings.
-        out: the run's folder.
-        callbacks: what happens around the steps.
-        loggers: what takes the metrics.
-        end: the step after which it ends.
-        together: the processes that train; None for one alone.
-
-    Raises:
-        ConfigError: a GPU is asked for, or needed, and there is none, or bfloat16 where its gradients are wrong.
-    """
-    settings = config.trainer
-    gpu = _on_gpu(settings)
-    if settings.accelerator == "gpu" and not gpu:
-        raise ConfigError("trainer.accelerator is gpu, but PyTorch sees none here; use auto or cpu")
-    if settings.sync_batchnorm and not gpu:
-        raise ConfigError(
-            "trainer.sync_batchnorm needs GPUs, and this training would be on a CPU; leave it off, or train on GPUs"
-        )
-    on = torch.device("cuda" if gpu else "cpu")
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and quick_bfloat16(on))
-    bf16 = bf16 and trains_in_bfloat16(on)
-    if settings.precision == "bf16" and not bf16:
-        raise ConfigError(
-            f"trainer.precision is bf16, in which PyTorch {torch.__version__} computes wrong gradients on this "
-            "processor; use 32 or auto"
-        )
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return L.Trainer(
-        accelerator="gpu" if gpu else "cpu",
-        devices=count_devices(settings),
-        num_nodes=settings.nodes,
-        strategy="auto" if together is None or together.place is None else Launched(together, together.place),
-        precision="bf16-mixed" if bf16 else "32-true",
-        max_epochs=-1,
-        max_steps=end,
-        gradient_clip_val=config.optimizer.clip_norm,
-        callbacks=callbacks,
-        logger=loggers,
-        log_every_n_steps=1,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        default_root_dir=out,
-    )

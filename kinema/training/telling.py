@@ -6,54 +6,47 @@ import sys
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, cast
-
-import lightning as L
 
 from kinema.clock import clock
 from kinema.methods.progressive import ProgressiveSchedule
 from kinema.progress import make_bar
+from kinema.training.callbacks import Callback
+from kinema.training.trainer import Trainer
 
 SECONDS = 30.0
 """Between two lines."""
 
 
-class Telling(L.Callback):
+class Telling(Callback):
     """Shows the step, the loss and the time left for the whole training.
 
     On a terminal it is a bar; elsewhere a line every :data:`SECONDS`, and when a phase or the training ends.
 
     Args:
-        end: the step after which this call ends.
         schedule: the training's phases; None for one that has none.
         beside: facts that are told beside those of the step, as they are then.
     """
 
     def __init__(
-        self, end: int, schedule: ProgressiveSchedule | None = None, beside: Mapping[str, float] = MappingProxyType({})
+        self, schedule: ProgressiveSchedule | None = None, beside: Mapping[str, float] = MappingProxyType({})
     ) -> None:
-        self.end = end
         self.schedule = schedule
         self.beside = beside
         self.bar = make_bar("loss")
-        self._began = self._said = time.monotonic()
-        self._first = 0
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_start(self, trainer: Trainer) -> None:
         """Start the clock."""
         self._began = self._said = time.monotonic()
-        self._first = trainer.global_step
-        if trainer.is_global_zero and not self.bar.disable:
+        self._first = trainer.step
+        if trainer.first and not self.bar.disable:
             self.bar.start()
-            self.bar.add_task("training", total=self.end, completed=self._first, loss="")
+            self.bar.add_task("training", total=trainer.end, completed=self._first, loss="")
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def after_step(self, trainer: Trainer) -> None:
         """Move the bar, or say a line if it is time to."""
-        if not trainer.is_global_zero:
+        if not trainer.first:
             return
-        step, facts = trainer.global_step, cast(Mapping[str, float], pl_module.facts)
+        step, facts = trainer.step, trainer.module.facts
         phase = "" if self.schedule is None else self.schedule.phases[self.schedule.number(step - 1)].name
         if not self.bar.disable:
             found = "".join(f", {name} {value:.3f}" for name, value in self.beside.items())
@@ -62,18 +55,14 @@ class Telling(L.Callback):
             return
         now = time.monotonic()
         ended = self.schedule is not None and self.schedule.number(step) != self.schedule.number(step - 1)
-        if step >= self.end or ended or now - self._said >= SECONDS:
-            left = (self.end - step) * (now - self._began) / (step - self._first)
+        if step == trainer.end or ended or now - self._said >= SECONDS:
+            left = (trainer.end - step) * (now - self._began) / (step - self._first)
             self._said = now
             facts = {**facts, **self.beside}
-            print(_line(f"{step}/{self.end}", phase, facts, left), file=sys.stderr, flush=True)
+            print(_line(f"{step}/{trainer.end}", phase, facts, left), file=sys.stderr, flush=True)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
         """Let the bar stand as it is."""
-        self.bar.stop()
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """As at the end."""
         self.bar.stop()
 
 

@@ -7,19 +7,27 @@ while it waits for the other's gradients. One of all says why.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
+
+import torch
+from torch import distributed
 
 from kinema.errors import KinemaError, TrainingError
 from kinema.files import write_text
 from kinema.streams import in_one_line
+from kinema.training.launching import begin_others
 from kinema.training.ranks import Place
 
+WAITING = timedelta(days=1)
+"""Longest that a process waits for others in a step: that they live, their lines say; the first may have to measure."""
 COMING = 120.0
 """Seconds in which all processes have to come together."""
 GRACE = 2.0
@@ -41,8 +49,11 @@ class Together:
 
     Attributes:
         place: which process it is; None if it is alone.
+        store: by which the processes find each other.
         begun: the processes that this one began, on its node.
     """
+
+    store: distributed.Store
 
     def __init__(self, place: Place | None = None):
         self.place = place
@@ -73,11 +84,20 @@ class Together:
         return value
 
     def complete(self) -> None:
-        """Wait until all processes are there.
+        """Begin those of this node that nobody else begins, and wait until all are there.
 
         Raises:
             TrainingError: some have not come, or have failed.
         """
+        if self.place is not None and self.place.begins and not self.begun:
+            self.begun = begin_others(self.place)
+
+    def join(self, device: torch.device) -> None:
+        """Let the processes, once all are there, exchange tensors from now on; each trains on its ``device``."""
+        if self.place is not None and not distributed.is_initialized():
+            backend, own = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+            distributed.init_process_group(backend, None, WAITING, self.count, self.rank, self.store, device_id=own)
+            atexit.register(distributed.destroy_process_group)
 
     def end(self, error: BaseException | None) -> BaseException | None:
         """Leave the others, and say what is to be raised: the error, or why another process has ended this one."""

@@ -21,8 +21,9 @@ import torch
 from kinema.cli import main
 from kinema.training import module
 from kinema.training.module import TrainingModule
+from kinema.training.trainer import Trainer
 
-gather, train, draw = TrainingModule._gather, TrainingModule.training_step, module.draw
+gather, train, fit, draw = module.gather, TrainingModule.forward, Trainer.fit, module.draw
 seen = {"own": [], "videos": [], "orders": [], "angles": []}
 
 def spied_draw(*args):
@@ -31,19 +32,21 @@ def spied_draw(*args):
     seen["angles"].append(draws.angles.tolist())
     return draws
 
-def spied_gather(self, keys):
-    seen["own"].append(keys.clone())
-    return gather(self, keys)
+def spied_gather(values):
+    if len(values) == 3:  # the keys of this process, and not the figures of the step
+        seen["own"].append(values.clone())
+    return gather(values)
 
-def spied_step(self, batch, batch_idx):
+def spied_step(self, batch, step):
     seen["videos"].append(batch["video"].tolist())
-    return train(self, batch, batch_idx)
+    return train(self, batch, step)
 
-def save(self):
-    torch.save({**seen, "state": self.state_dict()}, Path(self.out) / f"rank{self.global_rank}.pt")
+def spied_fit(self, *args):
+    rank = self.together.rank
+    fit(self, *args)
+    torch.save({**seen, "state": self.module.state_dict()}, Path(self.module.out) / f"rank{rank}.pt")
 
-TrainingModule._gather, TrainingModule.training_step, TrainingModule.on_train_end = spied_gather, spied_step, save
-module.draw = spied_draw
+module.gather, TrainingModule.forward, Trainer.fit, module.draw = spied_gather, spied_step, spied_fit, spied_draw
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -98,13 +98,13 @@ def test_the_lines_of_progress_name_the_phase_and_forget_the_terms_of_the_last(v
 def test_what_is_frozen_does_not_move(videos, settings, tmp_path, monkeypatch, name):
     """Neither by weight decay nor by momentum of an earlier phase."""
     seen = []
-    start = TrainingModule.on_train_batch_start
+    start = TrainingModule.enter
 
-    def watch(self, batch, batch_idx):
-        start(self, batch, batch_idx)
+    def watch(self, step):
+        start(self, step)
         seen.append((self.phase.name, {n: v.clone() for n, v in self.state_dict().items()}))
 
-    monkeypatch.setattr(TrainingModule, "on_train_batch_start", watch)
+    monkeypatch.setattr(TrainingModule, "enter", watch)
     changes = {"optimizer.name": name, "optimizer.weight_decay": 0.5, "optimizer.lr": 0.01}
     pretrain(videos, tmp_path, settings(changes), method="mscl+hcml")
     moved = {"prime": set(), "level 1": set(), "all": set()}
@@ -140,12 +140,12 @@ def test_four_epochs_are_some_and_the_rest(videos, settings, tmp_path, whole, di
 KILL = """
 import os, signal
 from kinema.training.module import TrainingModule
-train = TrainingModule.training_step
-def training_step(self, batch, batch_idx):
-    if self.global_step == 4:
+train = TrainingModule.forward
+def forward(self, batch, step):
+    if step == 4:
         os.kill(os.getpid(), signal.SIGKILL)
-    return train(self, batch, batch_idx)
-TrainingModule.training_step = training_step
+    return train(self, batch, step)
+TrainingModule.forward = forward
 """
 
 
@@ -269,13 +269,13 @@ def test_hcml_reads_one_clip_a_video_and_no_flow(videos, settings, tmp_path, mon
 
 def test_both_together_read_pairs_and_flow_once_mscl_learns(joint, videos, settings, tmp_path, monkeypatch):
     seen = []
-    step = TrainingModule.training_step
+    train = TrainingModule.forward
 
-    def watch(self, batch, batch_idx):
+    def watch(self, batch, step):
         seen.append(sorted(set(batch) - {"video"}))
-        return step(self, batch, batch_idx)
+        return train(self, batch, step)
 
-    monkeypatch.setattr(TrainingModule, "training_step", watch)
+    monkeypatch.setattr(TrainingModule, "forward", watch)
     pretrain(videos, tmp_path, settings({"trainer.stop_after": 3}), method="mscl+hcml")
     assert seen == [["query"]] * 6 + [["flow_seconds", "key", "key_flow", "query", "query_flow"]] * 3
     assert json.loads((joint / "card.json").read_text())["training"]["clips_seen"] == 6 * 4 + 6 * 4 * 2

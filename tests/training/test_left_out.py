@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from kinema.data import left_out
-from kinema.data.module import ClipPairsModule
+from kinema.data.training_data import TrainingData
 from kinema.errors import DataError, OutputError, VideoError
 from kinema.training import pretrain
-from kinema.training.module import TrainingModule
+from kinema.training.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +33,16 @@ def folder(videos, tmp_path) -> Path:
 @pytest.fixture
 def during(monkeypatch):
     """Lets something happen just before a step; notes which videos each step sees."""
-    train, seen = TrainingModule.training_step, []
+    take, seen = Trainer.take, []
 
     def arrange(step, action):
-        def training_step(self, batch, batch_idx):
-            seen.append((self.global_step, [Path(name).name for name in self._data.names(batch["video"])]))
-            result = train(self, batch, batch_idx)
-            if self.global_step == step:
+        def taken(self, batch, names):
+            seen.append((self.step, [Path(name).name for name in names(batch["video"])]))
+            take(self, batch, names)
+            if self.step == step + 1:
                 action()
-            return result
 
-        monkeypatch.setattr(TrainingModule, "training_step", training_step)
+        monkeypatch.setattr(Trainer, "take", taken)
         return seen
 
     return arrange
@@ -51,13 +50,13 @@ def during(monkeypatch):
 
 def lose(folder: Path, monkeypatch, name: str = "00003.mp4") -> None:
     """Let a video vanish between the scan and the first step."""
-    setup = ClipPairsModule.setup
+    batches = TrainingData.batches
 
-    def vanish(self, stage):
-        setup(self, stage)
+    def vanish(self, at):
         (folder / name).unlink(missing_ok=True)
+        return batches(self, at)
 
-    monkeypatch.setattr(ClipPairsModule, "setup", vanish)
+    monkeypatch.setattr(TrainingData, "batches", vanish)
 
 
 def test_it_is_named_counted_and_met_no_more(folder, tiny, tmp_path, during, capsys):
@@ -146,13 +145,13 @@ def test_a_folder_that_goes_away_as_a_whole_is_not_so_many_broken_videos(folder,
 
 
 def test_motion_sampling_leaves_out_what_it_cannot_score(folder, tiny, tmp_path, monkeypatch):
-    prepare = ClipPairsModule.prepare_data
+    prepare = TrainingData.prepare
 
     def vanish(self):
         (folder / "00003.mp4").unlink(missing_ok=True)
         prepare(self)
 
-    monkeypatch.setattr(ClipPairsModule, "prepare_data", vanish)
+    monkeypatch.setattr(TrainingData, "prepare", vanish)
     card = pretrain(folder, tmp_path / "run", tiny({"sampling.mds": "sobel"}, epochs=1)).card
     assert [left["path"] for left in card["data"]["left_out"]] == ["00003.mp4"]
 
@@ -164,24 +163,25 @@ import sys
 from pathlib import Path
 import torch
 from kinema.cli import main
-from kinema.data.module import ClipPairsModule
-from kinema.training.module import TrainingModule
+from kinema.data.training_data import TrainingData
+from kinema.training.trainer import Trainer
 
-train, setup, seen = TrainingModule.training_step, ClipPairsModule.setup, []
+take, fit, batches, seen = Trainer.take, Trainer.fit, TrainingData.batches, []
 
-def lose(self, stage):
-    setup(self, stage)
+def lose(self, at):
     (Path(self.reader.folder) / "00003.mp4").unlink(missing_ok=True)
+    return batches(self, at)
 
-def spied(self, batch, batch_idx):
+def spied(self, batch, names):
     seen.append(batch["video"].tolist())
-    return train(self, batch, batch_idx)
+    take(self, batch, names)
 
-def save(self):
-    left = [vars(left) for left in self._data.left_out]
-    torch.save({"seen": seen, "left": left, "state": self.state_dict()}, Path(self.out) / f"rank{self.global_rank}.pt")
+def spied_fit(self, data, *args):
+    fit(self, data, *args)
+    left, out = [vars(left) for left in data.left_out], Path(self.module.out)
+    torch.save({"seen": seen, "left": left, "state": self.module.state_dict()}, out / f"rank{self.together.rank}.pt")
 
-ClipPairsModule.setup, TrainingModule.training_step, TrainingModule.on_train_end = lose, spied, save
+TrainingData.batches, Trainer.take, Trainer.fit = lose, spied, spied_fit
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -8,13 +8,13 @@ import pytest
 
 from kinema.training import metrics
 from kinema.training.callbacks import Checkpoints
-from kinema.training.metrics import FLUSH_SECONDS, METRICS, MetricsLogger, last_metrics, read_metrics
+from kinema.training.metrics import FLUSH_SECONDS, METRICS, MetricsWriter, last_metrics, read_metrics
 
 
-def log(logger: MetricsLogger, steps: range, **more: float) -> None:
+def log(writer: MetricsWriter, steps: range, **more: float) -> None:
     for step in steps:
-        logger.log_metrics({"loss": 10.0 + step, **more}, step)
-    logger.save()
+        writer.write({"loss": 10.0 + step, **more}, step)
+    writer.save()
 
 
 def losses(folder: Path) -> list[tuple[float, float]]:
@@ -22,9 +22,8 @@ def losses(folder: Path) -> list[tuple[float, float]]:
 
 
 def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
-    log(MetricsLogger(tmp_path, 0), range(7))
-    resumed = MetricsLogger(tmp_path, 5)
-    assert resumed.experiment is not None  # as Lightning asks for before it prepares the data
+    log(MetricsWriter(tmp_path, 0), range(7))
+    resumed = MetricsWriter(tmp_path, 5)
     assert losses(tmp_path) == [(step, 10 + step) for step in range(5)]
     log(resumed, range(5, 9), accuracy=0.5)
     assert losses(tmp_path) == [(step, 10 + step) for step in range(9)]
@@ -34,26 +33,26 @@ def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
 
 @pytest.mark.parametrize("torn", ["14.5", "16,1", "1"])
 def test_half_a_row_of_a_killed_run_is_dropped(tmp_path, torn):
-    log(MetricsLogger(tmp_path, 0), range(6))
+    log(MetricsWriter(tmp_path, 0), range(6))
     with (tmp_path / "metrics.csv").open("a") as file:
         file.write(torn)
-    log(MetricsLogger(tmp_path, 20), range(20, 21))
+    log(MetricsWriter(tmp_path, 20), range(20, 21))
     assert losses(tmp_path) == [(step, 10 + step) for step in (0, 1, 2, 3, 4, 5, 20)]
 
 
 def test_a_new_run_begins_a_new_file(tmp_path):
-    log(MetricsLogger(tmp_path, 0), range(6))
-    log(MetricsLogger(tmp_path, 0), range(2))
+    log(MetricsWriter(tmp_path, 0), range(6))
+    log(MetricsWriter(tmp_path, 0), range(2))
     assert losses(tmp_path) == [(0, 10), (1, 11)]
 
 
 @pytest.mark.parametrize("block", [7, 100, 1 << 16])
 def test_the_last_rows_are_those_of_the_whole_file(tmp_path, monkeypatch, block):
     monkeypatch.setattr(metrics, "BLOCK", block)
-    logger = MetricsLogger(tmp_path, 0)
-    log(logger, range(30))
-    logger.log_metrics({"data_wait": 0.5}, 29)
-    log(logger, range(30, 34), accuracy=0.5)
+    writer = MetricsWriter(tmp_path, 0)
+    log(writer, range(30))
+    writer.write({"data_wait": 0.5}, 29)
+    log(writer, range(30, 34), accuracy=0.5)
     rows = [row for row in read_metrics(tmp_path / METRICS) if "loss" in row]
     for count in (1, 5, 34, 99):
         assert last_metrics(tmp_path / METRICS, "loss", count) == rows[-count:]
@@ -69,7 +68,7 @@ def test_a_long_file_is_gone_on_with_and_read_without_being_held(tmp_path):
     (tmp_path / METRICS).write_text("loss,step\r\n" + "".join(f"{10.0 + n},{n}\r\n" for n in range(count)))
     tracemalloc.start()
     try:
-        resumed = MetricsLogger(tmp_path, count - 5)
+        resumed = MetricsWriter(tmp_path, count - 5)
         log(resumed, range(count - 5, count), accuracy=0.5)
         assert last_metrics(tmp_path / METRICS, "accuracy", 9)[0]["step"] == count - 5
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
@@ -81,17 +80,17 @@ def test_a_long_file_is_gone_on_with_and_read_without_being_held(tmp_path):
 def test_rows_are_written_together_and_before_a_checkpoint(tmp_path, monkeypatch):
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(metrics.time, "monotonic", lambda: clock.now)
-    logger = MetricsLogger(tmp_path, 0)
+    writer = MetricsWriter(tmp_path, 0)
     written = []
     for step in range(6):
         clock.now += FLUSH_SECONDS * 0.45
-        logger.log_metrics({"loss": float(step)}, step)
+        writer.write({"loss": float(step)}, step)
         written.append(len(read_metrics(tmp_path / METRICS)))
     assert written == [1, 1, 1, 4, 4, 4]
     trainer = SimpleNamespace(
-        loggers=[logger],
-        is_global_zero=True,
-        save_checkpoint=lambda path: path.write_text(str(len(read_metrics(tmp_path / METRICS)))),
+        metrics=writer,
+        first=True,
+        save=lambda path: path.write_text(str(len(read_metrics(tmp_path / METRICS)))),
     )
-    Checkpoints(tmp_path / "last.ckpt", 1.0, 9)._save(trainer)
+    Checkpoints(tmp_path / "last.ckpt", 1.0)._save(trainer)
     assert (tmp_path / "last.ckpt").read_text() == "6"

@@ -7,8 +7,8 @@ from kinema.errors import ConfigError
 from kinema.models import short_conv
 from kinema.models.short_conv import trains_in_bfloat16
 from kinema.precision import autocast_for, quick_bfloat16
-from kinema.training import run
-from kinema.training.run import make_trainer
+from kinema.training import hardware
+from kinema.training.hardware import choose_precision
 
 CPU = torch.device("cpu")
 
@@ -33,25 +33,25 @@ def test_autocast_is_used_where_bfloat16_is_quick():
     assert not torch.is_autocast_enabled("cpu")
 
 
-def test_a_training_refuses_such_a_library(tiny, tmp_path, monkeypatch):
+def test_a_training_refuses_such_a_library(tiny, monkeypatch):
     monkeypatch.setattr(short_conv, "ROUNDING", 0.0)  # any library is too wrong
-    monkeypatch.setattr(run, "quick_bfloat16", lambda device: True)
+    monkeypatch.setattr(hardware, "quick_bfloat16", lambda device: True)
     trains_in_bfloat16.cache_clear()
-    assert make_trainer(tiny({"trainer.precision": "auto"}), tmp_path, [], [], True).precision == "32-true"
+    assert choose_precision(tiny({"trainer.precision": "auto"}).trainer, CPU) == torch.float32
     with pytest.raises(ConfigError, match=r"wrong gradients on this processor; use 32 or auto"):
-        make_trainer(tiny({"trainer.precision": "bf16"}), tmp_path, [], [], True)
+        choose_precision(tiny({"trainer.precision": "bf16"}).trainer, CPU)
     trains_in_bfloat16.cache_clear()
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_training_is_in_bfloat16_only_where_its_gradients_are_right(right, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "trains_in_bfloat16", lambda device: right)
-    monkeypatch.setattr(run, "quick_bfloat16", lambda device: True)
+def test_training_is_in_bfloat16_only_where_its_gradients_are_right(right, tiny, monkeypatch):
+    monkeypatch.setattr(hardware, "trains_in_bfloat16", lambda device: right)
+    monkeypatch.setattr(hardware, "quick_bfloat16", lambda device: True)
     config = tiny({"trainer.precision": "auto"})
-    assert make_trainer(config, tmp_path, [], [], True).precision == ("bf16-mixed" if right else "32-true")
+    assert choose_precision(config.trainer, CPU) == (torch.bfloat16 if right else torch.float32)
     config = tiny({"trainer.precision": "bf16"})
     if right:
-        assert make_trainer(config, tmp_path, [], [], True).precision == "bf16-mixed"
+        assert choose_precision(config.trainer, CPU) == torch.bfloat16
     else:
         with pytest.raises(ConfigError, match=r"wrong gradients on this processor; use 32 or auto"):
-            make_trainer(config, tmp_path, [], [], True)
+            choose_precision(config.trainer, CPU)

@@ -323,16 +323,17 @@ def test_the_learning_rate_scales_with_the_batch_if_asked(tiny):
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_norms_and_biases_do_not_decay(run, videos, tiny, tmp_path, monkeypatch, name):
     found = {}
-    configure = TrainingModule.configure_optimizers
+    make = TrainingModule.make_optimizer
 
     def watch(self):
-        found.update(names={id(p): n for n, p in self.method.named_parameters()}, **(made := configure(self)))
+        made = make(self)
+        found.update(names={id(p): n for n, p in self.method.named_parameters()}, groups=made[0].param_groups)
         return made
 
-    monkeypatch.setattr(TrainingModule, "configure_optimizers", watch)
+    monkeypatch.setattr(TrainingModule, "make_optimizer", watch)
     pretrain(videos, tmp_path, tiny({"optimizer.name": name, "optimizer.weight_decay": 0.1}, epochs=1))
-    decayed, free = ({found["names"][id(p)] for p in group["params"]} for group in found["optimizer"].param_groups)
-    assert [group["weight_decay"] for group in found["optimizer"].param_groups] == [0.1, 0.0]
+    decayed, free = ({found["names"][id(p)] for p in group["params"]} for group in found["groups"])
+    assert [group["weight_decay"] for group in found["groups"]] == [0.1, 0.0]
     assert all(n.endswith("weight") for n in decayed)
     assert {n for n in free if n.endswith("weight")} and all("key" not in n for n in decayed | free)
     assert not any(".bias" in n or "stem.1" in n for n in decayed)

@@ -17,7 +17,6 @@ from kinema import load_encoder
 from kinema.errors import CheckpointError, ConfigError, OutputError
 from kinema.models.short_conv import trains_in_bfloat16
 from kinema.training import Stopped, pretrain
-from kinema.training.callbacks import Checkpoints
 from kinema.training.checks import check_remaining
 from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.module import TrainingModule
@@ -31,14 +30,14 @@ def whole(videos, tiny, tmp_path_factory) -> Path:
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGINT) -> None:
     """Send this process a signal in the middle of a step."""
-    train = TrainingModule.training_step
+    train = TrainingModule.forward
 
-    def training_step(self, batch, batch_idx):
-        if self.global_step == step:
+    def forward(self, batch, at):
+        if at == step:
             os.kill(os.getpid(), number)
-        return train(self, batch, batch_idx)
+        return train(self, batch, at)
 
-    monkeypatch.setattr(TrainingModule, "training_step", training_step)
+    monkeypatch.setattr(TrainingModule, "forward", forward)
 
 
 # with nothing left to do
@@ -75,13 +74,13 @@ def test_four_epochs_are_two_and_two_more(videos, tiny, tmp_path, whole, differe
     assert second.card["training"]["seconds"] == pytest.approx(second.earlier_seconds + second.seconds)
 
 
-def test_a_checkpoint_that_an_older_version_left_at_the_end_of_an_epoch(
-    videos, tiny, tmp_path, whole, differences, monkeypatch
-):
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "on_train_batch_end", lambda *_: None)
-        patch.setattr(Checkpoints, "on_train_epoch_end", lambda self, trainer, _: self._save(trainer))
-        pretrain(videos, tmp_path, tiny({"trainer.stop_after": 2}))
+def test_a_checkpoint_that_lightning_left_for_an_older_version(videos, tiny, tmp_path, whole, differences):
+    pretrain(videos, tmp_path, tiny({"trainer.stop_after": 2}))
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    kept = {name: state["callbacks"][name] for name in ("Keeping", "Loading")}
+    loops = {"fit_loop": {"state_dict": {}, "epoch_progress": {"current": {"ready": 2}}}}
+    older = {"epoch": 1, "pytorch-lightning_version": "2.6.6", "loops": loops, "ClipPairsModule": state.pop("data")}
+    torch.save({**state, **older, "callbacks": kept}, tmp_path / "last.ckpt")
     pretrain(videos, tmp_path, tiny(), resume=True)
     assert not differences(tmp_path, whole)
 
@@ -166,19 +165,19 @@ def test_a_signal_in_the_last_step_lets_the_run_finish(videos, tiny, tmp_path, w
 
 
 def test_a_second_ctrl_c_stops_at_once(videos, tiny, tmp_path, monkeypatch, whole, differences):
-    train, handler = TrainingModule.training_step, signal.getsignal(signal.SIGINT)
+    train, handler = TrainingModule.forward, signal.getsignal(signal.SIGINT)
 
-    def training_step(self, batch, batch_idx):
-        if self.global_step == 4:
+    def forward(self, batch, step):
+        if step == 4:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
-        return train(self, batch, batch_idx)
+        return train(self, batch, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingModule, "training_step", training_step)
+        patch.setattr(TrainingModule, "forward", forward)
         with pytest.raises(KeyboardInterrupt):
             pretrain(videos, tmp_path, tiny())
-    assert signal.getsignal(signal.SIGINT) is handler  # Lightning by itself leaves it ignored
+    assert signal.getsignal(signal.SIGINT) is handler
     assert not (tmp_path / "last.ckpt").exists()
     pretrain(videos, tmp_path, tiny(), resume=True)
     assert not differences(tmp_path, whole)
@@ -200,12 +199,12 @@ def run_kinema(words: list[str], before: str = "") -> subprocess.Popen[str]:
 AT_STEP = """
 import os, signal
 from kinema.training.module import TrainingModule
-train = TrainingModule.training_step
-def training_step(self, batch, batch_idx):
-    if self.global_step == {step}:
+train = TrainingModule.forward
+def forward(self, batch, step):
+    if step == {step}:
         {action}
-    return train(self, batch, batch_idx)
-TrainingModule.training_step = training_step
+    return train(self, batch, step)
+TrainingModule.forward = forward
 """
 
 

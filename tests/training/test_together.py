@@ -16,7 +16,8 @@ from pathlib import Path
 import forked
 import pytest
 
-from kinema.training.ranks import find_place
+from kinema.errors import CheckpointError, ConfigError
+from kinema.training.ranks import Place, find_place
 from kinema.video import read_manifest
 
 SECONDS = 30
@@ -37,13 +38,14 @@ folder.scan_folder = noted
 FAILING = """
 import os
 from kinema.errors import TrainingError
+from kinema.processes import rank_and_count
 from kinema.training.module import TrainingModule
-train = TrainingModule.training_step
-def failing(self, batch, batch_idx):
-    if self.global_step == 2 and self.global_rank == {rank}:
+train = TrainingModule.forward
+def failing(self, batch, step):
+    if step == 2 and rank_and_count()[0] == {rank}:
         {what}
-    return train(self, batch, batch_idx)
-TrainingModule.training_step = failing
+    return train(self, batch, step)
+TrainingModule.forward = failing
 """
 
 IMPATIENT = "from kinema.training import together; together.COMING = 2.0"
@@ -230,13 +232,13 @@ run.agreed_videos = there
 WAITING = """
 import os, time
 from kinema.training.module import TrainingModule
-train = TrainingModule.training_step
-def wait(self, batch, batch_idx):
-    if self.global_step == 5 and os.environ["LOCAL_RANK"] == "1":
+train = TrainingModule.forward
+def wait(self, batch, step):
+    if step == 5 and os.environ["LOCAL_RANK"] == "1":
         open({folder!r} + "/there-waiting", "w").close()
         time.sleep(60)
-    return train(self, batch, batch_idx)
-TrainingModule.training_step = wait
+    return train(self, batch, step)
+TrainingModule.forward = wait
 """
 
 
@@ -340,21 +342,21 @@ def test_of_processes_that_one_began_any_may_be_killed(videos, options, tiny, tm
 
 
 BROADCAST = """
-from lightning.pytorch.strategies import DDPStrategy
-from kinema.training.launching import Launched
-Launched._setup_model = DDPStrategy._setup_model
+from torch.nn.parallel import DistributedDataParallel
+from kinema.training import trainer
+trainer.data_parallel = lambda module, device: DistributedDataParallel(module, find_unused_parameters=True)
 """
 
 LISTED = """
-from kinema.training.launching import Launched
-setup = Launched._setup_model
-def listed(self, model):
-    wrapped = setup(self, model)
+from kinema.training import trainer
+wrap = trainer.data_parallel
+def listed(model, device):
+    wrapped = wrap(model, device)
     sent = {{buffer.data_ptr() for buffer in wrapped.modules_buffers}}
     names = [name for name, buffer in model.named_buffers() if buffer.data_ptr() in sent]
     open({file!r}, "w").write(" ".join(names))
     return wrapped
-Launched._setup_model = listed
+trainer.data_parallel = listed
 """
 
 
@@ -378,7 +380,6 @@ def test_two_nodes_of_one_process_are_one_node_of_two(begin, tmp_path, said, who
 
 
 def test_a_checkpoint_of_another_number_of_processes_is_refused(whole, videos, tiny):
-    from kinema.errors import CheckpointError
     from kinema.training import pretrain
 
     config = tiny({"mscl.queue": 12, "trainer.batch_size": 3})
@@ -390,8 +391,6 @@ def test_a_checkpoint_of_another_number_of_processes_is_refused(whole, videos, t
 
 
 def test_other_processes_than_the_settings_ask_for_are_refused(monkeypatch):
-    from kinema.errors import ConfigError
-
     for name, value in {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "2"}.items():
         monkeypatch.setenv(name, value)
     for name, value in {"SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NODEID": "1"}.items():
@@ -406,9 +405,36 @@ def test_other_processes_than_the_settings_ask_for_are_refused(monkeypatch):
         find_place(4, 1)
 
 
-def test_nodes_need_an_address(monkeypatch):
-    from kinema.errors import ConfigError
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [("n[07-09,12],m3", "n07"), ("rack1-n[3]", "rack1-n3"), ("host0,host[1-3]", "host0"), ("one two", "one")],
+)
+def test_the_first_of_a_job_s_nodes(monkeypatch, nodes, first):
+    told = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0", "SLURM_NODEID": "1"}
+    for name, value in {**told, "SLURM_NODELIST": nodes, "SLURM_JOB_ID": "4300017"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("MASTER_ADDR", "MASTER_PORT", "SLURM_JOB_NAME", "SLURM_NNODES"):
+        monkeypatch.delenv(name, raising=False)
+    place = find_place(1, 2)
+    assert (place.rank, place.address, place.port, place.coming, place.begins) == (1, first, 15017, {0}, 0)
+    monkeypatch.setenv("SLURM_JOB_NAME", "interactive")  # in which srun has begun a shell
+    assert find_place(1, 1) is None
+    monkeypatch.delenv("SLURM_JOB_NAME")
+    monkeypatch.delenv("SLURM_LOCALID")
+    with pytest.raises(ConfigError, match=r"does not say which process this is \(SLURM_PROCID, .*SLURM_LOCALID"):
+        find_place(1, 2)
 
+
+def test_torchrun_says_which_process_is_which(monkeypatch):
+    told = {"TORCHELASTIC_RUN_ID": "one", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "GROUP_RANK": "1"}
+    for name, value in {**told, "GROUP_WORLD_SIZE": "2", "MASTER_ADDR": "n7", "MASTER_PORT": "29400"}.items():
+        monkeypatch.setenv(name, value)
+    assert find_place(2, 2) == Place(3, 4, 1, 1, "n7", 29400)
+    with pytest.raises(ConfigError, match=r"does not fit trainer.devices 4 and trainer.nodes 1: this is process 1"):
+        find_place(4, 1)
+
+
+def test_nodes_need_an_address(monkeypatch):
     for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigError, match=r"trainer.nodes is 2, and nothing says where the first is"):

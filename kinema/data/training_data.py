@@ -1,18 +1,16 @@
-"""The training data as Lightning wants it."""
+"""The data of a training: what is made before it, its batches, and which videos are left out."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch import Tensor, distributed
 
 from kinema.addresses import shown
 from kinema.config import TrainConfig
@@ -25,11 +23,12 @@ from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.plan import Plan
 from kinema.data.sampler import EpochSampler
 from kinema.errors import DataError
+from kinema.processes import anywhere, rank_and_count
 from kinema.streams import in_one_line
 from kinema.video import Manifest, ManifestEntry
 
 
-class ClipPairsModule(L.LightningDataModule):
+class TrainingData:
     """Clip pairs of videos; can go on in the middle of an epoch.
 
     Args:
@@ -60,7 +59,6 @@ class ClipPairsModule(L.LightningDataModule):
         pairs_from: int = 0,
         labels: Sequence[int] | None = None,
     ):
-        super().__init__()
         self.entries = Manifest.of(entries)
         self.config = config
         self.plan = plan
@@ -70,9 +68,6 @@ class ClipPairsModule(L.LightningDataModule):
         self.labels = labels
         self.reader = ClipReader(folder, config.clip, config.flow, config.trainer.hold_mib)
         self.out = self.reader.store.folder if self.reader.store is not None else Path(out)
-        self.prepare_data_per_node = False
-        self.kept: Kept | None = None
-        self.mender: Mender | None = None
         self.left_out: list[LeftOut] = []
 
     @cached_property
@@ -84,7 +79,7 @@ class ClipPairsModule(L.LightningDataModule):
         """The files of a batch's ``video`` positions."""
         return [shown(self.reader.folder / self.entries[index].path) for index in videos.tolist()]
 
-    def prepare_data(self) -> None:
+    def prepare(self) -> None:
         """Extract what the flow store lacks, and score the videos for Motion Differential Sampling; in one process.
 
         One of all nodes': they share the store and the run's folder.
@@ -114,31 +109,28 @@ class ClipPairsModule(L.LightningDataModule):
             return None
         return score_videos(self.reader, self.entries, variant, self.out / f"mds-{variant}.parquet", workers)
 
-    def setup(self, stage: str) -> None:
-        """Read the scores of Motion Differential Sampling."""
-        scores = self._scores()
-        if scores is not None:
-            self.kept = Kept(self.reader, self.entries, scores)
-
     def clips_seen(self, steps: int) -> int:
         """Clips that the first so many steps of the run look at, over all processes."""
         pairs = max(0, steps - self.pairs_from) if self.with_key else 0
         return (steps + pairs) * self.plan.batch_size * self.plan.processes
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """The loader, beginning at the trainer's place in its epoch."""
-        trainer, settings = self.trainer, self.config.trainer
-        assert trainer is not None
-        # Where the trainer takes an epoch to end depends on how it was stopped before; its step does not.
-        sampler = EpochSampler(self.plan, self.config.seed, trainer.global_rank, lambda: trainer.global_step)
-        sampling, augment = self.config.sampling, self.config.augment
+    def batches(self, at: Callable[[], int]) -> Iterator[Batch]:
+        """This process's batches of the steps that ``at()`` says, on and on, without the videos that have broken.
+
+        Raises:
+            Broken: more videos have than may be left out.
+        """
+        sampler = EpochSampler(self.plan, self.config.seed, rank_and_count()[0], at)
+        settings, sampling, augment = self.config.trainer, self.config.sampling, self.config.augment
+        scores = self._scores()
+        kept = None if scores is None else Kept(self.reader, self.entries, scores)
         pairs = ClipPairs(
             self.entries,
             self.reader,
             sampling,
             augment,
             self.with_flow,
-            self.kept,
+            kept,
             self.pairs_from,
             self.labels,
             self.with_key,
@@ -147,8 +139,8 @@ class ClipPairsModule(L.LightningDataModule):
         for place, path in enumerate(self.entries.paths() if gone else ()):
             if path in gone:
                 sampler.leave_out(place)
-        self.mender = Mender(pairs, sampler, settings.max_bad_share, self._agree, self._tell)
-        return make_loader(
+        mender = Mender(pairs, sampler, settings.max_bad_share, self._agree, self._tell)
+        loader = make_loader(
             pairs,
             settings.workers,
             batch_size=self.plan.batch_size,
@@ -159,28 +151,20 @@ class ClipPairsModule(L.LightningDataModule):
             prefetch_factor=4 if settings.workers else None,
             pin_memory=torch.cuda.is_available(),
         )
-
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """The batch of the trainer's step, without the videos that have broken.
-
-        Raises:
-            Broken: more videos have than may be left out.
-        """
-        assert self.mender is not None and self.trainer is not None
-        return self.mender.mend(batch, self.trainer.global_step)
+        while True:
+            for batch in loader:  # of the rest of an epoch
+                yield mender.mend(batch, at())
 
     def _agree(self, failed: Mapping[int, str]) -> Mapping[int, str]:
-        trainer = self.trainer
-        assert trainer is not None
-        if not trainer.strategy.reduce_boolean_decision(bool(failed), all=False) or trainer.world_size == 1:
+        if not anywhere(bool(failed))[0] or self.plan.processes == 1:
             return failed
-        everyone: list[Mapping[int, str]] = [{}] * trainer.world_size
-        torch.distributed.all_gather_object(everyone, failed)
+        everyone: list[Mapping[int, str]] = [{}] * self.plan.processes
+        distributed.all_gather_object(everyone, failed)
         return {video: reason for told in everyone for video, reason in told.items()}
 
     def _tell(self, left: LeftOut) -> None:
         self.left_out.append(left)
-        if self.trainer is None or self.trainer.is_global_zero:
+        if rank_and_count()[0] == 0:
             count = f"{len(self.left_out)} of {len(self.entries)} videos so far"
             print(in_one_line(f"left out ({count}): {left}"), file=sys.stderr, flush=True)
 
