@@ -6,6 +6,7 @@ from datetime import datetime
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from kinema.addresses import shown
 from kinema.commands.telling import open_labels, print_change, print_notes
 from kinema.errors import ConfigError, DataError
 from kinema.streams import in_one_line
@@ -61,7 +62,7 @@ def import_labels(
     print_notes(videos.notes)
     there = f", {done.already} were there already" if done.already else ""
     version = "" if done.version is None else f" (change {done.version})"
-    print(in_one_line(f"{labels.path}: {done.added} label{'s' * (done.added != 1)} added{there}{version}"))
+    print(in_one_line(f"{shown(labels.path)}: {done.added} label{'s' * (done.added != 1)} added{there}{version}"))
 
 
 def export_labels(file: str, index: str, to: str | None = None) -> None:
@@ -74,12 +75,15 @@ def export_labels(file: str, index: str, to: str | None = None) -> None:
     """
     from kinema.annotations import write_intervals
     from kinema.annotations.conversion import counted
+    from kinema.search.connection import named
     from kinema.search.labelled_videos import IndexedVideos
 
     videos = IndexedVideos(index)
     intervals = open_labels(index).intervals(videos)
     if not intervals:
-        raise DataError(f"{index} has no labels of videos that it holds; label some on the page, or import a file")
+        raise DataError(
+            f"{named(index)} has no labels of videos that it holds; label some on the page, or import a file"
+        )
     files = write_intervals(file, intervals, to, videos)
     print_notes(videos.notes)
     print(in_one_line(counted(intervals, files)))

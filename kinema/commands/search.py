@@ -7,6 +7,7 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from kinema.addresses import shown
 from kinema.clock import seconds_of
 from kinema.commands.searching import labels_of, open_library, print_added, print_answer, print_seen
 from kinema.config import BoutConfig
@@ -83,13 +84,27 @@ def index(
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
         cluster: let a Ray cluster decode and embed: auto (that of this machine), an address, or local.
     """
-    from kinema.search.database import has_tables
+    from kinema.search.connection import store_of
 
-    if encoder is None and not has_tables(Path(index)):
+    if encoder is None and not store_of(index).exists():
         encoder = "motion"
     library = open_library(index, encoder, length, stride, mirror, crop, device)
     print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
-    print(f"{index}: {library.count()} windows")
+    print(f"{shown(library.path)}: {library.count()} windows")
+
+
+def copy(source: str, target: str) -> None:
+    """Copy an index with its labels to where there is none: from a folder to a server, or back; nothing is embedded.
+
+    Args:
+        source: folder of the index, or its address (postgresql://...).
+        target: folder or address.
+    """
+    from kinema.search.connection import named
+    from kinema.search.copying import copy_index
+
+    count = copy_index(source, target)
+    print(f"{named(target)}: {count} windows")
 
 
 def search(

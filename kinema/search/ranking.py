@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,8 +18,9 @@ from kinema.search.faiss_files import DamagedFile, shown
 from kinema.search.recent import Recent
 from kinema.search.results import By, Hit, Window
 from kinema.search.segments import Covered, covered, open_segment
+from kinema.search.store import Database
 from kinema.search.stretches import along, background, scores_of
-from kinema.search.values import check_length
+from kinema.search.values import among, check_length
 from kinema.vectors import unit
 
 FEW = 2_000
@@ -37,11 +37,11 @@ class Ranker:
     it names candidates, whose vectors come from the database.
 
     Args:
-        folder: of the index.
+        index: what is called so.
     """
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, index: Path):
+        self._index = index
         self._lock = threading.Lock()
         self._recent: dict[By, Recent] = {way: Recent(way) for way in get_args(By)}
         self._segments: dict[By, dict[int, Any]] = {way: {} for way in get_args(By)}
@@ -65,7 +65,7 @@ class Ranker:
         """
         for _ in range(10):
             try:
-                with snapshot(self._folder) as db:
+                with snapshot(self._index) as db:
                     return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact)
             except FileNotFoundError as error:  # others may have come between the database and its file
                 reason = f"{shown(Path(str(error)))} is gone"
@@ -73,7 +73,7 @@ class Ranker:
                 reason = str(error)
                 break
         self._give_up(by, reason)
-        with snapshot(self._folder) as db:
+        with snapshot(self._index) as db:
             return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact=True)
 
     def along_video(self, vectors: np.ndarray, by: By, ids: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ class Ranker:
 
         They are in the order of ``ids``; a window that is gone has none (NaN).
         """
-        with snapshot(self._folder) as db:
+        with snapshot(self._index) as db:
             check_length(db, by, vectors.shape[1], "the query")
             asked = _mean(comparison(db)(by, vectors))
             found, scores = scores_of(db, by, asked, np.sort(ids), len(vectors))
@@ -98,7 +98,7 @@ class Ranker:
 
     def _give_up(self, by: By, reason: str) -> None:
         """Do without the segments of the present state."""
-        with snapshot(self._folder) as db:
+        with snapshot(self._index) as db:
             now = covered(db)
         with self._lock:
             self._segments[by] = {}
@@ -111,7 +111,7 @@ class Ranker:
         those of windows. Both figures are of the median kind, so that the few that are like the query do not count as
         typical.
         """
-        with snapshot(self._folder) as db:
+        with snapshot(self._index) as db:
             others = self._others(db, by, len(vectors))
             if not len(others):
                 return 0.0, 1.0
@@ -119,7 +119,7 @@ class Ranker:
         middle = float(np.median(scores))
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
-    def _others(self, db: sqlite3.Connection, by: By, length: int) -> np.ndarray:
+    def _others(self, db: Database, by: By, length: int) -> np.ndarray:
         """See :func:`~kinema.search.stretches.background`; read anew where the library has grown by a tenth since,
         so that a search beside one who adds to it need not do so each time."""
         compared, last = comparison(db), db.execute("SELECT max(id) FROM windows").fetchone()[0] or 0
@@ -135,7 +135,7 @@ class Ranker:
 
     def _nearest(
         self,
-        db: sqlite3.Connection,
+        db: Database,
         vectors: np.ndarray,
         by: By,
         top: int,
@@ -167,19 +167,19 @@ class Ranker:
             wanted *= 4
 
     def _recent_scores(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, compared: Comparison, now: Covered, length: int
+        self, db: Database, by: By, asked: np.ndarray, compared: Comparison, now: Covered, length: int
     ) -> tuple[np.ndarray, np.ndarray]:
         with self._lock:
             ids, vectors, videos = self._recent[by].windows(db, compared, now.last)
         return ids, along(vectors @ asked, videos, length) if len(ids) else np.zeros(0, np.float32)
 
     def _likely_scores(
-        self, db: sqlite3.Connection, by: By, asked: np.ndarray, now: Covered, wanted: int, length: int
+        self, db: Database, by: By, asked: np.ndarray, now: Covered, wanted: int, length: int
     ) -> tuple[np.ndarray, np.ndarray]:
         numbers = [segment.number for segment in now.segments]
         with self._lock:
             known = self._segments[by]
-            held = {number: known.get(number) or open_segment(db, self._folder, number, by) for number in numbers}
+            held = {number: known.get(number) or open_segment(db, self._index, number, by) for number in numbers}
             self._segments[by] = held
         likely = candidates(list(held.values()), asked, wanted)
         return scores_of(db, by, asked, np.sort(likely), length)
@@ -191,7 +191,7 @@ def _mean(vectors: np.ndarray) -> np.ndarray:
 
 
 def _hits(
-    db: sqlite3.Connection,
+    db: Database,
     ids: np.ndarray,
     scores: np.ndarray,
     top: int,
@@ -201,7 +201,7 @@ def _hits(
     """The hits among the ``wanted`` best of ``ids``."""
     best = np.lexsort((ids, -scores))[:wanted]
     score_of = dict(zip(ids[best].tolist(), scores[best].tolist(), strict=True))
-    chosen = f"windows.id IN ({', '.join(map(str, score_of))}) AND {allowed[0]}"
+    chosen = f"windows.id {among(score_of)} AND {allowed[0]}"
     found = {window.id: window for window in windows_where(db, chosen, allowed[1])}
     return merge([(found[number], score) for number, score in score_of.items() if number in found], top)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import numpy as np
 
 from kinema.search.comparing import Comparison
 from kinema.search.database import vectors_after, videos_of
 from kinema.search.results import By
+from kinema.search.store import Database
 from kinema.search.values import as_matrix
 
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -32,7 +31,7 @@ class Recent:
     def _begin(self, after: int) -> None:
         self._room, self._count, self._after, self._read = NONE, 0, after, after
 
-    def windows(self, db: sqlite3.Connection, compared: Comparison, after: int) -> Windows:
+    def windows(self, db: Database, compared: Comparison, after: int) -> Windows:
         """The windows above the number ``after``; what is given out stays as it is."""
         if self._compared is None or not compared.same_as(self._compared) or not self._after <= after <= self._read:
             self._begin(after)

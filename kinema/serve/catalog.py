@@ -83,7 +83,7 @@ class Catalog:
         readable = [video for video in now.videos if video.windows]
         strengths = [window.strength for window in self.library.sample(2000)]
         return {
-            "name": self.library.path.name,
+            "name": self.library.name,
             "videos": len(readable),
             "windows": sum(video.windows for video in readable),
             "folders": list(now.folders),

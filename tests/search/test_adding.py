@@ -17,7 +17,7 @@ from kinema.errors import DataError, OutputError
 from kinema.locking import locked
 from kinema.search import Filters, Library
 from kinema.search.connection import connected
-from kinema.search.library import LOCK
+from kinema.search.embedded import LOCK
 from kinema.video.scan import scan_file
 
 

@@ -14,7 +14,7 @@ from kinema.errors import DataError
 from kinema.search import Labels, Library, database
 from kinema.search.connection import snapshot
 from kinema.search.label_acts import Add, Change, Clear, Delete, LabelConflict, MakeClass, Recolour, Remove, Rename
-from kinema.search.label_tables import FILE
+from kinema.search.label_file import FILE
 
 OLD = Path(__file__).parent / "samples" / "labels_1.sql"
 

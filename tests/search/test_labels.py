@@ -18,7 +18,7 @@ from kinema.errors import ConfigError, DataError, OutputError
 from kinema.search import Labels, Library
 from kinema.search.label_acts import Add, Change, LabelConflict, MakeClass, Remove, Rename
 from kinema.search.label_colours import PALETTE
-from kinema.search.label_tables import FILE
+from kinema.search.label_file import FILE
 
 
 def given(labels: Labels) -> dict[int, str]:
