@@ -10,10 +10,6 @@ from kinema.search import values
 from kinema.search.store import Database
 from kinema.search.values import Record, Value
 
-KEPT = 8
-"""Maps that a process keeps in memory."""
-_read: dict[str, bytes] = {}
-
 
 def get_about(db: Database, name: str, kind: type[Value]) -> Value | None:
     """What the index says of itself under a name; None if it says nothing."""
@@ -47,20 +43,14 @@ def set_about(db: Database, name: str, value: Any) -> None:
 def get_map(db: Database, name: str) -> bytes | None:
     """A map of vectors that the index keeps under a name; None if there is none.
 
-    It is large, and asked for by every search: what was read once is known by its digest.
+    It is large, and asked for by every search; where it comes from afar, what was read once is known by its digest.
     """
-    mark = get_about(db, _mark(name), str)
-    if mark is not None and (known := _read.get(mark)) is not None:
-        return known
-    row = db.execute("SELECT content FROM maps WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        return None
-    content = values.blob(row[0])
-    if mark == hashlib.sha256(content).hexdigest():
-        while len(_read) >= KEPT:
-            _read.pop(next(iter(_read)), None)
-        _read[mark] = content
-    return content
+
+    def read() -> bytes | None:
+        row = db.execute("SELECT content FROM maps WHERE name = ?", (name,)).fetchone()
+        return None if row is None else values.blob(row[0])
+
+    return db.recalled(get_about(db, _mark(name), str), read)
 
 
 def set_map(db: Database, name: str, content: bytes | None) -> None:

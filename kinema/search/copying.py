@@ -14,7 +14,7 @@ from kinema.search.connection import store_of
 from kinema.search.library import Library
 from kinema.search.placing import has_boxes
 from kinema.search.results import By
-from kinema.search.segments import covered, segment_name, segment_path
+from kinema.search.segments import covered, segment_name
 from kinema.search.store import Database
 
 ROWS = 1000
@@ -51,10 +51,8 @@ def copy_index(source: str | Path, target: str | Path) -> int:
             for table in ("maps", "videos", "windows", "vectors", *(("boxes",) if boxes else ())):
                 _copy(db, new, table)
             new.renumber()
-            names = [(by, segment.number) for segment in covered(db).segments for by in get_args(By)]
-            files = {
-                segment_name(*name): origin.segment(db, segment_name(*name), seal_of(db, *name[::-1])) for name in names
-            }
+            segments = [(segment.number, by) for segment in covered(db).segments for by in get_args(By)]
+            files = {segment_name(by, number): segment_path(db, origin.path, number, by) for number, by in segments}
             goal.keep_segments(new, files)
         theirs = origin.labels(keep=False)
         with theirs.reading() as labels, goal.labels(keep=True).writing() as ours:

@@ -46,6 +46,10 @@ class SQLite(sqlite3.Connection):
         """The rows of a query, as they are asked for."""
         return self.execute(sql, bound)
 
+    def recalled(self, mark: str | None, read: Callable[[], bytes | None]) -> bytes | None:
+        """What is read: it lies here, and may have been damaged since."""
+        return read()
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """What is done in the block becomes visible together when it ends well, and is undone otherwise."""

