@@ -74,15 +74,24 @@ def search(index: str, number: int, queries: np.ndarray, pipe: Connection) -> No
     pipe.send(times)
 
 
-def servers_cpu() -> float:
-    """Seconds of processor time of all processes of PostgreSQL on this machine, those that have ended too."""
+def server_of(index: str) -> psutil.Process | None:
+    """The server's first process, where it runs on this machine."""
+    with connected(index) as db:
+        number = db.execute("SELECT pg_backend_pid()").fetchone()[0]
+    with suppress(psutil.Error):
+        process = psutil.Process(number)
+        return process.parent() if process.name() == "postgres" else None
+    return None
+
+
+def used(server: psutil.Process | None) -> float:
+    """Seconds of processor time of a server's processes, those that have ended too."""
     total = 0.0
-    for process in psutil.process_iter(["name"]):
+    for process in [] if server is None else [server, *server.children()]:
         with suppress(psutil.Error):
-            if process.info["name"] == "postgres":
-                times = process.cpu_times()
-                root = process.parent() is None or process.parent().name() != "postgres"
-                total += times.user + times.system + (times.children_user + times.children_system if root else 0)
+            times = process.cpu_times()
+            total += times.user + times.system
+            total += times.children_user + times.children_system if process == server else 0.0
     return total
 
 
@@ -102,17 +111,18 @@ def build(index: str, windows: int, writers: int, searchers: int, queries: np.nd
         processes.append(process)
     for line in lines[writers:]:
         line.recv()
-    began, cpu = time.perf_counter(), servers_cpu()
+    server = server_of(index)
+    began, cpu = time.perf_counter(), used(server)
     for line in lines[:writers]:
         line.send("go")
-    used = [line.recv() for line in lines[:writers]]
+    writing = [line.recv() for line in lines[:writers]]
     added = time.perf_counter()
     for line in lines[writers:]:
         line.send("stop")
     times = [one for line in lines[writers:] for one in line.recv()]
     for process in processes:
         process.join()
-    written = servers_cpu() - cpu
+    written = used(server) - cpu
     finishing = time.perf_counter()
     with connected(index) as db, db.alone(wait=True):
         approximate.refresh(db, store_of(index).path)
@@ -125,7 +135,7 @@ def build(index: str, windows: int, writers: int, searchers: int, queries: np.nd
         "finishing_s": round(ended - finishing, 1),
         "windows_a_second": round(windows / (added - began)),
         "cpu_ms_a_window": {
-            "writers": round(1e3 * sum(used) / windows, 4),
+            "writers": round(1e3 * sum(writing) / windows, 4),
             "server, searches too": round(1e3 * written / windows, 4),
         },
         "database_gb": round(size / 1e9, 2),

@@ -14,7 +14,7 @@ from kinema.search.connection import store_of
 from kinema.search.library import Library
 from kinema.search.placing import has_boxes
 from kinema.search.results import By
-from kinema.search.segments import covered, segment_name
+from kinema.search.segments import covered, segment_name, segment_path
 from kinema.search.store import Database
 
 ROWS = 1000

@@ -98,7 +98,12 @@ class ServerStore:
     def exists(self) -> bool:
         """Whether there is an index; its tables are made in one transaction."""
         with self._session("reading") as db:
-            return db.execute("SELECT to_regclass('about')").fetchone()[0] is not None
+            return self._there(db)
+
+    def _there(self, db: Database) -> bool:
+        """Whether there are tables, whoever may look into them."""
+        query = "SELECT count(*) FROM pg_tables WHERE schemaname = ? AND tablename = 'about'"
+        return db.execute(query, (self.address.schema,)).fetchone()[0] > 0
 
     def missing(self) -> DataError:
         """What is to be said where an index was expected."""
@@ -108,7 +113,7 @@ class ServerStore:
     def snapshot(self) -> Iterator[Database]:
         """A connection that sees one state until the block ends; see :class:`~kinema.search.store.Store`."""
         with self._session("reading", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as db:
-            if self._identity is None and db.execute("SELECT to_regclass('about')").fetchone()[0] is None:
+            if self._identity is None and not self._there(db):
                 raise self.missing()
             yield db
 

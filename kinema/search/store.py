@@ -61,7 +61,7 @@ class Database(Protocol):
         :meth:`writing` does. Other statements may come in between."""
 
     def recalled(self, mark: str | None, read: Callable[[], bytes | None]) -> bytes | None:
-        """What is read, or was read before where reading means to fetch it; its SHA-256 is ``mark``, if one is known."""
+        """What is read, or was read before where that means to fetch it; its SHA-256 is ``mark``, if one is known."""
 
     def writing(self) -> AbstractContextManager[None]:
         """What is done in the block becomes visible together when it ends well, and is undone otherwise.

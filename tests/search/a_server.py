@@ -55,10 +55,10 @@ class Server:
             self._process = subprocess.Popen(
                 [*words, *settings], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **_user()
             )
+        ready = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         for _ in range(600):
-            with socket.socket() as line:
-                if line.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if subprocess.run(ready).returncode == 0:
+                return
             assert self._process.poll() is None, (self._folder / "log").read_text()
             time.sleep(0.05)
         raise AssertionError("the server does not answer")
