@@ -231,8 +231,9 @@ def some_ids(db: Database, most: int) -> np.ndarray:
         ids = all_ids(db)
         return ids[evenly(len(ids), most)]
     places = first + evenly(last - first + 1, most)
-    query = "SELECT min(id) FROM windows WHERE id >= ?"
-    return np.unique([db.execute(query, (place,)).fetchone()[0] for place in places.tolist()])
+    asked = ", ".join(f"({place})" for place in places.tolist())
+    query = f"SELECT (SELECT min(id) FROM windows WHERE id >= column1) FROM (VALUES {asked}) AS places"
+    return np.unique([number for (number,) in db.execute(query).fetchall()])
 
 
 def vectors_after(db: Database, by: By, after: int, last: int | None = None) -> Iterator[tuple[int, bytes]]:
