@@ -101,9 +101,17 @@ class ServerStore:
             return self._there(db)
 
     def _there(self, db: Database) -> bool:
-        """Whether there are tables, whoever may look into them."""
-        query = "SELECT count(*) FROM pg_tables WHERE schemaname = ? AND tablename = 'about'"
-        return db.execute(query, (self.address.schema,)).fetchone()[0] > 0
+        """Whether there are tables, which a role that may not use their schema does not see otherwise."""
+        schema = self.address.schema
+        query = "SELECT has_schema_privilege(?, 'USAGE') FROM pg_tables WHERE schemaname = ? AND tablename = 'about'"
+        may = db.execute(query, (schema, schema)).fetchone()
+        if may is not None and not may[0]:
+            raise self._forbidden(f"permission denied for schema {schema}")
+        return may is not None
+
+    def _forbidden(self, why: str) -> OutputError:
+        said = f"{why}; ask its owner for rights on the schema {self.address.schema}"
+        return OutputError(f"cannot use the index {self._called}: {said}")
 
     def missing(self) -> DataError:
         """What is to be said where an index was expected."""
@@ -240,8 +248,7 @@ class ServerStore:
         try:
             yield
         except errors.InsufficientPrivilege as error:
-            said = f"{_reason(error)}; ask its owner for rights on the schema {self.address.schema}"
-            raise OutputError(f"cannot use the index {self._called}: {said}") from error
+            raise self._forbidden(_reason(error)) from error
         except (errors.DiskFull, errors.ReadOnlySqlTransaction) as error:
             raise OutputError(f"cannot write the index {self._called}: {_reason(error)}") from error
         except psycopg.OperationalError as error:

@@ -17,7 +17,7 @@ import pytest
 
 IN_A_FOLDER = pytest.mark.parametrize("kind", ["folder"], indirect=True)
 """Of tests that look into the files of an index."""
-QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "unix_socket_directories=")
+QUICK = ("fsync=off", "full_page_writes=off", "unix_socket_directories=")
 """Settings of a server whose data nobody will miss."""
 
 

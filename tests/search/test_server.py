@@ -227,6 +227,41 @@ def test_an_index_goes_to_a_server_and_back_with_its_labels(address, indexed, tm
         copy_index(indexed.path, address)
 
 
+def test_commands_and_the_page_take_the_address(address, library_of, tmp_path, capsys):
+    from starlette.testclient import TestClient
+
+    from kinema.cli import main
+    from kinema.serve import create_app
+
+    library = library_of(address)
+    video, page = library.windows()[0].path, tmp_path / "page.html"
+    (tmp_path / "labels.csv").write_text(f"file,start,end,label\n{Path(video).name},0,0.5,jump\n")
+    for words, said in {
+        ("index", Path(video).parent, "--index", address): f"{named(address)}: {library.count()} windows",
+        ("search", video, "--index", address, "--out", page, "--top", 2): "cosine",
+        (
+            "labels",
+            "import",
+            tmp_path / "labels.csv",
+            "--index",
+            address,
+        ): f"{named(address)}: 1 label added (change 1)",
+        ("labels", "undo", "--index", address): "0 added, 0 changed, 1 removed",
+        ("labels", "redo", "--index", address): "the redo of 1",
+        ("labels", "history", "--index", address): "redo of 1",
+        ("labels", "list", "--index", address): "jump",
+        ("labels", "export", tmp_path / "out.csv", "--index", address): "1 interval of 1 class",
+        ("report", "--index", address, "--out", page): str(page),
+    }.items():
+        assert main([str(word) for word in words]) == 0
+        assert said in capsys.readouterr().out
+    local = "http://127.0.0.1:7860"
+    with TestClient(create_app(address), base_url=local, headers={"Origin": local}) as client:
+        about = client.get("/api/library").json()
+        assert (about["windows"], about["name"]) == (library.count(), store_of(address).name)
+        assert client.get("/api/labels").json()["total"] == 1
+
+
 @pytest.mark.slow
 def test_processes_that_add_one_of_which_is_killed_while_another_searches(address, folder, encoder, tmp_path):
     from test_killed import many_videos
