@@ -159,7 +159,6 @@ def test_history_says_who_did_what(copied):
     assert [one.version for one in labels.history(before=3, count=1)] == [2]
 
 
-@IN_A_FOLDER
 def carried(copied: Library) -> Labels:
     """The labels that an earlier version of kinema wrote, those of the library's first videos."""
     text = OLD.read_text()
@@ -171,6 +170,7 @@ def carried(copied: Library) -> Labels:
     return Labels(copied.path)
 
 
+@IN_A_FOLDER
 def test_labels_of_the_first_format_are_carried_over_with_their_history(copied):
     windows = [window.id for window in copied.windows()]
     labels = carried(copied)
