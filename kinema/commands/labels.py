@@ -70,7 +70,7 @@ def export_labels(file: str, index: str, to: str | None = None) -> None:
 
     Args:
         file: file to write, where nothing is yet; a folder of such files where its format holds one video each.
-        index: folder of the index.
+        index: folder of the index, or its address.
         to: format of FILE; by its name by default.
     """
     from kinema.annotations import write_intervals
@@ -93,7 +93,7 @@ def list_labels(index: str) -> None:
     """List the classes of an index's labels: how many labels each has, and how long they are.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
     """
     state = open_labels(index).state()
     width = max([5, *(len(in_one_line(one.name)) for one in state.classes)])
@@ -107,7 +107,7 @@ def undo_labels(index: str, change: PositiveInt | None = None) -> None:
     """Undo a change of an index's labels, as a change of its own, which kinema labels redo takes back.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
         change: its number in the history; the last one that has not been undone by default.
     """
     print_change(open_labels(index, to_change=True), "undo", change)
@@ -117,7 +117,7 @@ def redo_labels(index: str, change: PositiveInt | None = None) -> None:
     """Do a change of an index's labels again that was undone.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
         change: its number in the history; the one that was undone last by default.
     """
     print_change(open_labels(index, to_change=True), "redo", change)
@@ -127,7 +127,7 @@ def show_history(index: str, count: PositiveInt = 20) -> None:
     """Show who changed an index's labels when, newest first.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
         count: changes that are shown.
     """
     for one in open_labels(index).history(count=count):

@@ -70,7 +70,7 @@ def index(
 
     Args:
         folder: folder of videos, searched with all folders in it; or its address, such as s3://bucket/videos.
-        index: folder of the index; made where there is none.
+        index: folder of the index, or its address on a server (postgresql://...); made where there is none.
         encoder: the folder of a run, or an encoder file; motion, which comes with kinema, by default. An index that
             exists knows its own.
         length: seconds of a window; what the encoder's clip spans by default.
@@ -129,7 +129,7 @@ def search(
 
     Args:
         clip: video file, or its address; it, and copies of it, are not among what is found.
-        index: folder of the index.
+        index: folder of the index, or its address.
         start: ask only for the part of the clip from here on, in seconds or as m:ss.s.
         end: and up to here.
         own: find other places in the clip's own video too; the part that is asked for says where it is.
