@@ -264,9 +264,10 @@ def test_commands_and_the_page_take_the_address(address, library_of, tmp_path, c
 
 @pytest.mark.slow
 def test_processes_that_add_one_of_which_is_killed_while_another_searches(address, folder, encoder, tmp_path):
-    from test_killed import many_videos
-
-    videos = many_videos(tmp_path / "many", 60)
+    videos = tmp_path / "many"
+    videos.mkdir()
+    for number, path in enumerate(5 * sorted(folder.iterdir())):
+        (videos / f"{number:02}.mp4").write_bytes(path.read_bytes() + bytes(number))  # no two are alike
     assert forked.ended(forked.start(["--version"], tmp_path / "log")) == 0
     words = ["index", videos, "--index", address, "--encoder", encoder, "--batch_size", 4]
     writers = [forked.start(words, tmp_path / f"{number}.log") for number in range(3)]
