@@ -72,10 +72,10 @@ def indexed(videos: Path, encoder: Path, place: Callable[[], Path]) -> Library:
 
 
 @pytest.fixture
-def copied(indexed: Library, place: Callable[[], Path]) -> Library:
+def copied(kind: str, indexed: Library, place: Callable[[], Path]) -> Library:
     """A copy of the library of the twelve videos, to be labelled; the videos are not to be changed."""
     target = place()
-    copy_index(indexed.path, target)
+    (shutil.copytree if kind == "folder" else copy_index)(indexed.path, target)
     return Library(target)
 
 
