@@ -93,6 +93,7 @@ def test_commands_that_need_an_extra_say_how_to_install_it(evaluating, tmp_path)
         ],
         "cluster": [["scan", folder, *out, "--cluster", "local"]],
         "storage": [["scan", "s3://bucket/videos", *out]],
+        "server": [["labels", "list", "--index", "postgresql://machine/videos"]],
         "serve": [["serve", "--index", tmp_path]],
         "hf": [["evaluate", "knn", f"hf:{tmp_path}", *options, *out]],
         "hub": [["evaluate", "knn", "hf:someone/mine", *options, *out]],
