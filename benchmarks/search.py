@@ -38,7 +38,7 @@ from common import spread, surroundings
 
 from kinema.search import Filters, approximate, database
 from kinema.search.comparing import comparison
-from kinema.search.connection import connected, transaction
+from kinema.search.connection import connected, store_of, transaction
 from kinema.search.database import FileState, condition
 from kinema.search.embedder import EmbeddedWindow
 from kinema.search.ranking import Ranker
@@ -119,7 +119,7 @@ def ask_meanwhile(folder: str, every: float, queries: np.ndarray, pipe: Connecti
     faiss.omp_set_num_threads(1)
     ranker, times, cpu = Ranker(Path(folder)), list[float](), time.process_time()
     while not pipe.poll(every) or not times:
-        if not database.has_tables(Path(folder)):
+        if not store_of(folder).exists():
             continue
         query, start = queries[len(times) % len(queries)], time.perf_counter()
         hits = ranker.nearest(query, "motion", 10, condition(Filters()), False)

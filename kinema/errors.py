@@ -81,6 +81,10 @@ class OutputError(KinemaError):
     """Something cannot be written: no permission, no space, or it would overwrite other work."""
 
 
+class ServerError(KinemaError):
+    """A server that keeps an index cannot be reached, or went away."""
+
+
 class TrainingError(KinemaError):
     """Training cannot go on, for example because a loss is not finite."""
 

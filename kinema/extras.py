@@ -12,6 +12,7 @@ EXTRAS = {
     "search": ("faiss",),
     "cluster": ("ray",),
     "storage": ("s3fs",),
+    "server": ("psycopg",),
     "serve": ("starlette", "uvicorn"),
     "report": ("matplotlib",),
     "hf": ("transformers",),

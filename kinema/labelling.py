@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kinema.addresses import shown
 from kinema.annotations.bouts import BACKGROUND, BoutFinder
 from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.files import read_intervals
@@ -159,8 +160,8 @@ def known_labels(
         labels.close()
     if not found:
         raise DataError(
-            f"{library.path} has no labels: give some on its page (`kinema serve`), bring some in (`kinema labels "
-            "import`), or name a file of them (--labels)"
+            f"{shown(library.path)} has no labels: give some on its page (`kinema serve`), bring some in (`kinema "
+            "labels import`), or name a file of them (--labels)"
         )
     return found
 
@@ -170,8 +171,8 @@ def _check(library: Library, videos: Sequence[LabelledVideo], labels: Mapping[in
     bare = [name for name in names if name not in labels.values()]
     if bare:
         raise DataError(
-            f"no window of {library.path} lies by more than half in {', '.join(map(repr, bare))} alone: label longer "
-            "stretches, or index the videos with a shorter --length"
+            f"no window of {shown(library.path)} lies by more than half in {', '.join(map(repr, bare))} alone: label "
+            "longer stretches, or index the videos with a shorter --length"
         )
     if len(names) < 2:
         way = "" if background else ", or let what has no label be none of it (--background true)"

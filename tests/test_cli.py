@@ -29,7 +29,7 @@ LABELS = [
     f"labels {name}"
     for name in ("convert", "compare", "import", "export", "list", "history", "undo", "redo", "snippets")
 ]
-SEARCH = ["embed", "index", "search", "label", "report", "predict", "watch", "serve"]
+SEARCH = ["embed", "index", "copy", "search", "label", "report", "predict", "watch", "serve"]
 REPRODUCE = ["reproduce", "reproduce --list"]
 ENCODERS = ["weights", "export"]
 HEAVY = {"torch", "cv2", "av"}

@@ -42,8 +42,8 @@ def test_every_extra_is_one_of_the_package_s_and_brings_its_modules():
     usual = [extra for extra in EXTRAS if extra != "torchcodec"]  # which has to fit PyTorch and FFmpeg
     assert f"kinema[{','.join(usual)}]" in extras["all"]
     for extra, modules in EXTRAS.items():
-        packages = [package.partition(">")[0].partition("=")[0] for package in extras[extra]]
-        assert {CALLED.get(name, name) for name in modules} == {name for name in packages if "[" not in name}
+        packages = [package.partition(">")[0].partition("=")[0].partition("[")[0] for package in extras[extra]]
+        assert {CALLED.get(name, name) for name in modules} == set(packages) - {"kinema"}
 
 
 @pytest.fixture
@@ -93,6 +93,7 @@ def test_commands_that_need_an_extra_say_how_to_install_it(evaluating, tmp_path)
         ],
         "cluster": [["scan", folder, *out, "--cluster", "local"]],
         "storage": [["scan", "s3://bucket/videos", *out]],
+        "server": [["labels", "list", "--index", "postgresql://machine/videos"]],
         "serve": [["serve", "--index", tmp_path]],
         "hf": [["evaluate", "knn", f"hf:{tmp_path}", *options, *out]],
         "hub": [["evaluate", "knn", "hf:someone/mine", *options, *out]],

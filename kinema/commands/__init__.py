@@ -24,7 +24,7 @@ from kinema.commands.labels import (
 )
 from kinema.commands.overview import report, write_snippets
 from kinema.commands.reproducing import list_recipes, reproduce
-from kinema.commands.search import embed, index, search, watch
+from kinema.commands.search import copy, embed, index, search, watch
 from kinema.commands.serve import serve
 from kinema.commands.training import ablate_hcml, ablate_mscl, demo, finetune, pretrain
 from kinema.commands.videos import scan, synth
@@ -115,6 +115,7 @@ COMMANDS = {
     "export": Command(export, "Write an encoder as ONNX, for torch.export, or for the Hub.", ("format", "run")),
     "embed": Command(embed, "Write the vectors of a folder's videos to a Parquet file.", ("folder",)),
     "index": Command(index, "Index a folder of videos, or bring its index up to date.", ("folder",)),
+    "copy": Command(copy, "Copy an index from a folder to a server, or back.", ("source", "target")),
     "search": Command(
         search,
         "Find the places in an index that move like a clip.",

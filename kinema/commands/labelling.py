@@ -26,7 +26,7 @@ def label(
     """Label all videos of an index, by a classifier that a few labelled intervals teach.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
         out: file of bouts to write, where nothing is yet; of any format of `kinema labels convert`, by its name.
         config: how bouts are made.
         labels: file of labelled intervals, of any format of `kinema labels convert`; the index's own labels by default.

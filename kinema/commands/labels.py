@@ -6,6 +6,7 @@ from datetime import datetime
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from kinema.addresses import shown
 from kinema.commands.telling import open_labels, print_change, print_notes
 from kinema.errors import ConfigError, DataError
 from kinema.streams import in_one_line
@@ -61,7 +62,7 @@ def import_labels(
     print_notes(videos.notes)
     there = f", {done.already} were there already" if done.already else ""
     version = "" if done.version is None else f" (change {done.version})"
-    print(in_one_line(f"{labels.path}: {done.added} label{'s' * (done.added != 1)} added{there}{version}"))
+    print(in_one_line(f"{shown(labels.path)}: {done.added} label{'s' * (done.added != 1)} added{there}{version}"))
 
 
 def export_labels(file: str, index: str, to: str | None = None) -> None:
@@ -69,17 +70,20 @@ def export_labels(file: str, index: str, to: str | None = None) -> None:
 
     Args:
         file: file to write, where nothing is yet; a folder of such files where its format holds one video each.
-        index: folder of the index.
+        index: folder of the index, or its address.
         to: format of FILE; by its name by default.
     """
     from kinema.annotations import write_intervals
     from kinema.annotations.conversion import counted
+    from kinema.search.connection import named
     from kinema.search.labelled_videos import IndexedVideos
 
     videos = IndexedVideos(index)
     intervals = open_labels(index).intervals(videos)
     if not intervals:
-        raise DataError(f"{index} has no labels of videos that it holds; label some on the page, or import a file")
+        raise DataError(
+            f"{named(index)} has no labels of videos that it holds; label some on the page, or import a file"
+        )
     files = write_intervals(file, intervals, to, videos)
     print_notes(videos.notes)
     print(in_one_line(counted(intervals, files)))
@@ -89,7 +93,7 @@ def list_labels(index: str) -> None:
     """List the classes of an index's labels: how many labels each has, and how long they are.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
     """
     state = open_labels(index).state()
     width = max([5, *(len(in_one_line(one.name)) for one in state.classes)])
@@ -103,7 +107,7 @@ def undo_labels(index: str, change: PositiveInt | None = None) -> None:
     """Undo a change of an index's labels, as a change of its own, which kinema labels redo takes back.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
         change: its number in the history; the last one that has not been undone by default.
     """
     print_change(open_labels(index, to_change=True), "undo", change)
@@ -113,7 +117,7 @@ def redo_labels(index: str, change: PositiveInt | None = None) -> None:
     """Do a change of an index's labels again that was undone.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
         change: its number in the history; the one that was undone last by default.
     """
     print_change(open_labels(index, to_change=True), "redo", change)
@@ -123,7 +127,7 @@ def show_history(index: str, count: PositiveInt = 20) -> None:
     """Show who changed an index's labels when, newest first.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
         count: changes that are shown.
     """
     for one in open_labels(index).history(count=count):

@@ -72,7 +72,7 @@ def report(
     """Write a page on an index: what it holds, what its classes look like and take of the time, and what happens when.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address.
         out: HTML page to write.
         labels: file of labels of its videos, of any format of `kinema labels convert`, in place of the index's own.
         count: moving pictures of a class, spread over its videos.

@@ -7,6 +7,7 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from kinema.addresses import shown
 from kinema.clock import seconds_of
 from kinema.commands.searching import labels_of, open_library, print_added, print_answer, print_seen
 from kinema.config import BoutConfig
@@ -69,7 +70,7 @@ def index(
 
     Args:
         folder: folder of videos, searched with all folders in it; or its address, such as s3://bucket/videos.
-        index: folder of the index; made where there is none.
+        index: folder of the index, or its address on a server (postgresql://...); made where there is none.
         encoder: the folder of a run, or an encoder file; motion, which comes with kinema, by default. An index that
             exists knows its own.
         length: seconds of a window; what the encoder's clip spans by default.
@@ -83,13 +84,27 @@ def index(
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
         cluster: let a Ray cluster decode and embed: auto (that of this machine), an address, or local.
     """
-    from kinema.search.database import has_tables
+    from kinema.search.connection import store_of
 
-    if encoder is None and not has_tables(Path(index)):
+    if encoder is None and not store_of(index).exists():
         encoder = "motion"
     library = open_library(index, encoder, length, stride, mirror, crop, device)
     print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
-    print(f"{index}: {library.count()} windows")
+    print(f"{shown(library.path)}: {library.count()} windows")
+
+
+def copy(source: str, target: str) -> None:
+    """Copy an index with its labels to where there is none: from a folder to a server, or back; nothing is embedded.
+
+    Args:
+        source: folder of the index, or its address (postgresql://...).
+        target: folder or address.
+    """
+    from kinema.search.connection import named
+    from kinema.search.copying import copy_index
+
+    count = copy_index(source, target)
+    print(f"{named(target)}: {count} windows")
 
 
 def search(
@@ -114,7 +129,7 @@ def search(
 
     Args:
         clip: video file, or its address; it, and copies of it, are not among what is found.
-        index: folder of the index.
+        index: folder of the index, or its address.
         start: ask only for the part of the clip from here on, in seconds or as m:ss.s.
         end: and up to here.
         own: find other places in the clip's own video too; the part that is asked for says where it is.

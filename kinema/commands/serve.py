@@ -18,7 +18,7 @@ def serve(
     """Serve a page to search one's own videos by movement: drop a clip, see what moves alike.
 
     Args:
-        index: folder of the index that kinema index made.
+        index: folder of the index that kinema index made, or its address.
         host: address to listen on; on any but 127.0.0.1 other machines reach the page, which then asks for a token
             that is in the address printed.
         port: to listen on; 0 for any that is free.

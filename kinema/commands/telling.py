@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kinema.addresses import shown
 from kinema.clock import clock
 from kinema.errors import OutputError
 from kinema.streams import in_one_line
@@ -107,14 +107,14 @@ def open_labels(index: str, to_change: bool = False) -> Labels:
         OutputError: they are to be changed and cannot be written.
     """
     from kinema.search import Labels
-    from kinema.search.connection import no_index
-    from kinema.search.database import has_tables
+    from kinema.search.connection import store_of
 
-    if not has_tables(Path(index)):
-        raise no_index(Path(index))
+    store = store_of(index)
+    if not store.exists():
+        raise store.missing()
     labels = Labels(index)
     if to_change and not labels.kept:
-        raise OutputError(f"cannot write {labels.path}; give write permission for it and its folder")
+        raise OutputError(f"cannot write {shown(labels.path)}; give write permission for it and its folder")
     return labels
 
 
@@ -123,4 +123,4 @@ def print_change(labels: Labels, kind: str, change: int | None) -> None:
     made = (labels.undo if kind == "undo" else labels.redo)(change)
     (one,) = labels.history(made + 1, 1)
     said = f"{one.added} added, {one.changed} changed, {one.removed} removed"
-    print(in_one_line(f"{labels.path}: change {made}, the {kind} of {one.of}: {said}"))
+    print(in_one_line(f"{shown(labels.path)}: change {made}, the {kind} of {one.of}: {said}"))

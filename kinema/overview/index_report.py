@@ -124,7 +124,7 @@ def write_index_report(
         name = short_name(one.path, roots)
         figures.append((name, one, ethogram(name, one, files.get(named.get(one.path, ""), ()), labelled.colours, top)))
     page = pages().get_template("index.html.j2").render(
-        title=Path(index).resolve().name,
+        title=library.name,
         encoder=Path(encoder).name,
         windowing=library.windowing,
         videos=len(activities),

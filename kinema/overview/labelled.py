@@ -10,6 +10,7 @@ from kinema.annotations.files import read_intervals
 from kinema.annotations.interval import Interval, by_file
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import DataError, KinemaError, first_few
+from kinema.search.connection import named
 from kinema.search.label_colours import next_colour
 from kinema.search.labelled_videos import IndexedVideos
 from kinema.search.labels import Labels
@@ -110,8 +111,8 @@ def labels_in_index(
 def no_labels(index: str | Path) -> DataError:
     """What to say of an index without labels."""
     return DataError(
-        f"{index} has no labels of videos that it holds: give some on its page (`kinema serve`), bring a file of them "
-        "in (`kinema labels import`), or name one (--labels)"
+        f"{named(index)} has no labels of videos that it holds: give some on its page (`kinema serve`), bring a file "
+        "of them in (`kinema labels import`), or name one (--labels)"
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
 
 from kinema.search import values
 from kinema.search.classifier import Classifier
+from kinema.search.store import Damage, Database
 
 AT_A_TIME = 10_000
 """Windows that are read and labelled together."""
@@ -37,34 +37,34 @@ class LabelledWindows:
     last: bool
 
 
-def label_windows(db: sqlite3.Connection, classifier: Classifier) -> Iterator[LabelledWindows]:
+def label_windows(db: Database, classifier: Classifier) -> Iterator[LabelledWindows]:
     """What a classifier says of all windows, video by video; memory is bounded, however many there are.
 
     A video is written in one transaction, so that its windows' numbers follow one another, in the order of time.
 
     Raises:
-        DatabaseError: the index holds what cannot be.
+        Damage: the index holds what cannot be.
     """
     paths = dict(db.execute("SELECT id, path FROM videos"))
     query = """SELECT vectors.id, motion, video, start, "end" FROM windows CROSS JOIN vectors USING (id)
                ORDER BY windows.id"""
-    cursor = db.execute(query)
+    found = db.stream(query)
     held: LabelledWindows | None = None
-    while rows := cursor.fetchmany(AT_A_TIME):
+    while rows := list(islice(found, AT_A_TIME)):
         vectors = values.as_matrix([row[:2] for row in rows])[1]
         values.check_length(db, "motion", len(classifier.compared.map), "the classifier")
         shares = classifier.predict(vectors)
         if not np.isfinite(shares).all():
-            raise sqlite3.DatabaseError("a vector holds what is no number")
+            raise Damage("a vector holds what is no number")
         videos = np.array([values.of_kind(row[2], int) for row in rows], np.int64)
         times = _times(rows)
         edges = np.flatnonzero(np.diff(videos, prepend=-1, append=-1)).tolist()
         if ((np.diff(times[:, 0]) < 0) & (np.diff(videos) == 0)).any():
-            raise sqlite3.DatabaseError(DISORDER)
+            raise Damage(DISORDER)
         for first, stop in pairwise(edges):
             path, part = values.text(paths.get(int(videos[first]))), slice(first, stop)
             if held is not None and held.path == path and times[first, 0] < held.starts[-1]:
-                raise sqlite3.DatabaseError(DISORDER)
+                raise Damage(DISORDER)
             if held is not None:
                 yield LabelledWindows(held.path, held.starts, held.ends, held.shares, held.path != path)
             held = LabelledWindows(path, times[part, 0], times[part, 1], shares[part], True)
@@ -77,7 +77,7 @@ def _times(rows: Sequence[Sequence[Any]]) -> np.ndarray:
     try:
         times = np.array([(row[3], row[4]) for row in rows], np.float64)
     except (TypeError, ValueError) as error:
-        raise sqlite3.DatabaseError("it holds a window without a time") from error
+        raise Damage("it holds a window without a time") from error
     if not (np.abs(times) < values.LATEST).all() or (times[:, 1] < times[:, 0]).any():  # nor are these no numbers
-        raise sqlite3.DatabaseError("it holds a window that ends before it begins, or never")
+        raise Damage("it holds a window that ends before it begins, or never")
     return times

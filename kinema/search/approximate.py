@@ -10,7 +10,6 @@ library becomes, and a search never has more than a few files to look at.
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -19,12 +18,26 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from kinema.errors import ConfigError
+from kinema.search.about import get_about
 from kinema.search.comparing import Comparison, comparison
+from kinema.search.connection import store_of
 from kinema.search.database import all_ids, vectors_after, vectors_of
-from kinema.search.faiss_files import DamagedFile, Seal, import_faiss, is_whole, shown, write_index
+from kinema.search.faiss_files import DamagedFile, Seal, import_faiss, shown, write_index
 from kinema.search.results import By
 from kinema.search.sampling import evenly
-from kinema.search.segments import Covered, Groups, Segment, covered, seal_of, segment_path, settle
+from kinema.search.segments import (
+    FITTED,
+    Covered,
+    Groups,
+    Segment,
+    covered,
+    new_path,
+    seal_of,
+    segment_name,
+    segment_path,
+    settle,
+)
+from kinema.search.store import Database
 from kinema.search.values import as_matrix
 from kinema.whitening import Whitening
 
@@ -49,7 +62,9 @@ SMALL = 4
 """Small segments that may be left when a library has been brought up to date; more are merged."""
 
 
-def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = None) -> tuple[str, ...]:
+def refresh(
+    db: Database, index: Path, whitening: Whitening | None = None, fitted: int | None = None
+) -> tuple[str, ...]:
     """Let the approximate index fit a library that has been brought up to date.
 
     What was added is put into the groups there are. Groups and centre are found anew where the library has grown far
@@ -58,8 +73,9 @@ def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = 
 
     Args:
         db: the database.
-        folder: of the index.
+        index: what is called so.
         whitening: in the place of the one that there is; None to keep that.
+        fitted: how many windows there were when one was last fitted; None where none has been.
 
     Returns:
         The files that were damaged or gone, in whose place others were made.
@@ -73,44 +89,51 @@ def refresh(db: sqlite3.Connection, folder: Path, whitening: Whitening | None = 
     added = _unsealed(db, now)
     lost = now.count - (total - added)
     whitened = whitening or comparison(db).whitening
-    broken = _broken(db, folder, now) if total > EXACT else ()
+    broken = _broken(db, index, now) if total > EXACT else ()
     if total <= EXACT:
-        settle(db, Covered(Groups(now.groups.number)), Comparison(whitened, _centre(_sample(db, "motion", total))))
+        compared = Comparison(whitened, _centre(_sample(db, "motion", total)))
+        settle(db, index, Covered(Groups(now.groups.number)), compared, fitted=fitted)
     elif _outgrown(now, total) or 5 * lost > now.count or whitening is not None or broken:
-        _build(db, folder, whitened)
+        _build(db, index, whitened, fitted)
     elif added > EXACT:
-        _seal(db, folder, now)
+        _seal(db, index, now)
+    if fitted is not None and get_about(db, FITTED, int) != fitted:
+        settle(db, index, covered(db), comparison(db), fitted=fitted)
     now = covered(db)
     small = [segment for segment in now.segments if 4 * segment.count < now.count]
     if len(small) > SMALL:
-        _merge(db, folder, now, now.segments.index(small[0]))
-    _tidy(db, folder)
+        _merge(db, index, now, now.segments.index(small[0]))
+    _tidy(db, index)
     return broken
 
 
-def grow(db: sqlite3.Connection, folder: Path) -> None:
-    """Seal what has been added, if that is much, while more is to come."""
-    now = covered(db)
-    if _unsealed(db, now) <= EXACT:
-        return
+def grow(db: Database, index: Path) -> None:
+    """Seal what has been added, if that is much, while more is to come; unless another process does so just now."""
     try:
         import_faiss()
     except ConfigError:  # which is said at the end: what is embedded is kept
         return
+    with db.alone(wait=False) as free:
+        if free and _unsealed(db, covered(db)) > EXACT:
+            _grow(db, index)
+
+
+def _grow(db: Database, index: Path) -> None:
+    now = covered(db)
     if now.segments:
-        _seal(db, folder, now)
+        _seal(db, index, now)
     else:
-        _build(db, folder, comparison(db).whitening)
+        _build(db, index, comparison(db).whitening)
     while (now := covered(db)).segments:
         sizes = [segment.count for segment in now.segments]
         tiers = [first for first in range(len(sizes) - FANOUT + 1) if max(sizes[first:]) < FANOUT * min(sizes[first:])]
         if not tiers:
             break
-        _merge(db, folder, now, tiers[0])
-    _tidy(db, folder)
+        _merge(db, index, now, tiers[0])
+    _tidy(db, index)
 
 
-def _unsealed(db: sqlite3.Connection, now: Covered) -> int:
+def _unsealed(db: Database, now: Covered) -> int:
     return int(db.execute("SELECT count(*) FROM windows WHERE id > ?", (now.last,)).fetchone()[0])
 
 
@@ -118,13 +141,16 @@ def _outgrown(now: Covered, total: int) -> bool:
     return not now.segments or 4 * total > GROWTH**2 * now.groups.trained
 
 
-def _broken(db: sqlite3.Connection, folder: Path, now: Covered) -> tuple[str, ...]:
-    files = [(segment.number, by) for segment in now.segments for by in get_args(By)]
-    paths = {segment_path(folder, *file): seal_of(db, *file) for file in files}
-    return tuple(shown(path) for path, seal in paths.items() if not is_whole(path, seal))
+def _broken(db: Database, index: Path, now: Covered) -> tuple[str, ...]:
+    store, broken = store_of(index), list[str]()
+    for segment in now.segments:
+        for by in get_args(By):
+            if not store.is_whole(db, segment_name(by, segment.number), seal_of(db, segment.number, by)):
+                broken.append(shown(new_path(index, segment.number, by)))
+    return tuple(broken)
 
 
-def _build(db: sqlite3.Connection, folder: Path, whitening: Whitening | None) -> None:
+def _build(db: Database, index: Path, whitening: Whitening | None, fitted: int | None = None) -> None:
     """Find groups and centre from vectors drawn evenly over the library, and put everything into the groups."""
     faiss, now = import_faiss(), covered(db)
     total, last = db.execute("SELECT count(*), max(id) FROM windows").fetchone()
@@ -134,30 +160,30 @@ def _build(db: sqlite3.Connection, folder: Path, whitening: Whitening | None) ->
     seals: dict[tuple[By, int], Seal] = {}
     for by in get_args(By):
         sample = compared(by, _sample(db, by, SAMPLES * groups))
-        index = faiss.index_factory(sample.shape[1], f"IVF{groups},SQ8", faiss.METRIC_INNER_PRODUCT)
-        index.cp.niter, index.cp.min_points_per_centroid = 8, 1
-        index.train(sample)
-        _fill(db, index, by, 0, compared)
-        seals[by, number] = write_index(index, segment_path(folder, number, by))
-    settle(db, Covered(Groups(number, total), (Segment(number, last, total),)), compared, seals)
+        vectors = faiss.index_factory(sample.shape[1], f"IVF{groups},SQ8", faiss.METRIC_INNER_PRODUCT)
+        vectors.cp.niter, vectors.cp.min_points_per_centroid = 8, 1
+        vectors.train(sample)
+        _fill(db, vectors, by, 0, last, compared)
+        seals[by, number] = write_index(vectors, new_path(index, number, by))
+    settle(db, index, Covered(Groups(number, total), (Segment(number, last, total),)), compared, seals, fitted)
 
 
-def _seal(db: sqlite3.Connection, folder: Path, now: Covered) -> None:
+def _seal(db: Database, index: Path, now: Covered) -> None:
     """Put what was added into the groups there are, as a segment of its own."""
     faiss, compared = import_faiss(), comparison(db)
     count, last = db.execute("SELECT count(*), max(id) FROM windows WHERE id > ?", (now.last,)).fetchone()
     number = now.groups.number + 1
     seals: dict[tuple[By, int], Seal] = {}
     for by in get_args(By):
-        index = faiss.read_index(str(segment_path(folder, now.segments[-1].number, by)))
-        index.reset()
-        _fill(db, index, by, now.last, compared)
-        seals[by, number] = write_index(index, segment_path(folder, number, by))
+        vectors = faiss.read_index(str(segment_path(db, index, now.segments[-1].number, by)))
+        vectors.reset()
+        _fill(db, vectors, by, now.last, last, compared)
+        seals[by, number] = write_index(vectors, new_path(index, number, by))
     groups = Groups(number, now.groups.trained)
-    settle(db, Covered(groups, (*now.segments, Segment(number, last, count))), compared, seals)
+    settle(db, index, Covered(groups, (*now.segments, Segment(number, last, count))), compared, seals)
 
 
-def _merge(db: sqlite3.Connection, folder: Path, now: Covered, first: int) -> None:
+def _merge(db: Database, index: Path, now: Covered, first: int) -> None:
     """Make one segment of those from the ``first`` on."""
     faiss = import_faiss()
     merged, number = now.segments[first:], now.groups.number + 1
@@ -168,30 +194,31 @@ def _merge(db: sqlite3.Connection, folder: Path, now: Covered, first: int) -> No
         if (seal := seal_of(db, segment.number, by))
     }
     for by in get_args(By):
-        index, *others = (faiss.read_index(str(segment_path(folder, segment.number, by))) for segment in merged)
+        vectors, *others = (faiss.read_index(str(segment_path(db, index, segment.number, by))) for segment in merged)
         for other in others:
-            index.merge_from(other, 0)
-        seals[by, number] = write_index(index, segment_path(folder, number, by))
+            vectors.merge_from(other, 0)
+        seals[by, number] = write_index(vectors, new_path(index, number, by))
     whole = Segment(number, merged[-1].last, sum(segment.count for segment in merged))
-    settle(db, Covered(Groups(number, now.groups.trained), (*now.segments[:first], whole)), comparison(db), seals)
+    new = Covered(Groups(number, now.groups.trained), (*now.segments[:first], whole))
+    settle(db, index, new, comparison(db), seals)
 
 
-def _tidy(db: sqlite3.Connection, folder: Path) -> None:
+def _tidy(db: Database, index: Path) -> None:
     """Delete the files that no state uses any more."""
-    kept = {segment_path(folder, segment.number, by) for segment in covered(db).segments for by in get_args(By)}
-    for path in set(folder.glob("*.faiss")) - kept:
+    kept = {new_path(index, segment.number, by) for segment in covered(db).segments for by in get_args(By)}
+    for path in set(store_of(index).beside.glob("*.faiss")) - kept:
         with suppress(OSError):  # nobody reads it, whatever it is
             path.unlink()
 
 
-def _fill(db: sqlite3.Connection, index: faiss.IndexIVF, by: By, after: int, compared: Comparison) -> None:
-    rows = vectors_after(db, by, after)
+def _fill(db: Database, index: faiss.IndexIVF, by: By, after: int, last: int, compared: Comparison) -> None:
+    rows = vectors_after(db, by, after, last)
     while part := list(islice(rows, CHUNK)):
         ids, vectors = as_matrix(part)
         index.add_with_ids(compared(by, vectors), ids)
 
 
-def _sample(db: sqlite3.Connection, by: By, most: int) -> np.ndarray:
+def _sample(db: Database, by: By, most: int) -> np.ndarray:
     """(N, D) vectors, drawn evenly, at most so many."""
     ids = all_ids(db)
     ids = ids[evenly(len(ids), most)]

@@ -60,12 +60,14 @@ class Changes:
     unchanged: int
 
 
-def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
+def find_changes(folder: Path, known: Mapping[str, FileState], alone: bool = True) -> Changes:
     """Compare a folder with what is known of it: sizes and times first, contents where these differ.
 
     Args:
         folder: absolute; what is known of paths outside of it is left alone.
         known: by absolute path.
+        alone: whether what is known was indexed by this machine: what other folders held, and hold no longer, may have
+            been moved here. Another machine's folders need not be seen from here.
 
     Raises:
         DataError: there is no such folder, or no video in it.
@@ -79,7 +81,7 @@ def find_changes(folder: Path, known: Mapping[str, FileState]) -> Changes:
         kept = f"the index keeps the {len(below)} that it knew, delete it if they are gone for good"
         raise DataError(f"{shown(folder)} holds no videos; {kept}")
     gone = below - set(paths)
-    lost = (path for path in known if path in gone or (path not in below and _lost(path)))
+    lost = (path for path in known if path in gone or (alone and path not in below and _lost(path)))
     elsewhere = {known[path].sha256: path for path in lost if known[path].mtime != UNSETTLED}
     sizes = {known[path].size for path in elsewhere.values()}
     new: list[FileState] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kinema.search.database import ids_where
+from kinema.search.store import Database
 
 Allowed = tuple[str, list[Any]]
 """Filters as :func:`~kinema.search.database.condition` gives them."""
@@ -30,7 +30,7 @@ class Choosing:
             held = self._held.get((allowed[0], *allowed[1]))
         return held[1] if held is not None and held[0] == state else None
 
-    def windows(self, db: sqlite3.Connection, state: int, allowed: Allowed) -> np.ndarray:
+    def windows(self, db: Database, state: int, allowed: Allowed) -> np.ndarray:
         """As :meth:`known`, of the database's state, whose number that is."""
         found = self.known(state, allowed)
         if found is None:

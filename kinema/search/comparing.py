@@ -9,7 +9,6 @@ doubled, and belongs to the state of the database like all else that a search se
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,6 +17,7 @@ import numpy as np
 
 from kinema.search.about import get_list, get_map
 from kinema.search.results import By
+from kinema.search.store import Database
 from kinema.search.values import check_length, read_as
 from kinema.vectors import unit
 from kinema.whitening import Basis, Whitening
@@ -93,7 +93,7 @@ class Comparison:
         )
 
 
-def comparison(db: sqlite3.Connection) -> Comparison:
+def comparison(db: Database) -> Comparison:
     """That of the state of the database."""
     centre = get_list(db, "centre", float)
     if centre is not None:
@@ -110,7 +110,7 @@ def _whitening(content: bytes) -> Whitening:
     return Whitening.from_bytes(content)
 
 
-def kept_basis(db: sqlite3.Connection) -> Basis | None:
+def kept_basis(db: Database) -> Basis | None:
     """The basis of an index; None if it has none."""
     kept = get_map(db, BASIS)
     if kept is None:

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kinema.addresses import shown
 from kinema.boxes import Place
 from kinema.errors import DataError
-from kinema.files import on_disk
 from kinema.search import database
 from kinema.search.about import get_about, get_list
-from kinema.search.connection import snapshot
+from kinema.search.connection import snapshot, store_of
 from kinema.search.placing import places_of
 from kinema.search.results import By, Filters, IndexedVideo, Window
 from kinema.search.sampling import evenly
+from kinema.search.values import among
 
 
 class Contents:
@@ -24,14 +25,20 @@ class Contents:
     Everything raises :class:`~kinema.errors.DataError` if there is no index.
 
     Args:
-        path: the index, a folder.
+        path: the index: a folder, or the address of a server.
 
     Raises:
-        OutputError: it is an address.
+        ConfigError: it is no such address.
+        OutputError: it is an address of something else.
     """
 
     def __init__(self, path: str | Path):
-        self.path = on_disk(path)
+        self.path = store_of(path).path
+
+    @property
+    def name(self) -> str:
+        """What the index is called among others: the last part of its path or address."""
+        return store_of(self.path).name
 
     @property
     def roots(self) -> list[Path]:
@@ -82,7 +89,7 @@ class Contents:
         with snapshot(self.path) as db:
             ids = database.all_ids(db)
             drawn = ids[evenly(len(ids), count)].tolist()
-            return list(database.windows_where(db, f"windows.id IN ({', '.join(map(str, drawn))})", []))
+            return list(database.windows_where(db, f"windows.id {among(drawn)}", []))
 
     def videos(self) -> list[IndexedVideo]:
         """The videos of the library, sorted by path; those that cannot be read too, with the reason."""
@@ -116,4 +123,4 @@ class Contents:
         return picture
 
     def _missing(self, number: int) -> DataError:
-        return DataError(f"{self.path} has no window {number}, or no longer; ask for its windows again")
+        return DataError(f"{shown(self.path)} has no window {number}, or no longer; ask for its windows again")

@@ -1,58 +1,33 @@
-"""The windows of a library in one SQLite file: what there is, from which video, with which vectors.
+"""The windows of a library in its database: what there is, from which video, with which vectors.
 
 A video's windows appear at once and in full, and what they replace goes in the same moment.
 """
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kinema.search import placing, values
 from kinema.search.about import set_about
-from kinema.search.connection import DATABASE, snapshot
 from kinema.search.results import By, Filters, IndexedVideo, Window
 from kinema.search.sampling import evenly
+from kinema.search.store import Database
+from kinema.search.tables import FORMAT, FORMAT_WITH_BOXES
 
 if TYPE_CHECKING:
     from kinema.search.embedder import EmbeddedWindow
 
-FORMAT = 2
-"""Version of the tables; an index of another one has to be made anew."""
-FORMAT_WITH_BOXES = 3
-"""That of an index whose windows are cut around subjects, which earlier versions of kinema know nothing of."""
 STAGE = 512
 """Windows of an unfinished video that are held in memory; more of them wait in the database, unseen by searches."""
+AT_A_TIME = 20_000
+"""Vectors that are read at a time."""
 
-_TABLES = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE maps (name TEXT PRIMARY KEY, content BLOB NOT NULL);
-CREATE TABLE videos (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, error TEXT NOT NULL
-);
-CREATE INDEX videos_by_content ON videos(sha256);
-CREATE TABLE windows (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, video INTEGER NOT NULL REFERENCES videos(id) ON DELETE CASCADE,
-    start REAL NOT NULL, "end" REAL NOT NULL, strength REAL NOT NULL
-);
-CREATE INDEX windows_by_video ON windows(video, start);
-CREATE TABLE vectors (
-    id INTEGER PRIMARY KEY REFERENCES windows(id) ON DELETE CASCADE,
-    motion BLOB NOT NULL, appearance BLOB NOT NULL, thumbnail BLOB NOT NULL
-);
-CREATE TABLE staged (
-    video INTEGER NOT NULL, start REAL, "end" REAL, strength REAL, motion BLOB, appearance BLOB, thumbnail BLOB
-);
-CREATE INDEX staged_by_video ON staged(video);
-"""
+_WINDOW, _BLOBS = 'start, "end", strength', "motion, appearance, thumbnail"
 
 
 @dataclass(frozen=True)
@@ -72,19 +47,9 @@ class FileState:
     sha256: str
 
 
-def has_tables(folder: Path) -> bool:
-    """Whether there is an index, and not the beginning of one that was killed."""
-    if not (folder / DATABASE).is_file():
-        return False
-    with snapshot(folder) as db:
-        return db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
-
-
-def create_tables(db: sqlite3.Connection, about: dict[str, Any]) -> None:
-    """Make the tables; ``about`` is what they say of themselves, as JSON."""
-    boxes = placing.TABLES if about.get("format") == FORMAT_WITH_BOXES else ""
-    for statement in (_TABLES + boxes).split(";"):
-        db.execute(statement)
+def create_tables(db: Database, about: dict[str, Any]) -> None:
+    """Make the tables of an index; ``about`` is what they say of themselves, as JSON."""
+    db.make_index(boxes=about.get("format") == FORMAT_WITH_BOXES)
     for name, value in {"format": FORMAT, "state": 0, **about}.items():
         set_about(db, name, value)
 
@@ -92,57 +57,70 @@ def create_tables(db: sqlite3.Connection, about: dict[str, Any]) -> None:
 # writing
 
 
-def stage(db: sqlite3.Connection, video: int, windows: Sequence[EmbeddedWindow]) -> None:
+def stage(db: Database, video: int, windows: Sequence[EmbeddedWindow]) -> None:
     """Put windows of the unfinished video with this number aside, where no search sees them."""
-    for window in windows:
-        row = (video, window.start, window.end, window.strength, *_blobs(window))
-        number = db.execute("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?)", row).lastrowid
-        if window.place is not None:
-            db.execute("INSERT INTO staged_boxes VALUES (?, ?, ?, ?, ?, ?)", (number, *placing.row_of(window.place)))
+    insert = f"INSERT INTO staged (video, {_WINDOW}, {_BLOBS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    rows = [(video, window.start, window.end, window.strength, *_blobs(window)) for window in windows]
+    if any(window.place is None for window in windows):
+        db.executemany(insert, rows)
+        return
+    for window, row in zip(windows, rows, strict=True):
+        assert window.place is not None
+        number = db.execute(f"{insert} RETURNING rowid", row).fetchone()[0]
+        db.execute("INSERT INTO staged_boxes VALUES (?, ?, ?, ?, ?, ?)", (number, *placing.row_of(window.place)))
 
 
-def put_video(
-    db: sqlite3.Connection, number: int, state: FileState, windows: Iterable[EmbeddedWindow], error: str
-) -> None:
+def put_video(db: Database, number: int, state: FileState, windows: Iterable[EmbeddedWindow], error: str) -> None:
     """Put a finished video in the place of what was known of its path; its staged windows come first."""
     db.execute("DELETE FROM videos WHERE path = ?", (state.path,))
     row = (state.path, state.size, state.mtime, state.sha256, error)
-    video = db.execute("INSERT INTO videos VALUES (NULL, ?, ?, ?, ?, ?)", row).lastrowid
+    insert = "INSERT INTO videos (path, size, mtime, sha256, error) VALUES (?, ?, ?, ?, ?) RETURNING id"
+    video = db.execute(insert, row).fetchone()[0]
     if placing.has_boxes(db):
         _put_placed(db, number, video, windows)
-        return
-    staged = db.execute(
-        "SELECT start, end, strength, motion, appearance, thumbnail FROM staged WHERE video = ? ORDER BY start",
-        (number,),
-    )
-    for start, end, strength, *blobs in chain(staged, ((w.start, w.end, w.strength, *_blobs(w)) for w in windows)):
-        place = (video, start, end, strength)
-        window = db.execute("INSERT INTO windows VALUES (NULL, ?, ?, ?, ?)", place).lastrowid
-        db.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", (window, *blobs))
+    else:
+        query = f"SELECT {_WINDOW}, {_BLOBS} FROM staged WHERE video = ? ORDER BY start"
+        staged = db.stream(query, (number,))
+        _put_windows(db, video, chain(staged, ((w.start, w.end, w.strength, *_blobs(w)) for w in windows)))
     drop_staged(db, number)
 
 
-def _put_placed(db: sqlite3.Connection, number: int, video: int | None, windows: Iterable[EmbeddedWindow]) -> None:
+def _put_placed(db: Database, number: int, video: int, windows: Iterable[EmbeddedWindow]) -> None:
     """As :func:`put_video`, with where windows lie; those of a subject follow one another, as searches need them."""
     stage(db, number, list(windows))
+    box = '"left", top, "right", bottom, subject'
     staged = db.execute(
-        """SELECT start, end, strength, "left", top, "right", bottom, subject, motion, appearance, thumbnail
-           FROM staged JOIN staged_boxes ON staged.rowid = staged_boxes.id WHERE video = ? ORDER BY subject, start""",
+        f"""SELECT {_WINDOW}, {_BLOBS}, {box} FROM staged JOIN staged_boxes ON staged.rowid = staged_boxes.id
+            WHERE video = ? ORDER BY subject, start""",
         (number,),
-    )
+    ).fetchall()
+    ids = _put_windows(db, video, (row[:6] for row in staged))
     run = db.execute("SELECT coalesce(max(run), 0) FROM boxes").fetchone()[0]
-    before: str | None = None
-    for start, end, strength, *place, motion, appearance, thumbnail in staged.fetchall():
-        run += place[4] != before
-        before = place[4]
-        row = (video, start, end, strength)
-        window = db.execute("INSERT INTO windows VALUES (NULL, ?, ?, ?, ?)", row).lastrowid
-        db.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", (window, motion, appearance, thumbnail))
-        db.execute("INSERT INTO boxes VALUES (?, ?, ?, ?, ?, ?, ?)", (window, *place, run))
-    drop_staged(db, number)
+    places, before = [], None
+    for window, row in zip(ids, staged, strict=True):
+        run += row[-1] != before
+        before = row[-1]
+        places.append((window, *row[6:], run))
+    db.executemany("INSERT INTO boxes VALUES (?, ?, ?, ?, ?, ?, ?)", places)
 
 
-def drop_staged(db: sqlite3.Connection, number: int | None = None) -> None:
+def _put_windows(db: Database, video: int, rows: Iterable[Sequence[Any]]) -> list[int]:
+    """Give a video windows, a few at a time, in this order; return their numbers, which grow."""
+    insert, found = f"INSERT INTO windows (video, {_WINDOW}) VALUES (?, ?, ?, ?)", list[int]()
+    last = db.execute("SELECT coalesce(max(id), 0) FROM windows").fetchone()[0]
+    rows = iter(rows)
+    while part := list(islice(rows, STAGE)):
+        db.executemany(insert, [(video, *row[:3]) for row in part])
+        query = "SELECT id FROM windows WHERE id > ? ORDER BY id"  # all of them ours: nobody else writes meanwhile
+        ids = [number for (number,) in db.execute(query, (last,)).fetchall()]
+        blobs = [(number, *row[3:]) for number, row in zip(ids, part, strict=True)]
+        db.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?)", blobs)
+        last = ids[-1]
+        found += ids
+    return found
+
+
+def drop_staged(db: Database, number: int | None = None) -> None:
     """Forget the windows that were put aside of one unfinished video, or of all."""
     where, bound = ("", ()) if number is None else (" WHERE video = ?", (number,))
     if placing.has_boxes(db):
@@ -150,13 +128,15 @@ def drop_staged(db: sqlite3.Connection, number: int | None = None) -> None:
     db.execute(f"DELETE FROM staged{where}", bound)
 
 
-def drop_videos(db: sqlite3.Connection, paths: Iterable[str]) -> None:
+def drop_videos(db: Database, paths: Iterable[str]) -> None:
     """Forget videos and their windows."""
     db.executemany("DELETE FROM videos WHERE path = ?", ((path,) for path in paths))
 
 
-def restate_video(db: sqlite3.Connection, path: str, state: FileState) -> None:
+def restate_video(db: Database, path: str, state: FileState) -> None:
     """Note that the video of a path now lies elsewhere, or has another time, with the same content."""
+    if path != state.path and db.execute("SELECT 1 FROM videos WHERE path = ?", (state.path,)).fetchone():
+        return  # another process has put it in; the old path is gone the next time
     now = (state.path, state.size, state.mtime, path)
     db.execute("UPDATE videos SET path = ?, size = ?, mtime = ? WHERE path = ?", now)
 
@@ -168,12 +148,12 @@ def _blobs(window: EmbeddedWindow) -> tuple[bytes, bytes, bytes]:
 # reading
 
 
-def file_states(db: sqlite3.Connection) -> dict[str, FileState]:
+def file_states(db: Database) -> dict[str, FileState]:
     """What was known of each indexed file, by path."""
     return {row[0]: FileState(*row) for row in db.execute("SELECT path, size, mtime, sha256 FROM videos")}
 
 
-def indexed_videos(db: sqlite3.Connection) -> list[IndexedVideo]:
+def indexed_videos(db: Database) -> list[IndexedVideo]:
     """All videos, sorted by path."""
     query = """SELECT path, count(windows.id), error, min(windows.id)
                FROM videos LEFT JOIN windows ON windows.video = videos.id
@@ -194,37 +174,37 @@ def condition(
         without: contents to leave out.
         apart: a content of which what overlaps the seconds from start to end is left out.
     """
-    parts, bound = [f"videos.sha256 NOT IN ({', '.join('?' * len(without))})"], list[Any](without)
+    parts, bound = ["videos.sha256 <> ?" for _ in without], list[Any](without)
     if apart is not None:
-        parts.append("NOT (videos.sha256 = ? AND windows.end > ? AND windows.start < ?)")
+        parts.append('NOT (videos.sha256 = ? AND windows."end" > ? AND windows.start < ?)')
         bound.extend(apart)
     for sql, value in (
-        ("videos.path GLOB ?", filters.path),
+        ("glob(?, videos.path)", filters.path),
         ("windows.start >= ?", filters.after),
-        ("windows.end <= ?", filters.before),
+        ('windows."end" <= ?', filters.before),
         ("windows.strength >= ?", filters.min_strength),
         ("windows.strength <= ?", filters.max_strength),
     ):
         if value is not None:
             parts.append(sql)
             bound.append(value)
-    return " AND ".join(parts), bound
+    return " AND ".join(parts) or "1 = 1", bound
 
 
-def place_of(db: sqlite3.Connection, number: int) -> tuple[str, float, float] | None:
+def place_of(db: Database, number: int) -> tuple[str, float, float] | None:
     """The content, start and end of a window, which stay when the index is made anew; None if there is no such one."""
-    query = "SELECT sha256, start, end FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id = ?"
+    query = 'SELECT sha256, start, "end" FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id = ?'
     return db.execute(query, (number,)).fetchone()
 
 
-def windows_where(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> Iterator[Window]:
+def windows_where(db: Database, where: str, bound: Sequence[Any]) -> Iterator[Window]:
     """The windows that meet a condition, sorted by path and time."""
-    query = f"""SELECT windows.id, path, start, end, strength FROM windows JOIN videos ON windows.video = videos.id
+    query = f"""SELECT windows.id, path, start, "end", strength FROM windows JOIN videos ON windows.video = videos.id
                 WHERE {where} ORDER BY path, start"""
     return map(values.window, db.execute(query, bound))
 
 
-def ids_where(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> np.ndarray:
+def ids_where(db: Database, where: str, bound: Sequence[Any]) -> np.ndarray:
     """(N,) int64: the windows that meet a condition, sorted.
 
     Videos are looked at first, which are few, and of those that meet it the windows: an index lists them.
@@ -233,7 +213,7 @@ def ids_where(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> np.nd
     return np.sort(_numbers(db.execute(query, bound).fetchall()))
 
 
-def all_ids(db: sqlite3.Connection) -> np.ndarray:
+def all_ids(db: Database) -> np.ndarray:
     """(N,) int64: all windows, sorted."""
     return _numbers(db.execute("SELECT id FROM windows ORDER BY id").fetchall())
 
@@ -242,29 +222,34 @@ def _numbers(rows: Sequence[tuple[int]]) -> np.ndarray:
     return np.fromiter((number for (number,) in rows), np.int64, len(rows))
 
 
-def some_ids(db: sqlite3.Connection, most: int) -> np.ndarray:
+def some_ids(db: Database, most: int) -> np.ndarray:
     """(N,) int64: windows drawn evenly by their numbers, sorted; at most ``most``, or all. It is as quick of many."""
     first, last = db.execute("SELECT min(id), max(id) FROM windows").fetchone()
     if first is None or last - first < most:
         ids = all_ids(db)
         return ids[evenly(len(ids), most)]
     places = first + evenly(last - first + 1, most)
-    query = "SELECT (SELECT min(id) FROM windows WHERE id >= value) FROM json_each(?)"
-    return np.unique(_numbers(db.execute(query, (json.dumps(places.tolist()),)).fetchall()))
+    asked = ", ".join(f"({place})" for place in places.tolist())
+    query = f"SELECT (SELECT min(id) FROM windows WHERE id >= column1) FROM (VALUES {asked}) AS places"
+    return np.unique(_numbers(db.execute(query).fetchall()))
 
 
-def vectors_after(db: sqlite3.Connection, by: By, last: int) -> Iterator[tuple[int, bytes]]:
-    """The windows whose number is above ``last`` and their vectors, in the order of numbers."""
-    return db.execute(f"SELECT id, {by} FROM vectors WHERE id > ? ORDER BY id", (last,))
+def vectors_after(db: Database, by: By, after: int, last: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """The windows whose number is above ``after``, up to ``last``, and their vectors, in the order of numbers."""
+    up_to = "" if last is None else f" AND id <= {last}"
+    query = f"SELECT id, {by} FROM vectors WHERE id > ?{up_to} ORDER BY id LIMIT {AT_A_TIME}"
+    while rows := db.execute(query, (after,)).fetchall():
+        yield from rows
+        after = rows[-1][0]
 
 
-def vectors_of(db: sqlite3.Connection, by: By, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def vectors_of(db: Database, by: By, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Those of ``ids`` that there are, (N,) int64 sorted, and their vectors (N, D) float32."""
-    query = f"SELECT id, {by} FROM vectors WHERE id IN ({', '.join(map(str, ids.tolist()))}) ORDER BY id"
+    query = f"SELECT id, {by} FROM vectors WHERE id {values.among(ids.tolist())} ORDER BY id"
     return values.as_matrix(db.execute(query).fetchall())
 
 
-def videos_of(db: sqlite3.Connection, ids: np.ndarray) -> np.ndarray:
+def videos_of(db: Database, ids: np.ndarray) -> np.ndarray:
     """(N,) int64: which of the windows ``ids`` (N,), which exist and are sorted, follow one another: the number of
     their video, or that of the run of their subject where an index has boxes."""
     if not len(ids):
@@ -272,7 +257,7 @@ def videos_of(db: sqlite3.Connection, ids: np.ndarray) -> np.ndarray:
     if ids[-1] - ids[0] < 4 * len(ids):  # to read all between them is quicker
         among = f"BETWEEN {ids[0]} AND {ids[-1]}"
     else:
-        among = f"IN ({', '.join(map(str, ids.tolist()))})"
+        among = values.among(ids.tolist())
     table, run = ("boxes", "run") if placing.has_boxes(db) else ("windows", "video")
     rows = db.execute(f"SELECT id, {run} FROM {table} WHERE id {among} ORDER BY id").fetchall()
     found = np.array(rows, np.int64)
@@ -280,7 +265,7 @@ def videos_of(db: sqlite3.Connection, ids: np.ndarray) -> np.ndarray:
     return videos
 
 
-def thumbnail_of(db: sqlite3.Connection, number: int) -> bytes | None:
+def thumbnail_of(db: Database, number: int) -> bytes | None:
     """The picture of a window as JPEG; None if there is no such window."""
     row = db.execute("SELECT thumbnail FROM vectors WHERE id = ?", (number,)).fetchone()
     return None if row is None else values.blob(row[0])

@@ -48,6 +48,7 @@ def embed_videos(
     batch_size: int = 64,
     workers: int | None = None,
     waiting: Waiting | None = None,
+    wanted: Callable[[int], bool] = lambda number: True,
 ) -> Iterator[tuple[int, Made | Finished]]:
     """Embed the windows of videos; memory is bounded by the batch, however long a video is.
 
@@ -58,6 +59,7 @@ def embed_videos(
         batch_size: windows per forward pass.
         workers: threads that decode, each a video of its own; None for :func:`usual_workers`.
         waiting: told how long the encoder waited for frames.
+        wanted: asked by any thread with a video's number, just before it is read; False to pass it over.
 
     Yields:
         The number of a video in ``paths`` with a window of it, in the order of time, and after its last window how it
@@ -69,7 +71,7 @@ def embed_videos(
     waiting = waiting or Waiting()
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)  # the readers are parallel already
-    team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size)
+    team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size, wanted)
     try:
         held: list[tuple[int, SeenWindow | Finished]] = []
         windows = 0
@@ -99,8 +101,10 @@ def embed_videos(
 class _Readers:
     """Threads that read videos into one queue; libav, OpenCV and PyTorch work without Python's lock."""
 
-    def __init__(self, paths: Sequence[str | Path], reader: WindowReader, count: int, room: int):
-        self._reader = reader
+    def __init__(
+        self, paths: Sequence[str | Path], reader: WindowReader, count: int, room: int, wanted: Callable[[int], bool]
+    ):
+        self._reader, self._wanted = reader, wanted
         self._todo = iter(enumerate(paths))
         self._lock = threading.Lock()
         self._queue: queue.Queue[tuple[int, SeenWindow | Finished] | BaseException | None] = queue.Queue(room)
@@ -138,7 +142,8 @@ class _Readers:
                     number, path = next(self._todo, (None, None))
                 if number is None or path is None:
                     break
-                self._put((number, self._read(number, path)))
+                if self._wanted(number):
+                    self._put((number, self._read(number, path)))
         except BaseException as error:  # a fault of ours: the main thread shall fail with it
             self._put(error)
         self._put(None)

@@ -66,7 +66,7 @@ def labelled_videos(library: str | Path, intervals: Sequence[Interval], backgrou
     found = []
     for name, own in by_file(videos.placed(intervals)).items():
         path = videos.path(name)
-        with snapshot(Path(library)) as db:
+        with snapshot(library) as db:
             windows = tuple(database.windows_where(db, "path = ?", [path]))
         found.append(LabelledVideo(path, windows, tuple(own), tuple(_classes(windows, own, background))))
     return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinema.files import atomic_path
+from kinema.search.store import Database
 from kinema.search.values import as_matrix
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ ROWS = 8192
 """Rows of a row group."""
 
 
-def write_parquet(db: sqlite3.Connection, path: str | Path, about: Mapping[str, Any], thumbnails: bool) -> int:
+def write_parquet(db: Database, path: str | Path, about: Mapping[str, Any], thumbnails: bool) -> int:
     """Write the windows, sorted by path and time, a group of rows at a time; return how many there are.
 
     The columns are ``path``, ``start`` and ``end`` in seconds, ``strength`` in widths per second, ``vector`` and
@@ -57,11 +57,11 @@ def write_parquet(db: sqlite3.Connection, path: str | Path, about: Mapping[str, 
     return count
 
 
-def _tables(db: sqlite3.Connection, thumbnails: bool) -> Iterator[pa.Table]:
+def _tables(db: Database, thumbnails: bool) -> Iterator[pa.Table]:
     import pyarrow as pa
 
-    rows = db.execute(
-        """SELECT path, start, end, strength, motion, appearance, thumbnail FROM windows
+    rows = db.stream(
+        """SELECT path, start, "end", strength, motion, appearance, thumbnail FROM windows
            JOIN videos ON windows.video = videos.id JOIN vectors ON vectors.id = windows.id ORDER BY path, start"""
     )
     while part := list(islice(rows, ROWS)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -18,6 +17,7 @@ from kinema.progress import track
 from kinema.search.embedder import Embedder
 from kinema.search.embedding import usual_workers
 from kinema.search.sampling import evenly
+from kinema.search.store import Database
 from kinema.vectors import unit
 from kinema.video import Video
 from kinema.whitening import Basis, Whitening
@@ -56,7 +56,7 @@ def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
     return [found[place] for place in evenly(len(found), WINDOWS)]
 
 
-def indexed_places(db: sqlite3.Connection) -> list[Place]:
+def indexed_places(db: Database) -> list[Place]:
     """Places of windows, spread evenly over an index."""
     query = "SELECT path, start FROM windows JOIN videos ON windows.video = videos.id ORDER BY windows.id"
     found = db.execute(query).fetchall()

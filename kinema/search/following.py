@@ -6,7 +6,6 @@ searches, a little at a time, as long as the index changes and is asked; a searc
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 import weakref
@@ -27,6 +26,7 @@ from kinema.search.connection import snapshot
 from kinema.search.recent import Recent, Windows
 from kinema.search.results import By
 from kinema.search.segments import Covered, covered, open_segment
+from kinema.search.store import Database
 from kinema.search.stretches import background
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ class Following:
     """An index as searches see it; threads may share one.
 
     Args:
-        folder: of the index.
+        index: what is called so.
     """
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, index: Path):
+        self._index = index
         self._counting, self._reading, self._opening, self._drawing = (threading.Lock() for _ in range(4))
         self._searches = 0
         self._recent: dict[By, Recent] = {way: Recent(way) for way in get_args(By)}
@@ -82,7 +82,7 @@ class Following:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def state(self, by: By) -> Iterator[tuple[sqlite3.Connection, Ready]]:
+    def state(self, by: By) -> Iterator[tuple[Database, Ready]]:
         """A connection that sees one state until the block ends, and what is known of that state.
 
         Raises:
@@ -100,11 +100,11 @@ class Following:
                 self._searches -= 1
 
     @contextmanager
-    def _read(self, by: By, most: int | None = None) -> Iterator[tuple[sqlite3.Connection, Ready]]:
+    def _read(self, by: By, most: int | None = None) -> Iterator[tuple[Database, Ready]]:
         """The present state, with at most so many more windows than are known."""
         with ExitStack() as opened:
             with self._reading:  # in which the state begins, so that no later one has been read before it
-                db = opened.enter_context(snapshot(self._folder))
+                db = opened.enter_context(snapshot(self._index))
                 state, now, compared = get_about(db, "state", int) or 0, covered(db), comparison(db)
                 if state != self._state:
                     self._changed = -inf if self._state is None else time.monotonic()
@@ -112,7 +112,7 @@ class Following:
                 recent = self._recent[by].windows(db, compared, now.last, most)
             yield db, Ready(state, now, compared, recent)
 
-    def segments(self, db: sqlite3.Connection, by: By, now: Covered) -> list[faiss.IndexIVF]:
+    def segments(self, db: Database, by: By, now: Covered) -> list[faiss.IndexIVF]:
         """The segments of the approximate index, opened.
 
         Raises:
@@ -122,7 +122,7 @@ class Following:
         numbers = [segment.number for segment in now.segments]
         with self._opening:
             known = self._segments[by]
-            held = {n: known[n] if n in known else open_segment(db, self._folder, n, by) for n in numbers}
+            held = {n: known[n] if n in known else open_segment(db, self._index, n, by) for n in numbers}
             self._segments[by] = held
         return list(held.values())
 
@@ -131,9 +131,7 @@ class Following:
         with self._opening:
             self._segments[by] = {}
 
-    def background(
-        self, db: sqlite3.Connection, by: By, compared: Comparison, length: int, grown: float = STALE
-    ) -> np.ndarray:
+    def background(self, db: Database, by: By, compared: Comparison, length: int, grown: float = STALE) -> np.ndarray:
         """See :func:`~kinema.search.stretches.background`; read anew where vectors are compared otherwise, or the
         library has grown to ``grown`` times what it was, so that a search beside one who adds need not do so."""
         last = db.execute("SELECT max(id) FROM windows").fetchone()[0] or 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import NamedTuple
 
 from kinema.errors import ConfigError, DataError
 from kinema.search.label_acts import checked
 from kinema.search.label_colours import checked_colour, next_colour
+from kinema.search.store import Database
 
 MOST_CLASSES = 1000
 """Classes of an index."""
@@ -29,7 +29,7 @@ class Classes:
         version: of the change.
     """
 
-    def __init__(self, db: sqlite3.Connection, version: int):
+    def __init__(self, db: Database, version: int):
         self._db, self._version = db, version
 
     def there(self) -> list[ClassRow]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from kinema.errors import DataError
-from kinema.search.label_writer import COLUMNS
+from kinema.search.label_writer import COLUMNS, NEW_ROW
+from kinema.search.store import Database
 
 Kind = Literal["change", "undo", "redo"]
 
 _NAMES = ", ".join(f'"{name}"' for name in ("state", *COLUMNS))
-_LAST = "(SELECT kind FROM changes AS later WHERE later.of = changes.version ORDER BY version DESC LIMIT 1)"
+_LAST = (
+    "coalesce((SELECT kind FROM changes AS later WHERE later.of = changes.version ORDER BY version DESC LIMIT 1), '')"
+)
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,19 @@ class Version:
     removed: int
 
 
-def latest(db: sqlite3.Connection) -> int:
+def latest(db: Database) -> int:
     """The last version; 0 before the first."""
     return db.execute("SELECT coalesce(max(version), 0) FROM changes").fetchone()[0]
 
 
-def begin(db: sqlite3.Connection, at: float, by: str | None, kind: Kind, of: int | None = None) -> int:
+def begin(db: Database, at: float, by: str | None, kind: Kind, of: int | None = None) -> int:
     """Write down that there is a version; return its number."""
-    version = db.execute("INSERT INTO changes VALUES (NULL, ?, ?, ?, ?)", (at, by, kind, of)).lastrowid
-    assert version is not None
+    version = latest(db) + 1
+    db.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", (version, at, by, kind, of))
     return version
 
 
-def touched(db: sqlite3.Connection, version: int) -> bool:
+def touched(db: Database, version: int) -> bool:
     """Whether a version has changed anything."""
     tables = [
         f"SELECT 1 FROM {table} WHERE {edge} = :version"
@@ -64,15 +66,15 @@ def touched(db: sqlite3.Connection, version: int) -> bool:
     return db.execute(f"SELECT EXISTS ({' UNION ALL '.join(tables)})", {"version": version}).fetchone()[0] == 1
 
 
-def undoable(db: sqlite3.Connection, below: int | None = None) -> int | None:
+def undoable(db: Database, below: int | None = None) -> int | None:
     """The last change that has not been undone, of those before a version; None if there is none."""
     before = "" if below is None else f" AND version < {below}"
-    query = f"SELECT version FROM changes WHERE kind = 'change'{before} AND {_LAST} IS NOT 'undo'"
+    query = f"SELECT version FROM changes WHERE kind = 'change'{before} AND {_LAST} <> 'undo'"
     row = db.execute(f"{query} ORDER BY version DESC LIMIT 1").fetchone()
     return None if row is None else row[0]
 
 
-def redoable(db: sqlite3.Connection) -> int | None:
+def redoable(db: Database) -> int | None:
     """The change that was undone last, where no other has come since; None if there is none."""
     query = """SELECT of FROM changes AS undone
                WHERE kind = 'undo' AND version > (SELECT coalesce(max(version), 0) FROM changes WHERE kind = 'change')
@@ -81,9 +83,9 @@ def redoable(db: sqlite3.Connection) -> int | None:
     return None if row is None else row[0]
 
 
-def history(db: sqlite3.Connection, before: int | None, count: int) -> list[Version]:
+def history(db: Database, before: int | None, count: int) -> list[Version]:
     """The last ``count`` changes before a version, or of all; newest first."""
-    query = f"""SELECT version, at, "by", kind, coalesce(of, version), {_LAST} IS NOT 'undo',
+    query = f"""SELECT version, at, "by", kind, coalesce(of, version), {_LAST} <> 'undo',
                 (SELECT count(*) FROM labels WHERE since = version),
                 (SELECT count(*) FROM labels WHERE until = version),
                 (SELECT count(*) FROM labels AS new WHERE since = version
@@ -96,7 +98,7 @@ def history(db: sqlite3.Connection, before: int | None, count: int) -> list[Vers
     ]
 
 
-def effect(db: sqlite3.Connection, change: int, kind: Kind) -> int:
+def effect(db: Database, change: int, kind: Kind) -> int:
     """The version that is taken back when a change is undone, or done again: itself, or what undid or redid it last.
 
     Raises:
@@ -114,7 +116,7 @@ def effect(db: sqlite3.Connection, change: int, kind: Kind) -> int:
     return version
 
 
-def revert(db: sqlite3.Connection, reverted: int, version: int) -> bool:
+def revert(db: Database, reverted: int, version: int) -> bool:
     """Take back what a version did, as another version, wherever nothing has come over it; return whether it was.
 
     A class that labels come back to, and which is no more, comes back with them.
@@ -123,19 +125,19 @@ def revert(db: sqlite3.Connection, reverted: int, version: int) -> bool:
         DataError: labels would be left without a class, since others have taken its name.
     """
     mine = "SELECT id FROM labels WHERE since = ? UNION SELECT id FROM labels WHERE until = ?"
-    db.execute("CREATE TEMP TABLE reverted (id INTEGER PRIMARY KEY)")
+    db.make("CREATE TEMP TABLE reverted (id INTEGER PRIMARY KEY)")
     try:
         db.execute(
             f"""INSERT INTO reverted SELECT id FROM ({mine}) AS touched
-                WHERE (SELECT state FROM labels WHERE id = touched.id AND until IS NULL)
-                IS (SELECT state FROM labels WHERE id = touched.id AND since = ?)""",
+                WHERE coalesce((SELECT state FROM labels WHERE id = touched.id AND until IS NULL), 0)
+                = coalesce((SELECT state FROM labels WHERE id = touched.id AND since = ?), 0)""",
             (reverted, reverted, reverted),
         )
         _revert_classes(db, reverted, version)
         _bring_classes_back(db, reverted, version)
         db.execute("UPDATE labels SET until = ? WHERE until IS NULL AND id IN (SELECT id FROM reverted)", (version,))
         db.execute(
-            f"INSERT INTO labels (id, since, {_NAMES}) SELECT id, ?, {_NAMES} FROM labels "
+            f"INSERT INTO labels (row, id, since, {_NAMES}) SELECT {NEW_ROW}, id, ?, {_NAMES} FROM labels "
             "WHERE until = ? AND id IN (SELECT id FROM reverted)",
             (version, reverted),
         )
@@ -147,7 +149,7 @@ def revert(db: sqlite3.Connection, reverted: int, version: int) -> bool:
     return touched(db, version)
 
 
-def _revert_classes(db: sqlite3.Connection, reverted: int, version: int) -> None:
+def _revert_classes(db: Database, reverted: int, version: int) -> None:
     """Take back what a version did to classes: those that it made go unless they are in use, the others come back."""
     before, after = _states(db, "until = ?", reverted), _states(db, "since = ?", reverted)
     now = _states(db, "until IS NULL")
@@ -161,7 +163,7 @@ def _revert_classes(db: sqlite3.Connection, reverted: int, version: int) -> None
             db.execute("UPDATE classes SET until = NULL WHERE id = ? AND until = ?", (number, version))
 
 
-def _bring_classes_back(db: sqlite3.Connection, reverted: int, version: int) -> None:
+def _bring_classes_back(db: Database, reverted: int, version: int) -> None:
     """Open the classes of labels that come back; where another has the name now, those labels stay as they are."""
     lacking = db.execute(
         "SELECT DISTINCT class FROM labels WHERE until = ? AND id IN (SELECT id FROM reverted) "
@@ -175,7 +177,7 @@ def _bring_classes_back(db: sqlite3.Connection, reverted: int, version: int) -> 
             db.execute(query, (reverted, number))
 
 
-def _open(db: sqlite3.Connection, number: int, version: int, state: int, name: str, colour: str) -> bool:
+def _open(db: Database, number: int, version: int, state: int, name: str, colour: str) -> bool:
     """Bring a class back, unless another has its name; return whether it is."""
     if db.execute("SELECT 1 FROM classes WHERE name = ? AND until IS NULL", (name,)).fetchone():
         return False
@@ -183,7 +185,7 @@ def _open(db: sqlite3.Connection, number: int, version: int, state: int, name: s
     return True
 
 
-def _states(db: sqlite3.Connection, where: str, version: int | None = None) -> dict[int, tuple[Any, ...]]:
+def _states(db: Database, where: str, version: int | None = None) -> dict[int, tuple[Any, ...]]:
     """State, name and colour of classes, by number."""
     query = f"SELECT id, state, name, colour FROM classes WHERE {where}"
     return {row[0]: row[1:] for row in db.execute(query, () if version is None else (version,))}

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from kinema.annotations.interval import Interval
 from kinema.search import label_history, label_queries, labelled_windows
-from kinema.search.connection import snapshot
+from kinema.search.connection import snapshot, store_of
 from kinema.search.label_acts import Label
 from kinema.search.label_classes import Classes
 from kinema.search.label_history import Version
 from kinema.search.label_queries import LabelClass
-from kinema.search.label_tables import FILE, explained, may_be_kept, open_tables
 from kinema.search.labelled_videos import IndexedVideos, VideoRow, video_of_window, videos_with
 from kinema.search.labelled_windows import LabelledWindow
+from kinema.search.store import Database
 
 MOST = 1_000_000
 """Labels of an index."""
@@ -48,11 +48,11 @@ class LabelReader:
     """Reads the labels of an index; see :class:`~kinema.search.labels.Labels`, which changes them, too.
 
     Args:
-        index: its folder.
+        index: its folder, or its address.
         keep: whether changes are to be written down where they can be.
 
     Attributes:
-        path: the file of labels.
+        path: the file of labels, or the address of the index.
         kept: whether changes are written down.
 
     Raises:
@@ -61,17 +61,17 @@ class LabelReader:
     """
 
     def __init__(self, index: str | Path, keep: bool = True):
-        self._index = Path(index)
-        self.path = self._index / FILE
+        store = store_of(index)
+        self._index = store.path
         self._lock = threading.Lock()
-        self.kept = keep and may_be_kept(self._index)
-        with explained(self.path):
-            self._db = open_tables(self.path, self.kept)
+        self._tables = store.labels(keep)
+        self.path, self.kept = self._tables.path, self._tables.kept
+        self._db: Database
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._db.close()
+            self._tables.close()
 
     def version(self) -> int:
         """The version of the last change; 0 before the first."""
@@ -190,9 +190,5 @@ class LabelReader:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """One state of the labels, for as long as the block lasts."""
-        with self._lock, explained(self.path):
-            self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._db.execute("ROLLBACK")
+        with self._lock, self._tables.reading() as self._db:
+            yield

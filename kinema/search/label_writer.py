@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any
@@ -22,9 +21,12 @@ from kinema.search.label_acts import (
     checked_interval,
 )
 from kinema.search.label_classes import Classes
+from kinema.search.store import Database
 
 COLUMNS = ("content", "start", "end", "class", "subject", "confidence", "by", "at")
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+NEW_ROW = "(SELECT max(row) FROM labels) + row_number() OVER (ORDER BY row)"
+"""Of rows that are made of others."""
 _INSERT = f"INSERT INTO labels (row, id, since, state, {_NAMES}) VALUES ({', '.join('?' * (4 + len(COLUMNS)))})"
 
 
@@ -42,7 +44,7 @@ class Writer:
         made: the version, once it has changed something for good; None before.
     """
 
-    def __init__(self, db: sqlite3.Connection, version: int, by: str | None, at: float):
+    def __init__(self, db: Database, version: int, by: str | None, at: float):
         self.version = version
         self.made: int | None = None
         self._db, self._by, self._at = db, by, at
@@ -80,7 +82,7 @@ class Writer:
                 self._end("class = ?", number)
                 self._classes.end(number)
             case Clear():
-                self._end("1")
+                self._end("1 = 1")
         return None
 
     def add(self, acts: Sequence[Add]) -> list[int]:
@@ -153,12 +155,12 @@ class Writer:
         """Give all labels of a class another one."""
         mine = "class = ? AND until IS NULL AND since"
         self._db.execute(f"UPDATE labels SET class = ? WHERE {mine} = ?", (other, number, self.version))
-        self._db.execute("CREATE TEMP TABLE moved AS SELECT 0 AS row WHERE 0")
+        self._db.make("CREATE TEMP TABLE moved (row INTEGER NOT NULL)")
         self._db.execute(f"INSERT INTO moved SELECT row FROM labels WHERE {mine} < ?", (number, self.version))
         self._db.execute("UPDATE labels SET until = ? WHERE row IN (SELECT row FROM moved)", (self.version,))
         names = _NAMES.replace('"class"', "?")
         self._db.execute(
-            f"INSERT INTO labels (id, since, state, {_NAMES}) SELECT id, ?, ?, {names} FROM labels "
+            f"INSERT INTO labels (row, id, since, state, {_NAMES}) SELECT {NEW_ROW}, id, ?, ?, {names} FROM labels "
             "WHERE row IN (SELECT row FROM moved)",
             (self.version, self.version, other),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +12,10 @@ from kinema.annotations.videos import LabelledVideos, check_end
 from kinema.errors import DataError, KinemaError, blaming
 from kinema.search import values
 from kinema.search.about import get_list
-from kinema.search.connection import snapshot
+from kinema.search.connection import named, snapshot
 from kinema.search.database import place_of
 from kinema.search.naming import naming_roots, short_name
+from kinema.search.store import Database
 
 AT_A_TIME = 500
 """Values of a query."""
@@ -53,9 +53,9 @@ class IndexedVideos(LabelledVideos):
 
     def __init__(self, index: str | Path, fps: float | None = None):
         super().__init__(fps=fps)
-        self.searched = f"the index {index}"
-        with snapshot(Path(index)) as db:
-            rows = _videos(db, "1", ())
+        self.searched = f"the index {named(index)}"
+        with snapshot(index) as db:
+            rows = _videos(db, "1 = 1", ())
             roots = naming_roots([Path(root) for root in get_list(db, "roots", str) or ()], [row.path for row in rows])
         self._rows: dict[str, VideoRow] = {}
         self._names: dict[str, str] = {}
@@ -139,7 +139,7 @@ def length(row: VideoRow) -> tuple[float, float]:
     return max(lasts.duration, row.end), lasts.fps
 
 
-def video_of_window(db: sqlite3.Connection, number: int) -> VideoRow:
+def video_of_window(db: Database, number: int) -> VideoRow:
     """The video that a window belongs to.
 
     Raises:
@@ -151,7 +151,7 @@ def video_of_window(db: sqlite3.Connection, number: int) -> VideoRow:
     return found[0]
 
 
-def place_of_window(db: sqlite3.Connection, number: int) -> tuple[str, float, float]:
+def place_of_window(db: Database, number: int) -> tuple[str, float, float]:
     """The content of a window's video, and its start and end in seconds.
 
     Raises:
@@ -163,7 +163,7 @@ def place_of_window(db: sqlite3.Connection, number: int) -> tuple[str, float, fl
     return place
 
 
-def videos_with(db: sqlite3.Connection, contents: Iterable[str]) -> dict[str, VideoRow]:
+def videos_with(db: Database, contents: Iterable[str]) -> dict[str, VideoRow]:
     """The first video with each of the contents that there are."""
     wanted, found = list(dict.fromkeys(contents)), dict[str, VideoRow]()
     for at in range(0, len(wanted), AT_A_TIME):
@@ -173,14 +173,14 @@ def videos_with(db: sqlite3.Connection, contents: Iterable[str]) -> dict[str, Vi
     return found
 
 
-def _videos(db: sqlite3.Connection, where: str, bound: Iterable[object]) -> list[VideoRow]:
+def _videos(db: Database, where: str, bound: Iterable[object]) -> list[VideoRow]:
     """The videos that have windows, of those that meet a condition, in the order in which they were added."""
     query = f"""SELECT path, sha256, first, ending FROM (
                     SELECT videos.id AS id, path, sha256,
                     (SELECT id FROM windows WHERE video = videos.id ORDER BY start LIMIT 1) AS first,
                     (SELECT "end" FROM windows WHERE video = videos.id ORDER BY start DESC LIMIT 1) AS ending
                     FROM videos WHERE {where}
-                ) WHERE first IS NOT NULL ORDER BY path"""
+                ) AS found WHERE first IS NOT NULL ORDER BY path"""
     return [
         VideoRow(values.text(path), values.text(content), first, values.of_kind(ending, float))
         for path, content, first, ending in db.execute(query, tuple(bound))

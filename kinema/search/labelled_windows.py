@@ -6,7 +6,6 @@ one covers much of its neighbours.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from kinema.search import values
 from kinema.search.label_acts import Label
 from kinema.search.labelled_videos import AT_A_TIME
 from kinema.search.results import Window
+from kinema.search.store import Database
 
 LEAST = 0.5
 """The share of a window that labels of a class have to cover more than."""
@@ -91,7 +91,7 @@ def labelled(windows: Sequence[Window], labels: Sequence[Label]) -> list[Labelle
     ]
 
 
-def by_content(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[str, list[Window]]:
+def by_content(db: Database, numbers: Sequence[int]) -> dict[str, list[Window]]:
     """The windows with these numbers that there are, by the contents of their videos."""
     found: dict[str, list[Window]] = {}
     for at in range(0, len(numbers), AT_A_TIME):
@@ -104,7 +104,7 @@ def by_content(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[str, list
     return found
 
 
-def examples(db: sqlite3.Connection, labels: Mapping[str, Sequence[Span]]) -> dict[int, str]:
+def examples(db: Database, labels: Mapping[str, Sequence[Span]]) -> dict[int, str]:
     """The windows that are of one class alone, by number, with that class.
 
     Args:
@@ -127,7 +127,7 @@ def examples(db: sqlite3.Connection, labels: Mapping[str, Sequence[Span]]) -> di
     return found
 
 
-def nearest_window(db: sqlite3.Connection, path: str, at: float) -> Window:
+def nearest_window(db: Database, path: str, at: float) -> Window:
     """The window of a video, which has some, whose middle is nearest to a second."""
     query = """SELECT windows.id, path, start, "end", strength FROM windows JOIN videos ON windows.video = videos.id
                WHERE path = ? ORDER BY abs((start + "end") / 2 - ?), start LIMIT 1"""

@@ -32,7 +32,6 @@ from kinema.search.label_acts import (
 )
 from kinema.search.label_history import Kind
 from kinema.search.label_reader import MOST, LabelReader
-from kinema.search.label_tables import explained, writing
 from kinema.search.label_writer import Writer
 from kinema.search.labelled_videos import Ends, IndexedVideos, place_of_window
 
@@ -41,11 +40,12 @@ class Labels(LabelReader):
     """The labels of an index. Threads may share one, and several processes may write.
 
     Args:
-        index: its folder. Where that is read-only, what is there is read, and changes end with this object.
+        index: its folder, or its address. Where it is read-only, what is there is read, and changes end with this
+            object.
         keep: whether changes are to be written down where they can be.
 
     Attributes:
-        path: the file of labels.
+        path: the file of labels, or the address of the index.
         kept: whether changes are written down.
 
     Raises:
@@ -235,7 +235,7 @@ class Labels(LabelReader):
     def _version(self, kind: Kind, by: str | None) -> Iterator[Writer]:
         """One version, as long as the block lasts; there is none where the block changes nothing, or fails."""
         by, at = None if by is None else checked(by), time.time()
-        with self._lock, explained(self.path), suppress(_Unchanged), writing(self._db):
+        with self._lock, suppress(_Unchanged), self._tables.writing() as self._db:
             version = label_history.begin(self._db, at, by, kind)
             writer = Writer(self._db, version, by, at)
             yield writer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,15 +14,14 @@ from kinema import __version__
 from kinema.addresses import resolved, shown
 from kinema.boxes import MOTION
 from kinema.errors import ConfigError, DataError
-from kinema.files import make_folder
-from kinema.locking import locked
-from kinema.search import connection, database
+from kinema.search import database
 from kinema.search.about import get_about, get_record, set_map
 from kinema.search.comparing import BASIS, MIRROR, WHITENING, comparison, kept_basis
-from kinema.search.connection import connected, snapshot
-from kinema.search.database import FORMAT, FORMAT_WITH_BOXES
+from kinema.search.connection import snapshot, store_of
 from kinema.search.queries import Queries
 from kinema.search.results import Added
+from kinema.search.store import Damage, Database
+from kinema.search.tables import FORMAT, FORMAT_WITH_BOXES
 from kinema.search.windowing import Windowing
 from kinema.whitening import Basis
 
@@ -33,16 +31,13 @@ if TYPE_CHECKING:
     from kinema.search.watching import Labelled
     from kinema.search.windows import SeenWindow
 
-LOCK = "lock"
-"""File by which one process at a time adds to an index."""
-
 
 class Library(Queries):
-    """An index on disk, and what can be asked of it. Threads may share one, and several processes may search while one
-    adds; each search sees one complete state.
+    """An index, and what can be asked of it. Threads may share one, and several processes may search while one adds, or
+    several do to an index on a server; each search sees one complete state.
 
     Args:
-        path: the index, a folder; made by the first :meth:`add`.
+        path: the index, a folder, or the address of a server (``postgresql://...``); made by the first :meth:`add`.
         encoder: whatever :func:`kinema.models.open_encoder` takes; None for the encoder of an index that exists, and
             for motion, which comes with kinema, where a new one is to be made.
         windowing: how videos are cut, for an index that does not exist yet; one that does keeps to its own.
@@ -74,15 +69,12 @@ class Library(Queries):
         self._asked, self.windowing = windowing, windowing or Windowing()
         self.mirror = mirror is None or mirror
         self.crop = crop if crop in (None, MOTION) else shown(resolved(crop))
-        if database.has_tables(self.path):
+        self._asked_mirror = mirror
+        store = store_of(self.path)
+        if store.exists():
             self._read_about()
-            if mirror not in (None, self.mirror):
-                raise ConfigError(
-                    f"in {self.path} mirror images count as {'alike' if self.mirror else 'different'}: leave mirror "
-                    "out, or name another folder for a new index"
-                )
         elif encoder is None:
-            raise connection.no_index(self.path)
+            raise store.missing()
 
     @property
     def embedder(self) -> Embedder:
@@ -97,11 +89,7 @@ class Library(Queries):
 
             assert self._source is not None
             embedder = open_embedder(self._source, self._device, self.crop)
-            if self._fingerprint not in (None, embedder.fingerprint):
-                raise DataError(
-                    f"{self.path} was made with another encoder than {self._source}; name the one it was made with "
-                    "(--encoder), or another folder for a new index (--index)"
-                )
+            self._check(embedder)
             embedder.basis = self._basis
             self._embedder = embedder
         return self._embedder
@@ -137,9 +125,7 @@ class Library(Queries):
         if embedder.clip.crop not in (None, MOTION):
             open_tracks(embedder.clip.crop)  # refuses files that cannot be read, before each video would
         reader = WindowReader(embedder.clip, self.windowing)
-        make_folder(self.path)
-        busy = f"another process is adding to {self.path}; wait until it has ended"
-        with locked(self.path / LOCK, busy), connected(self.path) as db:
+        with store_of(self.path).adding() as db:
             root = resolved(folder)
             self._claim(db, embedder, root)
             return bring_up_to_date(
@@ -220,33 +206,45 @@ class Library(Queries):
             made = get_about(db, "format", int)
             if made not in (FORMAT, FORMAT_WITH_BOXES):
                 raise DataError(
-                    f"{self.path} is an index of format {made}, this version of kinema reads {FORMAT}; "
+                    f"{shown(self.path)} is an index of format {made}, this version of kinema reads {FORMAT}; "
                     "delete it and run `kinema index` again"
                 )
             self._fingerprint = get_about(db, "fingerprint", str)
             self._source = self._source or get_about(db, "encoder", str)
             if None in (self._fingerprint, self._source):
-                raise sqlite3.DatabaseError("it does not say which encoder it belongs to")
+                raise Damage("it does not say which encoder it belongs to")
             kept = get_record(db, "windowing", Windowing) or Windowing()
             self.mirror = get_about(db, MIRROR, bool) is True
             self._basis = kept_basis(db)
             crop = get_about(db, "crop", str)
         if self.crop not in (None, crop):
             raise ConfigError(
-                f"the windows of {self.path} are {f'cut around {crop}' if crop else 'of whole frames'}, not cut around "
-                f"{self.crop}: leave crop out, or name another folder for a new index"
+                f"the windows of {shown(self.path)} are {f'cut around {crop}' if crop else 'of whole frames'}, not cut "
+                f"around {self.crop}: leave crop out, or name another folder for a new index"
             )
         self.crop = crop
         if self._asked not in (None, kept):
             raise ConfigError(
-                f"{self.path} keeps to windows of {_said(kept)}, not of {_said(self._asked)}: leave length and stride "
-                "out, or name another folder for a new index"
+                f"{shown(self.path)} keeps to windows of {_said(kept)}, not of {_said(self._asked)}: leave length and "
+                "stride out, or name another folder for a new index"
             )
         self.windowing = kept
+        if self._asked_mirror not in (None, self.mirror):
+            raise ConfigError(
+                f"in {shown(self.path)} mirror images count as {'alike' if self.mirror else 'different'}: leave mirror "
+                "out, or name another folder for a new index"
+            )
 
-    def _claim(self, db: sqlite3.Connection, embedder: Embedder, root: Path) -> None:
+    def _check(self, embedder: Embedder) -> None:
+        if self._fingerprint not in (None, embedder.fingerprint):
+            raise DataError(
+                f"{shown(self.path)} was made with another encoder than {self._source}; name the one it was made with "
+                "(--encoder), or another place for a new index (--index)"
+            )
+
+    def _claim(self, db: Database, embedder: Embedder, root: Path) -> None:
         """Make the tables if there are none, with what vectors are compared by, as far as the folder's videos tell."""
-        if database.has_tables(self.path):
+        if store_of(self.path).exists():
             return
         from kinema.search.fitting import copied_features, fit_basis, fit_whitening, some_places
         from kinema.video import find_videos
@@ -264,13 +262,17 @@ class Library(Queries):
         }
         if embedder.clip.crop is not None:
             about |= {"format": FORMAT_WITH_BOXES, "crop": embedder.clip.crop}
-        db.execute("BEGIN IMMEDIATE")
-        database.create_tables(db, about)
-        set_map(db, BASIS, basis.to_bytes())
-        set_map(db, WHITENING, None if whitening is None else whitening.to_bytes())
-        db.execute("COMMIT")
-        self._fingerprint, self._basis, self.crop = embedder.fingerprint, basis, embedder.clip.crop
-        embedder.basis = basis
+        with db.writing():
+            if made := not store_of(self.path).exists():  # by another process, meanwhile
+                database.create_tables(db, about)
+                set_map(db, BASIS, basis.to_bytes())
+                set_map(db, WHITENING, None if whitening is None else whitening.to_bytes())
+        if made:
+            self._fingerprint, self._basis, self.crop = embedder.fingerprint, basis, embedder.clip.crop
+        else:
+            self._read_about()
+            self._check(embedder)
+        embedder.basis = self._basis
 
 
 def _said(windowing: Windowing) -> str:

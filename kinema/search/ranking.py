@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,9 @@ from kinema.search.following import Following, Ready
 from kinema.search.recent import recent_scores
 from kinema.search.results import By, Hit, Window
 from kinema.search.segments import Covered, covered
+from kinema.search.store import Database
 from kinema.search.stretches import along, scores_of
+from kinema.search.values import among as one_of
 from kinema.search.values import check_length
 from kinema.vectors import products, unit
 
@@ -41,12 +42,12 @@ class Ranker:
     it names candidates, whose vectors come from the database.
 
     Args:
-        folder: of the index.
+        index: what is called so.
     """
 
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._following = Following(folder)
+    def __init__(self, index: Path):
+        self._index = index
+        self._following = Following(index)
         self._lock = threading.Lock()
         self._broken: dict[By, tuple[Covered, str]] = {}
         self._choosing = Choosing()
@@ -82,7 +83,7 @@ class Ranker:
 
         They are in the order of ``ids``; a window that is gone has none (NaN).
         """
-        with snapshot(self._folder) as db:
+        with snapshot(self._index) as db:
             check_length(db, by, vectors.shape[1], "the query")
             compared = comparison(db)
             asked = _mean(compared(by, vectors))
@@ -100,7 +101,7 @@ class Ranker:
 
     def _give_up(self, by: By, reason: str) -> None:
         """Do without the segments of the present state."""
-        with snapshot(self._folder) as db:
+        with snapshot(self._index) as db:
             now = covered(db)
         self._following.close_segments(by)
         with self._lock:
@@ -113,7 +114,7 @@ class Ranker:
         those of windows. Both figures are of the median kind, so that the few that are like the query do not count as
         typical.
         """
-        with snapshot(self._folder) as db:
+        with snapshot(self._index) as db:
             compared = comparison(db)
             others = self._following.background(db, by, compared, len(vectors))
             if not len(others):
@@ -124,7 +125,7 @@ class Ranker:
 
     def _nearest(
         self,
-        db: sqlite3.Connection,
+        db: Database,
         ready: Ready,
         vectors: np.ndarray,
         by: By,
@@ -173,7 +174,7 @@ def _mean(vectors: np.ndarray) -> np.ndarray:
 
 
 def _hits(
-    db: sqlite3.Connection,
+    db: Database,
     ids: np.ndarray,
     scores: np.ndarray,
     top: int,
@@ -183,7 +184,7 @@ def _hits(
     """The hits among the ``wanted`` best of ``ids``, and the share of these that may be found."""
     best = np.lexsort((ids, -scores))[:wanted]
     score_of = dict(zip(ids[best].tolist(), scores[best].tolist(), strict=True))
-    chosen = f"windows.id IN ({', '.join(map(str, score_of))}) AND {allowed[0]}"
+    chosen = f"windows.id {one_of(score_of)} AND {allowed[0]}"
     found = {window.id: window for window in windows_where(db, chosen, allowed[1])}
     hits = merge([(found[number], score) for number, score in score_of.items() if number in found], top)
     return hits, len(found) / max(1, len(best))

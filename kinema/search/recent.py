@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from itertools import islice
 
@@ -11,6 +10,7 @@ import numpy as np
 from kinema.search.comparing import Comparison
 from kinema.search.database import vectors_after, videos_of
 from kinema.search.results import By
+from kinema.search.store import Database
 from kinema.search.values import as_matrix
 from kinema.vectors import products
 
@@ -38,9 +38,7 @@ class Recent:
         self._filled = BLOCK  # of the last block
         self._after, self._read = after, after
 
-    def windows(
-        self, db: sqlite3.Connection, compared: Comparison, after: int, most: int | None = None
-    ) -> Sequence[Windows]:
+    def windows(self, db: Database, compared: Comparison, after: int, most: int | None = None) -> Sequence[Windows]:
         """The windows above the number ``after``, in their order; what is given out stays as it is.
 
         Args:

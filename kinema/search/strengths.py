@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,6 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from kinema.search import values
+from kinema.search.store import Damage, Database
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class Strengths:
     strengths: np.ndarray
 
 
-def strengths(db: sqlite3.Connection) -> Iterator[Strengths]:
+def strengths(db: Database) -> Iterator[Strengths]:
     """The windows of each video that has some, video by video.
 
     Raises:
-        DatabaseError: the index holds what cannot be.
+        Damage: the index holds what cannot be.
     """
     paths = dict(db.execute("SELECT id, path FROM videos"))
-    rows = db.execute('SELECT video, start, "end", strength FROM windows ORDER BY video, start')
+    rows = db.stream('SELECT video, start, "end", strength FROM windows ORDER BY video, start')
     for video, part in groupby(rows, lambda row: row[0]):
         try:
             found = np.array([row[1:] for row in part], np.float64)
         except (TypeError, ValueError) as error:
-            raise sqlite3.DatabaseError("it holds a window without a time or a strength") from error
+            raise Damage("it holds a window without a time or a strength") from error
         if not (np.abs(found) < values.LATEST).all() or (found[:, 1] < found[:, 0]).any():
-            raise sqlite3.DatabaseError("it holds a window that cannot be")
+            raise Damage("it holds a window that cannot be")
         yield Strengths(values.text(paths.get(video)), *found.T)

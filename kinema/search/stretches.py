@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from kinema.search.comparing import Comparison
 from kinema.search.database import some_ids, vectors_of, videos_of
 from kinema.search.results import By
+from kinema.search.store import Database
 from kinema.vectors import products
 
 CHUNK = 20_000
@@ -50,7 +50,7 @@ def around(ids: np.ndarray, length: int) -> np.ndarray:
 
 
 def scores_of(
-    db: sqlite3.Connection, by: By, compared: Comparison, asked: np.ndarray, ids: np.ndarray, length: int
+    db: Database, by: By, compared: Comparison, asked: np.ndarray, ids: np.ndarray, length: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Those of ``ids``, sorted, that there are, and their cosines with ``asked`` (D,), :func:`along` their videos."""
     numbers, scores, wanted = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], around(ids, length)
@@ -64,7 +64,7 @@ def scores_of(
     return found, cosines
 
 
-def background(db: sqlite3.Connection, by: By, compared: Comparison, length: int) -> np.ndarray:
+def background(db: Database, by: By, compared: Comparison, length: int) -> np.ndarray:
     """(N, D) the means of stretches of ``length`` windows, drawn evenly from the library: their products with a query
     are the scores that :func:`scores_of` gives."""
     ids = some_ids(db, min(BACKGROUND, max(LEAST_BACKGROUND, BACKGROUND_WINDOWS // length)))
@@ -80,9 +80,7 @@ def background(db: sqlite3.Connection, by: By, compared: Comparison, length: int
     return np.concatenate(means) if means else np.zeros((0, 0), np.float32)
 
 
-def _compared(
-    db: sqlite3.Connection, by: By, compared: Comparison, ids: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _compared(db: Database, by: By, compared: Comparison, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Those of ``ids`` that there are and their vectors as they are compared, in parts."""
     for at in range(0, len(ids), CHUNK):
         found, vectors = vectors_of(db, by, ids[at : at + CHUNK])

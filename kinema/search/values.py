@@ -1,14 +1,13 @@
 """Values as an index's database gives them, checked.
 
 SQLite reads values of any kind from a damaged file, whatever its tables say of their columns. What cannot be is raised
-as :class:`sqlite3.DatabaseError`, like the damage that SQLite itself finds (see :mod:`kinema.search.connection`).
+as :class:`~kinema.search.store.Damage`, and told like the damage that SQLite itself finds.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from kinema.errors import KinemaError
 from kinema.search.results import By, Window
+from kinema.search.store import Damage, Database
 
 Record = TypeVar("Record")
 Value = TypeVar("Value")
@@ -37,7 +37,7 @@ def text(value: Any) -> str:
 def of_kind(value: Any, kind: type[Value]) -> Value:
     """A value of a kind."""
     if not isinstance(value, kind):
-        raise sqlite3.DatabaseError(f"it holds {type(value).__name__} where {kind.__name__} belongs")
+        raise Damage(f"it holds {type(value).__name__} where {kind.__name__} belongs")
     return value
 
 
@@ -46,7 +46,7 @@ def window(row: Sequence[Any]) -> Window:
     number, path, start, end, strength = row
     interval(start, end)
     if not isfinite(of_kind(strength, float)):
-        raise sqlite3.DatabaseError("it holds a number without end")
+        raise Damage("it holds a number without end")
     return Window(number, text(path), start, end, strength)
 
 
@@ -54,31 +54,36 @@ def interval(start: Any, end: Any) -> None:
     """Make sure that an interval can be."""
     for value in (start, end):
         if not isfinite(of_kind(value, float)):
-            raise sqlite3.DatabaseError("it holds a number without end")
+            raise Damage("it holds a number without end")
     if not -LATEST < start <= end < LATEST:
-        raise sqlite3.DatabaseError(f"it holds an interval from {start:g} to {end:g} s")
+        raise Damage(f"it holds an interval from {start:g} to {end:g} s")
+
+
+def among(numbers: Iterable[int]) -> str:
+    """SQL that says that a number is one of some, of which there may be none."""
+    return f"IN ({', '.join(map(str, numbers)) or 'NULL'})"
 
 
 def as_matrix(rows: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers (N,) int64 and vectors (N, D) float32 of rows; (0,) and (0, 0) of none."""
     numbers = np.array([row[0] for row in rows], np.int64)
     if len({len(blob(row[1])) for row in rows}) > 1 or (rows and len(rows[0][1]) % 4):
-        raise sqlite3.DatabaseError("a vector has another length than the others")
+        raise Damage("a vector has another length than the others")
     joined = np.frombuffer(b"".join(row[1] for row in rows), np.float32)
     return numbers, joined.reshape(len(rows), -1) if rows else joined.reshape(0, 0)
 
 
-def stored_length(db: sqlite3.Connection, by: By) -> int | None:
+def stored_length(db: Database, by: By) -> int | None:
     """How many values a stored vector has; None where there is none."""
     row = db.execute(f"SELECT {by} FROM vectors LIMIT 1").fetchone()
     return None if row is None else len(blob(row[0])) // 4
 
 
-def check_length(db: sqlite3.Connection, by: By, length: int, what: str) -> None:
+def check_length(db: Database, by: By, length: int, what: str) -> None:
     """Make sure that ``what``, which is for vectors of a length, is for those that are stored."""
     stored = stored_length(db, by)
     if stored not in (None, length):
-        raise sqlite3.DatabaseError(f"vectors have {stored} values, and {what} has {length}")
+        raise Damage(f"vectors have {stored} values, and {what} has {length}")
 
 
 def parsed(value: Any, name: str) -> Any:
@@ -117,5 +122,5 @@ def read_as(read: Callable[[bytes], Value], content: bytes, name: str) -> Value:
         raise _unreadable(name) from error
 
 
-def _unreadable(name: str) -> sqlite3.DatabaseError:
-    return sqlite3.DatabaseError(f"what it says of {name} cannot be read")
+def _unreadable(name: str) -> Damage:
+    return Damage(f"what it says of {name} cannot be read")

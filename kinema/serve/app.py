@@ -16,8 +16,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kinema.errors import DataError, KinemaError, OutputError, without_middle
+from kinema.errors import DataError, KinemaError, OutputError, ServerError, without_middle
 from kinema.search import Labels, Library
+from kinema.search.connection import store_of
 from kinema.serve.answers import WRONG, Json
 from kinema.serve.budgets import Budgets
 from kinema.serve.cache import Cache
@@ -33,7 +34,7 @@ from kinema.serve.timeline import Timeline
 from kinema.serve.uploads import TooLarge, TooMany, Uploads
 from kinema.serve.worker import Guarded
 
-STATUS: dict[type[KinemaError], int] = {TooLarge: 413, TooMany: 503, OutputError: 507, DataError: 404}
+STATUS: dict[type[KinemaError], int] = {TooLarge: 413, TooMany: 503, ServerError: 503, OutputError: 507, DataError: 404}
 """What an error is in HTTP, the first that fits; others are 400."""
 TIDIED = 20.0
 """Seconds between two looks for uploads to delete."""
@@ -56,7 +57,7 @@ def create_app(
     embedder = Guarded(index, encoder, device=device)
     reader = Guarded(index, encoder, device=device)  # so that a long clip that is embedded keeps nobody from sending
     uploads = Uploads(max_upload << 20)
-    cache = Cache(library.path / "previews")
+    cache = Cache(store_of(library.path).beside / "previews")
     catalog = Catalog(library, cache)
     searching, predictions = Searching(catalog, embedder, uploads), Predictions(catalog, labels)
     labelling = Labelling(catalog, labels)

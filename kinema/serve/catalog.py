@@ -65,7 +65,7 @@ class Catalog:
         now = self._listing.now()
         strengths = [window.strength for window in self.library.sample(2000)]
         return {
-            "name": self.library.path.name,
+            "name": self.library.name,
             "videos": len(now.readable),
             "windows": sum(video.windows for _, video in now.readable),
             "folders": list(now.folders),

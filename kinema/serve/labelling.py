@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from kinema.search.label_acts import (
 from kinema.search.label_reader import ALWAYS
 from kinema.search.labelled_videos import place_of_window, video_of_window, videos_with
 from kinema.search.labelled_windows import nearest_window
+from kinema.search.store import Database
 from kinema.serve import asked as read
 from kinema.serve.answers import Json
 from kinema.serve.catalog import MAP_POINTS, Catalog
@@ -206,7 +206,7 @@ def _one(label: Label) -> dict[str, Any]:
     return {"id": label.id, "version": label.version, **place, **about}
 
 
-def _act(db: sqlite3.Connection, asked: Asked) -> Act:
+def _act(db: Database, asked: Asked) -> Act:
     """The act that the page asks for."""
 
     def number(name: str) -> int:

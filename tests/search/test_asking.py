@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from a_server import IN_A_FOLDER
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,6 +192,7 @@ def test_no_index_an_empty_one_and_too_few_hits(tmp_path, encoder, folder):
         Library(tmp_path / "none", encoder).search(folder / "00000.mp4")
 
 
+@IN_A_FOLDER
 def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, encoder, tmp_path):
     from kinema.models import random_encoder, save_encoder
 
@@ -248,6 +250,7 @@ def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, enc
         "DROP TABLE maps",
     ],
 )
+@IN_A_FOLDER
 def test_values_that_cannot_be_are_damage(indexed, damage, tmp_path):
     folder = shutil.copytree(indexed.path, tmp_path / "index")
     with sqlite3.connect(folder / "windows.sqlite") as db:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from a_server import IN_A_FOLDER
 
 from kinema.config import ClipConfig
 from kinema.data.synthetic.files import write_video
@@ -153,6 +154,7 @@ def test_an_index_by_motion(tmp_path, encoder):
     assert all(not place.box.whole for place in library.places([w.id for w in library.windows()]).values())
 
 
+@IN_A_FOLDER
 def test_an_index_of_whole_frames_is_as_it_was(indexed):
     with sqlite3.connect(indexed.path / "windows.sqlite") as db:
         assert db.execute("SELECT value FROM about WHERE name = 'format'").fetchone() == ("2",)

@@ -15,7 +15,7 @@ import pytest
 
 from kinema.data.synthetic.files import write_video
 from kinema.search import Library
-from kinema.search.database import has_tables
+from kinema.search.connection import store_of
 
 
 def many_videos(folder: Path, count: int) -> Path:
@@ -81,7 +81,7 @@ def killed_and_rerun(folder: Path, encoder: Path, tmp_path: Path, kills: int) ->
 
 
 def _videos(index: Path):
-    return Library(index).videos() if has_tables(index) else []
+    return Library(index).videos() if store_of(index).exists() else []
 
 
 @pytest.mark.slow

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from a_server import IN_A_FOLDER
 
+from kinema.addresses import shown
 from kinema.annotations import FORMATS, Interval, read_intervals, write_intervals
 from kinema.cli import main
 from kinema.errors import DataError
@@ -33,7 +35,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_file_comes_in_as_one_change_is_listed_undone_and_written(copied: Library, table, tmp_path, capsys):
-    file = copied.path / "labels.sqlite"
+    file = shown(Labels(copied.path).path)
     run("import", table, "--index", copied.path, "--by", "ann")
     assert capsys.readouterr().out == f"{file}: 4 labels added (change 1)\n"
     assert sorted(Labels(copied.path).intervals(), key=repr) == sorted(SAMPLES, key=repr)
@@ -115,8 +117,12 @@ def test_what_is_not_there_is_said(copied: Library, table, tmp_path, refused):
     run("import", table, "--index", index)
     assert "is there already" in refused("labels", "export", table, "--index", index)
     assert "there is no format 'word'" in refused("labels", "export", tmp_path / "x", "--index", index, "--to", "word")
-    (index / "labels.sqlite").write_bytes(b"nothing" * 100)
-    assert "is damaged or holds no labels" in refused("labels", "list", "--index", index)
+
+
+@IN_A_FOLDER
+def test_a_damaged_file_of_labels_is_said(copied: Library, refused):
+    (copied.path / "labels.sqlite").write_bytes(b"nothing" * 100)
+    assert "is damaged or holds no labels" in refused("labels", "list", "--index", copied.path)
 
 
 def test_videos_are_found_by_the_ends_of_their_paths_and_read_for_what_only_they_know(copied: Library, tmp_path):

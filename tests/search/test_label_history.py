@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from a_server import IN_A_FOLDER
 
 from kinema.errors import DataError
 from kinema.search import Labels, Library, database
 from kinema.search.connection import snapshot
 from kinema.search.label_acts import Add, Change, Clear, Delete, LabelConflict, MakeClass, Recolour, Remove, Rename
-from kinema.search.label_tables import FILE
+from kinema.search.label_file import FILE
 
 OLD = Path(__file__).parent / "samples" / "labels_1.sql"
 
@@ -169,6 +170,7 @@ def carried(copied: Library) -> Labels:
     return Labels(copied.path)
 
 
+@IN_A_FOLDER
 def test_labels_of_the_first_format_are_carried_over_with_their_history(copied):
     windows = [window.id for window in copied.windows()]
     labels = carried(copied)
@@ -189,6 +191,7 @@ def test_labels_of_the_first_format_are_carried_over_with_their_history(copied):
     assert labels.state().total == 0
 
 
+@IN_A_FOLDER
 def test_an_old_file_is_carried_over_once_by_many_at_once_and_a_later_one_is_refused(copied):
     expected = carried(copied)
     version = expected.version()

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from a_server import IN_A_FOLDER
 
 from kinema.annotations import Interval
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.search import Labels, Library
 from kinema.search.label_acts import Add, Change, LabelConflict, MakeClass, Remove, Rename
 from kinema.search.label_colours import PALETTE
-from kinema.search.label_tables import FILE
+from kinema.search.label_file import FILE
 
 
 def given(labels: Labels) -> dict[int, str]:
@@ -148,6 +149,7 @@ def test_classes_have_colours_and_are_deleted_with_their_labels(copied):
             labels.recolour("wave", colour)
 
 
+@IN_A_FOLDER
 def test_labels_stay_with_the_place_when_a_video_moves_and_the_index_is_made_anew(library, folder, encoder):
     labels, window = Labels(library.path), library.windows()[2]
     labels.add("wave", window.id)
@@ -201,12 +203,14 @@ def test_many_at_once_lose_nothing(copied):
     assert labels.version() == len(windows)
 
 
+@IN_A_FOLDER
 def test_a_damaged_file_is_named(copied):
     (copied.path / FILE).write_bytes(b"no database" * 100)
     with pytest.raises(DataError, match=f"{FILE} is damaged or holds no labels"):
         Labels(copied.path)
 
 
+@IN_A_FOLDER
 def test_a_file_that_is_refused_does_not_stay_locked(copied):
     with sqlite3.connect(copied.path / FILE) as db:
         db.execute("CREATE VIEW labels AS SELECT 1")  # no table, which comes out after others have been written
@@ -248,6 +252,7 @@ def who_may_not_write(folder: Path) -> Iterator[None]:
             path.chmod(0o755)
 
 
+@IN_A_FOLDER
 def test_a_read_only_index_is_searched_and_its_labels_stay_as_they_are(library):
     windows = library.windows()
     Labels(library.path).add("theirs", windows[1].id)
