@@ -209,7 +209,7 @@ def ids_where(db: Database, where: str, bound: Sequence[Any]) -> np.ndarray:
 
     Videos are looked at first, which are few, and of those that meet it the windows: an index lists them.
     """
-    query = f"SELECT windows.id FROM videos CROSS JOIN windows ON windows.video = videos.id WHERE {where}"
+    query = f"SELECT windows.id FROM videos CROSS JOIN windows WHERE windows.video = videos.id AND ({where})"
     return np.sort(_numbers(db.execute(query, bound).fetchall()))
 
 
