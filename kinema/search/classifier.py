@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from kinema.errors import DataError
+from kinema.files import refuse_pipe
 from kinema.search.comparing import Compared
 from kinema.tensors import read_tensors, write_tensors
 
@@ -88,6 +89,7 @@ class Classifier:
             DataError: the file is missing, damaged or of another kind.
         """
         try:
+            refuse_pipe(path)
             tensors, words = read_tensors(path)
             about = json.loads(words["classifier"])
             classes = tuple(about["classes"])
