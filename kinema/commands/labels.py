@@ -115,13 +115,9 @@ def rename_labels(old: str, new: str, index: str, by: str | None = None) -> None
     if change is None:
         print(in_one_line(f"{labels.path}: the class is called {new!r} already"))
         return
-    joined = f", which has {before[new] + before[old]} now" if new in before else ""
-    count = f"{before[old]} label{'s' * (before[old] != 1)} of"
-    print(
-        in_one_line(
-            f"{labels.path}: {count} {old!r} {'is' if before[old] == 1 else 'are'} now of {new!r}{joined} (change {change})"
-        )
-    )
+    count, joined = before[old], f", which has {before[new] + before[old]} now" if new in before else ""
+    said = f"{count} label{'s' * (count != 1)} of {old!r} {'is' if count == 1 else 'are'} now of {new!r}{joined}"
+    print(in_one_line(f"{labels.path}: {said} (change {change})"))
 
 
 def undo_labels(index: str, change: PositiveInt | None = None) -> None:

@@ -46,7 +46,14 @@ class Classifier:
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """(N, classes) float32 probabilities, of vectors (N, D) of length 1 as an index keeps them."""
-        scores = self.compared.products(vectors, self.weight) + self.bias
+        return self._shares(self.compared.products(vectors, self.weight))
+
+    def predict_compared(self, vectors: np.ndarray) -> np.ndarray:
+        """As :meth:`predict`, of vectors (N, V) that are as :attr:`compared` makes them already."""
+        return self._shares(vectors @ self.weight.T)
+
+    def _shares(self, products: np.ndarray) -> np.ndarray:
+        scores = products + self.bias
         shares = np.exp(scores - scores.max(1, keepdims=True))
         return shares / shares.sum(1, keepdims=True)
 

@@ -19,9 +19,8 @@ from kinema.search.faiss_files import DamagedFile, shown
 from kinema.search.recent import Recent
 from kinema.search.results import By, Hit, Window
 from kinema.search.segments import Covered, covered, open_segment
-from kinema.search.stretches import along, background, scores_of
+from kinema.search.stretches import along, background, direction, scores_of
 from kinema.search.values import check_length
-from kinema.vectors import unit
 
 FEW = 2_000
 """Candidates beyond which comparing all windows that the filters allow is the better way."""
@@ -76,21 +75,6 @@ class Ranker:
         with snapshot(self._folder) as db:
             return self._nearest(db, np.atleast_2d(vectors), by, top, allowed, exact=True)
 
-    def along_video(self, vectors: np.ndarray, by: By, ids: np.ndarray) -> np.ndarray:
-        """(N,) float32: the scores, as :meth:`nearest` has them, of the windows ``ids`` (N,) of one video.
-
-        They are in the order of ``ids``; a window that is gone has none (NaN).
-        """
-        with snapshot(self._folder) as db:
-            check_length(db, by, vectors.shape[1], "the query")
-            asked = _mean(comparison(db)(by, vectors))
-            found, scores = scores_of(db, by, asked, np.sort(ids), len(vectors))
-        place = np.searchsorted(found, ids)
-        there = (place < len(found)) & np.isin(ids, found)
-        kept = np.full(len(ids), np.nan, np.float32)
-        kept[there] = scores[place[there]]
-        return kept
-
     def complaint(self, by: By) -> str:
         """What is wrong with the approximate index that the last search did without; empty if nothing is."""
         with self._lock:
@@ -115,7 +99,7 @@ class Ranker:
             others = self._others(db, by, len(vectors))
             if not len(others):
                 return 0.0, 1.0
-            scores = others @ _mean(comparison(db)(by, vectors))
+            scores = others @ direction(comparison(db)(by, vectors))
         middle = float(np.median(scores))
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
@@ -144,7 +128,7 @@ class Ranker:
     ) -> tuple[Hit, ...]:
         check_length(db, by, vectors.shape[1], "the query")
         now, compared, length = covered(db), comparison(db), len(vectors)
-        asked = _mean(compared(by, vectors))
+        asked = direction(compared(by, vectors))
         with self._lock:
             if by in self._broken and self._broken[by][0] != now:
                 del self._broken[by]
@@ -183,11 +167,6 @@ class Ranker:
             self._segments[by] = held
         likely = candidates(list(held.values()), asked, wanted)
         return scores_of(db, by, asked, np.sort(likely), length)
-
-
-def _mean(vectors: np.ndarray) -> np.ndarray:
-    """(Q, D) -> (D,) of length 1."""
-    return unit(vectors.mean(axis=0))
 
 
 def _hits(

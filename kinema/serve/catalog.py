@@ -124,7 +124,7 @@ class Catalog:
         try:
             return media.footage(self.file(window.path)).duration
         except KinemaError:
-            return max(other.end for other in self.library.windows_of(window.path))
+            return float(self.library.video_windows(window.path).ends.max())
 
     def hit(self, answer: Answer, hit: Hit) -> dict[str, Any]:
         """A hit for the page; ``gone`` says why its video cannot be shown, if so."""
@@ -169,7 +169,7 @@ class Catalog:
     def classified(self, classifier: Classifier) -> dict[str, Any]:
         """What a classifier says of the library: how many windows of each class, the surest, and the map's points."""
         windows = self.library.sample(CLASSIFIED)
-        shares = self.shares(classifier, windows)
+        shares = self.shares(classifier, [window.id for window in windows])
         best, surely = shares.argmax(1), shares.max(1)
         classes = []
         for number, name in enumerate(classifier.classes):
@@ -183,15 +183,14 @@ class Catalog:
         points = self.library.sample(MAP_POINTS)
         predicted = {
             window.id: [int(share.argmax()), round(float(share.max()), 3)]
-            for window, share in zip(points, self.shares(classifier, points), strict=True)
+            for window, share in zip(points, self.shares(classifier, [window.id for window in points]), strict=True)
         }
         return {"classes": classes, "windows": len(windows), "predicted": predicted}
 
-    def shares(self, classifier: Classifier, windows: Sequence[Window]) -> np.ndarray:
-        """(N, classes) probabilities."""
-        parts = [windows[at : at + AT_A_TIME] for at in range(0, len(windows), AT_A_TIME)]
-        vectors = (self.library.vectors([window.id for window in part]) for part in parts)
-        shares = [classifier.predict(part) for part in vectors]
+    def shares(self, classifier: Classifier, ids: Sequence[int]) -> np.ndarray:
+        """(N, classes) probabilities of windows, by their numbers."""
+        parts = [ids[at : at + AT_A_TIME] for at in range(0, len(ids), AT_A_TIME)]
+        shares = [classifier.predict(self.library.vectors(part)) for part in parts]
         return np.concatenate([np.zeros((0, len(classifier.classes)), np.float32), *shares])
 
     def _now(self) -> _Contents:
