@@ -10,7 +10,10 @@ import numpy as np
 from kinema.search import values
 from kinema.search.comparing import Comparison, comparison
 from kinema.search.database import vectors_of, videos_of
-from kinema.search.stretches import CHUNK, along, direction
+from kinema.search.stretches import along, direction
+
+AT_A_TIME = 1000
+"""Windows whose vectors are read and compared together: few enough to stay in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +70,17 @@ def video_windows(db: sqlite3.Connection, path: str) -> VideoWindows:
 
 def compared_video(db: sqlite3.Connection, path: str) -> ComparedVideo:
     """The windows of a video, which there are, as they are compared; read in parts, so that they are there but once."""
+    from threadpoolctl import threadpool_limits
+
     windows, compared = video_windows(db, path), comparison(db)
     order = np.argsort(windows.ids)
     ids, vectors = windows.ids[order], np.zeros((0, 0), np.float32)
-    for at in range(0, len(ids), CHUNK):
-        part = compared("motion", vectors_of(db, "motion", ids[at : at + CHUNK])[1])
-        if not len(vectors):
-            vectors = np.empty((len(ids), part.shape[1]), np.float32)
-        vectors[order[at : at + CHUNK]] = part
+    with threadpool_limits(1):  # threads wait longer for each other than such small parts take
+        for at in range(0, len(ids), AT_A_TIME):
+            part = compared("motion", vectors_of(db, "motion", ids[at : at + AT_A_TIME])[1])
+            if not at:
+                vectors = np.empty((len(ids), part.shape[1]), np.float32)
+            vectors[order[at : at + AT_A_TIME]] = part
     runs = np.empty_like(ids)
     runs[order] = videos_of(db, ids)
     return ComparedVideo(windows, vectors, runs, compared)
