@@ -95,6 +95,8 @@ class Classifier:
         Raises:
             DataError: the file is missing, damaged or of another kind.
         """
+        if Path(path).is_dir():
+            raise DataError(f"{path} is a folder and no classifier; name the file that `kinema label --save` wrote")
         try:
             refuse_pipe(path)
             tensors, words = read_tensors(path)
