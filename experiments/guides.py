@@ -6,8 +6,8 @@
 ACTIONS holds the folders of the sets, TABLE (CSV) the columns path, class and group of their clips.
 
 ``workouts`` joins the clips of each performer of weizmann4 in an order of its own, twice over, into one video a
-performer, with three seconds between two of them in which the last picture stands: FOLDER/videos. ``few.csv`` labels the
-videos of the first two performers as wholes, ``others.csv`` those of the rest.
+performer, with three seconds between two of them in which the last picture stands: FOLDER/videos. ``few.csv`` labels
+the videos of the first two performers as wholes, ``others.csv`` those of the rest.
 
 ``words`` labels clips of miracl_words: ``few.csv`` the first takes of each word by each speaker (``--takes``),
 ``others.csv`` the other ones; with ``--new`` of all takes those by the first half of the speakers, and those by the

@@ -9,7 +9,7 @@ from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
 from kinema.data.benchmarks import BenchmarkChoice, get_benchmark, read_labels
 from kinema.errors import ConfigError
 from kinema.evaluation.few_label import check_few
-from kinema.evaluation.folds import Split, make_folds
+from kinema.evaluation.folds import TrainingSplit, training_folds
 from kinema.methods.beginning import begin_pretraining, network_settings, new_network
 from kinema.processes import available_cores
 from kinema.storage import is_folder
@@ -173,7 +173,7 @@ def dry_finetune(
     labels: str | Path | None = None,
     label_column: str = "label",
     group_column: str | None = None,
-    split: Split = "auto",
+    split: TrainingSplit = "auto",
     per_class: int | None = None,
     samples: int | None = None,
     motion: Motion = "none",
@@ -211,7 +211,7 @@ def dry_finetune(
         source = f"as published of {known.title}"
     elif count is None:
         labelled = read_labels(videos, labels, label_column, group_column)
-        folds = make_folds(labelled, split, "probe", config.seed)
+        folds = training_folds(labelled, split, config.seed)
         rounds, classes = len(folds), len(labelled.classes)
         number, source = max(len(fold.gallery) for fold in folds.folds), "counted by the labels"
     else:

@@ -19,7 +19,7 @@ from kinema.errors import DataError, first_few
 from kinema.evaluation.features import extract_features
 from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification
-from kinema.evaluation.folds import Fold, Folds, Split, make_folds
+from kinema.evaluation.folds import Fold, Folds, TrainingSplit, training_folds
 from kinema.files import write_csv, write_json
 from kinema.methods import Recognition
 from kinema.methods.beginning import network_settings, new_network
@@ -59,6 +59,8 @@ class Recognised:
     def summary(self) -> str:
         """The main figures in one line."""
         found = self.results
+        if not found["queries"]:
+            return f"trained on all {found['data']['videos']} labelled videos, so that none is left to test it on"
         top5 = "" if found["top5"] is None else f", top-5 {found['top5']:.3f}"
         return (
             f"top-1 {found['top1']:.3f}{top5}, mean over classes {found['mean_class']:.3f} "
@@ -74,7 +76,7 @@ def finetune(
     labels: str | Path | None = None,
     label_column: str = "label",
     group_column: str | None = None,
-    split: Split = "auto",
+    split: TrainingSplit = "auto",
     per_class: int | None = None,
     samples: int | None = None,
     motion: Motion = "none",
@@ -96,7 +98,7 @@ def finetune(
         labels: CSV file with ``file``, the label's column and optionally ``split``; None for class folders.
         label_column: the column to predict.
         group_column: a column whose groups are never on both sides of a round.
-        split: how videos are held out.
+        split: how videos are held out; ``none`` to train on all of them and test nothing.
         per_class: videos of each class to train on, drawn by the seed; None for all.
         samples: videos to train on in all, as even over the classes as they allow, drawn by the seed; None for all.
         motion: ``hcml`` puts its motion hierarchy into the network and its losses beside the cross-entropy.
@@ -127,7 +129,7 @@ class _Task:
 
     labelled: LabelledSet
     asked: Mapping[str, Any]
-    split: Split
+    split: TrainingSplit
     per_class: int | None
     samples: int | None
     motion: Motion
@@ -147,7 +149,7 @@ def _finetuned(
     """What :func:`finetune` does, in each process."""
     labelled, motion, weights = task.labelled, task.motion, task.weights
     per_class, samples = task.per_class, task.samples
-    folds = make_folds(labelled, task.split, "probe", config.seed)
+    folds = training_folds(labelled, task.split, config.seed)
     config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
     check_few(per_class, samples)
@@ -200,9 +202,11 @@ def _finetuned(
         results = _results(rounds, folds, labelled, config, motion, per_class, samples) if rounds else {}
         if rounds:
             write_json(out / RESULTS, results)
-            _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
+            if len(folds.queries):
+                _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
         networks = [out / f"round-{number}" for number in range(1, len(folds) + 1)] if len(folds) > 1 else []
-        return Recognised(out, results, [out / RESULTS, out / PREDICTIONS, *networks])
+        tables = [out / RESULTS, *([out / PREDICTIONS] if len(folds.queries) else [])]
+        return Recognised(out, results, [*tables, *networks])
 
 
 def _save(fitted: Fitted, classes: Sequence[str]) -> None:
@@ -240,6 +244,8 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
 
 def _probabilities(method: Recognition, labelled: LabelledSet, fold: Fold, config: FinetuneConfig) -> np.ndarray:
     """(Q, classes) of the fold's test videos, the mean over their clips."""
+    if not len(fold.queries):
+        return np.zeros((0, len(labelled.classes)), np.float32)
     found = extract_features(
         {"probabilities": method},
         [labelled.paths[index] for index in fold.queries],
@@ -261,15 +267,16 @@ def _results(
     samples: int | None,
 ) -> dict[str, Any]:
     queries = folds.queries
-    figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes)
+    tested = len(queries) > 0
+    figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes) if tested else None
     settings = asdict(config)
     settings["flow"].pop("cache")
     return {
-        "top1": figures.top1,
-        "top5": figures.top5,
-        "mean_class": figures.mean_class,
-        "per_class": figures.per_class,
-        "per_round": figures.per_round(folds),
+        "top1": figures and figures.top1,
+        "top5": figures and figures.top5,
+        "mean_class": figures and figures.mean_class,
+        "per_class": figures and figures.per_class,
+        "per_round": figures and figures.per_round(folds),
         "queries": len(queries),
         "scheme": folds.scheme,
         "spec": {

@@ -96,7 +96,7 @@ def finetune(
     max_missing: float | None = None,
     label_column: str = "label",
     group_column: str | None = None,
-    split: Literal["auto", "split", "group", "video"] = "auto",
+    split: Literal["auto", "split", "group", "video", "none"] = "auto",
     per_class: PositiveInt | None = None,
     samples: PositiveInt | None = None,
     motion: Motion = "none",
@@ -123,7 +123,8 @@ def finetune(
             it by default.
         label_column: column to predict.
         group_column: column whose groups (subjects, source videos) are never both trained on and tested.
-        split: how videos are held out; auto takes the split column, else one group at a time, else five parts.
+        split: how videos are held out; auto takes the split column, else one group at a time, else five parts; none
+            trains on all of them, and tests nothing.
         per_class: videos of each class to train on, drawn by the seed; all by default.
         samples: videos to train on in all, as even over the classes as they allow, drawn by the seed; all by default.
         motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.

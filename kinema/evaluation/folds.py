@@ -15,6 +15,9 @@ Split = Literal["auto", "split", "group", "video"]
 """How videos are held out: by the table's column ``split``, one group at a time, or one video at a time; ``auto`` takes
 the first of these that the table allows."""
 
+TrainingSplit = Split | Literal["none"]
+"""The same of what is trained with labels; ``none`` holds nothing out."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fold:
@@ -99,6 +102,14 @@ def make_folds(labelled: LabelledSet, split: Split, protocol: Literal["retrieval
     if split == "group":
         return group_folds(labelled)
     return leave_one_video_out(labelled) if protocol == "retrieval" else stratified_folds(labelled, seed=seed)
+
+
+def training_folds(labelled: LabelledSet, split: TrainingSplit, seed: int = 0) -> Folds:
+    """The rounds of a training with labels: as of :func:`make_folds`, or one in which all videos train."""
+    if split != "none":
+        return make_folds(labelled, split, "probe", seed)
+    everything = np.arange(len(labelled))
+    return Folds("all videos train, none is tested", (Fold(everything, everything[:0]),))
 
 
 def split_folds(labelled: LabelledSet) -> Folds:
