@@ -83,7 +83,7 @@ def test_a_clip_is_dropped_and_deleted_when_another_is_wanted(open_page: Callabl
 def test_pictures_of_a_clip_that_is_deleted_are_wanted_no_more(open_page: Callable[..., Page], clip: str) -> None:
     page = open_page()
     late: list[Route] = []
-    page.route("**/media/upload/**", late.append)
+    page.route("**/media/upload/**", lambda route: late.append(route))
     page.set_input_files("#file", clip)
     expect(page.locator("#from")).to_be_focused()
     page.wait_for_function("document.querySelector('#strip img').src && document.querySelector('#asked-shot img').src")

@@ -61,7 +61,7 @@ export function show(shot, moving, flow, still, description, complain = () => {}
 /** A card of a window; `more` is called with it for "More like this", a click on its picture shows it larger. */
 export function card(window, more, { score = null, outstanding = 0, share = null } = {}) {
   const rest = make("button", { type: "button", className: "quiet", textContent: "More like this" });
-  rest.setAttribute("aria-label", `More like ${window.name} at ${clock(window.start)}`);
+  rest.setAttribute("aria-label", `More like this: ${window.name} at ${clock(window.start)}`);
   rest.addEventListener("click", () => more(window));
   const tag = make("button", { type: "button", className: "quiet" });
   tag.addEventListener("click", () => labels.toggle(window));
