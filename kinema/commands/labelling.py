@@ -50,7 +50,7 @@ def label(
         raise ConfigError("--save and --background belong to labels: leave them out beside --classifier")
     check_target(out, to, save, report)
     library = Library(index)
-    check_videos(out, to, sum(1 for video in library.videos() if video.windows))
+    check_videos(out, to, lambda: sum(1 for video in library.videos() if video.windows))
     taught: Taught | None = None
     if classifier is None:
         whole = labels is not None if background is None else background
@@ -103,7 +103,7 @@ def predict(
     from kinema.predicting import forget, predict, videos_at
 
     check_target(out, to)
-    check_videos(out, to, len(videos_at(videos)[1]))
+    check_videos(out, to, lambda: len(videos_at(videos)[1]))
     done = predict(
         videos,
         model,
