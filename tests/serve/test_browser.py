@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -86,7 +87,8 @@ def test_pictures_of_a_clip_that_is_deleted_are_wanted_no_more(open_page: Callab
     page.route("**/media/upload/**", lambda route: late.append(route))
     page.set_input_files("#file", clip)
     expect(page.locator("#from")).to_be_focused()
-    page.wait_for_function("document.querySelector('#strip img').src && document.querySelector('#asked-shot img').src")
+    for picture in ("#strip img", "#asked-shot img"):
+        expect(page.locator(picture)).to_have_attribute("src", re.compile("/media/upload/"))
     page.unroute("**/media/upload/**")
     with page.expect_response(lambda response: response.request.method == "DELETE"):
         page.set_input_files("#file", clip)
