@@ -50,9 +50,6 @@ def main() -> None:
             desktop.wait_for_timeout(1000)  # until it has faded in
             save(desktop, "serve-search")
             label(desktop)
-            desktop.locator("#tab-classes").click()
-            desktop.wait_for_selector("#predicted .card")
-            save(desktop, "serve-classes")
             desktop.locator("#tab-map").click()
             desktop.get_by_text("lie close together").wait_for()
             desktop.locator("#map canvas").focus()

@@ -1,12 +1,13 @@
 """Real clips: how many windows of other recordings a classifier recognises that a few labelled intervals taught.
 
-    python experiments/few_intervals.py ACTIONS TABLE --out FOLDER [--sets ...] [--encoders motion histogram]
+    python experiments/few_intervals.py ACTIONS TABLE --out FOLDER [--sets ...] [--encoders ...] [--crops ...]
 
 ACTIONS holds the folders of the sets, TABLE (CSV) the columns path, class and group of their clips. Every set is
-indexed as a library of its own, so that the whitening has seen all clips, without labels. In each of ten draws
-half of the groups (recordings, performers, speakers; at least as many as there are intervals a class in ut_interaction,
-where a group has one of each class) may be labelled: so many clips of each class are drawn from them, or all there are,
-each an interval; the classifier is that of `kinema label`, and the windows of all other groups are asked for.
+indexed as a library of its own, so that the whitening has seen all clips, without labels; with `--crops motion` its
+windows are cut around what moves. In each of ten draws half of the groups (recordings, speakers) may be labelled, or as
+many as there are intervals a class where a group has one of each class (ut_interaction, weizmann4): so many clips of
+each class are drawn from them, or all there are, each an interval; the classifier is that of `kinema label`, and the
+windows of all other groups are asked for.
 
 Clips of ut_interaction were cut out by size, which tells the class; copies of their central 1.6 s through one window of
 128 x 212 pixels are indexed instead. Prints JSON, and writes it into FOLDER.
@@ -18,6 +19,7 @@ import argparse
 import csv
 import json
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,12 @@ from kinema.search.connection import snapshot
 from kinema.video import Video, View
 
 WINDOW, SECONDS = (128, 212), 1.6
-SIZES = {"ut_interaction": (1, 2, 5, 9), "weizmann4": (1, 2, 4), "mouse": (5, 10, 20), "miracl_words": (5, 10, 20)}
+SIZES = {"ut_interaction": (1, 2, 5, 9), "weizmann4": (1, 2, 5, 8), "mouse": (5, 10, 20), "miracl_words": (5, 10, 20)}
 """Intervals a class."""
+ONE_EACH = ("ut_interaction", "weizmann4")
+"""Sets whose groups have one clip of each class."""
+WHOLE = "whole"
+"""In place of a crop."""
 DRAWS = 10
 
 
@@ -83,7 +89,7 @@ def measure(library: Library, known: dict[str, tuple[str, str]], name: str) -> d
         rng, single, balanced, sure = np.random.default_rng(0), [], [], []
         for _ in range(DRAWS):
             order = rng.permutation(np.unique(groups))
-            own = order[: count if name == "ut_interaction" else len(order) // 2]
+            own = order[: count if name in ONE_EACH else len(order) // 2]
             drawn = [
                 rng.permutation(np.unique(clips[(kinds == kind) & np.isin(groups, own)]))[:count]
                 for kind in np.unique(kinds)
@@ -112,15 +118,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=list(SIZES), choices=SIZES)
     parser.add_argument("--encoders", nargs="+", default=["motion", "histogram"])
+    parser.add_argument("--crops", nargs="+", default=[WHOLE], choices=[WHOLE, "motion"])
     args = parser.parse_args()
     result: dict[str, Any] = {"draws": DRAWS, "versions": software_versions()}
     for name in args.sets:
         folder, known = clips_of(args.actions, args.table, name, args.out)
-        for encoder in args.encoders:
-            library = Library(args.out / f"{name}-{encoder}", encoder)
+        for encoder, crop in product(args.encoders, args.crops):
+            library = Library(args.out / f"{name}-{encoder}-{crop}", encoder, crop=None if crop == WHOLE else crop)
             library.add(folder)
-            result.setdefault(name, {})[encoder] = measure(library, known, name)
-            print(json.dumps({name: {encoder: result[name][encoder]}}), flush=True)
+            found = {name: {f"{encoder}, {crop}": measure(library, known, name)}}
+            result.setdefault(name, {}).update(found[name])
+            print(json.dumps(found), flush=True)
     write_json(args.out / "few_intervals.json", result)
 
 

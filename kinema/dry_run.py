@@ -10,7 +10,7 @@ from kinema.config.requests import FinetuneTask
 from kinema.data.benchmarks import get_benchmark, read_labels
 from kinema.errors import ConfigError
 from kinema.evaluation.few_label import check_few
-from kinema.evaluation.folds import make_folds
+from kinema.evaluation.folds import training_folds
 from kinema.methods.beginning import begin_pretraining, network_settings, new_network
 from kinema.processes import available_cores
 from kinema.storage import is_folder
@@ -190,7 +190,7 @@ def dry_finetune(videos: str | Path, config: FinetuneConfig, task: FinetuneTask,
         source = f"as published of {known.title}"
     elif count is None:
         labelled = read_labels(videos, task)
-        folds = make_folds(labelled, task.split, "probe", config.seed)
+        folds = training_folds(labelled, task.split, config.seed)
         rounds, classes = len(folds), len(labelled.classes)
         number, source = max(len(fold.gallery) for fold in folds.folds), "counted by the labels"
     else:

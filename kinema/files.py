@@ -19,7 +19,7 @@ from secrets import token_hex
 from typing import Any
 
 from kinema.addresses import address_of
-from kinema.errors import OutputError
+from kinema.errors import DataError, OutputError
 
 LONGEST_NAME = 100
 """Bytes that what :func:`file_name` makes has at most; file systems take 255, and more comes before and after it."""
@@ -34,6 +34,17 @@ def on_disk(path: str | Path) -> Path:
     if (address := address_of(path)) is not None:
         raise OutputError(f"{address} is in a storage, to which only manifests are written; name a local folder")
     return Path(path)
+
+
+def refuse_pipe(path: str | Path) -> None:
+    """Make sure that what is to be read is no pipe or device, which may never end, or never begin.
+
+    Raises:
+        DataError: it is one.
+    """
+    local = Path(path)
+    if local.exists() and not (local.is_file() or local.is_dir()):
+        raise DataError(f"{path} is a pipe or a device and no file; write what comes out of it to one, and name that")
 
 
 def make_folder(path: str | Path) -> Path:

@@ -20,7 +20,7 @@ from kinema.errors import DataError, first_few
 from kinema.evaluation.features import extract_features
 from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification
-from kinema.evaluation.folds import Fold, Folds, make_folds
+from kinema.evaluation.folds import Fold, Folds, training_folds
 from kinema.files import write_csv, write_json
 from kinema.methods import Recognition
 from kinema.methods.beginning import network_settings, new_network
@@ -61,6 +61,8 @@ class Recognised:
     def summary(self) -> str:
         """The main figures in one line."""
         found = self.results
+        if not found["queries"]:
+            return f"trained on all {found['data']['videos']} labelled videos, so that none is left to test it on"
         top5 = "" if found["top5"] is None else f", top-5 {found['top5']:.3f}"
         return (
             f"top-1 {found['top1']:.3f}{top5}, mean over classes {found['mean_class']:.3f} "
@@ -122,7 +124,7 @@ def _finetuned(
 ) -> Recognised:
     """What :func:`finetune` does, in each process."""
     motion, weights = task.motion, task.weights
-    folds = make_folds(labelled, task.split, "probe", config.seed)
+    folds = training_folds(labelled, task.split, config.seed)
     config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
     check_few(task.per_class, task.samples)
@@ -173,9 +175,11 @@ def _finetuned(
         results = _results(rounds, folds, labelled, config, task) if rounds else {}
         if rounds:
             write_json(out / RESULTS, results)
-            _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
+            if len(folds.queries):
+                _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
         networks = [out / f"round-{number}" for number in range(1, len(folds) + 1)] if len(folds) > 1 else []
-        return Recognised(out, results, [out / RESULTS, out / PREDICTIONS, *networks])
+        tables = [out / RESULTS, *([out / PREDICTIONS] if len(folds.queries) else [])]
+        return Recognised(out, results, [*tables, *networks])
 
 
 def _save(fitted: Fitted, classes: Sequence[str]) -> None:
@@ -213,6 +217,8 @@ def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: Labe
 
 def _probabilities(method: Recognition, labelled: LabelledSet, fold: Fold, config: FinetuneConfig) -> np.ndarray:
     """(Q, classes) of the fold's test videos, the mean over their clips."""
+    if not len(fold.queries):
+        return np.zeros((0, len(labelled.classes)), np.float32)
     found = extract_features(
         {"probabilities": method},
         [labelled.paths[index] for index in fold.queries],
@@ -232,15 +238,16 @@ def _results(
     task: FinetuneTask,
 ) -> dict[str, Any]:
     queries = folds.queries
-    figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes)
+    tested = len(queries) > 0
+    figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes) if tested else None
     settings = asdict(config)
     settings["flow"].pop("cache")
     return {
-        "top1": figures.top1,
-        "top5": figures.top5,
-        "mean_class": figures.mean_class,
-        "per_class": figures.per_class,
-        "per_round": figures.per_round(folds),
+        "top1": figures and figures.top1,
+        "top5": figures and figures.top5,
+        "mean_class": figures and figures.mean_class,
+        "per_class": figures and figures.per_class,
+        "per_round": figures and figures.per_round(folds),
         "queries": len(queries),
         "scheme": folds.scheme,
         "spec": {

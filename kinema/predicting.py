@@ -86,7 +86,7 @@ def predict(
     embedder = Embedder(network, clip_of(network.encoder), str(run), device)
     windowing = Windowing(length, stride)
     reader = WindowReader(embedder.clip, windowing)
-    root, paths = _videos(Path(videos))
+    root, paths = videos_at(videos)
     about = {"version": VERSION, "network": embedder.fingerprint, "classes": classes, "windowing": asdict(windowing)}
 
     def said(windows: Sequence[SeenWindow]) -> list[SaidWindow]:
@@ -139,8 +139,13 @@ def forget(out: str | Path) -> None:
     place_beside(out).unlink(missing_ok=True)
 
 
-def _videos(path: Path) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and the videos."""
+def videos_at(videos: str | Path) -> tuple[Path, list[Path]]:
+    """The folder that names are relative to, and the videos in it; or those of a video.
+
+    Raises:
+        DataError: there are none.
+    """
+    path = Path(videos)
     if path.is_file():
         return path.parent, [path]
     paths, others = find_videos(path)

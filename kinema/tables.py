@@ -11,6 +11,7 @@ from pathlib import Path
 from kinema.addresses import shown
 from kinema.copies import fetched
 from kinema.errors import DataError, first_few
+from kinema.files import refuse_pipe
 
 
 def read_table(path: str | Path, needs: str, remedy: str) -> tuple[list[str], list[dict[str, str]]]:
@@ -25,8 +26,10 @@ def read_table(path: str | Path, needs: str, remedy: str) -> tuple[list[str], li
         DataError: it cannot be read as such a table, or has no rows.
     """
     try:
-        with fetched(path) as local, local.open(newline="", encoding="utf-8-sig") as stream:
-            lines, delimiter = _delimited(stream.read())
+        with fetched(path) as local:
+            refuse_pipe(local)
+            with local.open(newline="", encoding="utf-8-sig") as stream:
+                lines, delimiter = _delimited(stream.read())
         reader = csv.DictReader(lines, restval="", strict=True, delimiter=delimiter)
         rows = [row for row in reader if any(value for value in row.values())]
         columns = [name.strip() for name in reader.fieldnames or ()]

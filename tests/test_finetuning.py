@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from kinema.cli import main
 from kinema.config import (
     AugmentConfig,
     ClipConfig,
@@ -132,6 +133,18 @@ def test_every_group_is_tested_by_a_network_that_has_not_seen_it(train, tmp_path
     for number in range(1, 6):
         card = json.loads((tmp_path / "run" / f"round-{number}" / "card.json").read_text())
         assert card["data"]["videos"] == 16
+
+
+def test_all_labels_are_trained_on_where_nothing_is_to_be_held_out(train, lights, tmp_path):
+    done = train(dataclasses.replace(QUICK, epochs=1), split="none")
+    assert done.summary() == "trained on all 20 labelled videos, so that none is left to test it on"
+    assert done.files == [tmp_path / "run" / "results.json"]
+    found = json.loads(done.files[0].read_text())
+    assert found["top1"] is None and found["queries"] == 0 and found["scheme"] == "all videos train, none is tested"
+    assert json.loads((tmp_path / "run" / "card.json").read_text())["data"]["videos"] == 20
+    words = ["predict", str(lights), "--model", str(done.out), "--out", str(tmp_path / "all.csv")]
+    assert main(words) == 0
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 21
 
 
 def test_few_labels_are_drawn_by_the_seed(train, tmp_path, monkeypatch):

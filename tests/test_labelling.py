@@ -177,6 +177,10 @@ def test_what_is_refused_and_nothing_is_written(library, labels, videos, encoder
     assert (tmp_path / "there.csv").read_text() == "earlier"
     sentence = refused("label", "--index", library.path, "--labels", labels, "--out", tmp_path / "o.json")
     assert "could be of several formats by its name; say which with --to" in sentence
+    sentence = refused(
+        "label", "--index", library.path, "--labels", tmp_path / "unread.csv", "--out", tmp_path / "o.eaf"
+    )
+    assert "ELAN holds one video a file, and there are 12: name a folder in place of" in sentence
 
     for rows, sentence in (
         ("other.mp4,0,1,a\n", f"wrong.csv: names 1 video (1 label) not in the index {library.path}: other.mp4"),

@@ -128,6 +128,8 @@ def test_what_cannot_be_predicted(trained, folder, tmp_path, refused):
     assert "holds no videos" in refused("predict", tmp_path / "empty", "--model", trained, "--out", out)
     sentence = refused("predict", folder / "words.mp4", "--model", trained, "--out", out)
     assert "no video of" in sentence and "see `kinema scan`" in sentence
+    whole = refused("predict", folder, "--model", tmp_path / "nothing", "--out", tmp_path / "out.eaf")
+    assert "ELAN holds one video a file, and there are" in whole and "--to elan" in whole
     out.write_text("earlier")
     assert "out.csv is there already" in refused("predict", folder, "--model", trained, "--out", out)
     assert out.read_text() == "earlier"

@@ -15,7 +15,7 @@ from kinema.annotations.interval import Interval, by_file
 from kinema.annotations.registry import FORMATS, known_by_name
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import ConfigError, DataError, OutputError, first_few
-from kinema.files import atomic_path
+from kinema.files import atomic_path, refuse_pipe
 from kinema.tables import read_table
 
 KINDS = {
@@ -94,10 +94,7 @@ def write_intervals(
         targets = {path: ordered}
     elif path.suffix.lower() == chosen.suffix:
         if len(files) > 1:
-            raise OutputError(
-                f"{chosen.title} holds one video a file, and there are {len(files)}: name a folder in place of {path}, "
-                f"and the format with --to {chosen.name}"
-            )
+            raise one_video(path, chosen, len(files))
         targets = {path: ordered}
     else:
         targets = {path / _beneath(file, chosen.suffix): part for file, part in files.items()}
@@ -113,6 +110,14 @@ def write_intervals(
         with atomic_path(target) as temporary, _blaming(target, chosen, reading=False):
             chosen.write(temporary, part, videos)
     return list(targets)
+
+
+def one_video(path: Path, format: Format, count: int) -> OutputError:
+    """What is to be said of a file whose format holds one video, where there are ``count`` of them."""
+    return OutputError(
+        f"{format.title} holds one video a file, and there are {count}: name a folder in place of {path}, and the "
+        f"format with --to {format.name}"
+    )
 
 
 def _beneath(file: str, suffix: str) -> PurePosixPath:
@@ -154,6 +159,7 @@ def _content(path: Path, kind: str) -> Any:
     if kind == "table":
         return read_table(path, "a header and a row for each label", "name a file that is there")
     try:
+        refuse_pipe(path)
         if kind == "nwb":
             path.open("rb").close()
             return path

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kinema.annotations.files import FORMATS, known_by_name, write_intervals
+from kinema.annotations.files import FORMATS, known_by_name, one_video, write_intervals
 from kinema.annotations.interval import Interval
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import ConfigError, DataError, OutputError
@@ -28,6 +28,22 @@ def check_target(out: str | Path, format: str | None, *others: str | Path | None
     places = [os.path.abspath(place) for place in (out, *others) if place is not None]
     if twice := [place for place in places if places.count(place) > 1]:
         raise OutputError(f"two things would be written to {twice[0]}; give each a file of its own")
+
+
+def check_videos(out: str | Path, format: str | None, count: Callable[[], int]) -> None:
+    """Refuse a file of a format that holds one video, where there are several, before the work begins.
+
+    Args:
+        out: what is to be written.
+        format: its format; None to go by the name.
+        count: says how many videos there are, if that matters.
+
+    Raises:
+        OutputError: there are several.
+    """
+    chosen = known_by_name(Path(out)) if format is None else FORMATS[format]
+    if chosen.single and Path(out).suffix.lower() == chosen.suffix and (number := count()) > 1:
+        raise one_video(Path(out), chosen, number)
 
 
 def refuse_present(*paths: str | Path | None) -> None:

@@ -19,6 +19,7 @@ from kinema.commands.labels import (
     import_labels,
     list_labels,
     redo_labels,
+    rename_labels,
     show_history,
     undo_labels,
 )
@@ -65,6 +66,7 @@ COMMANDS = {
     "labels export": Command(export_labels, "Write the labels of an index to another tool's file.", ("file",)),
     "labels list": Command(list_labels, "List the classes of an index's labels."),
     "labels history": Command(show_history, "Show who changed an index's labels when."),
+    "labels rename": Command(rename_labels, "Rename a class of an index's labels, or merge it.", ("old", "new")),
     "labels undo": Command(undo_labels, "Undo a change of an index's labels."),
     "labels redo": Command(redo_labels, "Do a change of an index's labels again."),
     "labels snippets": Command(

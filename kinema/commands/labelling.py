@@ -39,7 +39,7 @@ def label(
         to: format of OUT; by its name by default.
         fps: frames a second, where times are frames; what the file says by default.
     """
-    from kinema.annotations.writing import check_target, write_labels
+    from kinema.annotations.writing import check_target, check_videos, write_labels
     from kinema.files import write_json
     from kinema.labelling import Taught, known_labels, label_library, teach
     from kinema.search import Classifier, Library
@@ -50,6 +50,7 @@ def label(
         raise ConfigError("--save and --background belong to labels: leave them out beside --classifier")
     check_target(out, to, save, report)
     library = Library(index)
+    check_videos(out, to, lambda: sum(1 for video in library.videos() if video.windows))
     taught: Taught | None = None
     if classifier is None:
         whole = labels is not None if background is None else background
@@ -98,10 +99,11 @@ def predict(
         workers: threads that decode; as many as there are cores by default.
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
-    from kinema.annotations.writing import check_target, write_labels
-    from kinema.predicting import forget, predict
+    from kinema.annotations.writing import check_target, check_videos, write_labels
+    from kinema.predicting import forget, predict, videos_at
 
     check_target(out, to)
+    check_videos(out, to, lambda: len(videos_at(videos)[1]))
     done = predict(
         videos,
         model,

@@ -103,6 +103,27 @@ def list_labels(index: str) -> None:
         print(f"{in_one_line(one.name):{width}}  {one.colour}  {one.count:8}  {one.seconds:12.2f}  {mean:>9}")
 
 
+def rename_labels(old: str, new: str, index: str, by: str | None = None) -> None:
+    """Give a class of an index's labels another name, as one change; where another class has that, they become one.
+
+    Args:
+        old: name of the class.
+        new: what it is to be called.
+        index: folder of the index.
+        by: who renames it.
+    """
+    labels = open_labels(index, to_change=True)
+    before = {one.name: one.count for one in labels.state().classes}
+    change = labels.rename(old, new, by)
+    old, new = old.strip(), new.strip()
+    if change is None:
+        print(in_one_line(f"{labels.path}: the class is called {new!r} already"))
+        return
+    count, joined = before[old], f", which has {before[new] + before[old]} now" if new in before else ""
+    said = f"{count} label{'s' * (count != 1)} of {old!r} {'is' if count == 1 else 'are'} now of {new!r}{joined}"
+    print(in_one_line(f"{labels.path}: {said} (change {change})"))
+
+
 def undo_labels(index: str, change: PositiveInt | None = None) -> None:
     """Undo a change of an index's labels, as a change of its own, which kinema labels redo takes back.
 

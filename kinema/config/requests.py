@@ -23,13 +23,16 @@ Split = Literal["auto", "split", "group", "video"]
 """How videos are held out: by the table's column ``split``, one group at a time, or one video at a time; ``auto`` takes
 the first of these that the table allows."""
 
+TrainingSplit = Split | Literal["none"]
+"""The same of what is trained with labels; ``none`` holds nothing out."""
+
 Precision = Literal["auto", "32"]
 """``auto``: bfloat16 autocast where it helps on the device; ``32``: single precision."""
 
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """Where the labels of videos come from, and how videos are held out.
+    """Where the labels of videos come from.
 
     Attributes:
         labels: CSV file with a column of file names relative to the folder, the labels and perhaps split (train or
@@ -42,7 +45,6 @@ class LabelConfig:
             it by default.
         label_column: column to predict.
         group_column: column whose groups (subjects, source videos) never stand on both sides of a comparison.
-        split: how videos are held out.
 
     Raises:
         ConfigError: settings of a benchmark without its name, or labels beside it.
@@ -55,7 +57,6 @@ class LabelConfig:
     max_missing: float | None = None
     label_column: str = "label"
     group_column: str | None = None
-    split: Split = "auto"
 
     def __post_init__(self) -> None:
         if self.benchmark is None:
@@ -125,6 +126,7 @@ class EvaluationConfig(FeatureConfig, LabelConfig):
     """
 
     appearance_column: str | None = None
+    split: Split = "auto"
     per_class: tuple[PositiveInt, ...] | None = None
     samples: tuple[PositiveInt, ...] | None = None
     draws: PositiveInt | None = None
@@ -141,7 +143,8 @@ class FinetuneTask(LabelConfig):
 
     Attributes:
         group_column: column whose groups (subjects, source videos) are never both trained on and tested.
-        split: how videos are held out; auto takes the split column, else one group at a time, else five parts.
+        split: how videos are held out; auto takes the split column, else one group at a time, else five parts; none
+            trains on all of them, and tests nothing.
         per_class: videos of each class to train on, drawn by the seed; all by default.
         samples: videos to train on in all, as even over the classes as they allow, drawn by the seed; all by default.
         motion: hcml adds its motion hierarchy to the network and its losses to the cross-entropy.
@@ -149,6 +152,7 @@ class FinetuneTask(LabelConfig):
             by default.
     """
 
+    split: TrainingSplit = "auto"
     per_class: PositiveInt | None = None
     samples: PositiveInt | None = None
     motion: Motion = "none"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from kinema.config.requests import Split
+from kinema.config.requests import Split, TrainingSplit
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
 
@@ -96,6 +96,14 @@ def make_folds(labelled: LabelledSet, split: Split, protocol: Literal["retrieval
     if split == "group":
         return group_folds(labelled)
     return leave_one_video_out(labelled) if protocol == "retrieval" else stratified_folds(labelled, seed=seed)
+
+
+def training_folds(labelled: LabelledSet, split: TrainingSplit, seed: int = 0) -> Folds:
+    """The rounds of a training with labels: as of :func:`make_folds`, or one in which all videos train."""
+    if split != "none":
+        return make_folds(labelled, split, "probe", seed)
+    everything = np.arange(len(labelled))
+    return Folds("all videos train, none is tested", (Fold(everything, everything[:0]),))
 
 
 def split_folds(labelled: LabelledSet) -> Folds:

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from kinema.errors import DataError
+from kinema.files import refuse_pipe
 from kinema.search.comparing import Compared
 from kinema.tensors import read_tensors, write_tensors
 
@@ -45,7 +46,14 @@ class Classifier:
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """(N, classes) float32 probabilities, of vectors (N, D) of length 1 as an index keeps them."""
-        scores = self.compared.products(vectors, self.weight) + self.bias
+        return self._shares(self.compared.products(vectors, self.weight))
+
+    def predict_compared(self, vectors: np.ndarray) -> np.ndarray:
+        """As :meth:`predict`, of vectors (N, V) that are as :attr:`compared` makes them already."""
+        return self._shares(vectors @ self.weight.T)
+
+    def _shares(self, products: np.ndarray) -> np.ndarray:
+        scores = products + self.bias
         shares = np.exp(scores - scores.max(1, keepdims=True))
         return shares / shares.sum(1, keepdims=True)
 
@@ -87,7 +95,10 @@ class Classifier:
         Raises:
             DataError: the file is missing, damaged or of another kind.
         """
+        if Path(path).is_dir():
+            raise DataError(f"{path} is a folder and no classifier; name the file that `kinema label --save` wrote")
         try:
+            refuse_pipe(path)
             tensors, words = read_tensors(path)
             about = json.loads(words["classifier"])
             classes = tuple(about["classes"])

@@ -17,6 +17,7 @@ from kinema.search.placing import places_of
 from kinema.search.results import By, Filters, IndexedVideo, Window
 from kinema.search.sampling import evenly
 from kinema.search.values import among
+from kinema.search.video_windows import ComparedVideo, VideoWindows, compared_video, video_windows
 
 
 class Contents:
@@ -73,6 +74,23 @@ class Contents:
         """The windows of a video, sorted by time."""
         with snapshot(self.path) as db:
             return list(database.windows_where(db, "path = ?", [path]))
+
+    def video_windows(self, path: str) -> VideoWindows:
+        """The windows of a video as columns, for one that has many; none where there is no such video."""
+        with snapshot(self.path) as db:
+            return video_windows(db, path)
+
+    def compared_video(self, path: str) -> ComparedVideo:
+        """The windows of a video with their motion as searches compare it, which takes as much memory as is stored.
+
+        Raises:
+            DataError: there is no such video, or no longer.
+        """
+        with snapshot(self.path) as db:
+            found = compared_video(db, path)
+        if not len(found.windows):
+            raise DataError(f"{self.path} has no windows of {path}, or no longer; ask for its videos again")
+        return found
 
     def places(self, ids: Sequence[int]) -> dict[int, Place]:
         """Where in the picture windows lie, by their numbers; nothing of an index of whole frames."""

@@ -42,7 +42,7 @@ class LabelFile:
             OutputError: it cannot be made, as on a full disk.
         """
         path = index / FILE
-        kept = keep and (os.access(path, os.W_OK) or not path.exists())
+        kept = keep and (not path.exists() or os.access(path, os.W_OK))  # in this order: others may make it now
         with _explained(path):
             return cls(path, kept, _open(path, kept))
 

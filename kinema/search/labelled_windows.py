@@ -16,11 +16,15 @@ from kinema.search.label_acts import Label
 from kinema.search.labelled_videos import AT_A_TIME
 from kinema.search.results import Window
 from kinema.search.store import Database
+from kinema.search.video_windows import video_windows
 
 LEAST = 0.5
 """The share of a window that labels of a class have to cover more than."""
 EXACT = 1e-6
 """Seconds that are no difference."""
+
+_NEAR = 1e-4
+"""Seconds around a beginning in which all lie that are taken for it."""
 
 Span = tuple[float, float, str]
 """Start and end in seconds, and class."""
@@ -47,22 +51,29 @@ def classes_of(windows: np.ndarray, labels: Sequence[Span]) -> list[tuple[str, .
         windows: (N, 2) start and end in seconds.
         labels: start, end and class of each.
     """
-    found: list[set[str]] = [set() for _ in windows]
     if not labels:
         return [()] * len(windows)
     names = np.array([name for _, _, name in labels])
     spans = np.array([label[:2] for label in labels])
     least = LEAST * (windows[:, 1] - windows[:, 0]) + EXACT
+    found: dict[int, set[str]] = {}
     for name in dict.fromkeys(names.tolist()):
         mine = spans[(names == name) & (spans[:, 1] > spans[:, 0])]
         for place in np.flatnonzero(covered(windows, mine) > least).tolist() if len(mine) else ():
-            found[place].add(name)
-    places = {_place(*span): place for place, span in enumerate(windows.tolist())}
-    exactly: dict[int, set[str]] = {}
+            found.setdefault(place, set()).add(name)
+    own: dict[tuple[float, float], set[str]] = {}
     for start, end, name in labels:
-        if _place(start, end) in places:
-            exactly.setdefault(places[_place(start, end)], set()).add(name)
-    return [tuple(sorted(exactly.get(place, covering))) for place, covering in enumerate(found)]
+        own.setdefault(_place(start, end), set()).add(name)
+    begins = np.unique(spans[:, 0])
+    near = np.minimum(np.searchsorted(begins, windows[:, 0] - _NEAR), len(begins) - 1)
+    for place in np.flatnonzero(np.abs(begins[near] - windows[:, 0]) <= _NEAR).tolist():
+        exactly = own.get(_place(*windows[place].tolist()))
+        if exactly is not None:
+            found[place] = exactly
+    told: list[tuple[str, ...]] = [()] * len(windows)
+    for place, classes in found.items():
+        told[place] = tuple(sorted(classes))
+    return told
 
 
 def covered(windows: np.ndarray, spans: np.ndarray) -> np.ndarray:
@@ -112,18 +123,16 @@ def examples(db: Database, labels: Mapping[str, Sequence[Span]]) -> dict[int, st
         labels: start, end and class of the labels of each content. Of copies of a video the first counts.
     """
     found: dict[int, str] = {}
-    query = """SELECT id, start, "end" FROM windows
-               WHERE video = (SELECT id FROM videos WHERE sha256 = ? ORDER BY path LIMIT 1) ORDER BY start"""
+    query = "SELECT path FROM videos WHERE sha256 = ? ORDER BY path LIMIT 1"
     for content, spans in labels.items():
-        rows = db.execute(query, (content,)).fetchall()
-        if not rows:
+        path = db.execute(query, (content,)).fetchone()
+        if path is None:
             continue
-        for row in rows:
-            values.interval(row[1], row[2])
-        windows = np.array([row[1:] for row in rows])
-        for (number, *_), classes in zip(rows, classes_of(windows, spans), strict=True):
-            if len(classes) == 1:
-                found[number] = classes[0]
+        windows = video_windows(db, *path)
+        classes = classes_of(np.stack([windows.starts, windows.ends], axis=1), spans)
+        found |= {
+            number: names[0] for number, names in zip(windows.ids.tolist(), classes, strict=True) if len(names) == 1
+        }
     return found
 
 

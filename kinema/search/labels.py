@@ -145,14 +145,15 @@ class Labels(LabelReader):
         """
         return self.do([Remove(number)], by).version
 
-    def rename(self, label: str, to: str) -> int | None:
-        """Give a class another name, or make it one with the class that has that; return the version.
+    def rename(self, label: str, to: str, by: str | None = None) -> int | None:
+        """Give a class another name, or make it one with the class that has that; return the version, or None where it
+        has that name already.
 
         Raises:
             ConfigError: the new name is empty, too long or no text.
             DataError: there is no such class.
         """
-        return self.do([Rename(label, to)]).version
+        return self.do([Rename(label, to)], by).version
 
     def recolour(self, label: str, colour: str) -> int | None:
         """Give a class another colour, as ``#rrggbb``; return the version.

@@ -17,6 +17,7 @@ from kinema.search.connection import snapshot
 from kinema.search.contents import Contents
 from kinema.search.ranking import Ranker
 from kinema.search.results import Answer, By, EmbeddedQuery, Filters, Query, Window
+from kinema.search.video_windows import ComparedVideo
 from kinema.search.windowing import Windowing
 from kinema.video.fragment import fragment_of, whole_of
 from kinema.video.identity import content_sha256, size_and_time
@@ -135,22 +136,19 @@ class Queries(Contents):
             answers.append(Answer(query, way, hits, warnings, seconds, *typical))
         return answers
 
-    def outstanding(self, query: EmbeddedQuery, ids: Sequence[int], by: By = "motion") -> np.ndarray:
+    def outstanding(self, query: EmbeddedQuery, video: ComparedVideo) -> np.ndarray:
         """How far each window of a video stands out of the library with a query, in spreads.
 
         Args:
             query: what :meth:`embed` gave.
-            ids: the windows' numbers.
-            by: what is compared.
+            video: what :meth:`compared_video` gave.
 
         Returns:
-            (N,) float32 in the order of ``ids``: what :meth:`~.results.Answer.outstanding` says of a hit; NaN for a
-            window that is gone.
+            (N,) float32, in the order of time: what :meth:`~.results.Answer.outstanding` says of a hit.
         """
-        vectors = query.vectors[by]
-        scores = self._ranker.along_video(vectors, by, np.asarray(ids, np.int64))
-        middle, spread = self._ranker.typical(vectors, by)
-        return (scores - np.float32(middle)) / np.float32(spread)
+        vectors = query.vectors["motion"]
+        middle, spread = self._ranker.typical(vectors, "motion")
+        return (video.scores(vectors) - np.float32(middle)) / np.float32(spread)
 
     def embed(
         self,

@@ -19,10 +19,10 @@ from kinema.search.recent import recent_scores
 from kinema.search.results import By, Hit, Window
 from kinema.search.segments import Covered, covered
 from kinema.search.store import Database
-from kinema.search.stretches import along, scores_of
+from kinema.search.stretches import along, direction, scores_of
 from kinema.search.values import among as one_of
 from kinema.search.values import check_length
-from kinema.vectors import products, unit
+from kinema.vectors import products
 
 FEW = 2_000
 """Candidates beyond which comparing all windows that the filters allow is the better way; and so many that they allow
@@ -78,22 +78,6 @@ class Ranker:
         with self._following.state(by) as (db, ready):
             return self._nearest(db, ready, np.atleast_2d(vectors), by, top, allowed, exact=True)
 
-    def along_video(self, vectors: np.ndarray, by: By, ids: np.ndarray) -> np.ndarray:
-        """(N,) float32: the scores, as :meth:`nearest` has them, of the windows ``ids`` (N,) of one video.
-
-        They are in the order of ``ids``; a window that is gone has none (NaN).
-        """
-        with snapshot(self._index) as db:
-            check_length(db, by, vectors.shape[1], "the query")
-            compared = comparison(db)
-            asked = _mean(compared(by, vectors))
-            found, scores = scores_of(db, by, compared, asked, np.sort(ids), len(vectors))
-        place = np.searchsorted(found, ids)
-        there = (place < len(found)) & np.isin(ids, found)
-        kept = np.full(len(ids), np.nan, np.float32)
-        kept[there] = scores[place[there]]
-        return kept
-
     def complaint(self, by: By) -> str:
         """What is wrong with the approximate index that the last search did without; empty if nothing is."""
         with self._lock:
@@ -119,7 +103,7 @@ class Ranker:
             others = self._following.background(db, by, compared, len(vectors))
             if not len(others):
                 return 0.0, 1.0
-            scores = products(others, _mean(compared(by, vectors)))
+            scores = products(others, direction(compared(by, vectors)))
         middle = float(np.median(scores))
         return middle, max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(scores - middle))))
 
@@ -135,7 +119,7 @@ class Ranker:
     ) -> tuple[Hit, ...]:
         check_length(db, by, vectors.shape[1], "the query")
         now, compared, length = ready.covered, ready.compared, len(vectors)
-        asked = _mean(compared(by, vectors))
+        asked = direction(compared(by, vectors))
         with self._lock:
             if by in self._broken and self._broken[by][0] != now:
                 del self._broken[by]
@@ -166,11 +150,6 @@ class Ranker:
                 recent = _those(recent, among)
             else:
                 wanted *= 4
-
-
-def _mean(vectors: np.ndarray) -> np.ndarray:
-    """(Q, D) -> (D,) of length 1."""
-    return unit(vectors.mean(axis=0))
 
 
 def _hits(

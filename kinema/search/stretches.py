@@ -10,7 +10,7 @@ from kinema.search.comparing import Comparison
 from kinema.search.database import some_ids, vectors_of, videos_of
 from kinema.search.results import By
 from kinema.search.store import Database
-from kinema.vectors import products
+from kinema.vectors import products, unit
 
 CHUNK = 20_000
 """Windows that are read at a time."""
@@ -18,6 +18,11 @@ BACKGROUND, LEAST_BACKGROUND = 2_000, 100
 """Stretches that say what score is typical of the library, at most, and at least however long they are."""
 BACKGROUND_WINDOWS = 5_000
 """Windows that these have, at most, where there are more than the least."""
+
+
+def direction(vectors: np.ndarray) -> np.ndarray:
+    """(Q, D) -> (D,) of length 1: what a query of Q windows, as they are compared, is looked for by."""
+    return unit(vectors.mean(axis=0))
 
 
 def along(scores: np.ndarray, videos: np.ndarray, length: int) -> np.ndarray:

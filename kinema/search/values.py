@@ -50,6 +50,18 @@ def window(row: Sequence[Any]) -> Window:
     return Window(number, text(path), start, end, strength)
 
 
+def columns(rows: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers int64, starts and ends float64 and strengths float32, (N,) each, of windows' rows, checked together."""
+    try:
+        table = np.array(rows, np.float64).reshape(-1, 4)
+    except (TypeError, ValueError) as error:
+        raise Damage("it holds something else where a number belongs") from error
+    number, start, end, strength = table.T
+    if not (np.isfinite(table).all() and ((start > -LATEST) & (start <= end) & (end < LATEST)).all()):
+        raise Damage("it holds a window that cannot be")
+    return number.astype(np.int64), start, end, strength.astype(np.float32)
+
+
 def interval(start: Any, end: Any) -> None:
     """Make sure that an interval can be."""
     for value in (start, end):

@@ -73,7 +73,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        threading.Thread(target=_warm, args=(embedder, reader), daemon=True).start()
+        threading.Thread(target=_warm, args=(embedder, reader, predictions), daemon=True).start()
         tidying = asyncio.create_task(_tidy(uploads))
         yield
         tidying.cancel()
@@ -103,10 +103,10 @@ def _labels(index: Path) -> Labels:
         return Labels(index, keep=False)
 
 
-def _warm(embedder: Guarded, reader: Guarded) -> None:
-    for worker, task in ((reader, "ready"), (embedder, "warm")):
-        with suppress(KinemaError):  # the first search will say it to who asks
-            worker.ask(task)
+def _warm(embedder: Guarded, reader: Guarded, predictions: Predictions) -> None:
+    for ahead in (lambda: reader.ask("ready"), lambda: embedder.ask("warm"), predictions.warm):
+        with suppress(KinemaError, ImportError):  # the first search will say it to who asks
+            ahead()
 
 
 async def _tidy(uploads: Uploads) -> None:

@@ -13,8 +13,9 @@ from kinema.annotations.agreement import compare
 from kinema.annotations.bouts import BACKGROUND
 from kinema.annotations.budgets import budgets
 from kinema.annotations.interval import Interval
-from kinema.search import Labels, Window
+from kinema.search import Labels
 from kinema.search.sampling import evenly
+from kinema.search.video_windows import VideoWindows
 from kinema.serve import asked as read
 from kinema.serve.answers import Json
 from kinema.serve.catalog import CLASSIFIED, Catalog
@@ -65,14 +66,15 @@ class Budgets:
         """The budgets of some videos, and the agreement on those of them that are labelled."""
         hand: dict[str, list[Interval]] = {}
         found: list[Interval] = []
+        lengths: dict[str, float] = {}
         seconds = 0.0
         classifier = self._predictions.classifier()
         for path in paths:
-            windows = self._catalog.library.windows_of(path)
-            if not windows:  # it has gone meanwhile
+            windows = self._catalog.library.video_windows(path)
+            if not len(windows):  # it has gone meanwhile
                 continue
-            seconds += windows[-1].end
-            hand[path] = self._hand(windows[0])
+            seconds += lengths.setdefault(path, float(windows.ends[-1]))
+            hand[path] = self._hand(windows)
             if classifier is not None:
                 found += self._predictions.bouts(windows, classifier)
         made = [one for intervals in hand.values() for one in intervals]
@@ -80,18 +82,14 @@ class Budgets:
         return {
             "videos": len(hand),
             "seconds": round(seconds, 3),
-            "hand": _rows(made, sum(self._ends(hand)), names),
+            "hand": _rows(made, sum(lengths[path] for path, intervals in hand.items() if intervals), names),
             "predicted": _rows(found, seconds, names) if classifier else None,
             "agreement": self._agreement({path: hand[path] for path in labelled if hand.get(path)}),
         }
 
-    def _ends(self, hand: dict[str, list[Interval]]) -> Iterable[float]:
-        """The lengths of the videos that are labelled: the others' time is not known to go into nothing."""
-        return (self._catalog.library.windows_of(path)[-1].end for path, intervals in hand.items() if intervals)
-
-    def _hand(self, window: Window) -> list[Interval]:
-        labels = self._labels.of_video(window.id)[1]
-        return [Interval(called(window), one.start, one.end, one.label, one.subject) for one in labels]
+    def _hand(self, windows: VideoWindows) -> list[Interval]:
+        labels = self._labels.of_video(int(windows.ids[0]))[1]
+        return [Interval(called(windows), one.start, one.end, one.label, one.subject) for one in labels]
 
     def _agreement(self, hand: dict[str, list[Interval]]) -> dict[str, Any] | None:
         """How bouts agree with the labels of each video, from its first label to its last.
@@ -107,8 +105,8 @@ class Budgets:
         learned = 0
         for part in range(min(PARTS, len(paths))):
             mine = paths[part::PARTS]
-            windows = {path: self._catalog.library.windows_of(path) for path in mine}
-            classifier = self._predictions.without([one.id for path in mine for one in windows[path]])
+            windows = {path: self._catalog.library.video_windows(path) for path in mine}
+            classifier = self._predictions.without(one for path in mine for one in windows[path].ids.tolist())
             learned += len(mine) * (classifier is None)
             classifier = classifier or self._predictions.classifier()
             assert classifier is not None
@@ -116,7 +114,7 @@ class Budgets:
                 start, end = min(one.start for one in hand[path]), max(one.end for one in hand[path])
                 ours += _within(hand[path], start, end)
                 theirs += _within(self._predictions.bouts(windows[path], classifier), start, end)
-                lengths[called(windows[path][0])] = end - start
+                lengths[called(windows[path])] = end - start
         found = compare(ours, theirs, lengths)
         told = found.to_dict()
         return {name: told[name] for name in ("kappa", "frame_f1", "bout_f1", "videos", "seconds", "classes")} | {

@@ -11,7 +11,8 @@ import numpy as np
 
 from kinema.annotations.bouts import find_bouts
 from kinema.annotations.interval import Interval
-from kinema.search import Classifier, Labels, Window
+from kinema.search import Classifier, Labels
+from kinema.search.video_windows import ComparedVideo, VideoWindows
 from kinema.serve.catalog import Catalog
 from kinema.serve.summaries import Runs
 
@@ -68,11 +69,19 @@ class Predictions:
         used = {number: name for number, name in examples.items() if number not in left_out}
         return self._catalog.library.train_classifier(used) if len(set(used.values())) > 1 else None
 
-    def bouts(self, windows: Sequence[Window], classifier: Classifier) -> list[Interval]:
-        """The bouts that a classifier finds in a video, of which all windows are given in the order of time."""
-        starts, ends = (np.array([getattr(one, name) for one in windows], np.float64) for name in ("start", "end"))
-        shares = self._catalog.shares(classifier, windows)
-        return find_bouts(called(windows[0]), starts, ends, shares, classifier.classes)
+    def bouts(self, windows: VideoWindows, classifier: Classifier) -> list[Interval]:
+        """The bouts that a classifier finds in a video, of which all windows are given."""
+        return _bouts(windows, self._catalog.shares(classifier, windows.ids.tolist()), classifier)
+
+    def bouts_compared(self, video: ComparedVideo, classifier: Classifier) -> list[Interval]:
+        """The same of a video that is known as it is compared, by a classifier of the same state of the library."""
+        return _bouts(video.windows, classifier.predict_compared(video.vectors), classifier)
+
+    def warm(self) -> None:
+        """Do ahead what else the first answer waits for: the libraries that train a classifier, and training it."""
+        import sklearn.linear_model  # noqa: F401
+
+        self.classifier()
 
     def labelled(self) -> dict[str, list[tuple[float, float]]]:
         """Onsets and offsets of all labels, by the path of the video."""
@@ -82,9 +91,13 @@ class Predictions:
         }
 
 
-def called(first: Window) -> str:
+def called(windows: VideoWindows) -> str:
     """How intervals of a video call it, whose path may hold what no name may: by the number of its first window."""
-    return str(first.id)
+    return str(windows.ids[0])
+
+
+def _bouts(windows: VideoWindows, shares: np.ndarray, classifier: Classifier) -> list[Interval]:
+    return find_bouts(called(windows), windows.starts, windows.ends, shares, classifier.classes)
 
 
 def runs_of(bouts: Sequence[Interval], classes: Sequence[str]) -> Runs:

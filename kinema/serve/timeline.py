@@ -12,6 +12,7 @@ from starlette.routing import Route
 from kinema.errors import ConfigError, KinemaError
 from kinema.search import EmbeddedQuery, Window
 from kinema.search.doubtful import margins, most_doubtful
+from kinema.search.video_windows import ComparedVideo, VideoWindows
 from kinema.serve import asked as read
 from kinema.serve import media
 from kinema.serve.answers import Json
@@ -39,8 +40,8 @@ class Timeline:
 
     def __init__(self, catalog: Catalog, searching: Searching, predictions: Predictions):
         self._catalog, self._searching, self._predictions = catalog, searching, predictions
-        self._windows: Kept[list[Window]] = Kept()
-        self._strengths: Kept[Track] = Kept()
+        self._windows: Kept[VideoWindows] = Kept()
+        self._compared: Kept[ComparedVideo] = Kept(1)  # of hours they take tens of MB
         self._similarities: Kept[Track] = Kept()
         self._runs: Kept[tuple[tuple[str, ...], Runs]] = Kept()
         self._doubtful: Kept[list[dict[str, Any]]] = Kept(2)
@@ -57,9 +58,10 @@ class Timeline:
 
     def _about(self, request: Request) -> Response:
         window = self._catalog.library.window(read.window(request))
-        track, first = self._strength_of(window), self._windows_of(window)[0]
-        told = {**self._catalog.window(first), "fps": 0.0, "windows": len(track.values), "whole": False}
-        told["duration"] = float(track.ends.max())
+        windows = self._windows_of(window)
+        first = self._catalog.library.window(int(windows.ids[0]))
+        told = {**self._catalog.window(first), "fps": 0.0, "windows": len(windows), "whole": False}
+        told["duration"] = float(windows.ends.max())
         try:
             path = self._catalog.file(window.path)
             footage = media.footage(path)
@@ -70,7 +72,8 @@ class Timeline:
 
     def _strength(self, request: Request) -> Response:
         window = self._catalog.library.window(read.window(request))
-        track, (start, end, bins) = self._strength_of(window), _stretch(request)
+        windows, (start, end, bins) = self._windows_of(window), _stretch(request)
+        track = Track(windows.starts, windows.ends, windows.strengths)
         strongest = float(np.quantile(track.values, 0.995))
         return Json({**summary(track, start, end, bins), "most": round(strongest, 4)})
 
@@ -91,33 +94,33 @@ class Timeline:
 
     # what is kept
 
-    def _windows_of(self, window: Window) -> list[Window]:
+    def _windows_of(self, window: Window) -> VideoWindows:
         key = self._catalog.library.state, window.path
-        return self._windows.get(key, lambda: self._catalog.library.windows_of(window.path))
+        return self._windows.get(key, lambda: self._catalog.library.video_windows(window.path))
 
-    def _strength_of(self, window: Window) -> Track:
+    def _compared_of(self, window: Window) -> ComparedVideo:
         key = self._catalog.library.state, window.path
-        return self._strengths.get(key, lambda: _track(self._windows_of(window)))
+        return self._compared.get(key, lambda: self._catalog.library.compared_video(window.path))
 
     def _similar(self, window: Window, query: EmbeddedQuery) -> Track:
-        windows = self._windows_of(window)
-        track, found = _track(windows), self._catalog.library.outstanding(query, [one.id for one in windows])
-        there = ~np.isnan(found)
-        return Track(track.starts[there], track.ends[there], found[there])
+        video = self._compared_of(window)
+        return Track(video.windows.starts, video.windows.ends, self._catalog.library.outstanding(query, video))
 
     def _runs_of(self, window: Window) -> tuple[tuple[str, ...], Runs]:
-        classifier, windows = self._predictions.classifier(), self._windows_of(window)
+        classifier = self._predictions.classifier()
         if classifier is None:
             none = np.zeros(0)
             return (), Runs(none, none, none.astype(np.int64), none)
-        return classifier.classes, runs_of(self._predictions.bouts(windows, classifier), classifier.classes)
+        return classifier.classes, runs_of(
+            self._predictions.bouts_compared(self._compared_of(window), classifier), classifier.classes
+        )
 
     def _doubted(self) -> list[dict[str, Any]]:
         classifier = self._predictions.classifier()
         if classifier is None:
             raise ConfigError("what is doubtful a classifier says: label a few places with two or more names first")
         windows = self._catalog.library.sample(ASKED)
-        shares = self._catalog.shares(classifier, windows)
+        shares = self._catalog.shares(classifier, [window.id for window in windows])
         chosen = most_doubtful(windows, shares, self._predictions.labelled(), NEXT)
         places = []
         for place, margin in zip(chosen, margins(shares[chosen]).tolist(), strict=True):
@@ -125,12 +128,6 @@ class Timeline:
             between = [classifier.classes[first], classifier.classes[second]]
             places.append({**self._catalog.window(windows[place]), "between": between, "margin": round(margin, 4)})
         return places
-
-
-def _track(windows: list[Window]) -> Track:
-    columns = zip(*((window.start, window.end, window.strength) for window in windows), strict=True)
-    starts, ends, strengths = (np.array(column) for column in columns)
-    return Track(starts, ends, strengths.astype(np.float32))
 
 
 def _stretch(request: Request) -> tuple[float, float, int]:

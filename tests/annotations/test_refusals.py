@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from kinema.annotations import Interval
 from kinema.errors import DataError
+from kinema.search.classifier import Classifier
 
 SAMPLES = Path(__file__).parent / "samples"
 HEADER = "file,start,end,label"
@@ -154,6 +156,17 @@ def test_a_missing_file_is_named(tmp_path, refused):
     for name in ("gone.csv", "gone"):
         assert f"{name}: No such file" in refused("labels", "convert", tmp_path / name, tmp_path / "made.csv")
     assert "holds no files of labels" in refused("labels", "convert", tmp_path, tmp_path / "made.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_device_is_refused_and_not_waited_for(tmp_path, refused):
+    for name in ("pipe.csv", "pipe.boris", "pipe.eaf", "pipe.nwb", "pipe"):
+        os.mkfifo(tmp_path / name)
+    for name in ("pipe.csv", "pipe.boris", "pipe.eaf", "pipe.nwb"):
+        said = refused("labels", "convert", tmp_path / name, tmp_path / "made.csv")
+        assert f"{name} is a pipe or a device and no file" in said
+    with pytest.raises(DataError, match="is a pipe or a device and no file"):
+        Classifier.load(tmp_path / "pipe")
 
 
 def test_a_folder_of_several_formats_asks_which(tmp_path, refused):

@@ -66,6 +66,34 @@ def test_a_file_comes_in_as_one_change_is_listed_undone_and_written(copied: Libr
     ]
 
 
+def test_a_class_is_renamed_and_merged_as_one_change_that_can_be_undone(copied: Library, table, capsys):
+    labels = Labels(copied.path)
+    labels.add_intervals(SAMPLES)
+    run("rename", "wave", "winken 👋", "--index", copied.path, "--by", "ann")
+    assert capsys.readouterr().out == f"{labels.path}: 2 labels of 'wave' are now of 'winken 👋' (change 2)\n"
+    run("rename", "jump", "winken 👋", "--index", copied.path)
+    said = "1 label of 'jump' is now of 'winken 👋', which has 3 now (change 3)"
+    assert capsys.readouterr().out == f"{labels.path}: {said}\n"
+    run("rename", "touch", " touch", "--index", copied.path)
+    assert capsys.readouterr().out == f"{labels.path}: the class is called 'touch' already\n"
+    assert {one.label for one in labels.intervals()} == {"winken 👋", "touch"}
+    assert [(one.version, one.by) for one in labels.history(count=2)] == [(3, None), (2, "ann")]
+    run("undo", "--index", copied.path)
+    run("undo", "--index", copied.path)
+    assert sorted(labels.intervals(), key=repr) == sorted(SAMPLES, key=repr)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [("walk", "run", "there is no class 'walk'"), ("wave", " ", "a label has 1 to 120 letters, and one has none")],
+)
+def test_a_class_that_is_not_there_or_a_name_that_cannot_be_is_refused(copied: Library, capsys, old, new, said):
+    Labels(copied.path).add_intervals(SAMPLES)
+    assert main(["labels", "rename", old, new, "--index", str(copied.path)]) == 1
+    assert said in capsys.readouterr().err
+    assert {one.label for one in Labels(copied.path).intervals()} == {"wave", "jump", "touch"}
+
+
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "nwb"])
 def test_what_a_format_holds_comes_back_from_it(copied: Library, tmp_path, name):
     labels = Labels(copied.path)

@@ -204,6 +204,21 @@ def test_many_at_once_lose_nothing(copied):
 
 
 @IN_A_FOLDER
+def test_a_file_of_labels_that_another_makes_meanwhile_is_kept(copied, monkeypatch):
+    real, path = os.access, copied.path / FILE
+    assert not path.exists()
+
+    def access(asked, mode):
+        there = real(asked, mode)
+        if Path(asked) == path and not there:
+            path.touch()
+        return there
+
+    monkeypatch.setattr(os, "access", access)
+    assert Labels(copied.path).kept
+
+
+@IN_A_FOLDER
 def test_a_damaged_file_is_named(copied):
     (copied.path / FILE).write_bytes(b"no database" * 100)
     with pytest.raises(DataError, match=f"{FILE} is damaged or holds no labels"):

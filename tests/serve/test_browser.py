@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from kinema.data.synthetic.files import write_video
 from kinema.search import Classifier, Library
 
 playwright = pytest.importorskip("playwright.sync_api")
-Page, expect = playwright.Page, playwright.expect
+Page, Route, PlaywrightError, expect = playwright.Page, playwright.Route, playwright.Error, playwright.expect
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -77,6 +79,24 @@ def test_a_clip_is_dropped_and_deleted_when_another_is_wanted(open_page: Callabl
     with page.expect_request(lambda request: request.method == "DELETE"):
         page.set_input_files("#file", clip)
     expect(page.locator("#asked-name")).to_have_text(Path(clip).name)
+
+
+def test_pictures_of_a_clip_that_is_deleted_are_wanted_no_more(open_page: Callable[..., Page], clip: str) -> None:
+    page = open_page()
+    late: list[Route] = []
+    page.route("**/media/upload/**", lambda route: late.append(route))
+    page.set_input_files("#file", clip)
+    expect(page.locator("#from")).to_be_focused()
+    for picture in ("#strip img", "#asked-shot img"):
+        expect(page.locator(picture)).to_have_attribute("src", re.compile("/media/upload/"))
+    page.unroute("**/media/upload/**")
+    with page.expect_response(lambda response: response.request.method == "DELETE"):
+        page.set_input_files("#file", clip)
+    assert late
+    for route in late:
+        with suppress(PlaywrightError):  # the page has given it up
+            route.continue_()
+    expect(page.locator("#strip img")).to_have_js_property("complete", True)
 
 
 def test_the_strip_by_pointer(open_page: Callable[..., Page], clip: str) -> None:

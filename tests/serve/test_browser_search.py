@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browsing import found, search, send
+from browsing import faults_of_access, found, search, send
 from served_page import served
 
 from kinema.search import Library
@@ -23,6 +23,28 @@ def roomy(library: Library):
     """The page that takes longer clips, too."""
     with served(library.path, max_upload=64) as found:
         yield found
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+def test_every_view_without_faults_of_access(
+    open_page: Callable[..., Page], clip: str, own_address: str, width: int, scheme: str
+) -> None:
+    page = open_page(where=own_address, width=width, color_scheme=scheme)
+    assert faults_of_access(page) == []
+    search(page, clip)
+    cards = page.locator(".motion .card")
+    for place, name in enumerate(("wave", "jump")):
+        page.locator("#results .labels input").fill(name)
+        page.keyboard.press("Enter")
+        cards.nth(place).locator(".deeds button").last.click()
+    expect(page.locator("#status")).to_contain_text("Trained on 2 labels")
+    assert faults_of_access(page) == []
+    page.locator("#tab-classes").click()
+    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    assert faults_of_access(page) == []
+    page.locator("#tab-map").click()
+    expect(page.get_by_text("lie close together")).to_be_visible()
+    assert faults_of_access(page) == []
 
 
 def test_every_search_has_an_address_and_back_and_reload_work(open_page: Callable[..., Page], clip: str) -> None:

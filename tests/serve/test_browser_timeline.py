@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsing import found
+from browsing import faults_of_access, found
 from served_page import served
 from timelines import FPS, LEVELS, SECONDS, at, make_long_library, numbers_of, ready, until
 
@@ -15,8 +15,6 @@ from kinema.search import Library
 playwright = pytest.importorskip("playwright.sync_api")
 Page, expect = playwright.Page, playwright.expect
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -194,14 +192,10 @@ def test_at_any_width_without_faults_of_access(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     box = page.locator("#timeline-canvas").bounding_box()
     assert box["width"] > 0.85 * width
-    if not AXE.exists():
-        pytest.skip("needs axe-core: npm install --no-save axe-core")
-    page.evaluate(AXE.read_text())
     for act in ("", "help"):
         if act:
             page.locator(f"[data-act={act}]").click()
-        faults = page.evaluate("axe.run(document)")["violations"]
-        assert [fault["id"] for fault in faults if fault["impact"] in ("serious", "critical")] == []
+        assert faults_of_access(page) == []
 
 
 def test_two_fingers_zoom_on_a_phone(open_video: Callable[..., tuple[Page, int]]) -> None:

@@ -24,6 +24,12 @@ const shown = (image) => (stand() ? image.dataset.still : image.dataset.moving);
 /** The address of a picture of a part of a window's video. */
 export const picture = (window, kind) => `/media/window/${window.id}/${kind}?start=${window.start}&end=${window.end}`;
 
+/** Let pictures go: what is still coming of them is wanted no more, and would fail where its clip is deleted. */
+export function hide(shot) {
+  for (const image of shot.querySelectorAll("img")) image.removeAttribute("src");
+  shot.replaceChildren();
+}
+
 /** Put a moving picture, and the flow that appears over it, into an element. */
 export function show(shot, moving, flow, still, description, complain = () => {}) {
   const image = make("img", { alt: description, loading: "lazy", decoding: "async" });
@@ -35,7 +41,8 @@ export function show(shot, moving, flow, still, description, complain = () => {}
     complain(said.error || "this picture cannot be made");
   });
   image.src = shown(image);
-  shot.replaceChildren(image);
+  hide(shot);
+  shot.append(image);
   const over = make("img", { className: "flow", alt: "" });
   const begin = () => {
     if (!over.src) {
@@ -47,16 +54,14 @@ export function show(shot, moving, flow, still, description, complain = () => {}
     shot.classList.toggle("flowing", over.complete && over.naturalWidth > 0);
   };
   const end = () => shot.classList.remove("wanted", "flowing");
-  shot.addEventListener("pointerenter", begin);
-  shot.addEventListener("pointerleave", end);
-  shot.addEventListener("focus", begin);
-  shot.addEventListener("blur", end);
+  shot.onpointerenter = shot.onfocus = begin; // in place of those of the picture before
+  shot.onpointerleave = shot.onblur = end;
 }
 
 /** A card of a window; `more` is called with it for "More like this", a click on its picture shows it larger. */
 export function card(window, more, { score = null, outstanding = 0, share = null } = {}) {
   const rest = make("button", { type: "button", className: "quiet", textContent: "More like this" });
-  rest.setAttribute("aria-label", `More like ${window.name} at ${clock(window.start)}`);
+  rest.setAttribute("aria-label", `More like this: ${window.name} at ${clock(window.start)}`);
   rest.addEventListener("click", () => more(window));
   const tag = make("button", { type: "button", className: "quiet" });
   tag.addEventListener("click", () => labels.toggle(window));

@@ -1,7 +1,7 @@
 // What is asked for: a clip that is dropped, chosen or picked from the library, and the part of it.
 
 import * as address from "./address.js";
-import { show, stand } from "./cards.js";
+import { hide, show, stand } from "./cards.js";
 import { forget, get, leave, send } from "./server.js";
 import { doing, make, named, plural, say } from "./status.js";
 import { part } from "./strip.js";
@@ -58,9 +58,15 @@ function begin(address, media, seen, span = []) {
   preview();
 }
 
+function away() {
+  hide(element("asked-shot"));
+  part.close();
+}
+
 /** Nothing is asked for: the page as it begins. */
 export function close() {
   source = null;
+  away();
   stopping();
   coming?.abort();
   asked.hidden = element("filtering").hidden = element("results").hidden = true;
@@ -114,7 +120,10 @@ async function upload(chosen) {
     ),
   );
   if (!seen) return;
-  if (sent) forget(sent);
+  if (sent) {
+    away();
+    forget(sent);
+  }
   sent = seen.token;
   begin({ upload: seen.token }, `/media/upload/${seen.token}`, seen);
   address.write({ view: "search", source: question(), filters: {} });

@@ -27,6 +27,12 @@ class Strip extends EventTarget {
     this.look(0, this.duration);
   }
 
+  /** Show none. */
+  close() {
+    clearTimeout(this.waiting);
+    image.removeAttribute("src");
+  }
+
   move(which, to) {
     const [low, high] = which === "from" ? [0, this.to - LEAST] : [this.from + LEAST, this.duration];
     this[which] = Math.min(Math.max(to, low), high);
