@@ -23,7 +23,7 @@ from torch import Tensor
 from kinema.data.loader import make_loader
 from kinema.data.synthetic import synthesise
 from kinema.evaluation import evaluate
-from kinema.evaluation.features import to_input
+from kinema.evaluation.batches import to_input
 from kinema.evaluation.looks import Uniform
 from kinema.evaluation.reading import ClipsOfVideos, Read
 from kinema.models import random_encoder

@@ -20,7 +20,18 @@ RESULTS, TABLE, PAGE = "results.json", "results.csv", "report.html"
 
 CHEAP = 200
 """Videos up to which baselines are retrieved with, too."""
-SHARED = ("labels", "label_column", "group_column", "split", "clips", "batch_size", "workers", "device", "precision")
+SHARED = (
+    "labels",
+    "label_column",
+    "group_column",
+    "split",
+    "clips",
+    "batch_size",
+    "workers",
+    "device",
+    "precision",
+    "cluster",
+)
 """Settings of an evaluation that hold for a baseline, whatever it is."""
 OF_THE_VIDEOS = ("center_crop", "center_seconds")
 """Settings of clips that say what of the videos is looked at, by whatever encoder."""

@@ -40,6 +40,9 @@ NO_CREDENTIALS = {
     "ClientAuthenticationError",
 }
 
+SETTINGS = ("AWS_", "GOOGLE_", "AZURE_", "FSSPEC_")
+"""How the names of environment variables begin by which storages' libraries know who asks, and where they are."""
+
 Found = TypeVar("Found")
 
 
@@ -60,6 +63,11 @@ class State:
 
 
 _known: dict[str, tuple[State, float]] = {}
+
+
+def settings() -> dict[str, str]:
+    """What this process's environment tells the libraries of storages."""
+    return {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
 
 
 def state_of(address: str, *, anew: bool = False) -> State:

@@ -41,6 +41,7 @@ def evaluate(
     cache: str | None = None,
     like: str | None = None,
     seed: NonNegativeInt = 0,
+    cluster: str | None = None,
 ) -> None:
     """Measure what an encoder has learned, on labelled videos.
 
@@ -87,6 +88,8 @@ def evaluate(
         like: with random, a run whose architecture and clips to take; those of the settings without a preset by
             default.
         seed: with random, of the weights.
+        cluster: let a Ray cluster read the videos and compute the features: auto (that of this machine), an address, or
+            local; docs/cluster.md.
     """
     from kinema.evaluation import FewLabelSpec
     from kinema.full_evaluation import evaluate_and_write
@@ -120,6 +123,7 @@ def evaluate(
         like=like,
         seed=seed,
         benchmark=chosen(benchmark, fold, annotations, max_missing),
+        cluster=cluster,
     )
     print(evaluation.summary())
     for path in files:
@@ -138,6 +142,7 @@ def evaluate_triplets(
     device: str = "auto",
     precision: Literal["auto", "32"] = "auto",
     cache: str | None = None,
+    cluster: str | None = None,
 ) -> None:
     """Ask whether a clip of the same motion is nearer than one of another.
 
@@ -153,6 +158,8 @@ def evaluate_triplets(
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto uses bfloat16 where it is quicker.
         cache: folder in which features are kept and looked for; features, beside the result, by default.
+        cluster: let a Ray cluster read the videos and compute the features: auto (that of this machine), an address, or
+            local.
     """
     from kinema.evaluation.run_triplets import evaluate_triplet_folder
 
@@ -168,6 +175,7 @@ def evaluate_triplets(
         device=device,
         precision=precision,
         cache=cache,
+        cluster=cluster,
     )
     print(evaluation.summary())
     if out is not None:

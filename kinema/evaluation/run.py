@@ -59,6 +59,7 @@ def evaluate(
     like: str | Path | None = None,
     seed: int = 0,
     benchmark: BenchmarkChoice | None = None,
+    cluster: str | None = None,
 ) -> Evaluation:
     """Evaluate one encoder on labelled videos.
 
@@ -88,6 +89,7 @@ def evaluate(
         like: with ``random``, a run whose architecture and clips to take; None for the settings' own defaults.
         seed: with ``random``, of the weights.
         benchmark: a standard benchmark, whose official lists take the place of ``labels``.
+        cluster: whose machines read videos and compute features (:mod:`kinema.cluster`); None for this one.
 
     Raises:
         KinemaError: labels, videos, settings, the encoder or the output file are at fault; one sentence says which
@@ -128,6 +130,7 @@ def evaluate(
         device=device,
         precision=precision,
         cache=cache,
+        cluster=cluster,
     )
     features, values = gathered.features, torch.as_tensor(gathered.readout.values)
     by_order: dict[str, Tensor] = {NORMAL: values} | gathered.reordered

@@ -67,12 +67,12 @@ def bring_up_to_date(
     with transaction(db):
         _note_changes(db, root, changes)
     todo = sorted([*changes.new, *changes.changed], key=_anyhow)
-    paths = [state.path for state in todo]
-    if cluster is None or not paths:
+    if cluster is None or not todo:
+        paths = [state.path for state in todo]
         items = embed_videos(paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting)
     else:
-        items = embed_on_cluster(cluster, paths, embedder, device, reader.windowing, batch_size)
-    windows, unreadable = _store(db, index, todo, items)
+        items = embed_on_cluster(cluster, todo, embedder, device, reader.windowing, batch_size)
+    windows, unreadable = _store(db, index, todo, items, cluster is None)
     remade = approximate.refresh(db, index, _whitened_anew(db, embedder))
     found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
     problems = [video for video in found if video.error]
@@ -127,10 +127,11 @@ def _store(
     index: Path,
     todo: Sequence[FileState],
     items: Iterator[tuple[int, EmbeddedWindow | Finished]],
+    here: bool,
 ) -> tuple[int, dict[str, str]]:
     """Put videos into the database, each when its last window has come; seal them now and then.
 
-    What a file holds is noted while it is embedded.
+    What a file holds is noted while it is embedded ``here``; of those that are elsewhere it comes with them.
 
     Returns:
         How many windows they have, and why files cannot be read, of those that nothing is kept of.
@@ -143,11 +144,12 @@ def _store(
         task = progress.add_task("Embedding", total=len(todo), at="")
         for number, item in items:
             windows = held.setdefault(number, [])
-            if number not in contents:
+            if here and number not in contents:
                 contents[number] = hashing.submit(_content, todo[number])
             if isinstance(item, Finished):
                 try:
-                    known = replace(todo[number], sha256=contents.pop(number).result())
+                    content = contents.pop(number).result() if here else item.sha256 or _content(todo[number])
+                    known = replace(todo[number], sha256=content)
                     state, error = settled(known, item.error)
                     with transaction(db):
                         database.put_video(db, number, state, windows, error)

@@ -105,10 +105,17 @@ def _on_cluster(
     cluster: str, items: Iterable[tuple[int, Path]], root: Path
 ) -> Iterator[tuple[tuple[int, Path], ManifestEntry]]:
     """As :func:`_as_they_come` of :func:`scan_file`; a file over which workers are lost is unreadable."""
-    for item, found in spread(cluster, items, _Scan, [root], shared=[root]):
+    for item, found in spread(cluster, items, _Scan, [root], shared=[root], weigh=_bytes):
         if isinstance(found, KinemaError):
             found = ManifestEntry(item[1].relative_to(root).as_posix(), UNREADABLE, error=str(found))
         yield item, found
+
+
+def _bytes(item: tuple[int, Path]) -> int:
+    try:
+        return size_and_time(item[1])[0]
+    except VideoError:
+        return 0
 
 
 class _Scan:

@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinema import cluster as sharing
 from kinema.cli import main
-from kinema.cluster import ATTEMPTS, Lost, spread
+from kinema.cluster import ATTEMPTS, Lost, spread, team
 from kinema.config import ExtractConfig
 from kinema.data.extraction import extract_flow, store_reader
 from kinema.data.synthetic.files import write_video
@@ -81,7 +80,7 @@ def test_nothing_is_taken_before_there_is_room(nodes: str, tmp_path: Path) -> No
     items = ((number, 0) for number in range(100, 200) if taken.append(number) or True)
     working = spread(nodes, items, Marked, [str(tmp_path)])
     next(working)
-    assert len(taken) <= 2 * sharing.IN_HAND + 1
+    assert len(taken) <= 2 * team.IN_HAND + 1
     working.close()
 
 
@@ -103,7 +102,7 @@ def test_what_cannot_be_is_one_sentence(nodes: str, tmp_path: Path, monkeypatch:
     refuses("does not see /none; put it where all machines", nodes, [1], Marked, ["/"], shared=[Path("/none")])
     with pytest.raises(DataError, match="there is nothing to work with; bring something"):
         list(spread(nodes, [1], Refusing, []))
-    monkeypatch.setattr(sharing, "__version__", "9.9")
+    monkeypatch.setattr(team, "__version__", "9.9")
     refuses("has kinema .*, and this machine 9.9; install the same everywhere", nodes, [1], Marked, ["/"])
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     refuses(r"work on a cluster needs ray: pip install \"kinema\[cluster\]\"", nodes, [1], Marked, ["/"])

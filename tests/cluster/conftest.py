@@ -1,0 +1,54 @@
+"""Clusters of Ray nodes on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kinema.data.synthetic.files import write_video
+
+pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="package")
+def begin_cluster() -> Iterator[Callable[..., Any]]:
+    """Begins a cluster: a head and other nodes, each by the settings of Ray's ``Cluster.add_node``."""
+    from ray.cluster_utils import Cluster
+
+    begun: list[Any] = []
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+
+    def begin(*nodes: dict[str, Any]) -> Any:
+        head, *others = ({"num_cpus": 1, **node} for node in nodes)
+        made = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **head})
+        begun.append(made)
+        for node in others:
+            made.add_node(**node)
+        return made
+
+    yield begin
+    for made in begun:
+        made.shutdown()
+
+
+@pytest.fixture(scope="package")
+def nodes(begin_cluster: Callable[..., Any]) -> str:
+    """The address of a cluster of two nodes, of a core each."""
+    return str(begin_cluster({}, {}).address)
+
+
+@pytest.fixture(scope="package")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of eight videos of noise, and one file that is none."""
+    folder = tmp_path_factory.mktemp("noise")
+    for number in range(8):
+        frames = np.random.default_rng(number).integers(0, 256, (20, 32, 32, 3), np.uint8)
+        (folder / str(number % 2)).mkdir(exist_ok=True)
+        write_video(folder / str(number % 2) / f"{number}.mp4", frames, 16.0)
+    (folder / "broken.mp4").write_text("no video")
+    return folder
