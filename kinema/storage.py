@@ -178,6 +178,21 @@ def download(addresses: Sequence[str], targets: Sequence[Path]) -> None:
     _ask(addresses[0], get)
 
 
+def ends(address: str, size: int, most: int) -> tuple[bytes, bytes]:
+    """Up to ``most`` bytes from the beginning of an object of ``size`` bytes, and from its end.
+
+    Raises:
+        OSError: it cannot be read.
+        ConfigError: no library here knows the kind of storage.
+    """
+
+    def read(system: Any, place: str) -> tuple[bytes, bytes]:
+        first = system.cat_file(place, start=0, end=min(size, most)) if size else b""
+        return first, first if size <= most else system.cat_file(place, start=size - most, end=size)
+
+    return _ask(address, read)
+
+
 def upload(source: Path, address: str) -> None:
     """Write a file to an address, over what lies there.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 AHEAD = 1 << 14
@@ -12,7 +13,25 @@ AHEAD = 1 << 14
 SHARE = 10
 """An item is large if it is more than this part of what each worker still has to do."""
 
+MOST = 64
+"""Small items that are handed out together at most."""
+
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Items that are handed out together.
+
+    Attributes:
+        numbers: of the items.
+        weight: of all of them; 0 of what was put back.
+        large: whether it is one large item.
+    """
+
+    numbers: tuple[int, ...]
+    weight: float
+    large: bool
 
 
 class Pile(Generic[Item]):
@@ -42,25 +61,41 @@ class Pile(Generic[Item]):
     @property
     def large(self) -> bool:
         """Whether what comes next is large."""
-        return self._large() is not None
+        self._fill()
+        return not self._again and self._large() is not None
 
-    def take(self) -> int:
-        """The number of the next item, which :attr:`held` has until it is :meth:`done`."""
+    def take(self, most: float = 0.0) -> Bundle:
+        """The next item; or, where those that come next are small, as many as weigh no more than ``most`` together.
+
+        They are :attr:`held` until they are :meth:`done`.
+        """
         self._fill()
         if self._again:
-            return self._again.popleft()
+            return Bundle((self._again.popleft(),), 0.0, large=False)
         large = self._large()
-        number = next(iter(self._waiting)) if large is None else large
-        self._total -= self._waiting.pop(number)
-        return number
+        numbers = [next(iter(self._waiting)) if large is None else large]
+        weight = self._remove(numbers[0])
+        while large is None and len(numbers) < MOST and len(self) and not self.large:
+            following = next(iter(self._waiting))
+            together = weight + self._waiting[following]
+            if together > most or together * SHARE * self._workers > self._total:
+                break
+            numbers.append(following)
+            weight += self._remove(following)
+        return Bundle(tuple(numbers), weight, large=large is not None)
 
     def put_back(self, number: int) -> None:
-        """Let somebody take an item again."""
+        """Let somebody take an item again, alone."""
         self._again.append(number)
 
     def done(self, number: int) -> Item:
         """Forget an item, and return it."""
         return self.held.pop(number)
+
+    def _remove(self, number: int) -> float:
+        weight = self._waiting.pop(number)
+        self._total -= weight
+        return weight
 
     def _fill(self) -> None:
         while not self._ended and len(self._waiting) < AHEAD:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kinema import __version__
 from kinema.cluster.joining import connected, places, said
-from kinema.cluster.pile import Pile
+from kinema.cluster.pile import Bundle, Pile
 from kinema.cluster.worker import ATTEMPTS, Lost, Work, Worker
 from kinema.errors import ConfigError, OutputError
 from kinema.storage import settings
 
 IN_HAND = 2
-"""Items that a worker has at a time, unless they are large: the next one is there when it is done."""
+"""Bundles of items that a worker has at a time, unless they are large: the next one is there when it is done."""
+BUNDLE = 0.1
+"""Seconds that a bundle of small items should take, so that handing it out does not count."""
+LATEST = 0.1
+"""What the latest bundle counts in the pace that is expected of the next one."""
 PATIENCE = 120.0
 """Seconds in which some worker has to begin."""
 
@@ -92,56 +97,57 @@ class _Team:
         task = [ray.put(ray.cloudpickle.dumps((make, tuple(arguments))))]
         seen = [os.fspath(path) for path in shared]
         self._begin = lambda: worker.remote(task, seen, __version__, settings())
-        self._asked: dict[Any, tuple[Any, int | None]] = {}  # what is waited for: the worker, and the item's number
-        self._hands: dict[Any, deque[int]] = {}  # of each worker that is ready
-        self._alone: set[int] = set()  # the numbers of large items that are worked on
+        self._asked: dict[Any, tuple[Any, Bundle | None]] = {}  # what is waited for: the worker, and what it has
+        self._hands: dict[Any, deque[Bundle]] = {}  # of each worker that is ready
+        self._pace = inf  # seconds that a unit of weight takes
         self._failures = 0  # of workers in a row that were never ready
 
     def work(self, items: Iterable[Item]) -> Iterator[tuple[Item, Any]]:
         """See :func:`spread`."""
-        pile, lost = Pile(items, self._weigh, self._size), dict[int, int]()
+        pile, lost = Pile(items, self._weigh, self._size), Counter[int]()
         for _ in range(min(self._size, len(pile))):
             self._hire()
         while True:
             self._hand_out(pile)
             if not pile and not pile.held:
                 return
-            for worker, number, value in self._answers():
-                if value is _GONE:
-                    for place, dropped in enumerate(self._drop(worker)):
-                        lost[dropped] = lost.get(dropped, 0) + (place == 0)  # the first of them was being worked on
-                        if lost[dropped] >= ATTEMPTS:
-                            yield pile.done(dropped), Lost()
+            for worker, bundle, values in self._answers():
+                if values is _GONE:
+                    hands = self._drop(worker)
+                    lost.update(hands[0].numbers if hands else ())  # which were being worked on
+                    for number in [number for dropped in hands for number in dropped.numbers]:
+                        if lost[number] >= ATTEMPTS:
+                            yield pile.done(number), Lost()
                         else:
-                            pile.put_back(dropped)
-                elif isinstance(value, OutputError):
-                    raise value
-                elif number in pile.held and worker in self._hands:
-                    self._hands[worker].remove(number)
-                    yield pile.done(number), value
+                            pile.put_back(number)
+                elif worker in self._hands:
+                    self._hands[worker].remove(bundle)
+                    done = list(zip(bundle.numbers, values, strict=True))
+                    for number, value in sorted(done, key=lambda one: isinstance(one[1], OutputError)):
+                        if isinstance(value, OutputError):
+                            raise value
+                        yield pile.done(number), value
 
     def _hand_out(self, pile: Pile[Any]) -> None:
         for worker in sorted(self._hands, key=lambda worker: len(self._hands[worker])):
             hands = self._hands[worker]
-            while len(hands) < IN_HAND and pile and not (hands and (pile.large or hands[0] in self._alone)):
-                large, number = pile.large, pile.take()
-                if large:
-                    self._alone.add(number)
-                hands.append(number)
-                self._asked[worker.look.remote(pile.held[number])] = worker, number
+            while len(hands) < IN_HAND and pile and not (hands and (pile.large or hands[0].large)):
+                hands.append(pile.take(BUNDLE / self._pace))
+                items = [pile.held[number] for number in hands[-1].numbers]
+                self._asked[worker.look.remote(items)] = worker, hands[-1]
 
     def _hire(self) -> None:
         worker = self._begin()
         self._asked[worker.ready.remote()] = worker, None
 
-    def _drop(self, worker: Any) -> list[int]:
-        """Forget a worker that is gone, and return the numbers that it had, in their order."""
+    def _drop(self, worker: Any) -> list[Bundle]:
+        """Forget a worker that is gone, and return what it had, in its order."""
         self._asked = {ref: asked for ref, asked in self._asked.items() if asked[0] is not worker}
         self._hire()
         return list(self._hands.pop(worker, ()))
 
-    def _answers(self) -> Iterator[tuple[Any, int | None, Any]]:
-        """What has come of those who are asked, once something has: the worker, the item's number, and its result."""
+    def _answers(self) -> Iterator[tuple[Any, Any, Any]]:
+        """What has come of those who are asked, once something has: the worker, what it had, and the results."""
         asked, errors = list(self._asked), self._ray.exceptions
         done, _ = self._ray.wait(asked, num_returns=1, timeout=PATIENCE if not self._hands else None)
         if not done:
@@ -152,22 +158,26 @@ class _Team:
         for ref in done:
             if ref not in self._asked:  # of a worker that turned out to be gone
                 continue
-            worker, number = self._asked.pop(ref)
+            worker, bundle = self._asked.pop(ref)
             try:
                 value = self._ray.get(ref)
             except errors.RayTaskError:  # a fault of ours
                 raise
             except errors.RayError as error:  # the process, the machine, or what it had made
-                if number is None:
+                if bundle is None:
                     self._never_ready(error)
-                yield worker, number, _GONE
+                yield worker, bundle, _GONE
                 continue
-            if number is not None:
-                yield worker, number, value
-            elif value is None:
+            if bundle is None:
+                if value is not None:
+                    raise value
                 self._hands[worker], self._failures = deque(), 0
-            else:
-                raise value
+                continue
+            seconds, results = value
+            if bundle.weight:
+                pace = seconds / bundle.weight
+                self._pace = pace if self._pace == inf else (1 - LATEST) * self._pace + LATEST * pace
+            yield worker, bundle, results
 
     def _never_ready(self, error: Exception) -> None:
         self._failures += 1

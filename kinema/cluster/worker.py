@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import platform
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,8 +72,13 @@ class Worker:
             return ConfigError(f"{machine} lacks what the work needs ({error}); install the same everywhere")
         return None
 
-    def look(self, item: Any) -> Any:
-        """The result of an item."""
+    def look(self, items: Sequence[Any]) -> tuple[float, list[Any]]:
+        """How many seconds some items took, and the result of each."""
+        begun = time.perf_counter()
+        results = [self._look(item) for item in items]
+        return time.perf_counter() - begun, results
+
+    def _look(self, item: Any) -> Any:
         try:
             return self._work(item)
         except OutputError as error:

@@ -37,9 +37,16 @@ def begin_cluster() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture(scope="package")
-def nodes(begin_cluster: Callable[..., Any]) -> str:
+def caches(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Where the nodes keep copies of what lies in a storage; 64 KiB at most."""
+    return [tmp_path_factory.mktemp(name) for name in ("one", "other")]
+
+
+@pytest.fixture(scope="package")
+def nodes(begin_cluster: Callable[..., Any], caches: list[Path]) -> str:
     """The address of a cluster of two nodes, of a core each."""
-    return str(begin_cluster({}, {}).address)
+    bound = {"KINEMA_CACHE_GIB": str(2**16 / 2**30)}
+    return str(begin_cluster(*({"env_vars": {"KINEMA_CACHE": str(cache), **bound}} for cache in caches)).address)
 
 
 @pytest.fixture(scope="package")
