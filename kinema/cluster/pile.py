@@ -43,10 +43,14 @@ class Pile(Generic[Item]):
         items: taken as there is room.
         weigh: how much work an item is, in any unit.
         workers: that share the items.
+
+    Attributes:
+        workers: likewise, and may be changed.
+        held: the items that are not done, by number.
     """
 
     def __init__(self, items: Iterable[Item], weigh: Callable[[Item], float], workers: int):
-        self._coming, self._weigh, self._workers = enumerate(items), weigh, workers
+        self._coming, self._weigh, self.workers = enumerate(items), weigh, workers
         self._waiting: dict[int, float] = {}  # weights, by number
         self._heaviest: list[tuple[float, int]] = []  # negative weights and numbers, some of them taken meanwhile
         self._again = deque[int]()
@@ -78,7 +82,7 @@ class Pile(Generic[Item]):
         while large is None and len(numbers) < MOST and len(self) and not self.large:
             following = next(iter(self._waiting))
             together = weight + self._waiting[following]
-            if together > most or together * SHARE * self._workers > self._total:
+            if together > most or together * SHARE * self.workers > self._total:
                 break
             numbers.append(following)
             weight += self._remove(following)
@@ -116,4 +120,4 @@ class Pile(Generic[Item]):
         if not self._heaviest:
             return None
         weight, number = self._heaviest[0]
-        return number if -weight * SHARE * self._workers > self._total else None
+        return number if -weight * SHARE * self.workers > self._total else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
@@ -22,6 +23,8 @@ BUNDLE = 0.1
 """Seconds that a bundle of small items should take, so that handing it out does not count."""
 LATEST = 0.1
 """What the latest bundle counts in the pace that is expected of the next one."""
+COUNTED = 10.0
+"""Seconds after which machines are counted anew."""
 PATIENCE = 120.0
 """Seconds in which some worker has to begin."""
 
@@ -91,8 +94,9 @@ class _Team:
         gpus: bool,
         weigh: Callable[[Any], float],
     ):
-        self._ray, self._weigh = ray, weigh
+        self._ray, self._weigh, self._gpus = ray, weigh, gpus
         self._size, of_a_gpu = places(ray, gpus)
+        self._counted, self._hired = time.monotonic(), 0
         worker = ray.remote(num_cpus=1, num_gpus=of_a_gpu, max_restarts=0)(Worker)
         task = [ray.put(ray.cloudpickle.dumps((make, tuple(arguments))))]
         seen = [os.fspath(path) for path in shared]
@@ -105,9 +109,12 @@ class _Team:
     def work(self, items: Iterable[Item]) -> Iterator[tuple[Item, Any]]:
         """See :func:`spread`."""
         pile, lost = Pile(items, self._weigh, self._size), Counter[int]()
-        for _ in range(min(self._size, len(pile))):
-            self._hire()
         while True:
+            if time.monotonic() - self._counted > COUNTED:  # machines may have come
+                self._counted = time.monotonic()
+                self._size = pile.workers = places(self._ray, self._gpus)[0]
+            for _ in range(min(self._size, len(pile)) - self._hired):
+                self._hire()
             self._hand_out(pile)
             if not pile and not pile.held:
                 return
@@ -137,12 +144,14 @@ class _Team:
                 self._asked[worker.look.remote(items)] = worker, hands[-1]
 
     def _hire(self) -> None:
+        self._hired += 1
         worker = self._begin()
         self._asked[worker.ready.remote()] = worker, None
 
     def _drop(self, worker: Any) -> list[Bundle]:
         """Forget a worker that is gone, and return what it had, in its order."""
         self._asked = {ref: asked for ref, asked in self._asked.items() if asked[0] is not worker}
+        self._hired -= 1
         self._hire()
         return list(self._hands.pop(worker, ()))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +57,32 @@ def test_nothing_is_taken_before_there_is_room(nodes: str, tmp_path: Path, monke
     next(working)
     assert len(taken) <= 5 + 2 * team.IN_HAND + 1
     working.close()
+
+
+class Where:
+    """Work that says which node it was done on."""
+
+    def __call__(self, item: int) -> str:
+        import ray
+
+        time.sleep(0.1)
+        return str(ray.get_runtime_context().get_node_id())
+
+
+@pytest.mark.slow
+def test_a_node_that_comes_later_is_used(begin_cluster: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "COUNTED", 0.5)
+    made, seen = begin_cluster({}), set[str]()
+    items = iter(range(10_000))
+    working = spread(made.address, items, Where, [])
+    seen.add(next(working)[1])
+    made.add_node(num_cpus=1)
+    for _, node in working:
+        seen.add(node)
+        if len(seen) == 2:
+            break
+    working.close()
+    assert len(seen) == 2
 
 
 def test_a_scan_on_two_nodes_finds_what_this_process_does(nodes: str, noise: Path, tmp_path: Path) -> None:
