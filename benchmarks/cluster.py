@@ -43,7 +43,8 @@ from kinema.video import scan_folder
 from kinema.video.scan import Scanning, size_of
 
 FEW = 4
-MANY = {"scan": 2000, "index": 64, "extraction": 200}
+MANY = {"scan": 2000, "index": 44, "extraction": 200}
+BEGUN, FIRST = "begun", 60  # an index of so many videos, to which others are added
 TINY, HOUR = 10_000, 3600
 RATE = 15  # frames a second of the long file
 
@@ -77,7 +78,8 @@ def scan(videos: Path, out: Path, cluster: str | None) -> None:
 
 
 def index(videos: Path, out: Path, cluster: str | None) -> None:
-    Library(out / "index", "motion").add(videos, cluster=cluster)
+    shutil.copytree(videos.parent / BEGUN, out / "index")
+    Library(out / "index").add(videos, cluster=cluster)
 
 
 def extraction(videos: Path, out: Path, cluster: str | None) -> None:
@@ -113,6 +115,8 @@ def compared(name: str, sources: list[Path], folder: Path, repeats: int, share: 
     """What a video more costs, here and on the cluster."""
     many = max(2 * FEW, MANY[name] // share)
     folders = {count: linked(sources, folder / f"{name}-{count}", count) for count in (FEW, many)}
+    if name == "index" and not (folder / BEGUN).exists():  # which has fitted its whitening, on one machine in any case
+        Library(folder / BEGUN, "motion").add(linked(sources, folder / "begun-videos", FIRST))
     if name == "extraction":
         for videos in folders.values():  # its manifest, which is no part of the work
             scan_folder(videos, videos.with_suffix(".parquet"), progress=False)

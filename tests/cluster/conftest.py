@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,31 @@ pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="package")
-def begin_cluster() -> Iterator[Callable[..., Any]]:
-    """Begins a cluster: a head and other nodes, each by the settings of Ray's ``Cluster.add_node``."""
+def cluster_of() -> Callable[..., Any]:
+    """A cluster while a block lasts: a head and other nodes, each by the settings of Ray's ``Cluster.add_node``."""
     from ray.cluster_utils import Cluster
 
-    begun: list[Any] = []
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
 
-    def begin(*nodes: dict[str, Any]) -> Any:
+    @contextmanager
+    def cluster(*nodes: dict[str, Any]) -> Iterator[Any]:
         head, *others = ({"num_cpus": 1, **node} for node in nodes)
         made = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **head})
-        begun.append(made)
-        for node in others:
-            made.add_node(**node)
-        return made
+        try:
+            for node in others:
+                made.add_node(**node)
+            yield made
+        finally:
+            made.shutdown()
 
-    yield begin
-    for made in begun:
-        made.shutdown()
+    return cluster
+
+
+@pytest.fixture
+def begin_cluster(cluster_of: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Begins a cluster that lasts as long as the test."""
+    with ExitStack() as stack:
+        yield lambda *nodes: stack.enter_context(cluster_of(*nodes))
 
 
 @pytest.fixture(scope="package")
@@ -43,10 +51,11 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="package")
-def nodes(begin_cluster: Callable[..., Any], caches: list[Path]) -> str:
+def nodes(cluster_of: Callable[..., Any], caches: list[Path]) -> Iterator[str]:
     """The address of a cluster of two nodes, of a core each."""
     bound = {"KINEMA_CACHE_GIB": str(2**16 / 2**30)}
-    return str(begin_cluster(*({"env_vars": {"KINEMA_CACHE": str(cache), **bound}} for cache in caches)).address)
+    with cluster_of(*({"env_vars": {"KINEMA_CACHE": str(cache), **bound}} for cache in caches)) as made:
+        yield made.address
 
 
 @pytest.fixture(scope="package")

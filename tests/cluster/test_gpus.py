@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from kinema.cluster import ask, connected, spread
 from kinema.cluster.joining import PER_GPU, places
-from kinema.evaluation.on_cluster import arithmetic_of
+from kinema.config import ClipConfig
+from kinema.evaluation import extract_features
 from kinema.search import Library
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -27,10 +30,19 @@ class Which:
         return os.environ.get("CUDA_VISIBLE_DEVICES", ""), os.getpid()
 
 
+class WhichOfFeatures(nn.Module):
+    """Gives the number of the GPU that its process may use as a feature; -1 for none."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, 1)."""
+        return torch.full((len(clips), 1), float(os.environ.get("CUDA_VISIBLE_DEVICES") or -1))
+
+
 @pytest.fixture(scope="module")
-def with_gpus(begin_cluster: Callable[..., Any]) -> str:
+def with_gpus(cluster_of: Callable[..., Any]) -> Iterator[str]:
     """A node of ten cores with two GPUs, and one of three without."""
-    return str(begin_cluster({"num_cpus": 10, "num_gpus": 2}, {"num_cpus": 3}).address)
+    with cluster_of({"num_cpus": 10, "num_gpus": 2}, {"num_cpus": 3}) as made:
+        yield made.address
 
 
 def test_cores_share_gpus_where_the_work_is_for_them(with_gpus: str) -> None:
@@ -52,4 +64,8 @@ def test_a_cluster_without_gpus_has_a_worker_for_each_core(nodes: str) -> None:
 def test_work_for_gpus_is_done_where_they_are(with_gpus: str, noise: Path, tmp_path: Path) -> None:
     """There being none, by the processor."""
     assert Library(tmp_path / "index", "motion").add(noise, cluster=with_gpus).new == 9
-    assert arithmetic_of(with_gpus, "auto", "auto").device.type == "cpu"
+    clip, paths = ClipConfig(frames=4, step=0.1, short_side=32, size=(24, 24)), sorted(noise.glob("?/*.mp4"))
+    for device, expected in (("auto", {0.0, 1.0}), ("cpu", {-1.0})):
+        settings = {"clips": 1, "batch_size": 1, "device": device, "precision": "32", "cluster": with_gpus}
+        found = extract_features({"which": WhichOfFeatures()}, paths, clip, **settings)
+        assert set(found["which"].flatten().tolist()) <= expected

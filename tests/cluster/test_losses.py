@@ -156,4 +156,3 @@ def test_a_node_that_is_lost_costs_nothing(
     with meanwhile(kill, random.Random(str(tmp_path)), 1) as done:
         assert WORKS[name](uneven, tmp_path, made.address) == expected
     assert len(done) == 1, "the work was over before the node was"
-    made.shutdown()
