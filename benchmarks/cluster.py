@@ -198,13 +198,14 @@ def balance(folder: Path, share: int, address: str) -> dict[str, Any]:
         if path.name == "z.mp4":
             long = ended - begun
     everything = [moment for spans in times.values() for span in spans for moment in span]
-    whole = max(everything) - min(everything)
-    cores = max(1, available_cores() // 2)
+    first, last = min(everything), max(everything)
+    cores, whole = max(1, available_cores() // 2), last - first
     return {
         "files": len(files),
         "seconds": round(whole, 1),
         "the_long_one_s": round(long, 1),
-        "idle_at_the_end": [round((max(everything) - max(e for _, e in spans)) / whole, 4) for spans in times.values()],
+        "idle_before_the_first": [round((min(b for b, _ in spans) - first) / whole, 4) for spans in times.values()],
+        "idle_after_the_last": [round((last - max(e for _, e in spans)) / whole, 4) for spans in times.values()],
         "idle_in_all": [round(1 - sum(e - b for b, e in spans) / whole / cores, 4) for spans in times.values()],
     }
 

@@ -13,7 +13,7 @@ AHEAD = 1 << 14
 SHARE = 10
 """An item is large if it is more than this part of what each worker still has to do."""
 
-MOST = 64
+MOST = 256
 """Small items that are handed out together at most."""
 
 Item = TypeVar("Item")

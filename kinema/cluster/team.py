@@ -19,7 +19,7 @@ from kinema.storage import settings
 
 IN_HAND = 2
 """Bundles of items that a worker has at a time, unless they are large: the next one is there when it is done."""
-BUNDLE = 0.1
+BUNDLE = 0.2
 """Seconds that a bundle of small items should take, so that handing it out does not count."""
 LATEST = 0.1
 """What the latest bundle counts in the pace that is expected of the next one."""
