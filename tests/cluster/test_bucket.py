@@ -12,7 +12,7 @@ from kinema.evaluation import evaluate
 from kinema.search import Library
 from kinema.video import scan_folder
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from kinema.evaluation.batches import Arithmetic
 from kinema.evaluation.on_cluster import Looking
 from kinema.tensors import read_tensors
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 CLIP = ClipConfig(frames=4, step=0.1, short_side=32, size=(24, 24))
 
 

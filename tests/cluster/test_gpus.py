@@ -19,7 +19,7 @@ from kinema.config import ClipConfig
 from kinema.evaluation import extract_features
 from kinema.search import Library
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Which:

@@ -18,7 +18,7 @@ from kinema.search import Library
 from kinema.video import scan_folder
 from kinema.video.manifest import OK
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 class Nothing:

@@ -20,7 +20,7 @@ from kinema.errors import DataError
 from kinema.search import Library
 from kinema.video import scan_folder
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 class Marked:
