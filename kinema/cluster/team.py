@@ -164,7 +164,8 @@ class _Team:
                 f"no machine of the cluster has taken work in {PATIENCE:.0f} s; see to it with `ray status`"
             )
         done, _ = self._ray.wait(asked, num_returns=len(asked), timeout=0)  # whatever else has come
-        for ref in done:
+        ready = set(done)
+        for ref in [ref for ref in asked if ref in ready]:  # as they were asked: what was done comes before a loss
             if ref not in self._asked:  # of a worker that turned out to be gone
                 continue
             worker, bundle = self._asked.pop(ref)

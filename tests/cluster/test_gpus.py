@@ -52,8 +52,8 @@ def test_cores_share_gpus_where_the_work_is_for_them(with_gpus: str) -> None:
         found = [value for _, value in spread(with_gpus, range(60), Which, [], gpus=True)]
         workers = Counter(device for device, _ in set(found))
         assert set(workers) == {"0", "1"} and max(workers.values()) <= PER_GPU
-        assert ask(with_gpus, os.environ.get, "CUDA_VISIBLE_DEVICES", gpus=True) in {"0", "1"}
-        assert ask(with_gpus, os.environ.get, "CUDA_VISIBLE_DEVICES") in {None, ""}
+        assert ask(with_gpus, os.getenv, "CUDA_VISIBLE_DEVICES", gpus=True) in {"0", "1"}
+        assert ask(with_gpus, os.getenv, "CUDA_VISIBLE_DEVICES") in {None, ""}
 
 
 def test_a_cluster_without_gpus_has_a_worker_for_each_core(nodes: str) -> None:
