@@ -6,6 +6,7 @@ address may go wherever a path may: what touches files tells it apart, and what 
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -29,3 +30,8 @@ def shown(path: str | Path) -> str:
 def resolved(path: str | Path) -> Path:
     """``path`` absolute and with links followed; an address without a slash at its end."""
     return Path(path) if address_of(path) else Path(path).resolve()
+
+
+def absolute(path: str | Path) -> str:
+    """``path`` as it is called from anywhere, links not followed; an address as people write it."""
+    return address_of(path) or os.path.abspath(path)

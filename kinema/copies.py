@@ -90,6 +90,16 @@ def fetch(path: str | Path) -> tuple[Path, Held | None]:
     raise OSError(None, "it changes, or its copy is deleted, faster than it can be read", address)
 
 
+def is_here(path: str | Path) -> bool:
+    """Whether what lies at ``path`` can be read without fetching it.
+
+    Raises:
+        OSError: a storage does not say what it has there.
+    """
+    address = address_of(path)
+    return address is None or address.startswith("file:") or _place(address, storage.state_of(address)).exists()
+
+
 def beside(path: str | Path) -> Path:
     """A path beside which work on a file may be kept: its own, or, of one in a storage, one in the user's cache."""
     address = address_of(path)

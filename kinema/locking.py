@@ -38,33 +38,32 @@ if hasattr(os, "register_at_fork"):  # where processes can fork
 
 
 @contextmanager
-def locked(path: Path, complaint: str, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+def locked(path: Path, complaint: str, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock, which keeps out other processes and other threads of this one.
 
     Args:
-        path: the lock's file; made here, and removed at the end unless the lock is shared.
+        path: the lock's file; made here, and removed at the end.
         complaint: the sentence for whoever comes second.
-        shared: keep out only those who do not share it.
         wait: until the others have ended, instead of complaining.
 
     Raises:
         OutputError: another holds it; or the file cannot be made.
     """
-    number = _locked_file(path, complaint, shared, wait)
+    number = _locked_file(path, complaint, wait)
     try:
         yield
     finally:
         mine = number in _held  # and this is not a process that was forked meanwhile
-        if mine and not shared and fcntl is not None:
+        if mine and fcntl is not None:
             with suppress(OSError):
                 path.unlink()
         _close(number)
-        if mine and not shared and fcntl is None:  # Windows removes no file that is open, here or elsewhere
+        if mine and fcntl is None:  # Windows removes no file that is open, here or elsewhere
             with suppress(OSError):
                 path.unlink()
 
 
-def _locked_file(path: Path, complaint: str, shared: bool, wait: bool) -> int:
+def _locked_file(path: Path, complaint: str, wait: bool) -> int:
     """The open file with the lock on it."""
     while True:
         try:
@@ -74,7 +73,7 @@ def _locked_file(path: Path, complaint: str, shared: bool, wait: bool) -> int:
             raise OutputError(f"cannot write {path}: {reason}; choose a folder with write permission") from error
         _held.add(number)
         try:
-            _take(number, shared, wait)
+            _take(number, shared=False, wait=wait)
         except OSError as error:
             if error.errno not in UNKNOWN:
                 _close(number)

@@ -25,6 +25,10 @@ OPENCV = (
 """Packages that all hold OpenCV; whichever was installed last is the one that is imported."""
 
 
+ENDS = 1 << 16
+"""Bytes at either end of a file that its quick fingerprint is made of."""
+
+
 def software_versions() -> dict[str, str]:
     """Versions of kinema, Python and the packages that can change a number; those not installed are left out."""
     from kinema import __version__
@@ -50,9 +54,8 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def quick_sha256(path: str | Path, ends: int = 1 << 16) -> str:
-    """SHA-256 of a file's length and of its first and last ``ends`` bytes: quick for large files, and the same on every
-    machine that holds a copy.
+def quick_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's length and ends: quick for large files, and the same on every machine that holds a copy.
 
     Raises:
         OSError: it cannot be read.
@@ -60,10 +63,14 @@ def quick_sha256(path: str | Path, ends: int = 1 << 16) -> str:
     with Path(path).open("rb") as stream:
         length = stream.seek(0, 2)
         stream.seek(0)
-        digest = hashlib.sha256(f"{length}:".encode() + stream.read(ends))
-        stream.seek(max(0, length - ends))
-        digest.update(stream.read(ends))
-    return digest.hexdigest()
+        first = stream.read(ENDS)
+        stream.seek(max(0, length - ENDS))
+        return ends_sha256(length, first, stream.read(ENDS))
+
+
+def ends_sha256(length: int, first: bytes, last: bytes) -> str:
+    """As :func:`quick_sha256`, of a length and of up to :data:`ENDS` bytes from the beginning and from the end."""
+    return hashlib.sha256(f"{length}:".encode() + first + last).hexdigest()
 
 
 def ids_sha256(ids: Iterable[str]) -> str:

@@ -40,6 +40,9 @@ NO_CREDENTIALS = {
     "ClientAuthenticationError",
 }
 
+SETTINGS = ("AWS_", "GOOGLE_", "AZURE_", "FSSPEC_")
+"""How the names of environment variables begin by which storages' libraries know who asks, and where they are."""
+
 Found = TypeVar("Found")
 
 
@@ -60,6 +63,11 @@ class State:
 
 
 _known: dict[str, tuple[State, float]] = {}
+
+
+def settings() -> dict[str, str]:
+    """What this process's environment tells the libraries of storages."""
+    return {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
 
 
 def state_of(address: str, *, anew: bool = False) -> State:
@@ -168,6 +176,21 @@ def download(addresses: Sequence[str], targets: Sequence[Path]) -> None:
                 system.get([system._strip_protocol(address) for address in addresses], [str(t) for t in targets])
 
     _ask(addresses[0], get)
+
+
+def ends(address: str, size: int, most: int) -> tuple[bytes, bytes]:
+    """Up to ``most`` bytes from the beginning of an object of ``size`` bytes, and from its end.
+
+    Raises:
+        OSError: it cannot be read.
+        ConfigError: no library here knows the kind of storage.
+    """
+
+    def read(system: Any, place: str) -> tuple[bytes, bytes]:
+        first = system.cat_file(place, start=0, end=min(size, most)) if size else b""
+        return first, first if size <= most else system.cat_file(place, start=size - most, end=size)
+
+    return _ask(address, read)
 
 
 def upload(source: Path, address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -141,3 +142,37 @@ def browser() -> Iterator[Any]:
         opened = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a server that answers as S3 does."""
+    moto = pytest.importorskip("moto.server", reason="needs moto[server]: pip install 'kinema[dev]'")
+    pytest.importorskip("s3fs", reason="needs s3fs: pip install 'kinema[storage]'")
+    running = moto.ThreadedMotoServer(port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+_names = (f"bucket-{number}" for number in itertools.count())
+
+
+@pytest.fixture
+def s3(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, str]]:
+    """The server's file system, and the name of an empty bucket."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": server,
+    }.items():
+        monkeypatch.setenv(name, value)
+    import fsspec
+
+    system, name = fsspec.filesystem("s3", skip_instance_cache=True), next(_names)
+    system.mkdir(name)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    yield system, name
+    fsspec.get_filesystem_class("s3").clear_instance_cache()

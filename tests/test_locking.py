@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from kinema.errors import OutputError
-from kinema.locking import locked
+from kinema.locking import deleting, hold, locked
 
 FORK = multiprocessing.get_context("fork")
 
 
-def taken(path: Path, shared: bool = False) -> bool:
+def taken(path: Path) -> bool:
     try:
-        with locked(path, "another has it", shared=shared):
+        with locked(path, "another has it"):
             return False
     except OutputError as error:
         return str(error) == "another has it"
@@ -37,12 +37,17 @@ def test_a_lock_keeps_out_threads_and_leaves_no_file(tmp_path):
     assert seen == [True] and not taken(path) and not path.exists()
 
 
-def test_sharers_keep_out_only_those_who_do_not_share(tmp_path):
-    path = tmp_path / ".lock"
-    with locked(path, "another has it", shared=True):
-        assert taken(path) and not taken(path, shared=True)
-        assert taken(path), "one sharer that has ended does not free it"
-    assert not taken(path)
+def test_what_several_hold_is_deleted_when_none_does(tmp_path):
+    path = tmp_path / "copy"
+    path.touch()
+    one, other = hold(path), hold(path)
+    assert one is not None and other is not None
+    for held in (one, other):
+        with deleting(path) as free:
+            assert not free
+        held.close()
+    with deleting(path) as free:
+        assert free
 
 
 def test_a_lock_ends_with_its_process_though_its_children_live_on(tmp_path):
@@ -50,7 +55,7 @@ def test_a_lock_ends_with_its_process_though_its_children_live_on(tmp_path):
     script = (
         "import multiprocessing, sys, time\n"
         "from pathlib import Path\n"
-        "from kinema.locking import locked\n"
+        "from kinema.locking import deleting, hold, locked\n"
         "with locked(Path(sys.argv[1]), ''):\n"
         "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))\n"
         "    child.start()\n"

@@ -153,7 +153,7 @@ COMMANDS = {
         extract,
         "Write the flow of every video of a folder to a store.",
         ("videos",),
-        ("out", "estimator", "short_side", "workers", "device", "shard"),
+        ("out", "estimator", "short_side", "workers", "device", "cluster"),
     ),
     "flow import": Command(
         import_flow,

@@ -25,7 +25,6 @@ def extract(
     out: str,
     config: ExtractConfig,
     manifest: str | None = None,
-    shard: str = "1/1",
     workers: NonNegativeInt | None = None,
     device: str = "auto",
     cluster: str | None = None,
@@ -37,19 +36,17 @@ def extract(
         out: folder of the store; what it holds already is kept.
         config: all settings.
         manifest: what `kinema scan` wrote of the folder; it is scanned now by default.
-        shard: i/n takes every n-th video, beginning with the i-th, so that n machines share the work.
         workers: processes, or threads that decode for a GPU; as many as there are cores by default, 0 for none beside
             this one.
         device: where tvl1 and raft compute: auto (a GPU if there is one), cpu, cuda, cuda:1, ...
         cluster: let a Ray cluster do it: auto (that of this machine), an address, or local.
     """
-    from kinema.data.extraction import extract_flow, parse_shard, store_reader
+    from kinema.data.extraction import extract_flow, store_reader
 
-    part = parse_shard(shard)
     reader = store_reader(videos, out, config)
     entries = entries_of(videos, manifest)
     workers = available_cores() if workers is None else workers
-    print_extraction(extract_flow(reader, entries, part, workers, device, cluster), videos, out)
+    print_extraction(extract_flow(reader, entries, workers, device, cluster), videos, out)
 
 
 def import_flow(

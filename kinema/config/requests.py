@@ -81,6 +81,8 @@ class FeatureConfig:
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto uses bfloat16 where it is quicker.
         cache: folder in which features are kept and looked for; features, beside the result, by default.
+        cluster: let a Ray cluster read the videos and compute the features: auto (that of this machine), an address, or
+            local; docs/cluster.md.
     """
 
     readout: dict[str, Any] | None = None
@@ -91,11 +93,12 @@ class FeatureConfig:
     device: str = "auto"
     precision: Precision = "auto"
     cache: str | Path | None = None
+    cluster: str | None = None
 
     @property
     def extraction(self) -> dict[str, Any]:
         """Those of :func:`kinema.evaluation.extract_features`, by name."""
-        names = ("clips", "batch_size", "workers", "device", "precision", "cache")
+        names = ("clips", "batch_size", "workers", "device", "precision", "cache", "cluster")
         return {name: getattr(self, name) for name in names}
 
 

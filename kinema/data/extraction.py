@@ -1,4 +1,4 @@
-"""Optical flow of whole videos into a store, in parallel, resumable, in shards."""
+"""Optical flow of whole videos into a store, in parallel, resumable."""
 
 from __future__ import annotations
 
@@ -79,22 +79,9 @@ def store_reader(videos: str | Path, store: str | Path, config: ExtractConfig) -
     return ClipReader(videos, clip, flow)
 
 
-def parse_shard(text: str) -> tuple[int, int]:
-    """``i/n`` as two numbers, from 1/n to n/n.
-
-    Raises:
-        ConfigError: it is something else.
-    """
-    parts = text.split("/")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts) or not 1 <= int(parts[0]) <= int(parts[1]):
-        raise ConfigError(f"a shard is i/n with i from 1 to n, such as 2/8, not {text!r}")
-    return int(parts[0]), int(parts[1])
-
-
 def extract_flow(
     reader: ClipReader,
     entries: Sequence[ManifestEntry],
-    shard: tuple[int, int] = (1, 1),
     workers: int = 0,
     device: str = "auto",
     cluster: str | None = None,
@@ -103,8 +90,7 @@ def extract_flow(
 
     Args:
         reader: whose clips and flow are wanted; it has a store.
-        entries: the manifest of all videos, in the same order for every shard.
-        shard: (i, n): take every n-th video, beginning with the i-th.
+        entries: the manifest of all videos.
         workers: processes that share the videos; 0 to work in this one. On a GPU they are threads, which decode and
             pack.
         device: where estimators compute that can choose: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
@@ -113,26 +99,24 @@ def extract_flow(
 
     Raises:
         ConfigError: the estimator cannot be used on this machine, or not on this device; or there is no such cluster.
-        OutputError: another process writes the same shard, or the disk is full.
+        OutputError: another process writes to the store, or a disk is full.
     """
-    number, count = shard
-    mine = entries[number - 1 :: count]
     if cluster is not None:
-        with adding(reader, entries, shard) as store:
-            shared_out = _on_cluster(cluster, reader, mine, device)
-            return summarise(store, mine, track(shared_out, "extracting flow", len(mine)), shard)
+        with adding(reader, entries) as store:
+            shared_out = _on_cluster(cluster, reader, entries, device)
+            return summarise(store, entries, track(shared_out, "extracting flow", len(entries)))
     reader.estimator.require()
     where = flow_device(reader.estimator, device)
-    with adding(reader, entries, shard) as store:
+    with adding(reader, entries) as store:
         results: contextlib.AbstractContextManager[Iterable[Result]]
         if where.type == "cpu":
-            results = contextlib.nullcontext(make_loader(_Videos(reader, store, mine), workers, batch_size=None))
+            results = contextlib.nullcontext(make_loader(_Videos(reader, store, entries), workers, batch_size=None))
         else:
             pairs = DevicePairs(reader.estimator, where)
-            videos = _Videos(reader, store, mine, pairs, DEVICE_BATCH)
-            results = in_threads(videos.__getitem__, len(mine), max(1, workers), pairs.stop)
+            videos = _Videos(reader, store, entries, pairs, DEVICE_BATCH)
+            results = in_threads(videos.__getitem__, len(entries), max(1, workers), pairs.stop)
         with results as made:
-            return summarise(store, mine, track(made, "extracting flow", len(mine)), shard)
+            return summarise(store, entries, track(made, "extracting flow", len(entries)))
 
 
 def _on_cluster(cluster: str, reader: ClipReader, entries: Sequence[ManifestEntry], device: str) -> Iterator[Result]:
@@ -141,7 +125,15 @@ def _on_cluster(cluster: str, reader: ClipReader, entries: Sequence[ManifestEntr
     folders, place = [resolved(reader.folder), Path(reader.flow.cache or "").resolve()], 0
     arguments = folders[0], reader.clip, dataclasses.replace(reader.flow, cache=str(folders[1])), device
     on_gpus = reader.estimator.any_device and device != "cpu"
-    for (number, _), found in spread(cluster, enumerate(entries), Extracting, arguments, shared=folders, gpus=on_gpus):
+    for (number, _), found in spread(
+        cluster,
+        enumerate(entries),
+        Extracting,
+        arguments,
+        shared=folders,
+        gpus=on_gpus,
+        weigh=lambda item: item[1].frames * item[1].width * item[1].height,
+    ):
         early[number] = found
         while place in early:
             yield early.pop(place)
@@ -169,32 +161,26 @@ class Extracting:
 
 
 @contextlib.contextmanager
-def adding(
-    reader: ClipReader, entries: Sequence[ManifestEntry], shard: tuple[int, int] = (1, 1)
-) -> Iterator[FlowStore]:
+def adding(reader: ClipReader, entries: Sequence[ManifestEntry]) -> Iterator[FlowStore]:
     """Be the one that adds to the reader's store, whose manifest then lists these videos as well."""
     store = reader.store
     assert store is not None, "there must be a store to add flow to"
     manifest = store.folder / MANIFEST
-    with store.writing(shard):
-        if shard[1] == 1:  # other shards would be writing it too
-            clear_leftovers(manifest)
+    with store.writing():
+        clear_leftovers(manifest)
         known = {entry.path: entry for entry in read_manifest(manifest)} if manifest.exists() else {}
         known |= {entry.path: entry for entry in entries}
         write_manifest(sorted(known.values(), key=lambda entry: entry.path), manifest)
         yield store
 
 
-def summarise(
-    store: FlowStore, entries: Sequence[ManifestEntry], results: Iterable[Result], shard: tuple[int, int] = (1, 1)
-) -> Extraction:
+def summarise(store: FlowStore, entries: Sequence[ManifestEntry], results: Iterable[Result]) -> Extraction:
     """Count what became of each video, and report the failures in the store's folder.
 
     Raises:
         OutputError: what stopped one of them, such as a full disk, would stop the others too.
     """
-    number, count = shard
-    report = store.folder / ("failures.csv" if count == 1 else f"failures-{number}-of-{count}.csv")
+    report = store.folder / "failures.csv"
     made, found, failures = 0, 0, []
     for entry, result in zip(entries, results, strict=True):
         if isinstance(result, OutputError):

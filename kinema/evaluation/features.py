@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kinema.addresses import shown
+from kinema.cluster import connected
 from kinema.config import ClipConfig
 from kinema.config.requests import Precision
 from kinema.data.crops import described
 from kinema.data.loader import explaining, make_loader
-from kinema.device import find_device
 from kinema.errors import DataError, first_few
+from kinema.evaluation.batches import Made, Seeing, Wanted, arithmetic
 from kinema.evaluation.looks import Uniform
-from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
+from kinema.evaluation.on_cluster import arithmetic_of, see_on_cluster
 from kinema.evaluation.table import FeatureTable, Seen
-from kinema.models.modes import evaluating
-from kinema.models.passes import features_of
-from kinema.precision import quick_bfloat16
 from kinema.processes import available_cores
 from kinema.progress import track
 from kinema.video.decoders import in_recipes
@@ -47,7 +46,7 @@ class Features:
         short: positions of the videos that are shorter than a clip, which was slowed down or its last frame held.
         early: positions of the videos that end before their header says; their clips lie in what there is.
         seconds: wall time.
-        waiting: seconds of it spent waiting for frames.
+        waiting: seconds of it spent waiting for frames; on a cluster, of all its workers together.
         read: videos that were read now; the features of the others were in the cache.
     """
 
@@ -86,6 +85,7 @@ def extract_features(
     device: str = "auto",
     precision: Precision = "auto",
     cache: str | Path | None = None,
+    cluster: str | None = None,
 ) -> Features:
     """The features of ``paths`` under each of ``encoders``, from one decoding.
 
@@ -101,49 +101,40 @@ def extract_features(
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
         precision: whether autocast is allowed.
         cache: folder of a store of features (:mod:`kinema.evaluation.store`) to read from and to add to; None for none.
+        cluster: whose machines read and compute, all of which see the videos under their names (:mod:`kinema.cluster`);
+            None for this one.
 
     Raises:
         DataError: some files cannot be read, or are too small for the clip's size; all were tried, and the sentence
             names the first of them. Or an encoder's features are not finite; the sentence names it and the first video.
-        ConfigError: ``clips`` is not positive, or there is no such ``device`` here.
+        ConfigError: ``clips`` is not positive, or there is no such ``device`` here; or no such cluster, or one whose
+            machines compute in several ways.
         OutputError: the cache cannot be written.
     """
     if not encoders or not paths:
         raise ValueError("extract_features needs at least one encoder and one video")
-    began, on = time.perf_counter(), find_device(device)
-    coarse = precision == "auto" and quick_bfloat16(on)
+    began, waiting = time.perf_counter(), 0.0
     usual = Uniform(clips)
     asked = {name: given if isinstance(given, Seen) else Seen(given, usual) for name, given in encoders.items()}
-    precise = "bfloat16" if coarse else "32"
-    recipe = {"clip": described(clip), "precision": precise, "device": on.type, **in_recipes()}
-    table = FeatureTable(asked, paths, cache, recipe)
-    missing = table.missing()
-    todo = list(missing)
-    looks = [tuple(dict.fromkeys(asked[name].look for name in names)) for names in missing.values()]
-    loader = make_loader(
-        ClipsOfVideos([paths[position] for position in todo], clip, looks),
-        workers=min(available_cores() - 1, 8, len(todo)) if workers is None else workers,
-        batch_size=max(1, batch_size // clips),
-        collate_fn=list,
-        generator=torch.Generator(),  # the loader seeds its workers from it, and so leaves the global state alone
-    )
-    failed: list[tuple[int, str]] = []
-    waiting, begun = 0.0, time.perf_counter()
-    with (
-        table,
-        _evaluating([seen.encoder for seen in asked.values()], on),
-        explaining(),
-    ):
-        for batch in track(loader, "Reading videos", total=len(loader)) if todo else ():
-            waiting += time.perf_counter() - begun
-            failed += [(todo[read.position], read.error) for read in batch if isinstance(read, Unread)]
-            good = {todo[read.position]: read for read in batch if isinstance(read, Read)}
-            for name, seen in asked.items():
-                reads = {position: read for position, read in good.items() if name in missing[position]}
-                if reads:
-                    made = _features(seen, list(reads.values()), on, batch_size, coarse)
-                    table.add(name, {position: read.facts for position, read in reads.items()}, made)
-            begun = time.perf_counter()
+    failed: dict[int, str] = {}
+    with nullcontext() if cluster is None else connected(cluster):
+        how = arithmetic(device, precision) if cluster is None else arithmetic_of(cluster, device, precision)
+        recipe = {"clip": described(clip), "precision": how.precision, "device": how.device.type, **in_recipes()}
+        table = FeatureTable(asked, paths, cache, recipe)
+        missing = table.missing().items()
+        todo = [Wanted(position, shown(paths[position]), tuple(names)) for position, names in missing]
+        size = max(1, batch_size // clips)
+        batches = [todo[first : first + size] for first in range(0, len(todo), size)]
+        if cluster is None:
+            made = _see_here(Seeing(asked, clip, how, batch_size), batches, workers)
+        else:
+            made = see_on_cluster(cluster, asked, clip, batches, how, batch_size, device, precision)
+        with table, explaining():
+            for found in track(made, "Reading videos", total=len(batches)) if todo else ():
+                failed |= found.failed
+                waiting += found.waited
+                for name, features in found.features.items():
+                    table.add(name, {place: found.facts[place] for place in features}, list(features.values()))
     _refuse_unreadable(failed, paths)
     values, duration, short, early = table.finished()
     return Features(
@@ -160,37 +151,27 @@ def extract_features(
     )
 
 
-def _features(seen: Seen, reads: Sequence[Read], device: torch.device, batch_size: int, coarse: bool) -> list[Tensor]:
-    """Of each video (D,), or (variants, D) where a look has several.
-
-    Those with several are computed a video at a time, so that no other video has a part in how they are rounded.
-    """
-    shown = [read.shown[seen.look] for read in reads]
-    several = seen.look.variants > 1
-    groups = [part.clips.flatten(0, 1) for part in shown]
-    inputs = groups if several else [torch.cat(groups)]
-    outputs = [
-        torch.cat([features_of(seen.encoder, part, device, coarse).cpu() for part in group.split(batch_size)])
-        for group in inputs
-    ]
-    each = torch.cat(outputs).split([len(group) for group in groups])
-    values = [part.features(output) for part, output in zip(shown, each, strict=True)]
-    return values if several else [value[0] for value in values]
+def _see_here(see: Seeing, batches: Sequence[Sequence[Wanted]], workers: int | None) -> Iterator[Made]:
+    """What comes of batches, in their order, while processes of this machine read ahead."""
+    todo = [video for batch in batches for video in batch]
+    loader = make_loader(
+        see.clips(todo),
+        workers=min(available_cores() - 1, 8, len(todo)) if workers is None else workers,
+        batch_size=len(batches[0]),
+        collate_fn=list,
+        generator=torch.Generator(),  # the loader seeds its workers from it, and so leaves the global state alone
+    )
+    begun = time.perf_counter()
+    for batch, reads in zip(batches, loader, strict=True):
+        yield see(batch, reads, time.perf_counter() - begun)
+        begun = time.perf_counter()
 
 
-@contextmanager
-def _evaluating(encoders: Sequence[nn.Module], device: torch.device) -> Iterator[None]:
-    """Encoders on ``device`` and in evaluation mode; their former mode comes back at the end."""
-    with evaluating(*encoders):
-        for encoder in encoders:
-            encoder.to(device)
-        yield
-
-
-def _refuse_unreadable(failed: Sequence[tuple[int, str]], paths: Sequence[str | Path]) -> None:
+def _refuse_unreadable(failed: Mapping[int, str], paths: Sequence[str | Path]) -> None:
     if failed:
-        names = first_few([Path(paths[position]).name for position, _ in failed])
+        first, *_ = order = sorted(failed)
+        names = first_few([Path(paths[position]).name for position in order])
         raise DataError(
-            f"{len(failed)} of {len(paths)} videos cannot be used: {names} (the first: {failed[0][1]}); "
+            f"{len(failed)} of {len(paths)} videos cannot be used: {names} (the first: {failed[first]}); "
             "repair them or take them out of the labels"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from kinema.provenance import software_versions
 
 KEYED_VERSIONS = ("kinema", "torch", "numpy", "av", "opencv")
 """Packages of which another version may give other features."""
+
+
+ASKED = 16
+"""Videos whose fingerprints are asked for at a time, since storages take their time to answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +102,8 @@ class FeatureTable:
         self._keys: list[str | None] = []
         self._stores: dict[str, FeatureStore] = {}
         if cache is not None:
-            self._keys = [fingerprint(path) for path in paths]
+            with ThreadPoolExecutor(ASKED) as pool:
+                self._keys = list(pool.map(fingerprint, paths))
             found = software_versions()
             whole = {**recipe, "versions": {package: found.get(package) for package in KEYED_VERSIONS}}
             self._stores = {

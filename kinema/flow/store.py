@@ -1,8 +1,8 @@
 """A folder of optical flow, one file for each video: what extraction writes and training reads.
 
 ``store.json`` says how all of it was made, ``manifest.parquet`` of which videos; the flow of ``a/b.mp4`` is
-``a/b.mp4.flow`` (:mod:`kinema.flow.container`). Files are complete or absent, so that several machines can write shards
-into one folder, or into folders that are copied together afterwards, and a killed extraction goes on where it was.
+``a/b.mp4.flow`` (:mod:`kinema.flow.container`). Files are complete or absent, so that several machines can write them,
+into one folder or into folders that are copied together afterwards, and a killed extraction goes on where it was.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class FlowStore:
         description = self.folder / DESCRIPTION
         if not description.exists():
             make_folder(folder)
-            with self._locked(".making", wait=True):  # shards begin together, and each finds a folder without a store
+            with self._locked(".making", wait=True):  # some begin together, and each finds a folder without a store
                 if not description.exists():
                     self._begin(description)
         self._compare(read_recipe(self.folder))
@@ -107,26 +107,22 @@ class FlowStore:
         return flow
 
     @contextlib.contextmanager
-    def writing(self, shard: tuple[int, int] = (1, 1)) -> Iterator[None]:
-        """Be the one writer of a shard.
-
-        Args:
-            shard: (i, n), the i-th of n, from 1.
+    def writing(self) -> Iterator[None]:
+        """Be the one who adds to the store, alone or with the processes and machines that work for it.
 
         Raises:
             OutputError: another process is writing it.
         """
-        number, count = shard
-        with self._locked(".writing", shared=count > 1), self._locked(f".writing-{number}-of-{count}"):
+        with self._locked(".writing"):
             yield
 
     @contextlib.contextmanager
-    def _locked(self, name: str, shared: bool = False, wait: bool = False) -> Iterator[None]:
+    def _locked(self, name: str, wait: bool = False) -> Iterator[None]:
         busy = (
             f"cannot write to the flow store {self.folder}: another process is writing to it; wait for it, or use "
             "another folder"
         )
-        with locked(self.folder / name, busy, shared=shared, wait=wait):
+        with locked(self.folder / name, busy, wait=wait):
             yield
 
 

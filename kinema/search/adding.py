@@ -72,9 +72,9 @@ def bring_up_to_date(
         _note_changes(db, root, changes)
 
     def embedded(todo: Sequence[FileState], wanted: Callable[[int], bool]) -> Items:
+        if cluster is not None and todo:
+            return embed_on_cluster(cluster, todo, embedder, device, reader.windowing, batch_size)
         paths = [state.path for state in todo]
-        if cluster is not None and paths:
-            return embed_on_cluster(cluster, paths, embedder, device, reader.windowing, batch_size)
         return embed_videos(
             paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting, wanted=wanted
         )
@@ -83,7 +83,7 @@ def bring_up_to_date(
     with store_of(index).claims() as claims:
         todo = sorted([*changes.new, *changes.changed], key=_anyhow)
         while todo:
-            todo = _add(db, index, todo, embedded, claims, stored)
+            todo = _add(db, index, todo, embedded, claims, stored, cluster is None)
     with db.alone(wait=True):
         remade = approximate.refresh(db, index, *_whitened_anew(db, embedder))
     found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
@@ -150,6 +150,7 @@ def _add(
     embedded: Callable[[Sequence[FileState], Callable[[int], bool]], Items],
     claims: Claims,
     stored: _Stored,
+    here: bool,
 ) -> list[FileState]:
     """Embed videos, but for those that other processes have in hand, and wait for these; return those that the others
     have not put in after all."""
@@ -162,7 +163,7 @@ def _add(
             passed.append(state)
         return mine
 
-    _store(db, index, todo, embedded(todo, wanted), claims, stored)
+    _store(db, index, todo, embedded(todo, wanted), claims, stored, here)
     for state in passed:
         claims.wait(state.path)
     known = database.file_states(db) if passed else {}
@@ -172,10 +173,12 @@ def _add(
     return left
 
 
-def _store(db: Database, index: Path, todo: Sequence[FileState], items: Items, claims: Claims, stored: _Stored) -> None:
+def _store(
+    db: Database, index: Path, todo: Sequence[FileState], items: Items, claims: Claims, stored: _Stored, here: bool
+) -> None:
     """Put videos into the database, each when its last window has come; seal them now and then.
 
-    What a file holds is noted while it is embedded.
+    What a file holds is noted while it is embedded ``here``; of those that are elsewhere it comes with them.
     """
     held: dict[int, list[EmbeddedWindow]] = {}
     contents: dict[int, Future[str]] = {}
@@ -184,11 +187,12 @@ def _store(db: Database, index: Path, todo: Sequence[FileState], items: Items, c
         task = progress.add_task("Embedding", total=len(todo), at="")
         for number, item in items:
             windows = held.setdefault(number, [])
-            if number not in contents:
+            if here and number not in contents:
                 contents[number] = hashing.submit(_content, todo[number])
             if isinstance(item, Finished):
                 try:
-                    known = replace(todo[number], sha256=contents.pop(number).result())
+                    content = contents.pop(number).result() if here else item.sha256 or _content(todo[number])
+                    known = replace(todo[number], sha256=content)
                     state, error = settled(known, item.error)
                     with transaction(db):
                         database.put_video(db, number, state, windows, error)

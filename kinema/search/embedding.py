@@ -23,9 +23,15 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a video: what is wrong with it, or nothing."""
+    """The end of a video.
+
+    Attributes:
+        error: what is wrong with it, or nothing.
+        sha256: of its content, where whoever read it knows; empty otherwise.
+    """
 
     error: str
+    sha256: str = ""
 
 
 @dataclass

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from os.path import commonpath
 from pathlib import Path
 
+from kinema.boxes import MOTION
 from kinema.cluster import spread
 from kinema.errors import CheckpointError, KinemaError, VideoError
+from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow, Embedder, open_embedder
 from kinema.search.embedding import Finished
 from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
+from kinema.video.identity import content_sha256
 from kinema.whitening import Basis
 
 
@@ -49,11 +52,12 @@ class Embedding:
         self._embedder.basis = basis
         self._reader = WindowReader(self._embedder.clip, windowing)
 
-    def __call__(self, item: tuple[int, str]) -> tuple[list[EmbeddedWindow], Finished]:
+    def __call__(self, item: tuple[int, FileState]) -> tuple[list[EmbeddedWindow], Finished]:
         """The windows of a file, which comes with a number."""
+        state = item[1]
         windows: list[EmbeddedWindow] = []
         seen: list[SeenWindow] = []
-        reading = self._reader.read(item[1])
+        reading = self._reader.read(state.path)
         try:
             while True:
                 seen.append(next(reading))
@@ -61,31 +65,42 @@ class Embedding:
                     windows += self._embedder(seen)
                     seen = []
         except StopIteration as end:
-            finished = Finished(end.value)
+            reason = end.value
         except VideoError as error:
-            finished = Finished(error.reason)
-        return windows + self._embedder(seen), finished
+            reason = error.reason
+        return windows + self._embedder(seen), Finished(reason, _content(state))
+
+
+def _content(state: FileState) -> str:
+    """The hash of a file that has just been read, so that it need not be read on another machine."""
+    try:
+        return state.sha256 or content_sha256(state.path)
+    except VideoError:
+        return ""
 
 
 def embed_on_cluster(
-    cluster: str, paths: Sequence[str], embedder: Embedder, device: str, windowing: Windowing, batch_size: int
+    cluster: str, files: Sequence[FileState], embedder: Embedder, device: str, windowing: Windowing, batch_size: int
 ) -> Iterator[tuple[int, EmbeddedWindow | Finished]]:
     """As :func:`embed_videos`, on the machines of a cluster; the windows of a video come together.
 
     Raises:
-        ConfigError: there is no such cluster, or a machine of it does not see the videos or the encoder.
+        ConfigError: there is no such cluster, or a machine of it does not see the videos, the encoder or the boxes.
+        OutputError: a machine cannot keep copies of what lies in a storage.
     """
-    arguments = (
-        embedder.source,
-        device,
-        embedder.fingerprint,
-        embedder.basis,
-        windowing,
-        batch_size,
-        embedder.clip.crop,
-    )
-    folders = [Path(commonpath([str(Path(path).parent) for path in paths]))] if paths else []
-    for (number, _), found in spread(cluster, enumerate(paths), Embedding, arguments, shared=folders, gpus=True):
+    crop = embedder.clip.crop
+    arguments = embedder.source, device, embedder.fingerprint, embedder.basis, windowing, batch_size, crop
+    shared = [Path(commonpath([str(Path(state.path).parent) for state in files]))]
+    shared += [] if crop in (None, MOTION) else [Path(str(crop))]
+    for (number, _), found in spread(
+        cluster,
+        enumerate(files),
+        Embedding,
+        arguments,
+        shared=shared,
+        gpus=device != "cpu",
+        weigh=lambda item: item[1].size,
+    ):
         if isinstance(found, KinemaError):
             yield number, Finished(str(found))
             continue

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kinema.addresses import address_of
-from kinema.copies import fetched
+from kinema.copies import fetched, is_here
 from kinema.errors import VideoError
-from kinema.provenance import file_sha256, ids_sha256, quick_sha256
-from kinema.storage import state_of
+from kinema.provenance import ENDS, ends_sha256, file_sha256, ids_sha256, quick_sha256
+from kinema.storage import ends, state_of
 from kinema.video.fragment import fragment_of, whole_of
 
 OTHER_KINDS = {
@@ -64,7 +64,17 @@ def content_sha256(path: str | Path) -> str:
 
 
 def quick_content_sha256(path: str | Path) -> str:
-    """As :func:`content_sha256`, by the lengths of files and their ends (:func:`~kinema.provenance.quick_sha256`)."""
+    """As :func:`content_sha256`, by the lengths of files and their ends (:func:`~kinema.provenance.quick_sha256`).
+
+    Of an object no more than these is fetched.
+    """
+    try:
+        if (address := address_of(path)) is not None and fragment_of(path) is None and not is_here(path):
+            state = state_of(address)
+            if not state.folder:
+                return ends_sha256(state.size, *ends(address, state.size, ENDS))
+    except OSError as error:
+        raise VideoError(path, in_words(error)) from error
     return _fingerprint(path, quick_sha256)
 
 

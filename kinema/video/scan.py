@@ -105,19 +105,32 @@ def _on_cluster(
     cluster: str, items: Iterable[tuple[int, Path]], root: Path
 ) -> Iterator[tuple[tuple[int, Path], ManifestEntry]]:
     """As :func:`_as_they_come` of :func:`scan_file`; a file over which workers are lost is unreadable."""
-    for item, found in spread(cluster, items, _Scan, [root], shared=[root]):
+    for item, found in spread(cluster, items, Scanning, [root], shared=[root], weigh=size_of):
         if isinstance(found, KinemaError):
             found = ManifestEntry(item[1].relative_to(root).as_posix(), UNREADABLE, error=str(found))
         yield item, found
 
 
-class _Scan:
-    """What a worker of a cluster does."""
+def size_of(item: tuple[int, Path]) -> int:
+    """Bytes of a file, which comes with a number; 0 if there is none."""
+    try:
+        return size_and_time(item[1])[0]
+    except VideoError:
+        return 0
+
+
+class Scanning:
+    """What a worker of a cluster does: it decodes a video, and says what it holds.
+
+    Args:
+        root: the folder that entries' paths are relative to.
+    """
 
     def __init__(self, root: Path):
         self._root = root
 
     def __call__(self, item: tuple[int, Path]) -> ManifestEntry:
+        """The entry of a file, which comes with a number."""
         return scan_file(item[1], self._root)
 
 

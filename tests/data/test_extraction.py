@@ -17,12 +17,11 @@ from extracting import DIS, FORK, contents, extract
 from known_videos import FPS
 
 from kinema.config import ExtractConfig
-from kinema.data.extraction import extract_flow, parse_shard, store_reader, video_fields
-from kinema.errors import ConfigError
+from kinema.data.extraction import store_reader, video_fields
 from kinema.flow import set_opencv_threads
 from kinema.flow.quantise import quantisation_step
 from kinema.flow.store import stored_names
-from kinema.video import read_manifest, scan_folder
+from kinema.video import read_manifest, scan_folder, write_manifest
 
 # what is extracted
 
@@ -79,33 +78,22 @@ def test_a_second_extraction_finds_all_and_changes_nothing(many, whole, capsys):
 # in parts
 
 
-@pytest.mark.parametrize("together", [False, True])
-def test_shards_are_together_the_whole(many, whole, tmp_path, together):
-    """In folders of their own that are copied together, or in one."""
-    out = tmp_path / "store"
-    for number in (1, 2, 3):
-        part = out if together else tmp_path / str(number)
-        assert extract(many, part, "--shard", f"{number}/3", "--workers", 0) == 0
-        assert len(stored_names(part)) == (8 * number if together else 8)
-        shutil.copytree(part, out, dirs_exist_ok=True) if not together else None
+def test_parts_of_a_list_that_are_copied_together_are_the_whole(many, whole, tmp_path):
+    """As machines do that do not see each other: each has its own lines of the manifest, and its own store."""
+    out, entries = tmp_path / "store", list(scan_folder(many))
+    for number in range(3):
+        lines = tmp_path / f"{number}.csv"
+        write_manifest(entries[number::3], lines)
+        assert extract(many, tmp_path / str(number), "--manifest", lines, "--workers", 0) == 0
+        assert len(stored_names(tmp_path / str(number))) == 8
+        shutil.copytree(tmp_path / str(number), out, dirs_exist_ok=True)
+    assert extract(many, out, "--workers", 0) == 0  # which finds all, and lists them
     assert contents(out) == contents(whole)
 
 
 def test_processes_share_the_work_and_write_the_same(many, whole, tmp_path):
     assert extract(many, tmp_path / "store", "--workers", 2) == 0
     assert contents(tmp_path / "store") == contents(whole)
-
-
-@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2", "1/0", "", "½/1"])
-def test_a_shard_that_is_none(text):
-    with pytest.raises(ConfigError, match="a shard is i/n with i from 1 to n, such as 2/8, not"):
-        parse_shard(text)
-
-
-def test_more_shards_than_videos(folder, tmp_path):
-    reader, entries = store_reader(folder, tmp_path / "store", DIS), scan_folder(folder)
-    done = [extract_flow(reader, entries, (number, 5)).made for number in range(1, 6)]
-    assert done == [1, 1, 1, 0, 0]
 
 
 # killed

@@ -105,21 +105,21 @@ def test_a_flipped_byte_in_the_description_is_refused_or_changes_nothing(tmp_pat
 # who writes
 
 
-def hold(folder: Path, shard: tuple[int, int], held: Any) -> None:
-    """Write a shard of a store until the end."""
-    with FlowStore(folder, RECIPE).writing(shard):
+def hold(folder: Path, held: Any) -> None:
+    """Write a store until the end."""
+    with FlowStore(folder, RECIPE).writing():
         held.set()
         time.sleep(600)
 
 
 @pytest.fixture
 def holder(tmp_path):
-    """Another process that writes a shard of the store until it is killed."""
+    """Another process that writes the store until it is killed."""
     processes = []
 
-    def begin(*shard: int) -> multiprocessing.Process:
+    def begin() -> multiprocessing.Process:
         held = FORK.Event()
-        processes.append(FORK.Process(target=hold, args=(tmp_path / "store", shard, held)))
+        processes.append(FORK.Process(target=hold, args=(tmp_path / "store", held)))
         processes[-1].start()
         assert held.wait(60)
         return processes[-1]
@@ -130,23 +130,17 @@ def holder(tmp_path):
         process.join()
 
 
-def test_two_writers_of_one_store_and_shards_side_by_side(tmp_path, holder):
-    first = holder(1, 2)
+def test_two_writers_of_one_store(tmp_path, holder):
+    first = holder()
     store = FlowStore(tmp_path / "store", RECIPE)
-    with store.writing((2, 2)):
+    with (
+        pytest.raises(OutputError, match="another process is writing to it; wait for it, or use another folder"),
+        store.writing(),
+    ):
         pass
-    for shard in ((1, 2), (1, 1)):
-        with (
-            pytest.raises(OutputError, match="another process is writing to it; wait for it, or use another folder"),
-            store.writing(shard),
-        ):
-            pass
     first.kill()  # and what it held is free
     first.join()
     with store.writing():
-        pass
-    holder(1, 1)
-    with pytest.raises(OutputError, match="cannot write to the flow store"), store.writing((2, 2)):
         pass
 
 

@@ -1,0 +1,152 @@
+"""The features of a batch of videos: which clips are read, and what all encoders make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kinema.config import ClipConfig
+from kinema.device import find_device
+from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
+from kinema.evaluation.store import Facts
+from kinema.evaluation.table import Seen
+from kinema.models.modes import evaluating
+from kinema.models.passes import features_of
+from kinema.precision import quick_bfloat16
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How encoders compute.
+
+    Attributes:
+        device: where.
+        coarse: whether autocast to bfloat16 is on.
+    """
+
+    device: torch.device
+    coarse: bool
+
+    @property
+    def precision(self) -> str:
+        """In a word."""
+        return "bfloat16" if self.coarse else "32"
+
+    @contextmanager
+    def around(self, encoders: Sequence[nn.Module]) -> Iterator[None]:
+        """Encoders on the device and in evaluation mode; their former mode comes back at the end."""
+        with evaluating(*encoders):
+            for encoder in encoders:
+                encoder.to(self.device)
+            yield
+
+
+def arithmetic(device: str, precision: str) -> Arithmetic:
+    """How encoders are to compute on this machine.
+
+    Args:
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+        precision: ``auto``: bfloat16 autocast where it helps on the device; ``32``: single precision.
+
+    Raises:
+        ConfigError: there is no such ``device`` here.
+    """
+    on = find_device(device)
+    return Arithmetic(on, precision == "auto" and quick_bfloat16(on))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A video that is to be seen.
+
+    Attributes:
+        position: among all.
+        path: of the file.
+        names: of the encoders that have yet to see it.
+    """
+
+    position: int
+    path: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a batch.
+
+    Attributes:
+        failed: why videos cannot be used, by position.
+        facts: what reading the others told, by position.
+        features: by the encoder's name, and by the position of the video.
+        waited: seconds that the encoders waited for frames.
+    """
+
+    failed: Mapping[int, str]
+    facts: Mapping[int, Facts]
+    features: Mapping[str, Mapping[int, Tensor]]
+    waited: float
+
+
+class Seeing:
+    """Encoders that look at batches of videos.
+
+    Args:
+        asked: the encoders and their looks, by name. They are put into evaluation mode for each batch.
+        clip: the clips' geometry.
+        how: they compute.
+        batch_size: clips at a time.
+    """
+
+    def __init__(self, asked: Mapping[str, Seen], clip: ClipConfig, how: Arithmetic, batch_size: int):
+        self.how = how
+        self._asked, self._clip, self._size = asked, clip, batch_size
+
+    def clips(self, videos: Sequence[Wanted]) -> ClipsOfVideos:
+        """What is to be read of some videos."""
+        looks = [tuple(dict.fromkeys(self._asked[name].look for name in video.names)) for video in videos]
+        return ClipsOfVideos([video.path for video in videos], self._clip, looks)
+
+    def __call__(self, videos: Sequence[Wanted], reads: Sequence[Read | Unread], waited: float) -> Made:
+        """The features of a batch.
+
+        Args:
+            videos: in it.
+            reads: what :meth:`clips` gives of each.
+            waited: seconds that this took.
+        """
+        both = list(zip(videos, reads, strict=True))
+        good = [(video, read) for video, read in both if isinstance(read, Read)]
+        features: dict[str, dict[int, Tensor]] = {}
+        with self.how.around([seen.encoder for seen in self._asked.values()]):
+            for name, seen in self._asked.items():
+                shown = {video.position: read for video, read in good if name in video.names}
+                if shown:
+                    features[name] = dict(zip(shown, self._features(seen, list(shown.values())), strict=True))
+        return Made(
+            failed={video.position: read.error for video, read in both if isinstance(read, Unread)},
+            facts={video.position: read.facts for video, read in good},
+            features=features,
+            waited=waited,
+        )
+
+    def _features(self, seen: Seen, reads: Sequence[Read]) -> list[Tensor]:
+        """Of each video (D,), or (variants, D) where a look has several.
+
+        Those with several are computed a video at a time, so that no other video has a part in how they are rounded.
+        """
+        shown = [read.shown[seen.look] for read in reads]
+        several = seen.look.variants > 1
+        groups = [part.clips.flatten(0, 1) for part in shown]
+        inputs = groups if several else [torch.cat(groups)]
+        device, coarse = self.how.device, self.how.coarse
+        outputs = [
+            torch.cat([features_of(seen.encoder, part, device, coarse).cpu() for part in group.split(self._size)])
+            for group in inputs
+        ]
+        each = torch.cat(outputs).split([len(group) for group in groups])
+        values = [part.features(output) for part, output in zip(shown, each, strict=True)]
+        return values if several else [value[0] for value in values]

@@ -1,0 +1,123 @@
+"""Work shared out by Ray: on this machine, on two nodes, through kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kinema.cli import main
+from kinema.cluster import ATTEMPTS, Lost, pile, spread, team
+from kinema.config import ExtractConfig
+from kinema.data.extraction import extract_flow, store_reader
+from kinema.errors import DataError
+from kinema.search import Library
+from kinema.video import scan_folder
+
+pytestmark = pytest.mark.timeout(900)
+
+
+class Marked:
+    """Work of a worker that is killed over some items, as often as they say."""
+
+    def __init__(self, folder: str):
+        self.folder = Path(folder)
+
+    def __call__(self, item: tuple[int, int]) -> int:
+        number, deaths = item
+        done = sum(1 for _ in self.folder.glob(f"{number}-*"))
+        (self.folder / f"{number}-{done}-{time.time_ns()}").touch()
+        if done < deaths:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 3:
+            raise DataError("three is refused")
+        return number * number
+
+
+@pytest.mark.slow
+def test_what_kills_its_workers_is_passed_over_and_all_else_is_done(nodes: str, tmp_path: Path) -> None:
+    items = [(number, {5: 1, 7: ATTEMPTS, 8: 2}.get(number, 0)) for number in range(12)]
+    found = dict(spread(nodes, items, Marked, [str(tmp_path)]))
+    assert isinstance(found.pop((7, ATTEMPTS)), Lost)
+    assert isinstance(found.pop((3, 0)), DataError)
+    assert found == {item: item[0] ** 2 for item in items if item[0] not in (3, 7)}
+
+
+def test_nothing_is_taken_before_there_is_room(nodes: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(pile, "AHEAD", 5)
+    taken: list[int] = []
+    items = ((number, 0) for number in range(100, 200) if taken.append(number) or True)
+    working = spread(nodes, items, Marked, [str(tmp_path)])
+    next(working)
+    assert len(taken) <= 5 + 2 * team.IN_HAND + 1
+    working.close()
+
+
+class Where:
+    """Work that says which node it was done on."""
+
+    def __call__(self, item: int) -> str:
+        import ray
+
+        time.sleep(0.1)
+        return str(ray.get_runtime_context().get_node_id())
+
+
+@pytest.mark.slow
+def test_a_node_that_comes_later_is_used(begin_cluster: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "COUNTED", 0.5)
+    made, seen = begin_cluster({}), set[str]()
+    items = iter(range(10_000))
+    working = spread(made.address, items, Where, [])
+    seen.add(next(working)[1])
+    made.add_node(num_cpus=1)
+    for _, node in working:
+        seen.add(node)
+        if len(seen) == 2:
+            break
+    working.close()
+    assert len(seen) == 2
+
+
+def test_a_scan_on_two_nodes_finds_what_this_process_does(nodes: str, noise: Path, tmp_path: Path) -> None:
+    assert scan_folder(noise, tmp_path / "m.parquet", cluster=nodes) == scan_folder(noise)
+    assert scan_folder(noise, tmp_path / "m.parquet", cluster=nodes) == scan_folder(noise)  # nothing is new
+
+
+def test_flow_of_two_nodes_is_that_of_this_process(nodes: str, noise: Path, tmp_path: Path) -> None:
+    entries, config = scan_folder(noise), ExtractConfig(estimator="dis", short_side=32)
+    found = {}
+    for name, where in (("here", None), ("there", nodes)):
+        done = extract_flow(store_reader(noise, tmp_path / name, config), entries, cluster=where)
+        assert (done.made, done.found, [path for path, _ in done.failures]) == (8, 0, ["broken.mp4"])
+        files = (path for path in (tmp_path / name).rglob("*.flow"))
+        found[name] = {path.relative_to(tmp_path / name): path.read_bytes() for path in files}
+    assert found["here"] == found["there"] and len(found["here"]) == 8
+    again = extract_flow(store_reader(noise, tmp_path / "there", config), entries, cluster=nodes)
+    assert (again.made, again.found) == (0, 8)
+
+
+@pytest.mark.slow
+def test_an_index_of_two_nodes_finds_what_one_of_this_process_does(nodes: str, noise: Path, tmp_path: Path) -> None:
+    here, there = Library(tmp_path / "here", "motion"), Library(tmp_path / "there", "motion")
+    one, other = here.add(noise), there.add(noise, cluster=nodes)
+    assert (one.new, one.windows, len(one.problems)) == (other.new, other.windows, len(other.problems))
+    vectors = [{(w.path, w.start): library.vectors([w.id])[0] for w in library.windows()} for library in (here, there)]
+    assert vectors[0].keys() == vectors[1].keys()
+    for place, vector in vectors[0].items():
+        np.testing.assert_allclose(vector, vectors[1][place], atol=2e-2)  # bfloat16 in other batches
+    print("equal bits", all((vector == vectors[1][place]).all() for place, vector in vectors[0].items()))
+    assert there.add(noise, cluster=nodes).windows == 0
+
+
+def test_the_command_takes_an_address(nodes: str, noise: Path, tmp_path: Path, capsys) -> None:
+    assert main(["scan", str(noise), "--out", str(tmp_path / "m.csv"), "--cluster", nodes]) == 0
+    assert "9 videos, 8 ok, 0 partial, 1 unreadable" in capsys.readouterr().out
+    assert main(["scan", str(noise), "--out", str(tmp_path / "n.csv"), "--cluster", "127.0.0.1:1"]) == 1
+    assert "there is no cluster to join" in capsys.readouterr().err
