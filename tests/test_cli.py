@@ -27,7 +27,7 @@ VIDEOS = 24
 FLOW = [f"flow {name}" for name in ("extract", "import", "export", "evaluate", "show", "--list")]
 LABELS = [
     f"labels {name}"
-    for name in ("convert", "compare", "import", "export", "list", "history", "undo", "redo", "snippets")
+    for name in ("convert", "compare", "import", "export", "list", "history", "rename", "undo", "redo", "snippets")
 ]
 SEARCH = ["embed", "index", "copy", "search", "label", "report", "predict", "watch", "serve"]
 REPRODUCE = ["reproduce", "reproduce --list"]
@@ -91,7 +91,7 @@ STEPS = yaml.safe_load(preset_path("tiny").read_text())["steps"]  # the tiny pre
         ("evaluate", ["few-label, pairs, diagnosis, all)", "clips per video", "(default: 10)", "column to predict"]),
         (
             "flow extract",
-            ["i/n takes every n-th video", "(default: tvl1)", "in pixels", "(default: 256)", "as many as"],
+            ["(default: tvl1)", "in pixels", "(default: 256)", "as many as"],
         ),
         ("flow import", ["one pair of files", "(default: 20.0)", "(default: tvl1)"]),
         ("flow export", ["{jpg,flo}", "longer components are cut", "(default: 20.0)"]),

@@ -25,7 +25,7 @@ class MetricsWriter:
     """Writes ``metrics.csv`` and TensorBoard's logs, and goes on with them on resuming.
 
     Rows are written together every :data:`FLUSH_SECONDS`, with every checkpoint and at the end, so that a kill loses
-    none that does not come again. The file is copied row by row where it has to change.
+    none that does not come again.
 
     Args:
         folder: the run's folder.
@@ -34,12 +34,10 @@ class MetricsWriter:
     """
 
     def __init__(self, folder: Path, step: int, phases: Sequence[str] = ()):
-        self.path, self.phases = folder / METRICS, phases
-        self._written = -math.inf
+        self.path, self.phases, self._step = folder / METRICS, phases, step
+        self._columns: list[str] | None = None
         self._rows: list[dict[str, Any]] = []
-        self._columns = _header(self.path) if step and self.path.is_file() else []
-        earlier = (row for row in _rows(self.path) if int(row["step"]) < step) if self._columns else ()
-        _rewrite(self.path, self._columns, earlier)
+        self._written = -math.inf
 
     @cached_property
     def _tensorboard(self) -> Any:
@@ -57,15 +55,18 @@ class MetricsWriter:
             self.save()
 
     def save(self) -> None:
-        """Write the rows that have come."""
+        """Write the rows that have come; where columns are new, the file is copied row by row."""
         self._written = time.monotonic()
         rows, self._rows = self._rows, []
-        columns = sorted({*self._columns}.union(*rows))
+        if self._columns is None and self._step and self.path.is_file():
+            self._columns = _header(self.path)
+            _rewrite(self.path, self._columns, (row for row in _rows(self.path) if int(row["step"]) < self._step))
+        columns = sorted({*(self._columns or ())}.union(*rows))
         if columns == self._columns:
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, columns).writerows(rows)
-            return
-        _rewrite(self.path, columns, chain(_rows(self.path), rows))
+        else:
+            _rewrite(self.path, columns, chain(() if self._columns is None else _rows(self.path), rows))
         self._columns = columns
 
     def close(self) -> None:
@@ -109,10 +110,9 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 def _rewrite(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        if names:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _lines_from_the_end(path: Path) -> Iterator[str]:

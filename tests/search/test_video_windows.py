@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import numpy as np
 import pytest
 
 from kinema.search import Library, values, video_windows
 from kinema.search.comparing import comparison
 from kinema.search.connection import snapshot
+from kinema.search.store import Damage
 
 
 @pytest.mark.parametrize("at_a_time", [1, 2, 1000])
@@ -41,5 +40,5 @@ def test_how_a_video_stands_out_is_what_a_search_says(indexed: Library):
 
 @pytest.mark.parametrize("row", [(1, 0.0, None, 0.1), (1, 2.0, 1.0, 0.1), (1, 0.0, 1.0, "much"), (1, 0.0, 1e300, 0.1)])
 def test_columns_of_a_damaged_index_are_refused(row):
-    with pytest.raises(sqlite3.DatabaseError, match="it holds"):
+    with pytest.raises(Damage, match="it holds"):
         values.columns([(0, 0.0, 1.0, 0.5), row])

@@ -79,14 +79,14 @@ def test_one_video_is_embedded(bucket, videos, encoder):
 
 
 def test_an_object_that_vanishes_is_left_out(bucket, memory, tmp_path, quick_settings, monkeypatch, capsys):
-    begun = callbacks.Loading.on_train_batch_start
+    begun = callbacks.Loading.before_step
 
-    def on_train_batch_start(self, *args):
+    def before_step(self, trainer):
         if memory.exists("/bucket/videos/00003.mp4"):
             memory.rm("/bucket/videos/00003.mp4")
-        return begun(self, *args)
+        begun(self, trainer)
 
-    monkeypatch.setattr(callbacks.Loading, "on_train_batch_start", on_train_batch_start)
+    monkeypatch.setattr(callbacks.Loading, "before_step", before_step)
     assert run("pretrain", bucket, "--out", tmp_path / "run", "--config", quick_settings, "--epochs", 3) == 0
     (left,) = json.loads((tmp_path / "run/card.json").read_text())["data"]["left_out"]
     assert left["path"] == "00003.mp4"
