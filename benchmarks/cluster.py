@@ -33,12 +33,12 @@ import numpy as np
 import psutil
 from common import surroundings
 
-from kinema.cluster import spread
+from kinema.common.cluster import spread
+from kinema.common.processes import available_cores
 from kinema.config import ExtractConfig
 from kinema.data.extraction import extract_flow, store_reader
 from kinema.data.synthetic import synthesise
 from kinema.data.synthetic.files import write_video
-from kinema.processes import available_cores
 from kinema.search import Library
 from kinema.video import scan_folder
 from kinema.video.scan import Scanning, size_of

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from common import in_turns, spread, surroundings
 
+from kinema.common.precision import autocast_for
 from kinema.config import AugmentConfig, ClipConfig, FlowConfig, ModelConfig, MSCLConfig, SamplingConfig
 from kinema.data.augment import augment_colors
 from kinema.data.camera import film
@@ -32,7 +33,6 @@ from kinema.flow import set_opencv_threads
 from kinema.methods import MSCL, Views, draw
 from kinema.methods.dense_motion import motion_target
 from kinema.models.short_conv import short_convolutions
-from kinema.precision import autocast_for
 from kinema.video import scan_folder
 
 MODEL = ModelConfig(width=16, patch=4, keep_time=True, pyramid=64)

@@ -32,7 +32,9 @@ from common import surroundings
 
 from kinema.annotations import Interval
 from kinema.annotations.agreement import compare
-from kinema.labelling import label_library, teach
+from kinema.common.vectors import unit
+from kinema.common.whitening import Whitening
+from kinema.jobs.labelling import label_library, teach
 from kinema.search import Library, database, fitting
 from kinema.search.about import set_about, set_map
 from kinema.search.adding import bring_up_to_date
@@ -42,8 +44,6 @@ from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow
 from kinema.search.watching import LiveBouts
 from kinema.search.windows import WindowReader
-from kinema.vectors import unit
-from kinema.whitening import Whitening
 
 VALUES, APPEARANCE, PER_VIDEO, STRIDE, LENGTH = 512, 192, 100, 0.8, 1.6
 POOL = 20_000

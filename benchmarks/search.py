@@ -36,6 +36,7 @@ import numpy as np
 import torch
 from common import spread, surroundings
 
+from kinema.common.vectors import unit
 from kinema.search import Filters, approximate, database
 from kinema.search.comparing import comparison
 from kinema.search.connection import connected, store_of, transaction
@@ -43,7 +44,6 @@ from kinema.search.database import FileState, condition
 from kinema.search.embedder import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.search.segments import covered
-from kinema.vectors import unit
 
 SIZES = {"motion": 512, "appearance": 192}
 LATENT, KINDS, CHUNK = 24, 2000, 20_000

@@ -36,6 +36,7 @@ import numpy as np
 import uvicorn
 from common import spread, surroundings
 
+from kinema.common.vectors import unit
 from kinema.data.synthetic import synthesise
 from kinema.data.synthetic.files import write_video
 from kinema.search import Library, approximate, database
@@ -44,7 +45,6 @@ from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow
 from kinema.search.values import stored_length
 from kinema.serve import create_app
-from kinema.vectors import unit
 from kinema.video.identity import content_sha256, size_and_time
 
 SETTLED = 20.0

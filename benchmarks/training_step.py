@@ -26,10 +26,10 @@ import torch
 from common import in_turns, spread, surroundings
 from torch import nn
 
+from kinema.common.device import find_device
 from kinema.config import PretrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.camera import film, films
-from kinema.device import find_device
 from kinema.methods.base import Views, draw
 from kinema.methods.registry import create_method
 from kinema.models.short_conv import short_convolutions

@@ -14,9 +14,9 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kinema.ablation import hcml, mean_and_spread, mscl
-from kinema.files import write_text
-from kinema.recipes import FIGURES, SYNTHETIC, Recipe, Row, read_recipes, read_rows, rows_path
+from kinema.common.files import write_text
+from kinema.jobs.ablation import hcml, mean_and_spread, mscl
+from kinema.results.recipes import FIGURES, SYNTHETIC, Recipe, Row, read_recipes, read_rows, rows_path
 
 PAGES = Path(__file__).parent
 PLACE = re.compile(r"(<!-- (\w+) of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kinema.files import atomic_path
+from kinema.common.files import atomic_path
 from kinema.report.pictures import animated_webp
 from kinema.search import Library
 from kinema.video import Video, View

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from kinema.common.device import find_device
 from kinema.config import PretrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.fields import ClipReader, shortest_video
@@ -24,7 +25,6 @@ from kinema.data.mds import Kept, score_videos
 from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.plan import Plan, make_plan
 from kinema.data.sampler import EpochSampler
-from kinema.device import find_device
 from kinema.flow import rotate_flow
 from kinema.methods import KeyQueue, MomentumEncoder, clip_info_nce, cosine_momentum, draw, lmcl, step_generator
 from kinema.methods.base import Draws, Views

@@ -20,6 +20,7 @@ import numpy as np
 from real_sets import labels
 from sklearn.linear_model import LogisticRegression
 
+from kinema.common.vectors import unit
 from kinema.config import ClipConfig
 from kinema.data.labels import LabelledSet
 from kinema.evaluation.few_label import draw_few
@@ -28,7 +29,6 @@ from kinema.evaluation.gather import gather
 from kinema.models import open_encoder
 from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
-from kinema.vectors import unit
 from kinema.video import find_videos
 
 SETS = {

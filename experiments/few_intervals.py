@@ -26,8 +26,8 @@ from typing import Any
 import av
 import numpy as np
 
-from kinema.files import write_json
-from kinema.provenance import software_versions
+from kinema.common.files import write_json
+from kinema.common.provenance import software_versions
 from kinema.search import Library
 from kinema.search.classifier import fit_classifier
 from kinema.search.comparing import comparison

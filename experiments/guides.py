@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from kinema.annotations import Interval, write_intervals
+from kinema.common.files import make_folder
 from kinema.data.synthetic.files import write_video
-from kinema.files import make_folder
 from kinema.video import Video
 
 PAUSE = 3.0

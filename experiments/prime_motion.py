@@ -25,13 +25,13 @@ import torch
 from torch import Tensor, nn
 
 import kinema
+from kinema.common.progress import track
 from kinema.data.synthetic import DIFFICULTIES, SynthConfig, plan, render
 from kinema.evaluation import Scene, find_scenes
 from kinema.flow import create_estimator, set_opencv_threads
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.models import DisplacementHead, PrimeMotion
 from kinema.models.resnet3d import r3d_18
-from kinema.progress import track
 
 SIZE = 64
 FRAMES = 4

@@ -19,6 +19,7 @@ import torch
 from real_sets import labels
 from torch import Tensor, nn
 
+from kinema.common.whitening import Whitening
 from kinema.config import ReadoutConfig
 from kinema.data.labels import LabelledSet
 from kinema.evaluation.features import extract_features
@@ -29,7 +30,6 @@ from kinema.evaluation.representation import Representation, retrieve
 from kinema.evaluation.table import Seen
 from kinema.models import VideoEncoder, open_encoder
 from kinema.models.readout import Readout
-from kinema.whitening import Whitening
 
 STAGES = ("layer1", "layer2", "layer3", "layer1+layer2", "layer2+layer3", "layer1+layer2+layer3")
 GRIDS = ((1, 5, 5), (2, 5, 5), (4, 5, 5), (8, 4, 4))

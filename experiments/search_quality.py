@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from kinema.provenance import software_versions
+from kinema.common.provenance import software_versions
+from kinema.common.vectors import unit
 from kinema.search import Library
 from kinema.search.windows import WindowReader
-from kinema.vectors import unit
 
 TOP = 10
 LABELS = ("motion", "scene", "shape")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinema.provenance import software_versions
+from kinema.common.provenance import software_versions
 from kinema.search import Library, fitting
 
 TOP = 10

@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kinema.ablation.ladder import Ladder
+from kinema.common.provenance import origin
 from kinema.config import PretrainConfig
-from kinema.provenance import origin
+from kinema.jobs.ablation.ladder import Ladder
 from kinema.report.ladder import Bar
 from kinema.training.resuming import deciding
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from ut_interaction import CLIPS, came_from, kinema, prepare
 
-from kinema.ablation.ladder import Ladder
 from kinema.config import FinetuneConfig
+from kinema.jobs.ablation.ladder import Ladder
 from kinema.report.ladder import Bar
 from kinema.training.resuming import deciding
 

@@ -8,7 +8,7 @@ augmentation), :mod:`kinema.methods` (losses and methods), :mod:`kinema.training
 
 from typing import TYPE_CHECKING
 
-from kinema.lazy import load_on_use
+from kinema.common.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.models.hub import from_pretrained, push_to_hub

@@ -22,13 +22,13 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from kinema import __version__
 from kinema.commands import COMMANDS, Command
-from kinema.commands.complaints import in_words_of_the_user, refuse_empty, refuse_nowhere
 from kinema.commands.help import arguments, help_text, restore_docstrings
+from kinema.commands.usage_errors import in_words_of_the_user, refuse_empty, refuse_nowhere
+from kinema.common.extras import needed_for
+from kinema.common.streams import in_one_line, open_streams, silence
 from kinema.config import LENGTHS
 from kinema.errors import ConfigError, KinemaError, without_middle
-from kinema.extras import needed_for
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
-from kinema.streams import in_one_line, open_streams, silence
 
 SWITCHES = (
     "resume",
@@ -165,7 +165,7 @@ def _settled(parser: ArgumentParser, words: list[str], parsed: Namespace, preset
     weights = parsed.get("weights") if job == "pretrain" else None
     beneath: dict[str, Any] = {}
     if weights is not None and parsed.preset is None:
-        from kinema.adapting import adapting
+        from kinema.jobs.adapting import adapting
 
         beneath = adapting(weights)
     if "preset" in parsed:  # which a file of settings may name

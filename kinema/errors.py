@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kinema.addresses import shown
+from kinema.common.addresses import shown
 
 LONGEST = 8000
 """Letters of a sentence that are told."""

@@ -16,10 +16,10 @@ import yaml
 
 import kinema
 from kinema.cli import COMMANDS, main
+from kinema.common.provenance import file_sha256
 from kinema.config import ClipConfig, FinetuneConfig, PretrainConfig
 from kinema.flow import create_estimator, list_estimators
 from kinema.presets import DEFAULT_PRESET, list_presets, preset_path, settings_on
-from kinema.provenance import file_sha256
 from kinema.training.metrics import METRICS, read_metrics
 from kinema.video import read_manifest
 
@@ -200,7 +200,7 @@ def settings_of(monkeypatch):
 def test_numbers_are_plain_ones(monkeypatch):
     """The parser's restricted kinds are none that other processes and checkpoints know."""
     asked = {}
-    monkeypatch.setattr("kinema.ablation.ablate_hcml", lambda out, config, **others: asked.update(others) or [])
+    monkeypatch.setattr("kinema.jobs.ablation.ablate_hcml", lambda out, config, **others: asked.update(others) or [])
     assert kinema_main("ablate", "hcml", "OUT", "--per_class", "[3, 4]", "--videos", 60) == 0
     assert asked["per_class"] == [3, 4] and asked["videos"] == 60
     assert {type(number) for number in (*asked["per_class"], asked["videos"])} == {int}

@@ -55,7 +55,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(command, refuse
 @pytest.fixture
 def fill_disk(monkeypatch):
     """Lets the next atomic write of a file meet a full disk."""
-    monkeypatch.setattr("kinema.files.token_hex", lambda size: "drawn")
+    monkeypatch.setattr("kinema.common.files.token_hex", lambda size: "drawn")
     return lambda path: path.with_name(f".{path.stem}.drawn.tmp{path.suffix}").symlink_to("/dev/full")
 
 

@@ -22,7 +22,7 @@ import yaml
 from safetensors.torch import load_file
 
 from kinema.data.synthetic import synthesise
-from kinema.recipes import FIGURES
+from kinema.results.recipes import FIGURES
 
 pytestmark = pytest.mark.slow
 

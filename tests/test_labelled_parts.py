@@ -13,7 +13,7 @@ from test_finetuning import QUICK
 from kinema.data.synthetic.files import encode_video
 from kinema.errors import DataError
 from kinema.evaluation import evaluate
-from kinema.finetuning import finetune
+from kinema.jobs.finetuning import finetune
 from kinema.video import read_manifest
 
 PARTS = ((0.0, 1.0, "dark"), (1.0, 2.0, "bright"), (2.0, 3.0, "dark"))

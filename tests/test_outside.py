@@ -14,7 +14,7 @@ import torch
 
 from kinema.config import PretrainConfig
 from kinema.errors import CheckpointError, ConfigError
-from kinema.installation import look_around
+from kinema.jobs.installation import look_around
 from kinema.methods.registry import METHODS
 from kinema.models import create_model, load_encoder
 from kinema.models.registry import BACKBONES

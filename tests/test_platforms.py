@@ -46,7 +46,7 @@ def locking(number, kind, count):
 
 sys.modules["msvcrt"] = types.SimpleNamespace(LK_NBLCK=2, locking=locking)
 from pathlib import Path
-from kinema import locking as ours
+from kinema.common import locking as ours
 from kinema.errors import OutputError
 assert ours.fcntl is None
 path = Path(sys.argv[1])

@@ -14,9 +14,9 @@ from kinema.annotations.formats.intervals import NEEDED
 from kinema.annotations.interval import Interval, by_file
 from kinema.annotations.registry import FORMATS, known_by_name
 from kinema.annotations.videos import LabelledVideos
+from kinema.common.files import atomic_path, refuse_pipe
+from kinema.common.tables import read_table
 from kinema.errors import ConfigError, DataError, OutputError, first_few
-from kinema.files import atomic_path, refuse_pipe
-from kinema.tables import read_table
 
 KINDS = {
     ".csv": "table",

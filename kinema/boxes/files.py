@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kinema.addresses import shown
 from kinema.boxes.formats import coco, deeplabcut, sleap, table
 from kinema.boxes.tracks import Found, Tracks
-from kinema.copies import fetched
+from kinema.common.addresses import shown
+from kinema.common.object_cache import fetched
 from kinema.errors import ConfigError, DataError
 
 READERS = {".json": coco.read, ".slp": sleap.read, ".h5": sleap.read, ".hdf5": sleap.read}

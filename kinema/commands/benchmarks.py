@@ -27,9 +27,9 @@ def check(
         missing: text file to write, with the name of every missing video.
         workers: videos opened at a time; as many as there are cores by default.
     """
+    from kinema.common.files import write_text
     from kinema.data.benchmarks import get_benchmark
     from kinema.data.benchmarks.check import check
-    from kinema.files import write_text
 
     found = check(get_benchmark(name), root, annotations, manifest=manifest, workers=workers)
     print(found.summary())

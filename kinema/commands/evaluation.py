@@ -27,7 +27,7 @@ def evaluate(protocol: Protocol, data: str, out: str, config: EvaluationConfig, 
             random for an untrained encoder, histogram for a hand-made histogram of optical flow, torchvision:MODEL,
             hf:FOLDER or hf:OWNER/NAME of the Hugging Face Hub, or module:function of yours.
     """
-    from kinema.full_evaluation import evaluate_and_write
+    from kinema.jobs.full_evaluation import evaluate_and_write
 
     evaluation, files = evaluate_and_write(protocol, run, data, out, _checked(config))
     print(evaluation.summary())

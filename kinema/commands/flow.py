@@ -8,9 +8,9 @@ from typing import Literal
 from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
 from kinema.commands.stores import entries_of, print_extraction
+from kinema.common.processes import available_cores
+from kinema.common.streams import in_one_line
 from kinema.config import ExtractConfig
-from kinema.processes import available_cores
-from kinema.streams import in_one_line
 
 
 def list_estimators() -> None:

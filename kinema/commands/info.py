@@ -11,7 +11,7 @@ def info(json: bool = False) -> None:
     """
     from json import dumps
 
-    from kinema.installation import look_around
+    from kinema.jobs.installation import look_around
 
     found = look_around()
     print(dumps(found.to_dict(), indent=2) if json else found.summary())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.commands.telling import print_agreement, print_budgets, print_notes, print_taught
+from kinema.commands.printing import print_agreement, print_budgets, print_notes, print_taught
+from kinema.common.streams import in_one_line
 from kinema.config import BoutConfig
 from kinema.errors import ConfigError
-from kinema.streams import in_one_line
 
 
 def label(
@@ -40,8 +40,8 @@ def label(
         fps: frames a second, where times are frames; what the file says by default.
     """
     from kinema.annotations.writing import check_target, check_videos, write_labels
-    from kinema.files import write_json
-    from kinema.labelling import Taught, known_labels, label_library, teach
+    from kinema.common.files import write_json
+    from kinema.jobs.labelling import Taught, known_labels, label_library, teach
     from kinema.search import Classifier, Library
 
     if labels is not None and classifier is not None:
@@ -100,7 +100,7 @@ def predict(
         device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     from kinema.annotations.writing import check_target, check_videos, write_labels
-    from kinema.predicting import forget, predict, videos_at
+    from kinema.jobs.predicting import forget, predict, videos_at
 
     check_target(out, to)
     check_videos(out, to, lambda: len(videos_at(videos)[1]))
@@ -145,7 +145,7 @@ def compare_labels(
     """
     from kinema.annotations.comparison import compare_files
     from kinema.annotations.writing import refuse_present
-    from kinema.files import write_json
+    from kinema.common.files import write_json
 
     refuse_present(out)
     found, notes = compare_files(a, b, step=step, overlap=overlap, videos=videos, fps=fps)

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.addresses import shown
-from kinema.commands.telling import open_labels, print_change, print_notes
+from kinema.commands.printing import open_labels, print_change, print_notes
+from kinema.common.addresses import shown
+from kinema.common.streams import in_one_line
 from kinema.errors import ConfigError, DataError
-from kinema.streams import in_one_line
 
 
 def convert_labels(

@@ -6,9 +6,9 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.commands.telling import print_budgets, print_notes, print_table
+from kinema.commands.printing import print_budgets, print_notes, print_table
+from kinema.common.streams import in_one_line
 from kinema.errors import ConfigError
-from kinema.streams import in_one_line
 
 
 def write_snippets(

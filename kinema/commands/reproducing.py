@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kinema.common.files import make_folder
 from kinema.errors import ReproductionError
-from kinema.files import make_folder
 
 
 def reproduce(name: str, out: str, recipes: str | None = None, record: bool = False) -> None:
@@ -18,9 +18,9 @@ def reproduce(name: str, out: str, recipes: str | None = None, record: bool = Fa
         recipes: YAML file of recipes, with the figures in a CSV file beside it; those that come with kinema by default.
         record: write the figures into the CSV file instead of comparing them.
     """
-    from kinema.recipes import recipes_with, rows_path
-    from kinema.reproducing import record as record_row
-    from kinema.reproducing import reproduce
+    from kinema.jobs.reproducing import record as record_row
+    from kinema.jobs.reproducing import reproduce
+    from kinema.results.recipes import recipes_with, rows_path
 
     file = Path(recipes) if recipes else recipes_with(name)
     if record:
@@ -44,7 +44,7 @@ def list_recipes(recipes: str | None = None) -> None:
     """
     import json
 
-    from kinema.recipes import READY, SYNTHETIC, read_recipes, read_rows, rows_path
+    from kinema.results.recipes import READY, SYNTHETIC, read_recipes, read_rows, rows_path
 
     for file in [Path(recipes)] if recipes else [SYNTHETIC, READY]:
         rows = read_rows(rows_path(file))

@@ -7,14 +7,14 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.addresses import shown
-from kinema.clock import seconds_of
 from kinema.commands.searching import labels_of, open_library, print_added, print_answer, print_seen
+from kinema.common.addresses import shown
+from kinema.common.clock import seconds_of
+from kinema.common.files import make_folder
+from kinema.common.progress import following
+from kinema.common.streams import in_one_line
 from kinema.config import BoutConfig
 from kinema.errors import ConfigError
-from kinema.files import make_folder
-from kinema.progress import following
-from kinema.streams import in_one_line
 
 
 def embed(

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kinema.clock import clock
+from kinema.common.clock import clock
+from kinema.common.streams import in_one_line
 from kinema.errors import ConfigError
-from kinema.streams import in_one_line
 
 if TYPE_CHECKING:
     from kinema.annotations import Interval

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from kinema.common.streams import in_one_line
 from kinema.errors import DataError
-from kinema.streams import in_one_line
 
 if TYPE_CHECKING:
     from kinema.data.extraction import Extraction

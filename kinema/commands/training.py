@@ -7,11 +7,11 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
+from kinema.common.processes import is_first
 from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.config.requests import FinetuneTask, MonitorConfig
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
-from kinema.processes import is_first
 
 Difficulty = Literal["easy", "default", "hard"]
 
@@ -52,12 +52,12 @@ def pretrain(
         count: number of videos that a dry run reckons with; those of the folder by default.
     """
     if dry_run:
-        from kinema.dry_run import dry_pretrain
+        from kinema.jobs.dry_run import dry_pretrain
 
         print(dry_pretrain(videos, config, method=method, weights=weights, manifest=manifest, count=count).summary())
         return
     refuse_count(count)
-    from kinema.monitoring import chosen_monitor
+    from kinema.jobs.monitoring import chosen_monitor
     from kinema.training import pretrain
 
     run = pretrain(
@@ -103,12 +103,12 @@ def finetune(
         count: number of videos that a dry run reckons with; those of the labels or the benchmark by default.
     """
     if dry_run:
-        from kinema.dry_run import dry_finetune
+        from kinema.jobs.dry_run import dry_finetune
 
         print(dry_finetune(videos, config, task, count=count).summary())
         return
     refuse_count(count)
-    from kinema.finetuning import finetune
+    from kinema.jobs.finetuning import finetune
 
     found = finetune(videos, out, config, task, preset=preset, manifest=manifest, resume=resume)
     if is_first():
@@ -135,7 +135,7 @@ def demo(config: PretrainConfig, out: str = "demo", videos: PositiveInt = 1500) 
         out: folder to write; what an earlier, interrupted call left there is used.
         videos: number of synthetic videos, a fifth of them for testing.
     """
-    from kinema.demo import demo
+    from kinema.jobs.demo import demo
 
     for path in demo(out, config, videos=videos):
         print(path)
@@ -159,7 +159,7 @@ def ablate_mscl(
         seeds: one round of the ladder for each.
         only: names of the rungs wanted; all by default.
     """
-    from kinema.ablation import ablate_mscl
+    from kinema.jobs.ablation import ablate_mscl
 
     for path in ablate_mscl(out, config, difficulty=difficulty, videos=videos, seeds=seeds, only=only):
         print(path)
@@ -188,7 +188,7 @@ def ablate_hcml(
         seeds: one round of each ladder for each.
         only: names of the rungs wanted; all by default.
     """
-    from kinema.ablation import ablate_hcml
+    from kinema.jobs.ablation import ablate_hcml
 
     numbers = {"videos": videos, "per_class": per_class, "unlabelled_epochs": unlabelled_epochs, "seeds": seeds}
     for path in ablate_hcml(out, config, difficulty=difficulty, only=only, **numbers):

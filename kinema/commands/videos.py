@@ -6,8 +6,8 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from kinema.processes import available_cores
-from kinema.streams import in_one_line
+from kinema.common.processes import available_cores
+from kinema.common.streams import in_one_line
 
 
 def synth(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kinema.commands.evaluation import checked_settings
+from kinema.common.files import make_folder
 from kinema.config import ReadoutConfig, overlaid
 from kinema.errors import ConfigError
-from kinema.files import make_folder
 
 
 def weights(file: str, out: str | None = None, partial: bool = False) -> None:

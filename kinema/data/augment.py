@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from kinema.common.processes import WHOLE, Part
 from kinema.config import AugmentConfig
-from kinema.processes import WHOLE, Part
 
 LUMA = (0.299, 0.587, 0.114)
 

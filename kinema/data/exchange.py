@@ -13,14 +13,14 @@ from typing import Literal
 
 import numpy as np
 
+from kinema.common.files import atomic_path
+from kinema.common.progress import track
 from kinema.data.extraction import Extraction, add_flow, adding, summarise
 from kinema.data.fields import ClipReader
 from kinema.errors import DataError
-from kinema.files import atomic_path
 from kinema.flow.container import open_video_flow
 from kinema.flow.files import read_flow, write_flow
 from kinema.flow.store import SUFFIX, read_recipe, stored_names
-from kinema.progress import track
 from kinema.video import ManifestEntry
 
 PICTURES = ("flow_x_*.jpg", "flow_y_*.jpg")

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from kinema.addresses import resolved
-from kinema.cluster import spread
+from kinema.common.addresses import resolved
+from kinema.common.cluster import spread
+from kinema.common.files import clear_leftovers, write_csv
+from kinema.common.progress import track
 from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
 from kinema.data.loader import make_loader
 from kinema.data.on_device import DevicePairs, flow_device, in_threads
 from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError, blaming
-from kinema.files import clear_leftovers, write_csv
 from kinema.flow import FlowStore
-from kinema.progress import track
 from kinema.video import ManifestEntry, read_manifest, write_manifest
-from kinema.video.held import AnyVideo
+from kinema.video.frame_cache import AnyVideo
 from kinema.video.manifest import MANIFEST, UNREADABLE
 
 Result = bool | KinemaError
@@ -95,7 +95,7 @@ def extract_flow(
             pack.
         device: where estimators compute that can choose: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
         cluster: whose machines do the work, all of which see the videos and the store under their names
-            (:mod:`kinema.cluster`); None for this one.
+            (:mod:`kinema.common.cluster`); None for this one.
 
     Raises:
         ConfigError: the estimator cannot be used on this machine, or not on this device; or there is no such cluster.

@@ -20,7 +20,7 @@ from kinema.data.crops import cropping
 from kinema.errors import DataError, VideoError
 from kinema.flow import FlowEstimator, FlowStore, create_estimator
 from kinema.video import ManifestEntry, Shelf
-from kinema.video.held import AnyVideo
+from kinema.video.frame_cache import AnyVideo
 from kinema.video.identity import quick_content_sha256, size_and_time
 from kinema.video.manifest import OK
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from kinema.common.files import write_json
+from kinema.common.object_cache import fetched
+from kinema.common.provenance import file_sha256
+from kinema.common.storage import exists, is_folder
 from kinema.config.requests import LabelConfig
-from kinema.copies import fetched
 from kinema.data.labels import LabelledSet
-from kinema.files import write_json
-from kinema.provenance import file_sha256
-from kinema.storage import exists, is_folder
 from kinema.video.identity import content_sha256
 
 KEPT = "labels.json"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinema.addresses import address_of, shown
+from kinema.common.addresses import address_of, shown
+from kinema.common.storage import is_folder, missing
+from kinema.common.tables import read_table
 from kinema.errors import DataError, first_few
-from kinema.storage import is_folder, missing
-from kinema.tables import read_table
 from kinema.video.fragment import Fragment, named_part
 
 if TYPE_CHECKING:

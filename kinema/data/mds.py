@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from kinema.common.files import atomic_path
+from kinema.common.parts import ROWS, Parts
+from kinema.common.progress import track
+from kinema.common.provenance import config_sha256
 from kinema.data.fields import ClipReader, clip_positions
 from kinema.data.loader import make_loader
 from kinema.errors import DataError, KinemaError, blaming
-from kinema.files import atomic_path
 from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
-from kinema.parts import ROWS, Parts
-from kinema.progress import track
-from kinema.provenance import config_sha256
 from kinema.video import ManifestEntry
 
 CHUNK = 128

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from kinema.device import find_device
+from kinema.common.device import find_device
 from kinema.errors import ConfigError, KinemaError
 from kinema.flow import FlowEstimator
 

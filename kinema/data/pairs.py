@@ -17,7 +17,7 @@ from kinema.data.sampler import Draw
 from kinema.errors import KinemaError, blaming
 from kinema.flow import crop_resize, crop_resize_flow, key_start
 from kinema.video import ManifestEntry
-from kinema.video.held import AnyVideo
+from kinema.video.frame_cache import AnyVideo
 
 
 class Unread(NamedTuple):

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from kinema.addresses import shown
+from kinema.common.addresses import shown
+from kinema.common.processes import anywhere, rank_and_count
+from kinema.common.streams import in_one_line
 from kinema.config import TrainConfig
 from kinema.data.extraction import extract_flow, missing_flow
 from kinema.data.fields import ClipReader
@@ -23,8 +25,6 @@ from kinema.data.pairs import Batch, ClipPairs, collate
 from kinema.data.plan import Plan
 from kinema.data.sampler import EpochSampler
 from kinema.errors import DataError
-from kinema.processes import anywhere, rank_and_count
-from kinema.streams import in_one_line
 from kinema.video import Manifest, ManifestEntry
 
 

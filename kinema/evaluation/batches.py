@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kinema.common.device import find_device
+from kinema.common.precision import quick_bfloat16
 from kinema.config import ClipConfig
-from kinema.device import find_device
 from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
 from kinema.evaluation.store import Facts
 from kinema.evaluation.table import Seen
 from kinema.models.modes import evaluating
 from kinema.models.passes import features_of
-from kinema.precision import quick_bfloat16
 
 
 @dataclass(frozen=True)

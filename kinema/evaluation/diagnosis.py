@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from kinema.common.vectors import unit
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
 from kinema.evaluation.checks import checked_features
@@ -24,7 +25,6 @@ from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
 from kinema.evaluation.retrieval import RetrievalSpec, evaluate_retrieval
 from kinema.evaluation.shortcuts import Backwards, Leak, backwards, leak
-from kinema.vectors import unit
 
 
 @dataclass(frozen=True)

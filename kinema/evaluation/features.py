@@ -16,8 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kinema.addresses import shown
-from kinema.cluster import connected
+from kinema.common.addresses import shown
+from kinema.common.cluster import connected
+from kinema.common.processes import available_cores
+from kinema.common.progress import track
 from kinema.config import ClipConfig
 from kinema.config.requests import Precision
 from kinema.data.crops import described
@@ -27,8 +29,6 @@ from kinema.evaluation.batches import Made, Seeing, Wanted, arithmetic
 from kinema.evaluation.looks import Uniform
 from kinema.evaluation.on_cluster import arithmetic_of, see_on_cluster
 from kinema.evaluation.table import FeatureTable, Seen
-from kinema.processes import available_cores
-from kinema.progress import track
 from kinema.video.decoders import in_recipes
 
 
@@ -101,8 +101,8 @@ def extract_features(
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
         precision: whether autocast is allowed.
         cache: folder of a store of features (:mod:`kinema.evaluation.store`) to read from and to add to; None for none.
-        cluster: whose machines read and compute, all of which see the videos under their names (:mod:`kinema.cluster`);
-            None for this one.
+        cluster: whose machines read and compute, all of which see the videos under their names
+            (:mod:`kinema.common.cluster`); None for this one.
 
     Raises:
         DataError: some files cannot be read, or are too small for the clip's size; all were tried, and the sentence

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from kinema.common.progress import track
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
@@ -19,7 +20,6 @@ from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure, classification
 from kinema.evaluation.folds import Folds
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
-from kinema.progress import track
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kinema.common.files import atomic_path, make_folder, write_json
+from kinema.common.processes import available_cores
+from kinema.common.progress import track
+from kinema.common.provenance import software_versions
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation.flow_scenes import TrueFlow, find_scenes
-from kinema.files import atomic_path, make_folder, write_json
 from kinema.flow import parse_estimator
-from kinema.processes import available_cores
-from kinema.progress import track
-from kinema.provenance import software_versions
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kinema.common.whitening import Whitening
 from kinema.config import ClipConfig
 from kinema.errors import DataError
 from kinema.evaluation.features import Features, extract_features
@@ -19,7 +20,6 @@ from kinema.evaluation.orders import Order, Reordered
 from kinema.evaluation.representation import Representation
 from kinema.evaluation.table import Seen
 from kinema.models import OpenedEncoder, VideoEncoder
-from kinema.whitening import Whitening
 
 WINDOWS = 240
 """On which a whitening is fitted, at most or nearly so."""

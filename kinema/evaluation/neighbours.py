@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from kinema.common.vectors import unit
 from kinema.evaluation.folds import Fold, Folds
-from kinema.vectors import unit
 
 CHUNK = 1024
 """Queries whose similarities are held in memory at once."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kinema.addresses import absolute
 from kinema.boxes import MOTION
-from kinema.cluster import Lost, ask, spread
+from kinema.common.addresses import absolute
+from kinema.common.cluster import Lost, ask, spread
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError
 from kinema.evaluation.batches import Arithmetic, Made, Seeing, Wanted, arithmetic

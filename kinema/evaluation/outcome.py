@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from kinema.common.provenance import config_sha256, ids_sha256
 from kinema.config.requests import EvaluationConfig, Protocol
 from kinema.data.labels import LabelledSet
 from kinema.errors import first_few
@@ -18,7 +19,6 @@ from kinema.evaluation.knn import KNNResult
 from kinema.evaluation.pairs import PairsResult
 from kinema.evaluation.probe import ProbeResult
 from kinema.evaluation.retrieval import RetrievalResult
-from kinema.provenance import config_sha256, ids_sha256
 
 Result = RetrievalResult | KNNResult | ProbeResult | FewLabelResult | PairsResult | DiagnosisResult
 

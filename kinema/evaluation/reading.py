@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kinema.addresses import shown
+from kinema.common.addresses import shown
+from kinema.common.provenance import config_sha256
 from kinema.config import ClipConfig
 from kinema.data.clips import Timeline, clip_view, is_short, mark_missing, timeline
 from kinema.data.crops import cropping
 from kinema.errors import KinemaError, VideoError, blaming
 from kinema.evaluation.looks import Draw, Look
 from kinema.evaluation.store import Facts, fingerprint
-from kinema.provenance import config_sha256
 
 if TYPE_CHECKING:
     from kinema.video import Video

@@ -19,7 +19,7 @@ Other = TypeVar("Other")
 
 
 class Transform(Protocol):
-    """What a :class:`~kinema.whitening.Whitening` does to features."""
+    """What a :class:`~kinema.common.whitening.Whitening` does to features."""
 
     def transform(self, features: np.ndarray, /) -> np.ndarray:
         """(N, D) -> (N, E)."""

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from kinema.common.files import make_folder, write_json
+from kinema.common.provenance import software_versions
 from kinema.config import overlaid
 from kinema.config.requests import EvaluationConfig, FeatureConfig, Protocol, Split
 from kinema.data.benchmarks import read_labels
@@ -26,8 +28,6 @@ from kinema.evaluation.outcome import Evaluation, Result, describe_data, notes_o
 from kinema.evaluation.pairs import checked_pairs, evaluate_pairs
 from kinema.evaluation.probe import evaluate_probe
 from kinema.evaluation.retrieval import evaluate_retrieval
-from kinema.files import make_folder, write_json
-from kinema.provenance import software_versions
 
 FeatureSettings = TypeVar("FeatureSettings", bound=FeatureConfig)
 

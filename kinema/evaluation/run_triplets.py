@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kinema.common.files import write_json
+from kinema.common.provenance import config_sha256, ids_sha256, software_versions
 from kinema.config import overlaid
 from kinema.config.requests import FeatureConfig
 from kinema.evaluation.gather import gather
 from kinema.evaluation.opening import open_asked
 from kinema.evaluation.run import kept_beside
 from kinema.evaluation.triplets import TripletsResult, evaluate_triplets, find_triplets
-from kinema.files import write_json
-from kinema.provenance import config_sha256, ids_sha256, software_versions
 
 
 @dataclass(frozen=True)

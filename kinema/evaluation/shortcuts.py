@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kinema.common.vectors import unit
 from kinema.data.labels import LabelledSet
 from kinema.evaluation.folds import Folds, leave_one_video_out
 from kinema.evaluation.neighbours import find_neighbours
-from kinema.vectors import unit
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 A store is a folder. In it each recipe (an encoder, the geometry of clips, precision, versions) has a folder of its own
 with ``recipe.json`` and parts, which are safetensors files written at once or not at all. A row belongs to a video by
-what the file holds (:func:`~kinema.provenance.quick_sha256`), so that moved or renamed videos keep theirs. Several
-processes may share a store: the name of a part is a hash of the videos in it.
+what the file holds (:func:`~kinema.common.provenance.quick_sha256`), so that moved or renamed videos keep theirs.
+Several processes may share a store: the name of a part is a hash of the videos in it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from kinema.common.files import make_folder, write_json
+from kinema.common.provenance import config_sha256, ids_sha256
+from kinema.common.tensors import read_about, read_tensors, write_tensors
 from kinema.errors import VideoError
-from kinema.files import make_folder, write_json
-from kinema.provenance import config_sha256, ids_sha256
-from kinema.tensors import read_about, read_tensors, write_tensors
 from kinema.video.identity import quick_content_sha256
 
 SECONDS = 10.0

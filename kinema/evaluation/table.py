@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kinema.common.provenance import software_versions
 from kinema.errors import DataError
 from kinema.evaluation.looks import Look
 from kinema.evaluation.store import Facts, FeatureStore, Row, encoder_sha256, fingerprint
-from kinema.provenance import software_versions
 
 KEYED_VERSIONS = ("kinema", "torch", "numpy", "av", "opencv")
 """Packages of which another version may give other features."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from kinema.common.vectors import unit
 from kinema.errors import DataError
 from kinema.evaluation.figures import Figure
 from kinema.evaluation.representation import Representation, Ways
-from kinema.vectors import unit
 
 PARTS = ("ref", "positive", "negative")
 

@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from kinema.common.files import atomic_path
 from kinema.errors import DataError
-from kinema.files import atomic_path
 from kinema.flow.quantise import pack_field, unpack_fields
 
 VERSION = 3

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kinema.common.registry import Registry
 from kinema.errors import ConfigError
 from kinema.flow.base import FlowEstimator
 from kinema.flow.frames import to_bytes
 from kinema.flow.raft import RAFT
 from kinema.flow.tvl1 import TVL1
-from kinema.registry import Registry
 
 Estimator = TypeVar("Estimator", bound=FlowEstimator)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kinema.common.files import atomic_path
 from kinema.errors import ConfigError, DataError
-from kinema.files import atomic_path
 
 _MAGIC = np.float32(202021.25).tobytes()
 _UNKNOWN = 1e9

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from kinema.common.extras import remedy
+from kinema.common.tensors import read_weights
 from kinema.errors import CheckpointError, ConfigError
-from kinema.extras import remedy
 from kinema.flow.base import FlowEstimator
-from kinema.tensors import read_weights
 
 HUB_FILES = {"large": "raft_large_C_T_SKHT_V2-ff5fadd5.pth", "small": "raft_small_C_T_V2-01064c6d.pth"}
 """The files of torchvision's default weights, as torch hub calls them in its cache."""

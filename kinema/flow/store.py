@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from kinema.common.files import clear_leftovers, make_folder, write_json
+from kinema.common.locking import locked
 from kinema.errors import ConfigError, DataError
-from kinema.files import clear_leftovers, make_folder, write_json
 from kinema.flow.container import VideoFlow, open_video_flow, write_video_flow
-from kinema.locking import locked
 
 DESCRIPTION = "store.json"
 FORMAT = 2

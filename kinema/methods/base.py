@@ -7,12 +7,12 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kinema.common.processes import WHOLE, Part
 from kinema.config import PretrainConfig
 from kinema.data.plan import Plan
 from kinema.flow import FRA_ANGLES
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
-from kinema.processes import WHOLE, Part
 
 
 class Views(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kinema.common.provenance import differing
 from kinema.config import FinetuneConfig, HCMLConfig, ModelConfig, Motion, PretrainConfig, TrainConfig
 from kinema.errors import CheckpointError
 from kinema.methods.base import Method
@@ -15,7 +16,6 @@ from kinema.methods.registry import METHODS, create_method, settings_for
 from kinema.models import WithMotion, add_motion_hierarchy, load_encoder
 from kinema.models.encoder import VideoEncoder, build_encoder
 from kinema.models.pyramid import TemporalPyramid
-from kinema.provenance import differing
 
 Config = TypeVar("Config", FinetuneConfig, PretrainConfig)
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kinema.common.processes import gather
 from kinema.flow import direction_histogram, flow_gradients, magnitude, stabilise
 from kinema.flow.histogram import DIRECTIONS
 from kinema.methods.losses import LocalContrast
 from kinema.models.pooling import average_to
-from kinema.processes import gather
 
 UNIT = 1 / 30
 """Seconds in which targets measure motion, whatever time a flow field spans."""

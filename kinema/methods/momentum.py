@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from kinema.processes import gather, rank_and_count
+from kinema.common.processes import gather, rank_and_count
 
 
 def cosine_momentum(step: int, steps: int, start: float) -> float:

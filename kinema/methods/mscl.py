@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from kinema.common.processes import gather, rank_and_count
 from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.errors import ConfigError
 from kinema.flow import rotate_flow
@@ -24,7 +25,6 @@ from kinema.methods.queue import KeyQueue, Negatives
 from kinema.models.encoder import PYRAMID, VideoEncoder, build_encoder, build_flow_encoder
 from kinema.models.hierarchy import MotionFeatures
 from kinema.models.pyramid import TemporalPyramid
-from kinema.processes import gather, rank_and_count
 
 LOCAL = "local"
 """Flow's local features among its stages."""

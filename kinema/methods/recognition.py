@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kinema.common.tensors import read_tensors, write_tensors
 from kinema.config import POOLED, HCMLConfig
 from kinema.data.plan import Plan
 from kinema.errors import CheckpointError
@@ -21,7 +22,6 @@ from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
 from kinema.models.hierarchy import MotionFeatures
 from kinema.models.weights import load_encoder
-from kinema.tensors import read_tensors, write_tensors
 
 CLASSIFIER_FILE = "classifier.safetensors"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from kinema.common.registry import Registry
 from kinema.config import PretrainConfig
 from kinema.errors import ConfigError, KinemaError
 from kinema.methods.base import Method
@@ -14,7 +15,6 @@ from kinema.methods.mscl import MSCL, MoCo
 from kinema.methods.mscl_hcml import MSCLWithHCML
 from kinema.methods.tubelet import TubeletContrast
 from kinema.models.encoder import VideoEncoder
-from kinema.registry import Registry
 
 Own = TypeVar("Own", bound=Method)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from kinema.common.extras import needed_for
+from kinema.common.files import atomic_path
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError
-from kinema.extras import needed_for
-from kinema.files import atomic_path
 
 BATCH = "batch"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
+from kinema.common.extras import remedy
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError
-from kinema.extras import remedy
 from kinema.models.normalise import Normalise
 
 SAMPLING = {"s3d": (128, 15.0), "mvit": (16, 7.5), "swin3d": (32, 15.0), "": (16, 15.0)}

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from kinema.common.extras import needed_for
 from kinema.config import ClipConfig
 from kinema.errors import CheckpointError, ConfigError
-from kinema.extras import needed_for
 from kinema.models.normalise import IMAGENET, Normalise
 
 

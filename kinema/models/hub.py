@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from kinema.common.extras import needed_for
+from kinema.common.files import make_folder, write_json, write_text
+from kinema.common.provenance import file_sha256
 from kinema.errors import CheckpointError, OutputError
-from kinema.extras import needed_for
-from kinema.files import make_folder, write_json, write_text
 from kinema.models.encoder import VideoEncoder
 from kinema.models.model_card import model_card
 from kinema.models.weights import ENCODER_FILE, load_encoder, save_encoder
-from kinema.provenance import file_sha256
 
 PATTERNS = (["*.json", "*.safetensors"], ["pytorch_model*"])
 """What is fetched of a model; the second where the first brought no weights."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from kinema.common.extras import needed_for
 from kinema.errors import ConfigError
-from kinema.extras import needed_for
 from kinema.models.adapted import Adapted, Layout
 from kinema.models.backbone import Backbone
 

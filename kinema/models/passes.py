@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from kinema.precision import autocast_for
+from kinema.common.precision import autocast_for
 
 PIXELS_AT_ONCE = 600_000
 """Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long

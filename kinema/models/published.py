@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from kinema.common.tensors import read_weights
 from kinema.errors import CheckpointError
 from kinema.models.layouts import SOURCES, Source, source_of
-from kinema.tensors import read_weights
 
 CONTAINERS = ("state_dict", "model_state", "model")
 """Under which name a checkpoint of a training holds its weights."""

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kinema.common.registry import Registry
 from kinema.config import POOLED, ReadoutConfig
 from kinema.errors import ConfigError, refuse
 from kinema.models.pooling import average_to
-from kinema.registry import Registry
 
 Own = TypeVar("Own", bound="Readout")
 

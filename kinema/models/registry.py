@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from kinema.common.registry import Registry
 from kinema.config import ModelConfig
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models.backbone import Backbone
@@ -23,7 +24,6 @@ from kinema.models.resnet2d import resnet18, resnet50
 from kinema.models.resnet3d import mc3_18, r2plus1d_18, r3d_18
 from kinema.models.s3d import S3D
 from kinema.models.slowonly import SlowOnly
-from kinema.registry import Registry
 
 Factory = Callable[..., Backbone]
 Made = TypeVar("Made", bound=Factory)

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kinema.common.provenance import file_sha256
 from kinema.config import POOLED, ClipConfig, ModelConfig, ReadoutConfig, Settings, from_plain
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models.encoder import VideoEncoder, random_encoder
 from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, name_of, weights_file
-from kinema.provenance import file_sha256
 
 RANDOM = "random"
 HISTOGRAM = "histogram"

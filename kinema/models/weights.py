@@ -18,6 +18,8 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from kinema.common.provenance import file_sha256
+from kinema.common.tensors import read_about, read_tensors, write_tensors
 from kinema.config import HCMLConfig, ModelConfig, ReadoutConfig, from_plain
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models.encoder import VideoEncoder, build_encoder
@@ -25,8 +27,6 @@ from kinema.models.normalise import KINETICS, Colours
 from kinema.models.published import fill, read_published
 from kinema.models.readout import READOUTS
 from kinema.models.registry import has_own_backbone, matching_model
-from kinema.provenance import file_sha256
-from kinema.tensors import read_about, read_tensors, write_tensors
 
 ENCODER_FILE = "encoder.safetensors"
 

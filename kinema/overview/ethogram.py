@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from kinema.annotations.interval import Interval
-from kinema.clock import clock
+from kinema.common.clock import clock
 from kinema.search.strengths import Strengths
 
 BINS = 200

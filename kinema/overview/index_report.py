@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from kinema.addresses import address_of
 from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.interval import by_file
-from kinema.clock import clock
+from kinema.common.addresses import address_of
+from kinema.common.clock import clock
+from kinema.common.files import write_text
+from kinema.common.progress import track
 from kinema.errors import ConfigError
-from kinema.files import write_text
 from kinema.overview.ethogram import Activity, ethogram
 from kinema.overview.examples import Examples, Order
 from kinema.overview.labelled import LabelledFiles
-from kinema.progress import track
 from kinema.report.pages import MovingPicture, pages, shown
 from kinema.search.about import get_about
 from kinema.search.connection import snapshot

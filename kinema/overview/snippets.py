@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from kinema.annotations.writing import refuse_present
+from kinema.common.files import atomic_path, file_name, file_names, write_csv
+from kinema.common.progress import track
 from kinema.errors import DataError, KinemaError, blaming
-from kinema.files import atomic_path, file_name, file_names, write_csv
 from kinema.overview.examples import Example, Examples, Order, part_shown
 from kinema.overview.grids import TILE, contact_sheet, moving_grid
 from kinema.overview.labelled import LabelledFiles
-from kinema.progress import track
 
 SHEET = "contact_sheet"
 TABLE = "snippets.csv"

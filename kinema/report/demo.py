@@ -12,8 +12,8 @@ import numpy as np
 from markupsafe import Markup
 
 from kinema import __version__
+from kinema.common.files import write_text
 from kinema.config import POOLED, ReadoutConfig
-from kinema.files import write_text
 from kinema.report.demo_content import MEASURES, SHOWN, DemoContent, LabelledVideo, Measure, PeopleContent, Query
 from kinema.report.pages import FPS, MovingPicture, moving_picture, pages, read_frames
 from kinema.report.pictures import animation, colour_wheel, flow_view, still

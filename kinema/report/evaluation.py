@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from kinema.common.files import write_text
 from kinema.data.labels import LabelledSet
 from kinema.evaluation.diagnosis import DiagnosisResult, Sight
 from kinema.evaluation.outcome import Evaluation
 from kinema.evaluation.probe import ProbeResult
 from kinema.evaluation.retrieval import RetrievalResult
-from kinema.files import write_text
 from kinema.report.evaluation_plots import confusion_matrix, few_label_curve, order_bars, pair_bars, retrieval_bars
 from kinema.report.pages import MovingPicture, in_words, moving_picture, pages
 from kinema.report.pictures import PALETTE

@@ -17,12 +17,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from kinema.common.files import atomic_path, make_folder
 from kinema.config import ClipConfig
 from kinema.data.clips import Grid, timeline
 from kinema.data.fields import clip_positions, positions_per_step
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, VideoError
-from kinema.files import atomic_path, make_folder
 from kinema.flow import clip_scores, flow_to_wheel, grid_scores, kept_starts, parse_estimator, wheel_legend
 from kinema.report.pictures import PALETTE, draw_arrows, full_speed
 from kinema.video import Video, View

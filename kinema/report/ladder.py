@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kinema.files import atomic_path
+from kinema.common.files import atomic_path
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kinema.addresses import shown
-from kinema.clock import clock
+from kinema.common.addresses import shown
+from kinema.common.clock import clock
+from kinema.common.progress import make_bar
+from kinema.common.whitening import Whitening
 from kinema.errors import VideoError
-from kinema.progress import make_bar
 from kinema.search import approximate, database
 from kinema.search.about import get_about, get_list, set_about
 from kinema.search.changes import Changes, find_changes, settled
@@ -29,7 +30,6 @@ from kinema.search.segments import FITTED
 from kinema.search.store import Claims, Database
 from kinema.search.windows import WindowReader
 from kinema.video.identity import content_sha256
-from kinema.whitening import Whitening
 
 Items = Iterator[tuple[int, EmbeddedWindow | Finished]]
 """Windows of videos by their numbers, and how these ended."""
@@ -57,7 +57,7 @@ def bring_up_to_date(
         reader: cuts videos into windows.
         batch_size: windows per forward pass.
         workers: threads that decode; None as of :func:`~kinema.search.embedding.embed_videos`.
-        cluster: whose machines decode and embed (:mod:`kinema.cluster`); None for this process.
+        cluster: whose machines decode and embed (:mod:`kinema.common.cluster`); None for this process.
         device: where they embed.
 
     Raises:

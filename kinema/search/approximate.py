@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from kinema.common.whitening import Whitening
 from kinema.errors import ConfigError
 from kinema.search.about import get_about
 from kinema.search.comparing import Comparison, comparison
@@ -39,7 +40,6 @@ from kinema.search.segments import (
 )
 from kinema.search.store import Database
 from kinema.search.values import as_matrix
-from kinema.whitening import Whitening
 
 if TYPE_CHECKING:
     import faiss

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from kinema.addresses import resolved, shown
 from kinema.boxes import MOTION
-from kinema.clock import clock
+from kinema.common.addresses import resolved, shown
+from kinema.common.clock import clock
+from kinema.common.storage import exists
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError
 from kinema.search.results import By, EmbeddedQuery, Hit, Query, Window
-from kinema.storage import exists
 
 if TYPE_CHECKING:
     from kinema.search.embedder import Embedder

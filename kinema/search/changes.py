@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kinema.addresses import address_of, shown
+from kinema.common.addresses import address_of, shown
 from kinema.errors import DataError, VideoError
 from kinema.search.database import FileState
 from kinema.video import find_videos

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
+from kinema.common.files import refuse_pipe
+from kinema.common.tensors import read_tensors, write_tensors
 from kinema.errors import DataError
-from kinema.files import refuse_pipe
 from kinema.search.comparing import Compared
-from kinema.tensors import read_tensors, write_tensors
 
 FORMAT = 2
 STRENGTH = 100.0

@@ -2,9 +2,9 @@
 
 An encoder's feature may have thousands of values. An index keeps coordinates in a basis that is fitted to some of its
 first windows and never changed, so that vectors of all times can be compared. When they are compared they are whitened
-by what copies of the library's own windows have shown not to count (:mod:`kinema.whitening`): that is fitted without
-labels on the videos that are searched (:mod:`.fitting`), so it is transductive. It is fitted again when the library has
-doubled, and belongs to the state of the database like all else that a search sees.
+by what copies of the library's own windows have shown not to count (:mod:`kinema.common.whitening`): that is fitted
+without labels on the videos that are searched (:mod:`.fitting`), so it is transductive. It is fitted again when the
+library has doubled, and belongs to the state of the database like all else that a search sees.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kinema.common.vectors import unit
+from kinema.common.whitening import Basis, Whitening
 from kinema.search.about import get_list, get_map
 from kinema.search.results import By
 from kinema.search.store import Database
 from kinema.search.values import check_length, read_as
-from kinema.vectors import unit
-from kinema.whitening import Basis, Whitening
 
 BASIS, WHITENING = "basis", "whitening"
 """Names of the maps in the database."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from kinema.addresses import address_of, shown
-from kinema.extras import needed_for
+from kinema.common.addresses import address_of, shown
+from kinema.common.extras import needed_for
 from kinema.search.embedded import FolderStore
 from kinema.search.store import Database, Store
 

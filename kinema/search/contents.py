@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kinema.addresses import shown
 from kinema.boxes import Place
+from kinema.common.addresses import shown
 from kinema.errors import DataError
 from kinema.search import database
 from kinema.search.about import get_about, get_list

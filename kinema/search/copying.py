@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
-from kinema.addresses import shown
+from kinema.common.addresses import shown
 from kinema.errors import OutputError
 from kinema.search import label_tables
 from kinema.search.connection import store_of

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from kinema.common.files import atomic_path, make_folder, on_disk
+from kinema.common.locking import locked
+from kinema.common.streams import in_one_line
 from kinema.errors import DataError, OutputError
-from kinema.files import atomic_path, make_folder, on_disk
-from kinema.locking import locked
 from kinema.search.faiss_files import Seal, is_whole
 from kinema.search.store import Bound, Claims, Damage, Database, LabelTables
 from kinema.search.tables import BOXES, STAGED, STAGED_BOXES, TABLES
-from kinema.streams import in_one_line
 
 DATABASE = "windows.sqlite"
 LOCK = "lock"

@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 from kinema.boxes import MOTION, Place
+from kinema.common.device import find_devices
+from kinema.common.provenance import config_sha256
+from kinema.common.vectors import unit
+from kinema.common.whitening import Basis
 from kinema.config import ClipConfig
-from kinema.device import find_devices
 from kinema.models.encoder import VideoEncoder
 from kinema.models.folding import fold_batch_norms
 from kinema.models.passes import features_of
 from kinema.models.sources import open_encoder, weights_sha256
-from kinema.provenance import config_sha256
 from kinema.search.appearance import appearance_vectors
 from kinema.search.windows import SeenWindow
-from kinema.vectors import unit
-from kinema.whitening import Basis
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import TypeVar
 import cv2
 import torch
 
+from kinema.common.processes import available_cores
 from kinema.errors import ConfigError, KinemaError, VideoError
-from kinema.processes import available_cores
 from kinema.search.windows import SeenWindow, WindowReader
 
 Made = TypeVar("Made")

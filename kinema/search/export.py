@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinema.files import atomic_path
+from kinema.common.files import atomic_path
 from kinema.search.store import Database
 from kinema.search.values import as_matrix
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kinema.common.extras import needed_for
+from kinema.common.files import atomic_path
 from kinema.errors import DataError
-from kinema.extras import needed_for
-from kinema.files import atomic_path
 
 if TYPE_CHECKING:
     import faiss

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from kinema.common.progress import track
+from kinema.common.vectors import unit
+from kinema.common.whitening import Basis, Whitening
 from kinema.data.clips import clip_view, span, start_range, timeline, uniform_starts
 from kinema.data.nuisance import nuisance_views
 from kinema.errors import DataError, KinemaError
-from kinema.progress import track
 from kinema.search.embedder import Embedder
 from kinema.search.embedding import usual_workers
 from kinema.search.sampling import evenly
 from kinema.search.store import Database
-from kinema.vectors import unit
 from kinema.video import Video
-from kinema.whitening import Basis, Whitening
 
 VALUES = 512
 """Of a vector that an index keeps, at most."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kinema.addresses import shown
 from kinema.annotations.videos import LabelledVideos, check_end
+from kinema.common.addresses import shown
 from kinema.errors import DataError, KinemaError, blaming
 from kinema.search import values
 from kinema.search.about import get_list

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinema import __version__
-from kinema.addresses import resolved, shown
 from kinema.boxes import MOTION
+from kinema.common.addresses import resolved, shown
+from kinema.common.whitening import Basis
 from kinema.errors import ConfigError, DataError
 from kinema.search import database
 from kinema.search.about import get_about, get_record, set_map
@@ -23,7 +24,6 @@ from kinema.search.results import Added
 from kinema.search.store import Damage, Database
 from kinema.search.tables import FORMAT, FORMAT_WITH_BOXES
 from kinema.search.windowing import Windowing
-from kinema.whitening import Basis
 
 if TYPE_CHECKING:
     from kinema.search.classifier import Classifier
@@ -111,7 +111,7 @@ class Library(Queries):
             batch_size: windows per forward pass.
             workers: threads that decode; None for as many as there are cores, at most 16.
             cluster: whose machines decode and embed, all of which see the folder and the encoder under their names
-                (:mod:`kinema.cluster`); None for this process.
+                (:mod:`kinema.common.cluster`); None for this process.
 
         Raises:
             DataError: there is no such folder or no video in it.

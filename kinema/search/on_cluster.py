@@ -7,7 +7,8 @@ from os.path import commonpath
 from pathlib import Path
 
 from kinema.boxes import MOTION
-from kinema.cluster import spread
+from kinema.common.cluster import spread
+from kinema.common.whitening import Basis
 from kinema.errors import CheckpointError, KinemaError, VideoError
 from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow, Embedder, open_embedder
@@ -15,7 +16,6 @@ from kinema.search.embedding import Finished
 from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.video.identity import content_sha256
-from kinema.whitening import Basis
 
 
 class Embedding:

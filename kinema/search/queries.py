@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinema.addresses import resolved, shown
+from kinema.common.addresses import resolved, shown
 from kinema.errors import ConfigError
 from kinema.search import database
 from kinema.search.asking import WAYS, bounds, embed_clip, part_of, query_clip, warnings_about

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kinema.common.vectors import products
 from kinema.search.approximate import candidates
 from kinema.search.choosing import Allowed, Choosing
 from kinema.search.comparing import comparison
@@ -22,7 +23,6 @@ from kinema.search.store import Database
 from kinema.search.stretches import along, direction, scores_of
 from kinema.search.values import among as one_of
 from kinema.search.values import check_length
-from kinema.vectors import products
 
 FEW = 2_000
 """Candidates beyond which comparing all windows that the filters allow is the better way; and so many that they allow

@@ -7,12 +7,12 @@ from itertools import islice
 
 import numpy as np
 
+from kinema.common.vectors import products
 from kinema.search.comparing import Comparison
 from kinema.search.database import vectors_after, videos_of
 from kinema.search.results import By
 from kinema.search.store import Database
 from kinema.search.values import as_matrix
-from kinema.vectors import products
 
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Numbers (N,), sorted, vectors (N, D) as they are compared, and the videos (N,) they are of."""

@@ -19,15 +19,15 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from kinema.addresses import shown
-from kinema.copies import cache_folder
+from kinema.common.addresses import shown
+from kinema.common.files import atomic_path, make_folder
+from kinema.common.object_cache import cache_folder
+from kinema.common.streams import in_one_line
 from kinema.errors import ConfigError, DataError, OutputError, ServerError
-from kinema.files import atomic_path, make_folder
 from kinema.search.faiss_files import Seal
 from kinema.search.server_address import ServerAddress
 from kinema.search.server_database import ServerClaims, ServerDatabase
 from kinema.search.store import Claims, Damage, Database, LabelTables
-from kinema.streams import in_one_line
 
 IDLE = 8
 """Connections that are kept for the next question."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from kinema.clock import clock
+from kinema.common.clock import clock
+from kinema.common.files import write_text
 from kinema.errors import VideoError, blaming
-from kinema.files import write_text
 from kinema.report.pages import MovingPicture, pages, read_part, shown
 from kinema.search.library import Library
 from kinema.search.results import Answer

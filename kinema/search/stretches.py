@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kinema.common.vectors import products, unit
 from kinema.search.comparing import Comparison
 from kinema.search.database import some_ids, vectors_of, videos_of
 from kinema.search.results import By
 from kinema.search.store import Database
-from kinema.vectors import products, unit
 
 CHUNK = 20_000
 """Windows that are read at a time."""

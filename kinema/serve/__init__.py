@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinema.lazy import load_on_use
+from kinema.common.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.serve.app import create_app

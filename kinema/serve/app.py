@@ -19,7 +19,6 @@ from starlette.routing import Route
 from kinema.errors import DataError, KinemaError, OutputError, ServerError, without_middle
 from kinema.search import Labels, Library
 from kinema.search.connection import store_of
-from kinema.serve.answers import WRONG, Json
 from kinema.serve.budgets import Budgets
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
@@ -28,6 +27,7 @@ from kinema.serve.guard import LOCAL, Guard
 from kinema.serve.labelling import Labelling
 from kinema.serve.pictures import Pictures
 from kinema.serve.predictions import Predictions
+from kinema.serve.responses import WRONG, Json
 from kinema.serve.routes import Routes
 from kinema.serve.searching import Searching
 from kinema.serve.timeline import Timeline

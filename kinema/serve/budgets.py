@@ -16,10 +16,10 @@ from kinema.annotations.interval import Interval
 from kinema.search import Labels
 from kinema.search.sampling import evenly
 from kinema.search.video_windows import VideoWindows
-from kinema.serve import asked as read
-from kinema.serve.answers import Json
+from kinema.serve import requests as read
 from kinema.serve.catalog import CLASSIFIED, Catalog
 from kinema.serve.predictions import Kept, Predictions, called
+from kinema.serve.responses import Json
 
 PARTS = 5
 """Parts of the labelled videos, each of which is predicted by what the labels of the others teach."""

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from kinema.common.files import atomic_path, make_folder
+from kinema.common.processes import available_cores
 from kinema.errors import OutputError
-from kinema.files import atomic_path, make_folder
-from kinema.processes import available_cores
 
 DIGEST = hashlib.sha256().digest_size
 """Bytes at the beginning of a file that are the digest of the others, so that a damaged one is made again."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kinema.addresses import shown
+from kinema.common.addresses import shown
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
 from kinema.search.naming import short_name

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kinema.common.files import file_name
 from kinema.errors import KinemaError
-from kinema.files import file_name
 from kinema.serve import media
 from kinema.serve.catalog import Catalog
 

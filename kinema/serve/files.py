@@ -19,11 +19,11 @@ from kinema.annotations.files import KINDS
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Labels
 from kinema.search.labelled_videos import IndexedVideos
-from kinema.serve import asked as read
 from kinema.serve import exports
-from kinema.serve.answers import Json, attached
+from kinema.serve import requests as read
 from kinema.serve.catalog import Catalog
 from kinema.serve.labelling import Asked, Labelling
+from kinema.serve.responses import Json, attached
 from kinema.serve.uploads import TooLarge, shown_name
 
 MOST_IMPORTED = 32 << 20

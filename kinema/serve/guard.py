@@ -18,9 +18,9 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kinema.addresses import address_of
+from kinema.common.addresses import address_of
+from kinema.common.storage import exists
 from kinema.errors import DataError
-from kinema.storage import exists
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 SAFE_METHODS = ("GET", "HEAD")

@@ -30,9 +30,9 @@ from kinema.search.label_reader import ALWAYS
 from kinema.search.labelled_videos import place_of_window, video_of_window, videos_with
 from kinema.search.labelled_windows import nearest_window
 from kinema.search.store import Database
-from kinema.serve import asked as read
-from kinema.serve.answers import Json
+from kinema.serve import requests as read
 from kinema.serve.catalog import MAP_POINTS, Catalog
+from kinema.serve.responses import Json
 
 Asked = Mapping[str, Any]
 

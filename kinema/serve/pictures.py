@@ -11,11 +11,11 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from kinema.errors import ConfigError, DataError, VideoError
-from kinema.serve import asked as read
 from kinema.serve import media
-from kinema.serve.answers import KEPT, ranged, webp
+from kinema.serve import requests as read
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
+from kinema.serve.responses import KEPT, ranged, webp
 from kinema.serve.uploads import Uploads
 from kinema.serve.worker import Guarded
 from kinema.video.identity import size_and_time

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kinema.errors import KinemaError
-from kinema.serve import asked as read
-from kinema.serve.answers import Json
+from kinema.serve import requests as read
 from kinema.serve.catalog import Catalog
 from kinema.serve.pictures import ask
+from kinema.serve.responses import Json
 from kinema.serve.uploads import Upload, Uploads
 from kinema.serve.worker import Guarded
 

@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from kinema.errors import ConfigError, KinemaError, VideoError
 from kinema.search import Answer, EmbeddedQuery
-from kinema.serve import asked as read
-from kinema.serve.answers import Steps, lines
+from kinema.serve import requests as read
 from kinema.serve.catalog import Catalog
+from kinema.serve.responses import Steps, lines
 from kinema.serve.uploads import Upload, Uploads
 from kinema.serve.worker import MAX_SECONDS, Guarded
 

@@ -11,8 +11,8 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
+from kinema.common.extras import needed_for
 from kinema.errors import ConfigError
-from kinema.extras import needed_for
 
 HIGHEST_PORT = 65_535
 

@@ -11,13 +11,13 @@ from starlette.routing import Route
 
 from kinema.errors import ConfigError, KinemaError
 from kinema.search import EmbeddedQuery, Window
-from kinema.search.doubtful import margins, most_doubtful
+from kinema.search.uncertainty import margins, most_doubtful
 from kinema.search.video_windows import ComparedVideo, VideoWindows
-from kinema.serve import asked as read
 from kinema.serve import media
-from kinema.serve.answers import Json
+from kinema.serve import requests as read
 from kinema.serve.catalog import Catalog
 from kinema.serve.predictions import Kept, Predictions, runs_of
+from kinema.serve.responses import Json
 from kinema.serve.searching import Searching
 from kinema.serve.summaries import Runs, Track, summary, visible
 

@@ -1,6 +1,6 @@
 """Training: the step and the loop, what happens around it, and the whole of a pretraining run."""
 
-from kinema.extras import needed_for
+from kinema.common.extras import needed_for
 
 with needed_for("kinema.training"):
     import tensorboard  # noqa: F401  # which takes every run's logs

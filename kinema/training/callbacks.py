@@ -11,10 +11,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from kinema.common.files import atomic_path
+from kinema.common.processes import anywhere, is_first
 from kinema.data.left_out import Broken
 from kinema.errors import TrainingError
-from kinema.files import atomic_path
-from kinema.processes import anywhere, is_first
 
 if TYPE_CHECKING:
     from kinema.training.trainer import Trainer

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kinema.files import write_json
+from kinema.common.files import write_json
+from kinema.common.provenance import software_versions
 from kinema.models.weights import ENCODER_FILE, save_encoder
-from kinema.provenance import software_versions
 from kinema.training.callbacks import Loading
 from kinema.training.metrics import METRICS, last_metrics
 from kinema.training.trainer import Trainer

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from kinema.common.files import make_folder
+from kinema.common.locking import locked
 from kinema.errors import DataError
-from kinema.files import make_folder
-from kinema.locking import locked
-from kinema.training.together import Together
+from kinema.training.coordination import Together
 from kinema.video import Manifest, read_manifest, scan_folder, write_manifest
 from kinema.video.fragment import named_part
 from kinema.video.manifest import MANIFEST

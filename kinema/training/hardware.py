@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import torch
 
+from kinema.common.precision import quick_bfloat16
+from kinema.common.processes import available_cores
 from kinema.config import TrainerConfig
 from kinema.errors import ConfigError
 from kinema.models.short_conv import trains_in_bfloat16
-from kinema.precision import quick_bfloat16
-from kinema.processes import available_cores
 
 
 def count_devices(settings: TrainerConfig) -> int:

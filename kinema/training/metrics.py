@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from kinema.files import atomic_path
+from kinema.common.files import atomic_path
 
 METRICS = "metrics.csv"
 FLUSH_SECONDS = 2.0

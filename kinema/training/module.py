@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from kinema.common.files import write_json
+from kinema.common.processes import Part, gather, rank_and_count
 from kinema.config import OptimizerConfig, TrainConfig
 from kinema.data.augment import augment_colors
 from kinema.data.camera import film, films
 from kinema.data.pairs import Batch
 from kinema.data.plan import Plan
 from kinema.errors import TrainingError
-from kinema.files import write_json
 from kinema.methods.base import Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
 from kinema.models.short_conv import short_convolutions
-from kinema.processes import Part, gather, rank_and_count
 
 
 def learning_rate(config: OptimizerConfig, batch: int) -> float:

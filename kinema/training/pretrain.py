@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kinema.common.provenance import file_sha256
 from kinema.config import PretrainConfig
 from kinema.data.plan import Plan
 from kinema.errors import ConfigError
 from kinema.methods.beginning import begin_pretraining, motion_by
 from kinema.models.weights import ENCODER_FILE, name_of, weights_file
-from kinema.provenance import file_sha256
 from kinema.training.callbacks import CHECKPOINT
 from kinema.training.checks import check_pretraining, too_short
+from kinema.training.coordination import Together
 from kinema.training.folder import run_folder
 from kinema.training.hardware import count_devices
-from kinema.training.keeping import BEST, ENCODERS, Monitor
-from kinema.training.meeting import all_together
 from kinema.training.metrics import METRICS
 from kinema.training.ranks import find_place
+from kinema.training.rendezvous import all_together
 from kinema.training.run import fit
-from kinema.training.together import Together
+from kinema.training.snapshots import BEST, ENCODERS, Monitor
 from kinema.video.manifest import MANIFEST
 
 
@@ -81,7 +81,7 @@ def pretrain(
         preset: name of the preset that the settings began as, for the card.
         manifest: what ``kinema scan`` wrote of the folder; None to scan it now.
         monitor: what is measured of the encoder on the way, whose best is kept as ``best.safetensors``; None for
-            nothing. :mod:`kinema.monitoring` has one.
+            nothing. :mod:`kinema.jobs.monitoring` has one.
         resume: go on where an earlier call with the same settings was stopped.
 
     Raises:

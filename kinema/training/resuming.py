@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from kinema.common.provenance import differing
 from kinema.config import LENGTHS, MaskedConfig, ReadoutConfig, TrainConfig, TubeletConfig
 from kinema.errors import CheckpointError, KinemaError
-from kinema.provenance import differing
 
 MACHINE = ("stop_after", "workers", "hold_mib", "threads", "checkpoint_minutes", "keep_every", "max_bad_share")
 """Settings of the trainer that may change from one part of a run to the next."""

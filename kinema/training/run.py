@@ -13,30 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from kinema.addresses import shown
+from kinema.common.addresses import shown
+from kinema.common.files import make_folder
+from kinema.common.processes import is_first
+from kinema.common.provenance import differing
+from kinema.common.streams import in_one_line
 from kinema.config import TrainConfig
 from kinema.data.fields import shortest_video
 from kinema.data.loader import explaining
 from kinema.data.plan import Plan, make_plan
 from kinema.data.training_data import TrainingData
 from kinema.errors import ConfigError, DataError, OutputError
-from kinema.files import make_folder
 from kinema.methods.base import Method
-from kinema.processes import is_first
-from kinema.provenance import differing
-from kinema.streams import in_one_line
 from kinema.training.callbacks import CHECKPOINT, Checkpoints, Loading
 from kinema.training.checks import check_remaining
+from kinema.training.coordination import Together
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos
 from kinema.training.hardware import choose_device, choose_precision, threads_given_back, use_threads
-from kinema.training.keeping import Keeping, Monitor
 from kinema.training.launching import share_statistics
 from kinema.training.metrics import MetricsWriter
 from kinema.training.module import TrainingModule
+from kinema.training.progress import Telling
 from kinema.training.resuming import check_checkpoint, common_settings
-from kinema.training.telling import Telling
-from kinema.training.together import Together
+from kinema.training.snapshots import Keeping, Monitor
 from kinema.training.trainer import Trainer, seed_everything
 from kinema.video import Manifest, usable
 from kinema.video.manifest import MANIFEST

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from kinema.data.pairs import Batch
 from kinema.data.training_data import TrainingData
 from kinema.training.callbacks import Callback
+from kinema.training.coordination import Together
 from kinema.training.launching import data_parallel
 from kinema.training.metrics import MetricsWriter
 from kinema.training.module import TrainingModule
-from kinema.training.together import Together
 
 
 def seed_everything(seed: int) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinema.lazy import load_on_use
+from kinema.common.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.video.clip import Clip
     from kinema.video.decoder import Decoder
     from kinema.video.decoders import register_decoder
     from kinema.video.folder import find_videos, passed_over
-    from kinema.video.held import HeldVideo, Shelf
+    from kinema.video.frame_cache import HeldVideo, Shelf
     from kinema.video.info import VideoInfo
     from kinema.video.manifest import Manifest, ManifestEntry, usable
     from kinema.video.manifest_files import read_manifest, write_manifest
@@ -47,7 +47,7 @@ __getattr__, __dir__ = load_on_use(
         "clip": ("Clip",),
         "decoder": ("Decoder",),
         "decoders": ("register_decoder",),
-        "held": ("HeldVideo", "Shelf"),
+        "frame_cache": ("HeldVideo", "Shelf"),
         "folder": ("find_videos", "passed_over"),
         "manifest": ("Manifest", "ManifestEntry", "usable"),
         "manifest_files": ("read_manifest", "write_manifest"),

@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 import numpy as np
 from av import VideoFrame
 
+from kinema.common.extras import remedy
 from kinema.errors import ConfigError, blaming
-from kinema.extras import remedy
 from kinema.video.clock import longest_pause
 from kinema.video.damage import Damage
 from kinema.video.decoder import Convert, Decoder, Header, LeftToPyAV, Shown

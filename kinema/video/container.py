@@ -10,7 +10,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from kinema.copies import fetch
+from kinema.common.object_cache import fetch
 from kinema.errors import VideoError, blaming
 from kinema.video.identity import in_words, size_and_time
 from kinema.video.pictures import open_pictures

@@ -7,7 +7,7 @@ import os
 
 from av import FFmpegError
 
-from kinema.storage import NO_ANSWER
+from kinema.common.storage import NO_ANSWER
 
 CODES = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENOMEM)
 PASSING = (*(os.strerror(code) for code in CODES), NO_ANSWER)

@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from kinema.common.registry import Given, Registry
 from kinema.errors import ConfigError
-from kinema.registry import Given, Registry
 from kinema.video.by_torchcodec import TorchCodec, TorchCodecOnGPU, version, why_not_torchcodec
 from kinema.video.decoder import Decoder
 from kinema.video.source import Source

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from kinema import storage
-from kinema.addresses import address_of, shown
+from kinema.common import storage
+from kinema.common.addresses import address_of, shown
 from kinema.errors import DataError
 from kinema.video.fragment import fragment_of
 from kinema.video.identity import in_words

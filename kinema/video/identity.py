@@ -7,11 +7,11 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from kinema.addresses import address_of
-from kinema.copies import fetched, is_here
+from kinema.common.addresses import address_of
+from kinema.common.object_cache import fetched, is_here
+from kinema.common.provenance import ENDS, ends_sha256, file_sha256, ids_sha256, quick_sha256
+from kinema.common.storage import ends, state_of
 from kinema.errors import VideoError
-from kinema.provenance import ENDS, ends_sha256, file_sha256, ids_sha256, quick_sha256
-from kinema.storage import ends, state_of
 from kinema.video.fragment import fragment_of, whole_of
 
 OTHER_KINDS = {
@@ -64,7 +64,8 @@ def content_sha256(path: str | Path) -> str:
 
 
 def quick_content_sha256(path: str | Path) -> str:
-    """As :func:`content_sha256`, by the lengths of files and their ends (:func:`~kinema.provenance.quick_sha256`).
+    """As :func:`content_sha256`, by the lengths of files and their ends
+    (:func:`~kinema.common.provenance.quick_sha256`).
 
     Of an object no more than these is fetched.
     """

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from kinema.addresses import shown
-from kinema.copies import fetched, written
+from kinema.common.addresses import shown
+from kinema.common.files import atomic_path, write_csv
+from kinema.common.object_cache import fetched, written
+from kinema.common.parts import PARQUET
 from kinema.errors import DataError
-from kinema.files import atomic_path, write_csv
-from kinema.parts import PARQUET
 from kinema.video.manifest import COLUMNS, SCHEMA, STATUSES, Manifest, ManifestEntry
 
 SINCE = 0

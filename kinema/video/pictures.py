@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
-from kinema.addresses import address_of, shown
-from kinema.copies import fetched
+from kinema.common.addresses import address_of, shown
+from kinema.common.object_cache import fetched
+from kinema.common.storage import exists
 from kinema.errors import VideoError
-from kinema.storage import exists
 
 NAME = re.compile(r"(|img_|image_|frame_)(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
 """Prefix, number and ending of a picture's name; flow_x_00001.jpg, say, is no frame."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kinema.addresses import shown as as_written
+from kinema.common.addresses import shown as as_written
 from kinema.errors import KinemaError, VideoError, blaming
 from kinema.video.clip import Clip
 from kinema.video.decoder import Decoder, LeftToPyAV, Shown

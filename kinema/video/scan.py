@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from kinema.addresses import resolved
-from kinema.clock import clock
-from kinema.cluster import spread
+from kinema.common.addresses import resolved
+from kinema.common.clock import clock
+from kinema.common.cluster import spread
+from kinema.common.processes import available_cores
+from kinema.common.progress import make_bar
 from kinema.errors import DataError, KinemaError, VideoError, blaming
-from kinema.processes import available_cores
-from kinema.progress import make_bar
 from kinema.video.folder import walk_videos, without_videos
 from kinema.video.identity import size_and_time
 from kinema.video.manifest import OK, PARTIAL, UNREADABLE, Manifest, ManifestEntry
@@ -55,8 +55,8 @@ def scan_folder(
         out: where the manifest is written (see :func:`~kinema.video.manifest_files.write_manifest`); None for nowhere.
         workers: files decoded at the same time; None for as many as there are processor cores.
         progress: show a bar with the time left.
-        cluster: whose machines decode, all of which see the folder under its name (:mod:`kinema.cluster`); None for
-            this process.
+        cluster: whose machines decode, all of which see the folder under its name (:mod:`kinema.common.cluster`); None
+            for this process.
 
     Raises:
         DataError: there is no such folder, or no video in it.

@@ -11,12 +11,12 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from kinema.addresses import shown
-from kinema.copies import beside
+from kinema.common.addresses import shown
+from kinema.common.files import make_folder
+from kinema.common.locking import locked
+from kinema.common.object_cache import beside
+from kinema.common.parts import Parts
 from kinema.errors import DataError, VideoError
-from kinema.files import make_folder
-from kinema.locking import locked
-from kinema.parts import Parts
 from kinema.video.damage import may_pass
 from kinema.video.identity import size_and_time
 from kinema.video.manifest import SCHEMA, Manifest, ManifestEntry

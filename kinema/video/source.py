@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from kinema import addresses
+from kinema.common import addresses
 from kinema.errors import VideoError, blaming
 from kinema.video.clock import Clock, is_steady, longest_pause
 from kinema.video.container import open_stream

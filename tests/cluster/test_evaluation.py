@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from kinema.cli import main
+from kinema.common.tensors import read_tensors
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation import extract_features
 from kinema.evaluation.batches import Arithmetic
 from kinema.evaluation.on_cluster import Looking
-from kinema.tensors import read_tensors
 
 pytestmark = pytest.mark.timeout(900)
 CLIP = ClipConfig(frames=4, step=0.1, short_side=32, size=(24, 24))

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kinema.cluster import ask, connected, spread
-from kinema.cluster.joining import PER_GPU, places
+from kinema.common.cluster import ask, connected, spread
+from kinema.common.cluster.joining import PER_GPU, places
 from kinema.config import ClipConfig
 from kinema.evaluation import extract_features
 from kinema.search import Library

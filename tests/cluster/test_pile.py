@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from kinema.cluster import pile as piles
-from kinema.cluster.pile import SHARE, Pile
+from kinema.common.cluster import pile as piles
+from kinema.common.cluster.pile import SHARE, Pile
 
 
 def order(weights: list[int], workers: int) -> list[int]:

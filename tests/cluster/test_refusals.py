@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import kinema
-from kinema.cluster import spread, team
+from kinema.common.cluster import spread, team
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.search import Library
 from kinema.video import scan_folder

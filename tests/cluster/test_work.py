@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kinema.cli import main
-from kinema.cluster import ATTEMPTS, Lost, pile, spread, team
+from kinema.common.cluster import ATTEMPTS, Lost, pile, spread, team
 from kinema.config import ExtractConfig
 from kinema.data.extraction import extract_flow, store_reader
 from kinema.errors import DataError

@@ -197,7 +197,7 @@ def test_a_video_that_cannot_be_read_is_named_and_the_others_scores_are_kept(
 SCORE = """
 import sys
 from kinema.config import ClipConfig, FlowConfig
-from kinema import parts
+from kinema.common import parts
 from kinema.data import mds
 from kinema.data.fields import ClipReader
 from kinema.video import scan_folder

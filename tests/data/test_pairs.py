@@ -76,7 +76,7 @@ def test_held_frames_change_nothing(pairs, monkeypatch):
     held.reader = ClipReader(held.reader.folder, CLIP, FlowConfig(), hold_mib=64)
     for draw in [Draw(video, (0, 0, number)) for video in range(3) for number in range(3)]:
         assert same(plain[draw], held[draw])
-    monkeypatch.setattr("kinema.video.held.Video", None)  # no file is opened again
+    monkeypatch.setattr("kinema.video.frame_cache.Video", None)  # no file is opened again
     held[Draw(2, (0, 0, 9))]
 
 

@@ -14,10 +14,10 @@ from torch import nn
 
 import kinema.models
 import kinema.video
+from kinema.common.provenance import file_sha256, ids_sha256
 from kinema.config import ModelConfig, ReadoutConfig
 from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
 from kinema.evaluation import EvaluationConfig, evaluate
-from kinema.provenance import file_sha256, ids_sha256
 
 CLIP = {"frames": 4, "step": 0.1, "step_frames": None, "short_side": 32, "size": [24, 24]}
 QUICK = {"clips": 2, "workers": 0, "precision": "32"}

@@ -16,13 +16,13 @@ import pytest
 import torch
 from torch import nn
 
+from kinema.common.tensors import read_about
 from kinema.config import ClipConfig, ModelConfig
 from kinema.errors import DataError, OutputError
 from kinema.evaluation import extract_features
 from kinema.evaluation.orders import Reordered
 from kinema.evaluation.store import Facts, FeatureStore, Row, encoder_sha256
 from kinema.models import random_encoder
-from kinema.tensors import read_about
 
 CLIP = ClipConfig(frames=4, step=0.1, short_side=32, size=(24, 24))
 

@@ -42,7 +42,7 @@ def test_the_preset_can_be_trained():
 
 
 def test_the_names_of_rungs_on_the_page_are_those_of_the_ladder():
-    from kinema.ablation.mscl import rungs
+    from kinema.jobs.ablation.mscl import rungs
 
     named = re.findall(r'"(\+ [^"]+)"', PAGE)
     assert named and set(named) <= set(rungs(PretrainConfig()))

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kinema.common.processes import gather, rank_and_count
 from kinema.methods import MomentumEncoder
-from kinema.processes import gather, rank_and_count
 
 CLIPS, ORDER = 6, [7, 0, 11, 3, 9, 4, 1, 8, 2, 10, 6, 5]
 """Clips of each process, and where the shuffled ones come from: six for each, of both."""
@@ -20,7 +20,7 @@ import sys
 import torch
 from torch import distributed, nn
 from kinema.methods import MomentumEncoder
-from kinema.processes import gather, rank_and_count
+from kinema.common.processes import gather, rank_and_count
 
 rank, folder = int(sys.argv[1]), sys.argv[2]
 distributed.init_process_group("gloo", init_method=f"file://{{folder}}/met", rank=rank, world_size=2)

@@ -12,12 +12,12 @@ import torch
 import yaml
 
 import kinema
+from kinema.common.provenance import file_sha256
 from kinema.config import ClipConfig, HCMLConfig, ModelConfig
 from kinema.errors import CheckpointError, ConfigError, OutputError
 from kinema.models import VideoEncoder, random_encoder
 from kinema.models.hub import save_pretrained
 from kinema.models.model_card import model_card
-from kinema.provenance import file_sha256
 
 CARD = {
     "method": "mscl+hcml",

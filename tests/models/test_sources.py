@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from kinema.common.provenance import file_sha256
 from kinema.config import ClipConfig, ModelConfig, ReadoutConfig
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models import OpenedEncoder, open_encoder, random_encoder, save_encoder
 from kinema.models.hub import save_pretrained
 from kinema.models.sources import weights_sha256
-from kinema.provenance import file_sha256
 
 CLIP = ClipConfig(frames=4, step=0.1, short_side=20, size=(16, 12))
 

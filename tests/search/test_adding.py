@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from a_server import IN_A_FOLDER
 
+from kinema.common.locking import locked
 from kinema.data.synthetic.files import write_video
 from kinema.errors import DataError, OutputError
-from kinema.locking import locked
 from kinema.search import Filters, Library
 from kinema.search.connection import connected
 from kinema.search.embedded import LOCK

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kinema.common.vectors import unit
 from kinema.search import Filters, approximate, database, recent, segments
 from kinema.search.comparing import comparison
 from kinema.search.connection import connected, transaction
@@ -14,7 +15,6 @@ from kinema.search.embedder import EmbeddedWindow
 from kinema.search.ranking import Ranker
 from kinema.search.recent import Recent
 from kinema.search.segments import covered
-from kinema.vectors import unit
 
 pytest.importorskip("faiss")
 KINDS = np.random.default_rng(9).standard_normal((40, 8), np.float32)

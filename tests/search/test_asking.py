@@ -15,6 +15,7 @@ from a_server import IN_A_FOLDER
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kinema.common.whitening import Whitening
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, DataError
 from kinema.search import Filters, Library, Windowing
@@ -24,7 +25,6 @@ from kinema.search.connection import snapshot
 from kinema.search.ranking import merge
 from kinema.search.results import EmbeddedQuery, Query, Window
 from kinema.search.stretches import along, around
-from kinema.whitening import Whitening
 
 
 def test_a_window_is_most_like_itself_and_its_own_video_is_left_out(indexed):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kinema.cli import main
-from kinema.clock import clock, seconds_of
+from kinema.common.clock import clock, seconds_of
 from kinema.errors import DataError
 from kinema.search import Classifier, Library
 from kinema.search.classifier import fit_classifier

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kinema.common.vectors import unit
+from kinema.common.whitening import Whitening
 from kinema.config import ModelConfig, ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.models import random_encoder, save_encoder
@@ -17,8 +19,6 @@ from kinema.search.comparing import BASIS, WHITENING, Comparison, comparison
 from kinema.search.connection import snapshot
 from kinema.search.embedder import open_embedder
 from kinema.search.fitting import COPIES, VALUES, copied_features
-from kinema.vectors import unit
-from kinema.whitening import Whitening
 
 
 def kept(library: Library) -> tuple[bytes | None, bytes | None, int | None]:

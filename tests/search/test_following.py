@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kinema.common.vectors import unit
 from kinema.search import Filters, approximate, database, following, ranking
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState, condition
 from kinema.search.embedder import EmbeddedWindow
 from kinema.search.ranking import Ranker
-from kinema.vectors import unit
 
 pytest.importorskip("faiss")
 

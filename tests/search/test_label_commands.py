@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from a_server import IN_A_FOLDER
 
-from kinema.addresses import shown
 from kinema.annotations import FORMATS, Interval, read_intervals, write_intervals
 from kinema.cli import main
+from kinema.common.addresses import shown
 from kinema.errors import DataError
 from kinema.search import Labels, Library
 from kinema.search.labelled_videos import IndexedVideos

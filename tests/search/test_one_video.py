@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import kinema
+from kinema.common.vectors import unit
 from kinema.config import ReadoutConfig
 from kinema.data.clips import clip_view
 from kinema.errors import ConfigError, VideoError
-from kinema.vectors import unit
 from kinema.video import Video
 
 

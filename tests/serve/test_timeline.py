@@ -15,7 +15,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from kinema.search import Library, Window
-from kinema.search.doubtful import most_doubtful
+from kinema.search.uncertainty import most_doubtful
 from kinema.serve.summaries import Runs, Track, summary, visible
 
 ALL = {"from": 0, "to": 10, "bins": 100}

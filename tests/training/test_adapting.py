@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from kinema import load_encoder
-from kinema.adapting import ADAPTING_RATE, ADAPTING_STEPS, adapting
 from kinema.cli import main
 from kinema.config import PretrainConfig
 from kinema.errors import CheckpointError
+from kinema.jobs.adapting import ADAPTING_RATE, ADAPTING_STEPS, adapting
 from kinema.methods.beginning import begin_pretraining, settings_of
 from kinema.models import build_encoder, save_encoder
 from kinema.presets import settings_on

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from kinema import load_encoder, open_encoder
-from kinema.adapting import ADAPTING_STEPS
+from kinema.common.provenance import file_sha256
 from kinema.config import HCMLConfig
 from kinema.errors import CheckpointError
+from kinema.jobs.adapting import ADAPTING_STEPS
 from kinema.methods.beginning import begin_pretraining, settings_of
 from kinema.models import WithMotion, create_model
-from kinema.provenance import file_sha256
 from kinema.training import pretrain
 
 SMALL = HCMLConfig(levels=1, reduction=1, radius=1, places=8, others=16)

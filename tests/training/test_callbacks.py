@@ -18,7 +18,7 @@ from kinema.training.callbacks import (
     Loading,
     Stopped,
 )
-from kinema.training.telling import Telling
+from kinema.training.progress import Telling
 
 
 @pytest.fixture

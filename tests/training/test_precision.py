@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from kinema.common.precision import autocast_for, quick_bfloat16
 from kinema.errors import ConfigError
 from kinema.models import short_conv
 from kinema.models.short_conv import trains_in_bfloat16
-from kinema.precision import autocast_for, quick_bfloat16
 from kinema.training import hardware
 from kinema.training.hardware import choose_precision
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from kinema import load_encoder
+from kinema.common.provenance import ids_sha256, software_versions
 from kinema.config import PretrainConfig
 from kinema.errors import ConfigError, DataError, OutputError, TrainingError
 from kinema.methods import MSCL
-from kinema.provenance import ids_sha256, software_versions
 from kinema.training import pretrain
 from kinema.training.checks import check_pretraining
 from kinema.training.metrics import METRICS, read_metrics

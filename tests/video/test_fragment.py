@@ -14,7 +14,7 @@ from video_samples import brightness
 from kinema.errors import VideoError
 from kinema.video import Video
 from kinema.video.fragment import Fragment, fragment_of, named_part, whole_of
-from kinema.video.held import Shelf
+from kinema.video.frame_cache import Shelf
 from kinema.video.identity import content_sha256, quick_content_sha256, size_and_time
 from kinema.video.view import View
 

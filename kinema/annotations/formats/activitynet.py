@@ -12,7 +12,7 @@ from typing import Any
 from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval
 from kinema.annotations.videos import LabelledVideos
-from kinema.files import write_json
+from kinema.common.files import write_json
 
 
 def _knows(content: Any) -> bool:

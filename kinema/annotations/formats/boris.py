@@ -14,8 +14,8 @@ from typing import Any
 from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval, by_file, lanes
 from kinema.annotations.videos import LabelledVideos
+from kinema.common.files import write_json
 from kinema.errors import DataError, first_few
-from kinema.files import write_json
 
 VERSION = 7
 """Of the project format, the newest that is known."""

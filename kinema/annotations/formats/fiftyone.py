@@ -13,7 +13,7 @@ from typing import Any
 from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval, by_file, frames_of
 from kinema.annotations.videos import LabelledVideos
-from kinema.files import write_json
+from kinema.common.files import write_json
 
 ONE, MANY = "TemporalDetection", "TemporalDetections"
 FIELD = "events"

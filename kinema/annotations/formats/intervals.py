@@ -8,9 +8,9 @@ from pathlib import Path
 from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval
 from kinema.annotations.videos import LabelledVideos
-from kinema.clock import seconds_of
+from kinema.common.clock import seconds_of
+from kinema.common.files import write_csv
 from kinema.errors import DataError
-from kinema.files import write_csv
 
 Table = tuple[list[str], list[dict[str, str]]]
 NEEDED = ("file", "start", "end", "label")

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval, by_file, frames_of
 from kinema.annotations.videos import LabelledVideos
+from kinema.common.files import write_json
 from kinema.errors import DataError
-from kinema.files import write_json
 from kinema.video.folder import SUFFIXES
 
 TIMELINE, SERIES, BOX = "timelinelabels", "timeserieslabels", "sequence"

@@ -14,8 +14,8 @@ from typing import Any
 from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval
 from kinema.annotations.videos import LabelledVideos
+from kinema.common.extras import needed_for
 from kinema.errors import DataError
-from kinema.extras import needed_for
 
 LABELS = ("label", "labels", "behavior", "behaviour", "event_type", "tags")
 TABLE = "behaviour"

@@ -12,8 +12,8 @@ from typing import Any
 from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval
 from kinema.annotations.videos import LabelledVideos
+from kinema.common.files import write_json
 from kinema.errors import DataError
-from kinema.files import write_json
 
 SUBJECT = "subject"
 SEGMENT = "FILE1_Z2_XY0"

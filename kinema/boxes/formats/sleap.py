@@ -10,8 +10,8 @@ import numpy as np
 
 from kinema.boxes.keypoints import boxes_of
 from kinema.boxes.tracks import Found
+from kinema.common.extras import needed_for
 from kinema.errors import DataError
-from kinema.extras import needed_for
 
 USER, PREDICTED = 0, 1
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from kinema.boxes.tracks import Found
+from kinema.common.tables import read_table
 from kinema.errors import DataError
-from kinema.tables import read_table
 
 SIDES = ("x0", "y0", "x1", "y1")
 NEEDS = "the columns file, frame or time, x0, y0, x1 and y1, and may have subject"

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from kinema.addresses import shown
+from kinema.common.addresses import shown
+from kinema.common.provenance import ids_sha256
+from kinema.common.storage import is_folder
 from kinema.data.benchmarks.description import SIDES, Benchmark, Listed, Side
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError, first_few
-from kinema.provenance import ids_sha256
-from kinema.storage import is_folder
 
 
 @dataclass(frozen=True)

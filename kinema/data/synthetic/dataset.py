@@ -17,15 +17,15 @@ from typing import Any
 
 import cv2
 
+from kinema.common.files import make_folder, write_json, write_text
+from kinema.common.progress import track
 from kinema.data.synthetic.figures import FigureSpec, render_figures
 from kinema.data.synthetic.files import write_true_flow, write_video
 from kinema.data.synthetic.motions import DIFFICULTIES
 from kinema.data.synthetic.plans import Spec, SynthConfig, plan
 from kinema.data.synthetic.render import render
 from kinema.errors import ConfigError, OutputError
-from kinema.files import make_folder, write_json, write_text
 from kinema.flow import set_opencv_threads
-from kinema.progress import track
 
 GENERATOR_VERSION = 5
 """Counts up whenever the same parameters would give other pixels or labels."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from kinema.common.files import atomic_path
 from kinema.errors import DataError
-from kinema.files import atomic_path
 
 FLOW_UNIT = 1 / 256
 """Pixels per step of the stored integers; they reach 128 pixels either way."""

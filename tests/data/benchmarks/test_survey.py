@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from kinema.cli import main
+from kinema.common.provenance import ids_sha256
 from kinema.config.requests import LabelConfig
 from kinema.data.benchmarks import get_benchmark, read_labels, survey
 from kinema.data.benchmarks.check import check
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
-from kinema.provenance import ids_sha256
 
 pytestmark = pytest.mark.shared
 

@@ -1,0 +1,1 @@
+"""What all rooms share: small helpers that know nothing of videos or networks."""

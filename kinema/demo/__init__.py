@@ -1,5 +1,0 @@
-"""The main job from end to end, on videos it makes itself: ``kinema demo``."""
-
-from kinema.demo.job import demo
-
-__all__ = ["demo"]

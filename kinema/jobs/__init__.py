@@ -1,0 +1,1 @@
+"""Whole jobs: what commands ask for that takes several rooms."""

@@ -1,0 +1,166 @@
+"""A network that was trained with labels, on new videos: the class of each, or its bouts.
+
+What the network has said of a video is written down as soon as the video is done, beside the file that all come to in
+the end; a call that was stopped goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kinema.annotations.bouts import find_bouts
+from kinema.annotations.budgets import Budget, budgets
+from kinema.annotations.interval import Interval
+from kinema.common.progress import make_bar
+from kinema.config import BoutConfig
+from kinema.errors import DataError, VideoError
+from kinema.jobs.journal import Kept, SaidWindow, place_beside
+from kinema.methods.recognition import load_classifier
+from kinema.models.sources import clip_of
+from kinema.search.embedder import Embedder
+from kinema.search.embedding import Finished, embed_videos
+from kinema.search.windowing import Windowing
+from kinema.search.windows import SeenWindow, WindowReader
+from kinema.video import find_videos
+from kinema.video.folder import without_videos
+from kinema.video.identity import size_and_time
+
+VERSION = 1
+"""Of what is kept on the way."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a network found in videos.
+
+    Attributes:
+        intervals: bouts, or each video as a whole, by video and time, with confidence.
+        budgets: how much time goes into each class.
+        videos: how many could be read.
+        seconds: how long they are together, as far as their windows go.
+        notes: lines on videos that could not be read, or not to their end.
+    """
+
+    intervals: tuple[Interval, ...]
+    budgets: tuple[Budget, ...]
+    videos: int
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def predict(
+    videos: str | Path,
+    run: str | Path,
+    out: str | Path,
+    config: BoutConfig | None,
+    *,
+    length: float | None = None,
+    stride: float | None = None,
+    batch_size: int = 64,
+    workers: int | None = None,
+    device: str = "auto",
+) -> Predicted:
+    """What a network finds in videos; of what was done before for the same file, nothing is done again.
+
+    Args:
+        videos: a folder, or a video.
+        run: the folder of the training.
+        out: the file that the labels are for; what is done is kept beside it until :func:`forget`.
+        config: how bouts are made; None to give each video as a whole its likeliest class.
+        length: seconds of a window; None for what a clip spans.
+        stride: seconds from one window to the next; None for half a window.
+        batch_size: windows per forward pass.
+        workers: threads that decode; None for as many as there are cores, at most 16.
+        device: "auto", "cpu", "cuda:1", ...
+
+    Raises:
+        CheckpointError: there is no such network.
+        DataError: there are no videos, or none can be read.
+        OutputError: what is done cannot be kept.
+    """
+    network, classes = load_classifier(run)
+    embedder = Embedder(network, clip_of(network.encoder), str(run), device)
+    windowing = Windowing(length, stride)
+    reader = WindowReader(embedder.clip, windowing)
+    root, paths = videos_at(videos)
+    about = {"version": VERSION, "network": embedder.fingerprint, "classes": classes, "windowing": asdict(windowing)}
+
+    def said(windows: Sequence[SeenWindow]) -> list[SaidWindow]:
+        if not windows:
+            return []
+        shares = embedder.features(np.concatenate([window.clips for window in windows]))
+        shares = shares.reshape(len(windows), -1, shares.shape[1]).mean(1)
+        return [SaidWindow(window.start, window.end, one) for window, one in zip(windows, shares, strict=True)]
+
+    notes: dict[str, str] = {}
+    states = {}
+    for path in paths:
+        try:
+            states[path] = size_and_time(path)
+        except VideoError as error:
+            notes[str(path)] = f"unreadable: {error.path}: {error.reason}"
+    held: dict[int, list[SaidWindow]] = {}
+    intervals: list[Interval] = []
+    seconds, count = 0.0, 0
+    with Kept(out, about) as kept:
+        todo = [path for path, state in states.items() if not kept.has(path, state)]
+        with make_bar() as progress:
+            task = progress.add_task("Labelling videos", total=len(states), completed=len(states) - len(todo))
+            for number, item in embed_videos(todo, reader, said, batch_size=batch_size, workers=workers):
+                if not isinstance(item, Finished):
+                    held.setdefault(number, []).append(item)
+                    continue
+                kept.add(todo[number], states[todo[number]], held.pop(number, []), item.error)
+                progress.advance(task)
+        for path, windows, fault in kept.read(states):
+            if fault:
+                notes[str(path)] = f"{'partial' if windows else 'unreadable'}: {path}: {fault}"
+            if not windows:
+                continue
+            try:
+                intervals += _found(path.relative_to(root).as_posix(), windows, classes, config)
+            except DataError as refused:
+                notes[str(path)] = f"left out: {refused}"
+                continue
+            count, seconds = count + 1, seconds + max(window.end for window in windows)
+    if not count:
+        raise DataError(f"no video of {videos} can be read ({next(iter(notes.values()))}); see `kinema scan`")
+    ordered = sorted(intervals, key=lambda one: (one.file, one.start))
+    names = budgets(ordered, seconds, classes if config is None else ())
+    return Predicted(tuple(ordered), tuple(names), count, seconds, tuple(notes[path] for path in sorted(notes)))
+
+
+def forget(out: str | Path) -> None:
+    """Delete what :func:`predict` kept for a file that has been written."""
+    place_beside(out).unlink(missing_ok=True)
+
+
+def videos_at(videos: str | Path) -> tuple[Path, list[Path]]:
+    """The folder that names are relative to, and the videos in it; or those of a video.
+
+    Raises:
+        DataError: there are none.
+    """
+    path = Path(videos)
+    if path.is_file():
+        return path.parent, [path]
+    paths, others = find_videos(path)
+    if not paths:
+        raise DataError(without_videos(path, others))
+    return path, paths
+
+
+def _found(
+    file: str, windows: Sequence[SaidWindow], classes: Sequence[str], config: BoutConfig | None
+) -> list[Interval]:
+    shares = np.stack([window.shares for window in windows])
+    starts, ends = (np.array([getattr(window, name) for window in windows]) for name in ("start", "end"))
+    if config is not None:
+        return find_bouts(file, starts, ends, shares, classes, config)
+    mean = shares.mean(0)
+    best = int(mean.argmax())
+    return [Interval(file, 0.0, float(ends.max()), classes[best], None, float(min(1.0, mean[best])))]

@@ -1,0 +1,1 @@
+"""What was measured, as CSV files; and how the encoders were made, as recipes in YAML files."""
