@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from kinema.common.whitening import Whitening
 from kinema.errors import VideoError
 from kinema.search import approximate, database
 from kinema.search.about import get_about, get_list, set_about
-from kinema.search.changes import Changes, find_changes, settled
+from kinema.search.changes import Changes, content_of, find_changes, settled
 from kinema.search.comparing import MIRROR, comparison
 from kinema.search.connection import store_of, transaction
 from kinema.search.database import FileState
@@ -76,14 +75,21 @@ def bring_up_to_date(
             return embed_on_cluster(cluster, todo, embedder, device, reader.windowing, batch_size)
         paths = [state.path for state in todo]
         return embed_videos(
-            paths, reader, embedder, batch_size=batch_size, workers=workers, waiting=waiting, wanted=wanted
+            paths,
+            reader,
+            embedder,
+            batch_size=batch_size,
+            workers=workers,
+            waiting=waiting,
+            wanted=wanted,
+            content=lambda number: content_of(todo[number]),
         )
 
     stored = _Stored()
     with store_of(index).claims() as claims:
         todo = sorted([*changes.new, *changes.changed], key=_anyhow)
         while todo:
-            todo = _add(db, index, todo, embedded, claims, stored, cluster is None)
+            todo = _add(db, index, todo, embedded, claims, stored)
     with db.alone(wait=True):
         remade = approximate.refresh(db, index, *_whitened_anew(db, embedder))
     found = [video for video in database.indexed_videos(db) if Path(video.path).is_relative_to(root)]
@@ -150,7 +156,6 @@ def _add(
     embedded: Callable[[Sequence[FileState], Callable[[int], bool]], Items],
     claims: Claims,
     stored: _Stored,
-    here: bool,
 ) -> list[FileState]:
     """Embed videos, but for those that other processes have in hand, and wait for these; return those that the others
     have not put in after all."""
@@ -163,7 +168,7 @@ def _add(
             passed.append(state)
         return mine
 
-    _store(db, index, todo, embedded(todo, wanted), claims, stored, here)
+    _store(db, index, todo, embedded(todo, wanted), claims, stored)
     for state in passed:
         claims.wait(state.path)
     known = database.file_states(db) if passed else {}
@@ -173,25 +178,20 @@ def _add(
     return left
 
 
-def _store(
-    db: Database, index: Path, todo: Sequence[FileState], items: Items, claims: Claims, stored: _Stored, here: bool
-) -> None:
+def _store(db: Database, index: Path, todo: Sequence[FileState], items: Items, claims: Claims, stored: _Stored) -> None:
     """Put videos into the database, each when its last window has come; seal them now and then.
 
-    What a file holds is noted while it is embedded ``here``; of those that are elsewhere it comes with them.
+    What a file holds is noted by whoever has read it.
     """
     held: dict[int, list[EmbeddedWindow]] = {}
-    contents: dict[int, Future[str]] = {}
     since = 0
-    with make_bar("at") as progress, ThreadPoolExecutor(1) as hashing:
+    with make_bar("at") as progress:
         task = progress.add_task("Embedding", total=len(todo), at="")
         for number, item in items:
             windows = held.setdefault(number, [])
-            if here and number not in contents:
-                contents[number] = hashing.submit(_content, todo[number])
             if isinstance(item, Finished):
                 try:
-                    content = contents.pop(number).result() if here else item.sha256 or _content(todo[number])
+                    content = item.sha256 or content_sha256(todo[number].path)
                     known = replace(todo[number], sha256=content)
                     state, error = settled(known, item.error)
                     with transaction(db):
@@ -213,7 +213,3 @@ def _store(
                 with transaction(db):
                     database.stage(db, number, windows)
                 windows.clear()
-
-
-def _content(state: FileState) -> str:
-    return state.sha256 or content_sha256(state.path)

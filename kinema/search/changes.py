@@ -37,6 +37,14 @@ def settled(state: FileState, error: str) -> tuple[FileState, str]:
     return (again if may_pass(error) else state), error
 
 
+def content_of(state: FileState) -> str:
+    """The SHA-256 of a file that has just been read, by whoever has read it; empty where it cannot be read again."""
+    try:
+        return state.sha256 or content_sha256(state.path)
+    except VideoError:
+        return ""
+
+
 @dataclass(frozen=True)
 class Changes:
     """What has to be done.

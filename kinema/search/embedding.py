@@ -55,6 +55,7 @@ def embed_videos(
     workers: int | None = None,
     waiting: Waiting | None = None,
     wanted: Callable[[int], bool] = lambda number: True,
+    content: Callable[[int], str] = lambda number: "",
 ) -> Iterator[tuple[int, Made | Finished]]:
     """Embed the windows of videos; memory is bounded by the batch, however long a video is.
 
@@ -66,6 +67,7 @@ def embed_videos(
         workers: threads that decode, each a video of its own; None for :func:`usual_workers`.
         waiting: told how long the encoder waited for frames.
         wanted: asked by any thread with a video's number, just before it is read; False to pass it over.
+        content: asked by any thread with a video's number, once it is read, for the SHA-256 of its content.
 
     Yields:
         The number of a video in ``paths`` with a window of it, in the order of time, and after its last window how it
@@ -77,7 +79,7 @@ def embed_videos(
     waiting = waiting or Waiting()
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)  # the readers are parallel already
-    team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size, wanted)
+    team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size, wanted, content)
     try:
         held: list[tuple[int, SeenWindow | Finished]] = []
         windows = 0
@@ -108,9 +110,15 @@ class _Readers:
     """Threads that read videos into one queue; libav, OpenCV and PyTorch work without Python's lock."""
 
     def __init__(
-        self, paths: Sequence[str | Path], reader: WindowReader, count: int, room: int, wanted: Callable[[int], bool]
+        self,
+        paths: Sequence[str | Path],
+        reader: WindowReader,
+        count: int,
+        room: int,
+        wanted: Callable[[int], bool],
+        content: Callable[[int], str],
     ):
-        self._reader, self._wanted = reader, wanted
+        self._reader, self._wanted, self._content = reader, wanted, content
         self._todo = iter(enumerate(paths))
         self._lock = threading.Lock()
         self._queue: queue.Queue[tuple[int, SeenWindow | Finished] | BaseException | None] = queue.Queue(room)
@@ -149,23 +157,25 @@ class _Readers:
                 if number is None or path is None:
                     break
                 if self._wanted(number):
-                    self._put((number, self._read(number, path)))
+                    error = self._read(number, path)
+                    self._put((number, Finished(error, self._content(number))))
         except BaseException as error:  # a fault of ours: the main thread shall fail with it
             self._put(error)
         self._put(None)
 
-    def _read(self, number: int, path: str | Path) -> Finished:
+    def _read(self, number: int, path: str | Path) -> str:
+        """Hand on the windows of a video; return what is wrong with it."""
         try:
             windows = self._reader.read(path)
             while self._put((number, next(windows))):
                 pass
         except StopIteration as end:
-            return Finished(end.value)
+            return str(end.value)
         except VideoError as error:
-            return Finished(error.reason)
+            return error.reason
         except KinemaError as error:
-            return Finished(str(error))
-        return Finished("reading was stopped")
+            return str(error)
+        return "reading was stopped"
 
     def _put(self, item: tuple[int, SeenWindow | Finished] | BaseException | None) -> bool:
         while not self._stopped.is_set():

@@ -10,12 +10,12 @@ from kinema.boxes import MOTION
 from kinema.common.cluster import spread
 from kinema.common.whitening import Basis
 from kinema.errors import CheckpointError, KinemaError, VideoError
+from kinema.search.changes import content_of
 from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow, Embedder, open_embedder
 from kinema.search.embedding import Finished
 from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
-from kinema.video.identity import content_sha256
 
 
 class Embedding:
@@ -68,15 +68,7 @@ class Embedding:
             reason = end.value
         except VideoError as error:
             reason = error.reason
-        return windows + self._embedder(seen), Finished(reason, _content(state))
-
-
-def _content(state: FileState) -> str:
-    """The hash of a file that has just been read, so that it need not be read on another machine."""
-    try:
-        return state.sha256 or content_sha256(state.path)
-    except VideoError:
-        return ""
+        return windows + self._embedder(seen), Finished(reason, content_of(state))
 
 
 def embed_on_cluster(
