@@ -82,7 +82,7 @@ def bring_up_to_date(
             workers=workers,
             waiting=waiting,
             wanted=wanted,
-            content=lambda number: content_of(todo[number]),
+            sha256_of=lambda number: content_of(todo[number]),
         )
 
     stored = _Stored()

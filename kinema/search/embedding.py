@@ -55,7 +55,7 @@ def embed_videos(
     workers: int | None = None,
     waiting: Waiting | None = None,
     wanted: Callable[[int], bool] = lambda number: True,
-    content: Callable[[int], str] = lambda number: "",
+    sha256_of: Callable[[int], str] = lambda number: "",
 ) -> Iterator[tuple[int, Made | Finished]]:
     """Embed the windows of videos; memory is bounded by the batch, however long a video is.
 
@@ -67,7 +67,7 @@ def embed_videos(
         workers: threads that decode, each a video of its own; None for :func:`usual_workers`.
         waiting: told how long the encoder waited for frames.
         wanted: asked by any thread with a video's number, just before it is read; False to pass it over.
-        content: asked by any thread with a video's number, once it is read, for the SHA-256 of its content.
+        sha256_of: asked by any thread with a video's number, once it is read, for the SHA-256 of its content.
 
     Yields:
         The number of a video in ``paths`` with a window of it, in the order of time, and after its last window how it
@@ -79,7 +79,7 @@ def embed_videos(
     waiting = waiting or Waiting()
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)  # the readers are parallel already
-    team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size, wanted, content)
+    team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size, wanted, sha256_of)
     try:
         held: list[tuple[int, SeenWindow | Finished]] = []
         windows = 0
@@ -116,9 +116,9 @@ class _Readers:
         count: int,
         room: int,
         wanted: Callable[[int], bool],
-        content: Callable[[int], str],
+        sha256_of: Callable[[int], str],
     ):
-        self._reader, self._wanted, self._content = reader, wanted, content
+        self._reader, self._wanted, self._sha256_of = reader, wanted, sha256_of
         self._todo = iter(enumerate(paths))
         self._lock = threading.Lock()
         self._queue: queue.Queue[tuple[int, SeenWindow | Finished] | BaseException | None] = queue.Queue(room)
@@ -158,7 +158,7 @@ class _Readers:
                     break
                 if self._wanted(number):
                     error = self._read(number, path)
-                    self._put((number, Finished(error, self._content(number))))
+                    self._put((number, Finished(error, self._sha256_of(number))))
         except BaseException as error:  # a fault of ours: the main thread shall fail with it
             self._put(error)
         self._put(None)
