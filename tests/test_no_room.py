@@ -19,7 +19,7 @@ import pytest
 from kinema.cli import COMMANDS, main
 
 QUIET = {"info", "reproduce --list", "flow --list", "serve", "watch", "data check"}
-QUIET |= {f"labels {name}" for name in ("import", "list", "history", "undo", "redo", "compare")}
+QUIET |= {f"labels {name}" for name in ("import", "list", "history", "rename", "undo", "redo", "compare")}
 """What writes no file, or none unless asked to, or labels into an index (``tests/serve/test_full_disk.py``)."""
 
 
@@ -98,6 +98,7 @@ WORDS: dict[str, Callable[[Path, Path], list[object]]] = {
     "export": lambda given, out: ["hub", given / "run", "--out", out / "hub"],
     "embed": lambda given, out: [given / "videos", "--encoder", given / "run", "--out", out / "windows.parquet"],
     "index": lambda given, out: [given / "videos", "--encoder", given / "run", "--index", out / "index"],
+    "copy": lambda given, out: [given / "index", out / "copied"],
     "search": lambda given, out: [given / "videos/00000.mp4", "--index", given / "index", "--out", out / "hits.html"],
     "flow extract": lambda given, out: [given / "videos", "--out", out / "store", "--estimator", "dis", "--workers", 0],
     "flow import": lambda given, out: [given / "exported", given / "videos", "--out", out / "store"],
@@ -184,7 +185,7 @@ READING: dict[str, Callable[[Path, Path], list[object]]] = {
     "labels compare": lambda given, out: [given / "intervals.csv", given / "intervals.csv"],
 }  # fmt: skip
 HELP = {"demo", "finetune", "ablate mscl", "ablate hcml", "reproduce", "serve", "data check"}
-HELP |= {"labels import", "labels undo", "labels redo"}
+HELP |= {"labels import", "labels rename", "labels undo", "labels redo"}
 """What takes minutes, never ends, or changes what the others read: its help goes nowhere instead."""
 
 
