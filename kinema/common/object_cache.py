@@ -142,8 +142,8 @@ def _fetch(address: str, state: storage.State, place: Path) -> bool:
     with locked(Path(f"{place}.lock"), "", wait=True):
         if place.exists():
             return True
-        _make_room(state.size)
         try:
+            _make_room(state.size)
             _remove(part)
             if state.folder:
                 part.mkdir()
