@@ -223,3 +223,11 @@ def test_copies_that_cannot_be_written_are_named(objects, monkeypatch, tmp_path)
     monkeypatch.setenv("KINEMA_CACHE", str(tmp_path / "file"))
     with pytest.raises(OutputError, match=re.escape(f"cannot write {tmp_path}/file/storage")):
         read(objects[0])
+
+
+def test_a_disk_without_room_for_anything_is_named(objects, monkeypatch, small_disk):
+    folder, fill = small_disk
+    monkeypatch.setenv("KINEMA_CACHE", str(folder))
+    fill()
+    with pytest.raises(OutputError, match=f"cannot write {re.escape(str(folder))}.*No space left on device"):
+        read(objects[0])
