@@ -31,7 +31,7 @@ import numpy as np
 import psutil
 import torch
 from common import surroundings
-from search import CHUNK, PER_VIDEO, SIZES, drawn, timed, truth, updates, videos, with_p99
+from search import CHUNK, SIZES, drawn, timed, truth, updates, videos, with_p99
 
 from kinema.search import Filters, approximate, database
 from kinema.search.connection import connected, snapshot, store_of, transaction
@@ -39,6 +39,8 @@ from kinema.search.database import condition
 from kinema.search.ranking import Ranker
 
 context = multiprocessing.get_context("spawn")
+PER_VIDEO = 100
+"""Windows."""
 
 
 def write(index: str, chunks: list[int], windows: int, pipe: Connection) -> None:
@@ -49,7 +51,7 @@ def write(index: str, chunks: list[int], windows: int, pipe: Connection) -> None
     cpu, since, path = time.process_time(), 0, store_of(index).path
     with connected(index) as db:
         for first in chunks:
-            for state, content in videos(first, min(CHUNK, windows - first)):
+            for state, content in videos(first, min(CHUNK, windows - first), PER_VIDEO):
                 with transaction(db):
                     database.put_video(db, 0, state, content, "")
                 since += PER_VIDEO
