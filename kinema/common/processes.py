@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Piece = TypeVar("Piece")
+Made = TypeVar("Made")
 
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
 """Where those who begin the processes of one training say which is which."""
@@ -17,6 +22,23 @@ def available_cores() -> int:
     """Cores that this process may use: fewer than the machine has where a job system or a container says so."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def on_a_core_each(work: Callable[[Piece], Made], parts: Sequence[Piece]) -> list[Made]:
+    """What ``work`` makes of each part, on as many threads as PyTorch has for this one, which have a core each.
+
+    To share out every small operation over the cores would cost more in waiting than it gains.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    if threads == 1 or len(parts) < 2:
+        return [work(part) for part in parts]
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, parts))
+    finally:
+        torch.set_num_threads(threads)  # the setting of a thread is also that of threads to come
 
 
 def is_first() -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kinema.common.processes import on_a_core_each
 from kinema.errors import ConfigError
 from kinema.flow.base import FlowEstimator
 from kinema.flow.duality import linearise, minimise, picture_gradient
@@ -96,16 +96,11 @@ class TVL1(FlowEstimator):
             part = slice(start, start + chunk)
             flow[part] = self._coarse_to_fine(first[part].float(), second[part].float())
 
-        if threads == 1 or len(starts) < 2:
+        if first.device.type == "cpu":
+            on_a_core_each(work, starts)
+        else:
             for start in starts:
                 work(start)
-            return flow
-        # Each thread has its own pairs: sharing out every small operation would cost more in waiting than it gains.
-        try:
-            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                list(pool.map(work, starts))
-        finally:
-            torch.set_num_threads(threads)  # the setting of a thread is also that of threads to come
         return flow
 
     def _coarse_to_fine(self, first: Tensor, second: Tensor) -> Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from kinema.common.precision import autocast_for
+from kinema.common.processes import on_a_core_each
 
 PIXELS_AT_ONCE = 600_000
 """Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
@@ -37,13 +37,5 @@ def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse:
 
     if device.type != "cpu":
         return run(clips)
-    threads = torch.get_num_threads()
-    few = min(max(1, PIXELS_AT_ONCE // math.prod(clips.shape[1:4])), math.ceil(len(clips) / threads))
-    parts = clips.split(few)
-    if threads == 1 or len(parts) == 1:
-        return torch.cat([run(part) for part in parts])
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return torch.cat(list(pool.map(run, parts)))
-    finally:
-        torch.set_num_threads(threads)  # the setting of a thread is also that of threads to come
+    few = min(max(1, PIXELS_AT_ONCE // math.prod(clips.shape[1:4])), math.ceil(len(clips) / torch.get_num_threads()))
+    return torch.cat(on_a_core_each(run, clips.split(few)))
