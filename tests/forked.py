@@ -14,6 +14,22 @@ from pathlib import Path
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["kinema.cli", "kinema.search", "kinema.training"])
 
+WITHOUT_BATCH_STATISTICS = """
+import os
+os.environ.update({place!r})
+from torch import nn
+from kinema.training.module import TrainingModule
+begin = TrainingModule.__init__
+def replaced(self, method, *args):
+    for module in list(method.modules()):
+        for name, part in list(module.named_children()):
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                setattr(module, name, nn.GroupNorm(1, part.num_features))
+    begin(self, method, *args)
+TrainingModule.__init__ = replaced
+"""
+"""What a process begins with whose networks shall not tell how many share a batch; ``place`` is its own."""
+
 
 def start(words: list[object], log: Path, before: str = "") -> BaseProcess:
     """Run ``kinema`` with these words, after the Python in ``before``, in a process group of its own.

@@ -31,21 +31,6 @@ CONFIG = FinetuneConfig(
     dropout=0.5,
 )
 
-WITHOUT_BATCH_STATISTICS = """
-import os
-os.environ.update({place!r})
-from torch import nn
-from kinema.training.module import TrainingModule
-begin = TrainingModule.__init__
-def replaced(self, method, *args):
-    for module in list(method.modules()):
-        for name, part in list(module.named_children()):
-            if isinstance(part, nn.modules.batchnorm._BatchNorm):
-                setattr(module, name, nn.GroupNorm(1, part.num_features))
-    begin(self, method, *args)
-TrainingModule.__init__ = replaced
-"""
-
 DYING = """
 import os
 from kinema.common.processes import rank_and_count
@@ -83,7 +68,7 @@ def train(videos, labels, tmp_path_factory) -> Callable[..., list[int | None]]:
         begun = []
         for rank in range(count):
             place = {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port} if count > 1 else {}
-            source = WITHOUT_BATCH_STATISTICS.format(place=place) + before
+            source = forked.WITHOUT_BATCH_STATISTICS.format(place=place) + before
             sized = [*call, "--trainer.batch-size", BATCH // count, *words]
             begun.append(forked.start(sized, out.with_suffix(".log"), source))
         return [forked.ended(process, 200) for process in begun]

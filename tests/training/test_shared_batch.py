@@ -11,21 +11,6 @@ import torch
 
 from kinema.training.metrics import METRICS, read_metrics
 
-WITHOUT_BATCH_STATISTICS = """
-import os
-os.environ.update({place!r})
-from torch import nn
-from kinema.training.module import TrainingModule
-begin = TrainingModule.__init__
-def replaced(self, method, *args):
-    for module in list(method.modules()):
-        for name, part in list(module.named_children()):
-            if isinstance(part, nn.modules.batchnorm._BatchNorm):
-                setattr(module, name, nn.GroupNorm(1, part.num_features))
-    begin(self, method, *args)
-TrainingModule.__init__ = replaced
-"""
-
 CHANGES = {
     "mscl.queue": 20,
     "mscl.motion": 1.0,
@@ -47,7 +32,7 @@ def trained(count: int, parts: int, out: Path, videos, options, tiny) -> dict[st
     for rank in range(count):
         place = {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port} if count > 1 else {}
         call = ["pretrain", videos, "--out", out, *options(tiny(changes, epochs=None, steps=4))]
-        begun.append(forked.start(call, out.with_suffix(".log"), WITHOUT_BATCH_STATISTICS.format(place=place)))
+        begun.append(forked.start(call, out.with_suffix(".log"), forked.WITHOUT_BATCH_STATISTICS.format(place=place)))
     assert [forked.ended(process, 200) for process in begun] == [0] * count, out.with_suffix(".log").read_text()
     state = torch.load(out / "last.ckpt", weights_only=True)["state_dict"]
     told = {f"{name} {n}": value for n, row in enumerate(read_metrics(out / METRICS)) for name, value in row.items()}
