@@ -19,11 +19,11 @@ from kinema.boxes.files import open_tracks
 from kinema.config import ClipConfig
 from kinema.data.clips import MISSING
 from kinema.video.fragment import fragment_of
-from kinema.video.manifest import ManifestEntry
+from kinema.video.info import VideoInfo
 
 if TYPE_CHECKING:
     from kinema.boxes.tracks import VideoBoxes
-    from kinema.video import VideoInfo
+    from kinema.video.manifest import ManifestEntry
 
 
 def described(config: ClipConfig) -> dict[str, Any]:
@@ -171,8 +171,8 @@ def cropping(
     if config.crop == MOTION or path is None or known is None:
         return Cropping(config)
     whole = known.width, known.height
-    if known.rotation % 180 and isinstance(known, ManifestEntry):
-        whole = known.height, known.width  # which a manifest has as they are stored
+    if known.rotation % 180 and not isinstance(known, VideoInfo):
+        whole = known.height, known.width  # a manifest has them as they are stored
     width, height = (min(sides) for sides in zip(config.center_crop or whole, whole, strict=True))
     part = fragment_of(path)
     video, lasts = (str(path), known.duration) if part is None else (part.path, 0.0)  # as long as nobody has looked

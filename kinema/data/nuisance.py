@@ -101,7 +101,7 @@ def draw_nuisance(seed: Sequence[int], strength: float = 1.0) -> Nuisance:
 
 def nuisance_views(
     video: Video,
-    start: float,
+    starts: Sequence[float],
     clip: ClipConfig,
     copies: int,
     seed: Sequence[int] = (0,),
@@ -109,19 +109,20 @@ def nuisance_views(
     *,
     itself: bool = False,
 ) -> np.ndarray:
-    """Copies of the clip that starts at ``start``, from one decoding.
+    """Copies of the clips that start at ``starts``, from one decoding.
 
     Args:
         video: open, with the view of the clip (:func:`kinema.data.clips.clip_view`).
-        start: seconds.
+        starts: seconds, of S windows, near each other if memory counts: all their frames are held at once.
         clip: the clip's geometry.
-        copies: how many, K.
-        seed: whole numbers from 0 that tell this window from others; copies are told apart by their number.
+        copies: how many of each, K.
+        seed: whole numbers from 0 that tell the first window from others; the last goes up by 1 with each window.
+            Copies are told apart by their number.
         strength: factor on all differences; at 0 every copy is the clip itself.
-        itself: whether the first of them is the clip as it is.
+        itself: whether the first of each is the clip as it is.
 
     Returns:
-        (K, T, H, W, 3) uint8.
+        (S, K, T, H, W, 3) uint8.
 
     Raises:
         VideoError: the video cannot be decoded there.
@@ -130,17 +131,21 @@ def nuisance_views(
     found, info = timeline(video), video.info
     crop = cropping(clip, info.path, info)
     begin, end = usable_part(clip, found)
-    times = clip_times(clip, start, found)
-    drawn = [draw_nuisance((*seed, copy), strength) for copy in range(copies)]
-    if itself:
-        drawn[:1] = [Nuisance()]
-    wanted = np.stack([nuisance.times(times, min(begin, times[0]), max(end, times[-1])) for nuisance in drawn])
-    distinct, order = np.unique(wanted, return_inverse=True)
+    drawn, wanted = [], []
+    for number, start in enumerate(starts, seed[-1]):
+        times = clip_times(clip, start, found)
+        for copy in range(copies):
+            plain = itself and copy == 0
+            drawn.append(Nuisance() if plain else draw_nuisance((*seed[:-1], number, copy), strength))
+            wanted.append(drawn[-1].times(times, min(begin, times[0]), max(end, times[-1])))
+    times = np.stack(wanted)
+    distinct, order = np.unique(times, return_inverse=True)
     read = video.at_times(distinct.tolist())
-    frames, order = read.frames, order.reshape(wanted.shape)
-    rows = mark_missing(order, wanted) if clip.stretch else order
+    frames, order = read.frames, order.reshape(times.shape)
+    rows = mark_missing(order, times) if clip.stretch else order
     if crop is not None:
         frames, rows, _ = crop.clips(frames, read.timestamps, rows, every=False)
     center_cut(frames[:1], clip.size)  # refuses frames that are too small
     shown = clips_of(frames, rows)
-    return np.stack([nuisance.frames(part, clip.size) for nuisance, part in zip(drawn, shown, strict=True)])
+    seen = np.stack([nuisance.frames(part, clip.size) for nuisance, part in zip(drawn, shown, strict=True)])
+    return seen.reshape(len(starts), copies, *seen.shape[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ VALUES = 512
 """Of a vector that an index keeps, at most."""
 WINDOWS = 64
 """Windows that basis and whitening are fitted to, at most."""
+RUN = 3
+"""Of them that follow one another, since to decode one is to decode most of the next."""
 COPIES = 3
 """Of each of them, the window itself among them."""
 LEAST = 8
@@ -53,38 +56,41 @@ def some_places(paths: Sequence[Path], embedder: Embedder) -> list[Place]:
     with ThreadPoolExecutor(usual_workers()) as team:
         chosen = [paths[place] for place in evenly(len(paths), WINDOWS)]
         found = [place for places in team.map(starts, chosen) for place in places]
-    return [found[place] for place in evenly(len(found), WINDOWS)]
+    return _runs(found)
 
 
 def indexed_places(db: Database) -> list[Place]:
     """Places of windows, spread evenly over an index."""
     query = "SELECT path, start FROM windows JOIN videos ON windows.video = videos.id ORDER BY windows.id"
     found = db.execute(query).fetchall()
-    return [found[place] for place in evenly(len(found), WINDOWS)]
+    return _runs(found)
 
 
 def copied_features(places: Sequence[Place], embedder: Embedder, mirror: bool) -> np.ndarray:
     """Features (:data:`COPIES`, N, D) of the windows at ``places`` and of copies of them, but for those that cannot be
     read; with ``mirror`` every second one is a mirror image, so that left and right hardly count."""
 
-    def copies(numbered: tuple[int, Place]) -> np.ndarray | None:
-        number, (path, start) = numbered
+    def copies(run: Sequence[tuple[int, Place]]) -> np.ndarray | None:
+        number, (path, _) = run[0]
+        starts = [start for _, (_, start) in run]
         try:
             with Video(path, view=clip_view(embedder.clip)) as video:
-                seen = nuisance_views(video, start, embedder.clip, COPIES, (0, number), itself=True)
+                seen = nuisance_views(video, starts, embedder.clip, COPIES, (0, number), itself=True)
         except KinemaError:
             return None
         if mirror:
-            seen[1::2] = seen[1::2, :, :, ::-1].copy()
-        return seen
+            seen[:, 1::2] = seen[:, 1::2, :, :, ::-1].copy()
+        return seen.reshape(-1, *seen.shape[2:])
 
+    together = [list(same) for _, same in groupby(enumerate(places), key=lambda numbered: numbered[1][0])]
+    runs = [same[first : first + RUN] for same in together for first in range(0, len(same), RUN)]
     features: list[np.ndarray] = []
     waiting: list[np.ndarray] = []
     with ThreadPoolExecutor(usual_workers()) as team:
-        for seen in track(team.map(copies, enumerate(places)), "learning what does not count", len(places)):
+        for seen in track(team.map(copies, runs), "learning what does not count", len(runs)):
             if seen is not None:
                 waiting.append(seen)
-            if len(waiting) * COPIES >= BATCH:
+            if sum(map(len, waiting)) >= BATCH:
                 features.append(embedder.features(np.concatenate(waiting)))
                 waiting = []
     if waiting:
@@ -92,6 +98,14 @@ def copied_features(places: Sequence[Place], embedder: Embedder, mirror: bool) -
     if not features:
         return np.zeros((COPIES, 0, 0), np.float32)
     return np.concatenate(features).reshape(-1, COPIES, features[0].shape[1]).transpose(1, 0, 2)
+
+
+def _runs(found: Sequence[Place]) -> list[Place]:
+    """Up to :data:`WINDOWS` of the windows of some videos, in runs that are spread evenly."""
+    if len(found) <= WINDOWS:
+        return list(found)
+    firsts = evenly(len(found) // RUN, WINDOWS // RUN) * RUN
+    return [found[first + place] for first in firsts for place in range(RUN)]
 
 
 def fit_basis(features: np.ndarray, embedder: Embedder) -> Basis:

@@ -51,17 +51,18 @@ class Clock:
 
     def mend(self, packet: Packet) -> bool:
         """Put a packet's times where they belong; tell whether its clock has jumped."""
-        jumped = packet.dts is not None and self._jumps(packet.dts + self._offset)
-        shown = packet.dts if packet.pts is None else packet.pts
-        if jumped and shown is not None and self._latest is not None:
-            self._offset = self._latest + self._step - shown
-        if packet.dts is not None:
-            self._decoded = packet.dts + self._offset
-        if shown is not None:
-            self._latest = max(shown + self._offset, shown + self._offset if self._latest is None else self._latest)
+        decoded, shown = packet.dts, packet.pts  # each asked for once: this is done for every packet of every file
+        jumped = decoded is not None and self._jumps(decoded + self._offset)
+        latest = decoded if shown is None else shown
+        if jumped and latest is not None and self._latest is not None:
+            self._offset = self._latest + self._step - latest
+        if decoded is not None:
+            self._decoded = decoded + self._offset
+        if latest is not None and (self._latest is None or latest + self._offset > self._latest):
+            self._latest = latest + self._offset
         if self._offset:
-            packet.pts = None if packet.pts is None else packet.pts + self._offset
-            packet.dts = None if packet.dts is None else packet.dts + self._offset
+            packet.pts = None if shown is None else shown + self._offset
+            packet.dts = None if decoded is None else decoded + self._offset
         return jumped
 
     def _jumps(self, ticks: int) -> bool:

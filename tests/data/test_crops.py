@@ -153,7 +153,7 @@ def test_kept_features_belong_to_the_boxes(folder):
 def test_copies_for_whitening_are_of_what_moves(folder):
     def views(clip):
         with Video(folder / "walk.mp4", view=clip_view(clip)) as video:
-            return nuisance_views(video, 0.5, clip, 2, strength=0.0)
+            return nuisance_views(video, [0.5], clip, 2, strength=0.0)[0]
 
     assert views(CROPPED).shape == (2, 4, 32, 32, 3) and views(CROPPED).mean() > views(CLIP).mean() + 2
 

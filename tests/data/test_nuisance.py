@@ -20,7 +20,7 @@ CLIP = ClipConfig(frames=6, step=2 / FPS, short_side=48, size=(32, 40))
 
 def views(path, start=0.5, clip=CLIP, copies=4, **settings) -> np.ndarray:
     with Video(path, view=clip_view(clip)) as video:
-        return nuisance_views(video, start, clip, copies, **settings)
+        return nuisance_views(video, [start], clip, copies, **settings)[0]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,15 @@ def test_the_first_may_be_the_clip_itself(slide):
     found = views(slide, itself=True)
     assert np.array_equal(found[0], clip[0]) and np.array_equal(found[1:], others[1:])
     assert not np.array_equal(found[0], others[0])
+
+
+def test_windows_of_one_decoding_are_those_of_their_own(slide):
+    starts = [0.3, 0.5, 0.55]
+    with Video(slide, view=clip_view(CLIP)) as video:
+        found = nuisance_views(video, starts, CLIP, 3, (4, 7))
+    assert found.shape == (3, 3, 6, 32, 40, 3)
+    for number, start in enumerate(starts):
+        np.testing.assert_array_equal(found[number], views(slide, start, copies=3, seed=(4, 7 + number)))
 
 
 def test_draws_lie_within_their_bounds():

@@ -13,12 +13,12 @@ from kinema.common.whitening import Whitening
 from kinema.config import ModelConfig, ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.models import random_encoder, save_encoder
-from kinema.search import Library
+from kinema.search import Library, fitting
 from kinema.search.about import get_about, get_map
 from kinema.search.comparing import BASIS, WHITENING, Comparison, comparison
 from kinema.search.connection import snapshot
 from kinema.search.embedder import open_embedder
-from kinema.search.fitting import COPIES, VALUES, copied_features
+from kinema.search.fitting import COPIES, RUN, VALUES, WINDOWS, copied_features, some_places
 
 
 def kept(library: Library) -> tuple[bytes | None, bytes | None, int | None]:
@@ -125,6 +125,19 @@ def test_every_second_copy_is_a_mirror_image_where_mirror_images_count_as_alike(
     assert apart.shape == alike.shape == (COPIES, 1, 1024)
     np.testing.assert_array_equal(seen[1][::2], seen[0][::2])
     np.testing.assert_array_equal(seen[1][1::2], seen[0][1::2, :, :, ::-1])
+
+
+def test_windows_that_whitening_is_fitted_to_come_in_runs_from_all_parts(
+    placed: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder, paths = open_embedder(placed), sorted(videos.rglob("*.mp4"))
+    everything = some_places(paths, embedder)
+    monkeypatch.setattr(fitting, "WINDOWS", 2 * RUN + 1)
+    assert RUN < 2 * RUN + 1 < len(everything) <= WINDOWS
+    chosen = some_places(paths, embedder)
+    numbers = [everything.index(place) for place in chosen]
+    assert numbers[:RUN] == list(range(RUN)) and numbers[RUN:] == list(range(numbers[RUN], numbers[RUN] + RUN))
+    assert numbers[RUN] >= len(everything) // 2 - RUN
 
 
 def test_an_index_keeps_to_what_it_thinks_of_mirror_images(videos: Path, encoder: Path, tmp_path: Path) -> None:
