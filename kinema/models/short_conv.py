@@ -97,7 +97,7 @@ def _conv3d(
     frames, kernel = input.shape[2], weight.shape[2]
     steps = (frames + 2 * padding[0] - dilation[0] * (kernel - 1) - 1) // stride[0] + 1
     if steps == 1 and padding[0] and dilation[0] == 1:  # the other taps meet nothing but padding
-        weight = weight[:, :, padding[0] : padding[0] + frames]
+        weight = _Taps.apply(weight, padding[0], frames)
         padding = (0, *padding[1:])
     in_time = steps > 1 and (frames < weight.shape[2] or 2 * padding[0] >= weight.shape[2])
     if in_time or 2 * input.shape[3] < weight.shape[3]:
@@ -106,6 +106,25 @@ def _conv3d(
             input, weight, bias = input.to(kind), weight.to(kind), None if bias is None else bias.to(kind)
         return _Short.apply(input, weight, bias, stride, padding, dilation, groups)
     return F.conv3d(input, weight, bias, stride, padding, dilation, groups)
+
+
+class _Taps(torch.autograd.Function):
+    """Some frames of a kernel, whose gradient is laid out as the kernel is: neither what gathers gradients nor what
+    takes the step has to copy it then."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, first: int, count: int) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.taps = first, count
+        return weight.narrow(2, first, count)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, towards: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        gradient = torch.zeros_like(weight)
+        gradient.narrow(2, *ctx.taps).copy_(towards)
+        return gradient, None, None
 
 
 class _Short(torch.autograd.Function):
