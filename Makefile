@@ -5,6 +5,8 @@
 VENV := .venv
 MUTANTS ?= 500
 SEED ?= 0
+# Benchmarks that are told what to measure, on the command line.
+ASKING := cluster decoders growth manifest server
 RUN := $(VENV)/bin
 # The first interpreter from 3.11 to 3.14 that really starts; set PYTHON to choose another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
@@ -40,8 +42,8 @@ test-slow: setup  ## Run the long tests: soak, browser, big trainings
 mutate: setup  ## Try videos and other files with wrong bytes: MUTANTS=2000 SEED=7
 	$(RUN)/python -m pytest tests/mutation -m slow -s --mutants $(MUTANTS) --mutation-seed $(SEED)
 
-bench: setup  ## Run the benchmarks; each prints JSON
-	@for file in benchmarks/*.py; do $(RUN)/python $$file || exit 1; done
+bench: setup  ## Run the benchmarks that want no arguments; each prints JSON
+	@for file in $(filter-out $(ASKING:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do $(RUN)/python $$file || exit 1; done
 
 try-wheel: setup  ## Build the wheel and try each extra: EXTRAS="core search train,report"
 	PYTHON=$(abspath $(RUN)/python) ci/try_wheel.sh $(EXTRAS)
