@@ -11,8 +11,8 @@ wheel's picture already, and whose rotation costs nothing; colours are augmented
 colours. Nothing is read; clips are noise of the preset's shapes.
 
 Ways: ``released``, ``ours`` and ``ours with colours`` in single precision, ``ours bfloat16`` under autocast where this
-machine trains in it (the released code trains in single precision). Peak memory of a step is that of a process that
-takes no other.
+machine trains in it (the released code trains in single precision). Each has a process of its own; steps take turns, and
+peak memory is that of its process. Ours keeps freed memory, as a training does.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -31,6 +32,7 @@ from common import in_turns, spread, surroundings
 from torch import Tensor, nn
 from training_step import make_step
 
+from kinema.common.heap import freed_memory_kept
 from kinema.models.short_conv import trains_in_bfloat16
 
 WAYS = {
@@ -233,11 +235,33 @@ def step_of(way: str, batch: int) -> Callable[[], float]:
     return make_step(WAYS[way], options, torch.device("cpu"))
 
 
-def peak_mib(way: str, options: argparse.Namespace) -> float:
-    """Of a process that takes two steps of this way, above what it has before."""
-    words = [sys.executable, __file__, "--memory-of", way, "--batch", options.batch, "--threads", options.threads]
-    done = subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True)
-    return float(done.stdout.splitlines()[-1])
+class Taker:
+    """A process that takes steps of one way when it is asked to."""
+
+    def __init__(self, way: str, options: argparse.Namespace):
+        words = [sys.executable, __file__, "--steps-of", way, "--batch", options.batch, "--threads", options.threads]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([str(word) for word in words], stdin=pipe, stdout=pipe, text=True)
+
+    def __call__(self) -> float:
+        """Let it take a step; MiB that it has held at most so far, above what it had before it began."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
+def take_steps(way: str, batch: int) -> None:
+    """One step for each line that comes in."""
+    before = resident_mib("VmRSS")
+    with nullcontext() if way == "released" else freed_memory_kept():
+        step = step_of(way, batch)
+        for _ in sys.stdin:
+            step()
+            print(resident_mib("VmHWM") - before, flush=True)
 
 
 def resident_mib(name: str) -> float:
@@ -250,19 +274,18 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4, help="clips (4)")
     parser.add_argument("--threads", type=int, default=2, help="threads (2)")
     parser.add_argument("--repeats", type=int, default=5, help="steps of each way (5)")
-    parser.add_argument("--memory-of", choices=list(WAYS), help=argparse.SUPPRESS)
+    parser.add_argument("--steps-of", choices=list(WAYS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if options.memory_of:
-        before = resident_mib("VmRSS")
-        step = step_of(options.memory_of, options.batch)
-        step()
-        step()
-        print(resident_mib("VmHWM") - before)
+    if options.steps_of:
+        take_steps(options.steps_of, options.batch)
         return
     ways = [way for way in WAYS if way != "ours bfloat16" or trains_in_bfloat16(torch.device("cpu"))]
-    steps = {way: step_of(way, options.batch) for way in ways}
-    times = in_turns(steps, options.repeats)
+    takers = {way: Taker(way, options) for way in ways}
+    times = in_turns(takers, options.repeats)
+    peaks = {way: round(taker()) for way, taker in takers.items()}
+    for taker in takers.values():
+        taker.end()
     result = surroundings(options.threads) | {
         "batch": options.batch,
         "seconds": {way: spread(found) for way, found in times.items()},
@@ -270,7 +293,7 @@ def main() -> None:
             way: spread([theirs / own for theirs, own in zip(times["released"], times[way], strict=True)])
             for way in ways[1:]
         },
-        "peak_mib": {way: round(peak_mib(way, options)) for way in ways},
+        "peak_mib": peaks,
     }
     print(json.dumps(result, indent=2))
 

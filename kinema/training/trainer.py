@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kinema.common.heap import freed_memory_kept
 from kinema.data.pairs import Batch
 from kinema.data.training_data import TrainingData
 from kinema.training.callbacks import Callback
@@ -67,7 +68,8 @@ class Trainer:
         alone = self.together.count == 1
         self._forward: nn.Module = self.module if alone else data_parallel(self.module, self.device)
         try:
-            yield
+            with freed_memory_kept() if self.device.type == "cpu" else nullcontext():
+                yield
         finally:
             self.module.cpu()
             del self.optimizer, self.learning_rate, self._forward  # with what they hold on a GPU

@@ -14,12 +14,12 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from kinema.common import addresses
+from kinema.common.heap import decoder_freed
 from kinema.errors import VideoError, blaming
 from kinema.video.clock import Clock, is_steady, longest_pause
 from kinema.video.container import open_stream
 from kinema.video.damage import Damage
 from kinema.video.decoder import Convert, Decoder, Header, Shown
-from kinema.video.heap import decoder_freed
 from kinema.video.view import Converter, Orientation, View, WholeFrames
 
 # Read from the start only: in gif and apng a frame is a change to the one before, in mpeg (program streams: .mpg, .vob)

@@ -7,13 +7,14 @@ import time
 import psutil
 import pytest
 
+from kinema.common import heap
 from kinema.errors import VideoError
-from kinema.video import Video, View, heap
+from kinema.video import Video, View
 
 
 def resident() -> float:
     """MiB, without what the allocator keeps for later: that varies by tens of MiB from one moment to the next."""
-    if trim := heap._malloc_trim():
+    if trim := heap._of_glibc("malloc_trim"):
         trim(0)
     return psutil.Process().memory_info().rss / 2**20
 
@@ -33,7 +34,7 @@ def test_closing_frees_everything_without_the_garbage_collector(shared_data) -> 
     assert max(used) - used[9] < 20
 
 
-@pytest.mark.skipif(heap._malloc_trim() is None, reason="this C library has no malloc_trim")
+@pytest.mark.skipif(heap._of_glibc("malloc_trim") is None, reason="this C library has no malloc_trim")
 def test_what_the_allocator_keeps_is_given_back_now_and_then() -> None:
     process, blocks = psutil.Process(), [b"x" * 100_000 for _ in range(1000)]
     del blocks[:-1]  # the last one keeps the heap from shrinking at its end
