@@ -11,8 +11,8 @@ wheel's picture already, and whose rotation costs nothing; colours are augmented
 colours. Nothing is read; clips are noise of the preset's shapes.
 
 Ways: ``released``, ``ours`` and ``ours with colours`` in single precision, ``ours bfloat16`` under autocast where this
-machine trains in it (the released code trains in single precision). Each has a process of its own; steps take turns, and
-peak memory is that of its process. Ours keeps freed memory, as a training does.
+machine trains in it (the released code trains in single precision). Each has a process of its own, whose peak memory is
+told, and steps take turns. Ours keeps freed memory, as a training does.
 """
 
 from __future__ import annotations
