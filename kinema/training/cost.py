@@ -152,7 +152,8 @@ def measure(
         growth = max(0.0, many.peak - few.peak) / max(1, clips - fewest)
         scale, peak = batch / clips, many.peak + growth * (batch - clips)
         phases.append(PhaseCost(name, len(steps), many.seconds * scale, many.flops * scale, peak, many.losses))
-    return StepCost(tuple(phases), plan, clips, least.before, least.device, parameters, _share(measured))
+    before = min(each.before for each in (least, *measured))  # what was freed before may have gone back since
+    return StepCost(tuple(phases), plan, clips, before, least.device, parameters, _share(measured))
 
 
 @dataclass(frozen=True)
