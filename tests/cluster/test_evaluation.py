@@ -41,7 +41,7 @@ def without_times(path: Path) -> dict[str, Any]:
 
 
 SMALL = ["--clips", 2, "--batch-size", 8]
-SLOW = [("diagnosis", SMALL), ("all", SMALL), ("all", [])]
+SLOW = [("diagnosis", SMALL), ("all", [])]
 
 
 @pytest.mark.parametrize(

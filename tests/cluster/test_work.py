@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +71,23 @@ class Where:
 
         time.sleep(0.1)
         return str(ray.get_runtime_context().get_node_id())
+
+
+def test_auto_is_the_cluster_of_this_machine(nodes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", nodes)
+    assert len(list(spread("auto", range(4), Where, []))) == 4
+
+
+def test_local_joins_nobody(noise: Path, tmp_path: Path) -> None:
+    """In a process of its own: one that had Ray of its own can join no cluster afterwards."""
+    words = ["scan", noise, "--out", tmp_path / "m.csv", "--cluster", "local"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "kinema", *map(str, words)],
+        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0 and "9 videos, 8 ok, 0 partial, 1 unreadable" in ran.stdout, ran.stderr
 
 
 @pytest.mark.slow

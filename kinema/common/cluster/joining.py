@@ -36,10 +36,10 @@ def connected(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    where: dict[str, Any] = {"num_cpus": available_cores()} if address == "local" else {"address": address}
+    own: dict[str, Any] = {"num_cpus": available_cores()} if address == "local" else {}
     try:
         _knock(address)
-        ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address, **own, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"there is no cluster to join at {address!r} ({said(error).partition('. ')[0]}); begin one with "
