@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
@@ -59,13 +60,17 @@ def test_what_cannot_be_is_one_sentence(nodes: str, tmp_path: Path, monkeypatch:
         refuses("there is no cluster to join at 'auto' .timed out.;", "auto", [], Nothing, [])
     with monkeypatch.context() as patched:
         patched.setenv("RAY_TMPDIR", str(tmp_path))
-        patched.setattr("ray._private.services.find_gcs_addresses", lambda: set())
+        patched.setattr("ray._private.services.find_gcs_addresses", cache(set))
         (tmp_path / "ray").mkdir()
         (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")  # left by a head that was killed
         refuses("there is no cluster to join at 'auto' .*Connection refused", "auto", [], Nothing, [])
     refuses("does not see /none; put it where all machines", nodes, [1], Nothing, [], shared=[Path("/none")])
     with pytest.raises(DataError, match="there is nothing to work with; bring something"):
         list(spread(nodes, [1], Refusing, []))
+    with monkeypatch.context() as patched:
+        patched.setattr("ray.__version__", "2.0.0")
+        for _ in range(2):  # and it has not joined all the same
+            refuses("has another Ray or Python than this machine .*2.0.0.*; install the same", nodes, [1], Nothing, [])
     monkeypatch.setattr(team, "versions", lambda: {**versions(), "kinema": "9.9"})
     refuses("has kinema .*, and this machine 9.9; install the same everywhere", nodes, [1], Nothing, [])
     monkeypatch.setitem(__import__("sys").modules, "ray", None)

@@ -41,6 +41,12 @@ def connected(address: str) -> Iterator[Any]:
         _knock(address)
         ray.init(address, **own, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as error:
+        ray.shutdown()  # of what has begun
+        if "ersion mismatch" in str(error):
+            raise ConfigError(
+                f"the cluster at {address!r} has another Ray or Python than this machine ({said(error)}); install the "
+                "same everywhere"
+            ) from error
         raise ConfigError(
             f"there is no cluster to join at {address!r} ({said(error).partition('. ')[0]}); begin one with "
             "`ray start --head`, give its address, or say local"
