@@ -90,6 +90,14 @@ def test_local_joins_nobody(noise: Path, tmp_path: Path) -> None:
     assert ran.returncode == 0 and "9 videos, 8 ok, 0 partial, 1 unreadable" in ran.stdout, ran.stderr
 
 
+def test_what_is_not_wanted_when_its_turn_comes_is_passed_over(nodes: str, tmp_path: Path) -> None:
+    items = [(number, 0) for number in range(10, 60)]
+    found = spread(nodes, items, Marked, [str(tmp_path)], wanted=lambda item: item[0] % 3 == 0)
+    assert {number for (number, _), _ in found} == set(range(12, 60, 3))
+    assert len(list(tmp_path.iterdir())) == 16
+    assert list(spread(nodes, items, Marked, [str(tmp_path)], wanted=lambda item: False)) == []
+
+
 @pytest.mark.slow
 def test_a_node_that_comes_later_is_used(begin_cluster: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(team, "COUNTED", 0.5)

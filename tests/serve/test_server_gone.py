@@ -23,9 +23,8 @@ ASKED = (
     "/api/labels/history",
     "/api/source/window/2",
     "/api/timeline/1",
-    "/api/timeline/1/strength",
+    "/api/timeline/1/strength?from=0&to=1&bins=8",
     "/api/budget",
-    "/api/doubtful?class=jump",
     "/media/window/1/still",
 )
 ADDING = {"acts": [{"act": "add", "window": 2, "class": "jump"}]}
@@ -58,7 +57,9 @@ def test_what_cannot_be_answered_is_a_sentence_until_the_server_is_back(
 
     with serve_page(address) as page:
         *_, before = searched(page, {"like": 1}, top=2)
-        known = {path: page.get(path).content for path in ASKED}
+        answers = {path: page.get(path) for path in ASKED}
+        assert [path for path, answer in answers.items() if answer.status_code != 200] == []
+        known = {path: answer.content for path, answer in answers.items()}
         monkeypatch.setattr(ranking, "recent_scores", stopping)
         *_, answer = searched(page, {"like": 1}, top=2)
         assert stopped and "went away or gave up" in answer["error"] and sentence(answer["error"])
