@@ -72,7 +72,7 @@ def bring_up_to_date(
 
     def embedded(todo: Sequence[FileState], wanted: Callable[[int], bool]) -> Items:
         if cluster is not None and todo:
-            return embed_on_cluster(cluster, todo, embedder, device, reader.windowing, batch_size)
+            return embed_on_cluster(cluster, todo, embedder, device, reader.windowing, batch_size, wanted)
         paths = [state.path for state in todo]
         return embed_videos(
             paths,

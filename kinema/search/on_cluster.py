@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os.path import commonpath
 from pathlib import Path
 
@@ -72,9 +72,24 @@ class Embedding:
 
 
 def embed_on_cluster(
-    cluster: str, files: Sequence[FileState], embedder: Embedder, device: str, windowing: Windowing, batch_size: int
+    cluster: str,
+    files: Sequence[FileState],
+    embedder: Embedder,
+    device: str,
+    windowing: Windowing,
+    batch_size: int,
+    wanted: Callable[[int], bool],
 ) -> Iterator[tuple[int, EmbeddedWindow | Finished]]:
     """As :func:`embed_videos`, on the machines of a cluster; the windows of a video come together.
+
+    Args:
+        cluster: its address.
+        files: the videos.
+        embedder: gives windows their vectors, as each machine's own does.
+        device: where they compute.
+        windowing: how videos are cut.
+        batch_size: windows per forward pass.
+        wanted: asked once with a video's number, just before a machine is given it; False to pass it over.
 
     Raises:
         ConfigError: there is no such cluster, or a machine of it does not see the videos, the encoder or the boxes.
@@ -84,6 +99,15 @@ def embed_on_cluster(
     arguments = embedder.source, device, embedder.fingerprint, embedder.basis, windowing, batch_size, crop
     shared = [Path(commonpath([str(Path(state.path).parent) for state in files]))]
     shared += [] if crop in (None, MOTION) else [Path(str(crop))]
+    taken: set[int] = set()
+
+    def still_wanted(item: tuple[int, FileState]) -> bool:
+        if item[0] in taken:  # by a machine that was lost
+            return True
+        if mine := wanted(item[0]):
+            taken.add(item[0])
+        return mine
+
     for (number, _), found in spread(
         cluster,
         enumerate(files),
@@ -92,6 +116,7 @@ def embed_on_cluster(
         shared=shared,
         gpus=device != "cpu",
         weigh=lambda item: item[1].size,
+        wanted=still_wanted,
     ):
         if isinstance(found, KinemaError):
             yield number, Finished(str(found))

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from kinema.errors import DataError
+from kinema.common import storage
+from kinema.common.cluster import team
+from kinema.errors import ConfigError, DataError
 from kinema.evaluation import evaluate
 from kinema.search import Library
 from kinema.video import scan_folder
@@ -48,3 +50,27 @@ def test_nodes_read_a_bucket_with_the_credentials_of_who_asks(
 def test_a_bucket_that_is_not_there(nodes: str, s3: tuple[Any, str]) -> None:
     with pytest.raises(DataError, match="s3://nowhere"):
         scan_folder("s3://nowhere", cluster=nodes)
+
+
+def test_a_bucket_that_the_workers_may_not_read(
+    nodes: str, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto import settings
+
+    def forbidding() -> dict[str, str]:
+        monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)  # from now on nobody may do anything
+        return storage.settings()
+
+    monkeypatch.setattr(team, "settings", forbidding)
+    out, index = tmp_path / "m.parquet", tmp_path / "index"
+    works = (
+        lambda: scan_folder(bucket, out, cluster=nodes),
+        lambda: Library(index, "motion").add(bucket, cluster=nodes),
+    )
+    for work in works:
+        with pytest.raises((ConfigError, DataError), match=rf"{bucket}.* \(?the storage does not permit it"):
+            work()
+        monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))
+    monkeypatch.setattr(team, "settings", storage.settings)
+    found, added = (work() for work in works)
+    assert len(found) == added.new == 9

@@ -40,15 +40,24 @@ def without_times(path: Path) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name != "timings"}
 
 
-@pytest.mark.parametrize("protocol", ["knn", *(pytest.param(p, marks=pytest.mark.slow) for p in ("diagnosis", "all"))])
-def test_results_and_rows_are_those_of_one_machine(protocol: str, nodes: str, videos: Path, tmp_path: Path) -> None:
+SMALL = ["--clips", 2, "--batch-size", 8]
+SLOW = [("diagnosis", SMALL), ("all", [])]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [("knn", SMALL), ("knn", []), *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)],
+)
+def test_results_and_rows_are_those_of_one_machine(
+    protocol: str, options: list[Any], nodes: str, videos: Path, tmp_path: Path
+) -> None:
     labels, found = tmp_path / "labels.csv", []
     names = sorted(path.name for path in videos.glob("*.mp4"))
     lines = (f"{name},{('left', 'right')[n % 2]}" for n, name in enumerate(names))
     labels.write_text("\n".join(["file,label", *lines]))
     for name, more in (("here", []), ("there", ["--cluster", nodes])):
         out = tmp_path / name / ("out" if protocol == "all" else "out.json")
-        words = [protocol, "--data", videos, "--labels", labels, "--out", out, "--clips", 2, "--batch-size", 8, *more]
+        words = [protocol, "--data", videos, "--labels", labels, "--out", out, *options, *more]
         assert main(["evaluate", *map(str, words)]) == 0
         store = (out if protocol == "all" else out.parent) / "features"
         found.append((without_times(out / "results.json" if protocol == "all" else out), rows(store)))

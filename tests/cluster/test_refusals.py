@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import kinema
-from kinema.common.cluster import spread, team
+from kinema.common.cluster import joining, spread, team
+from kinema.common.cluster.worker import versions
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.search import Library
 from kinema.video import scan_folder
@@ -40,13 +46,32 @@ class Refusing:
         raise DataError("there is nothing to work with; bring something")
 
 
-def test_what_cannot_be_is_one_sentence(nodes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_is_one_sentence(nodes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuses("there is no cluster to join at '127.0.0.1:1' .*; begin one with", "127.0.0.1:1", [], Nothing, [])
-    refuses("there is no cluster to join at 'nonsense' ", "nonsense", [], Nothing, [])
+    for nonsense in ("nonsense", "127.0.0.1", "ray://127.0.0.1:"):
+        refuses(f"there is no cluster to join at '{nonsense}' .it is no HOST:PORT.;", nonsense, [], Nothing, [])
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:  # of which Ray would ask for minutes
+        threading.Thread(target=other.handle_request).start()
+        place = f"127.0.0.1:{other.server_port}"
+        refuses(f"there is no cluster to join at '{place}' .what answers there is not Ray.;", place, [], Nothing, [])
+    with socket.create_server(("127.0.0.1", 0)) as silent, monkeypatch.context() as patched:
+        patched.setattr(joining, "KNOCK", 0.5)
+        patched.setenv("RAY_ADDRESS", f"127.0.0.1:{silent.getsockname()[1]}")
+        refuses("there is no cluster to join at 'auto' .timed out.;", "auto", [], Nothing, [])
+    with monkeypatch.context() as patched:
+        patched.setenv("RAY_TMPDIR", str(tmp_path))
+        patched.setattr("ray._private.services.find_gcs_addresses", cache(set))
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")  # left by a head that was killed
+        refuses("there is no cluster to join at 'auto' .*Connection refused", "auto", [], Nothing, [])
     refuses("does not see /none; put it where all machines", nodes, [1], Nothing, [], shared=[Path("/none")])
     with pytest.raises(DataError, match="there is nothing to work with; bring something"):
         list(spread(nodes, [1], Refusing, []))
-    monkeypatch.setattr(team, "__version__", "9.9")
+    with monkeypatch.context() as patched:
+        patched.setattr("ray.__version__", "2.0.0")
+        for _ in range(2):  # and it has not joined all the same
+            refuses("has another Ray or Python than this machine .*2.0.0.*; install the same", nodes, [1], Nothing, [])
+    monkeypatch.setattr(team, "versions", lambda: {**versions(), "kinema": "9.9"})
     refuses("has kinema .*, and this machine 9.9; install the same everywhere", nodes, [1], Nothing, [])
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     refuses(r"work on a cluster needs ray: pip install \"kinema\[cluster\]\"", nodes, [1], Nothing, [])
@@ -93,12 +118,15 @@ def test_nodes_with_another_kinema_or_without_what_the_work_needs(
             (earlier / "kinema" / path.name).symlink_to(path)
     text = (package / "__init__.py").read_text()
     (earlier / "kinema" / "__init__.py").write_text(text.replace(kinema.__version__, "0.0.9"))
+    (tmp_path / "decoding" / "av-0.0.1.dist-info").mkdir(parents=True)
+    (tmp_path / "decoding" / "av-0.0.1.dist-info" / "METADATA").write_text("Name: av\nVersion: 0.0.1\n")
     lacking.mkdir()
     (lacking / "s3fs.py").write_text("raise ImportError('there is no s3fs')")
     system, bucket = s3
     system.put_file(str(noise / "0" / "0.mp4"), f"{bucket}/0.mp4")
     for folder, videos, words in (
         (earlier, str(noise), f"has kinema 0.0.9, and this machine {kinema.__version__}; install the same everywhere"),
+        (tmp_path / "decoding", str(noise), f"has av 0.0.1, and this machine {metadata.version('av')}; install"),
         (lacking, f"s3://{bucket}", f": s3://{bucket} needs a package .*pip install .*storage"),
     ):
         path = {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}"}

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kinema.common.extras import needed_for
@@ -17,6 +17,10 @@ KNOCK = 10.0
 """Seconds in which an address has to answer."""
 PER_GPU = 4
 """Workers that share a GPU at most: while one decodes, others compute."""
+
+_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""A frame of HTTP/2, by which whoever speaks it begins; its fourth byte says what it is."""
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
 
 
 @contextmanager
@@ -32,11 +36,17 @@ def connected(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    where: dict[str, Any] = {"num_cpus": available_cores()} if address == "local" else {"address": address}
+    own: dict[str, Any] = {"num_cpus": available_cores()} if address == "local" else {}
     try:
         _knock(address)
-        ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address, **own, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as error:
+        ray.shutdown()  # of what has begun
+        if "ersion mismatch" in str(error):
+            raise ConfigError(
+                f"the cluster at {address!r} has another Ray or Python than this machine ({said(error)}); install the "
+                "same everywhere"
+            ) from error
         raise ConfigError(
             f"there is no cluster to join at {address!r} ({said(error).partition('. ')[0]}); begin one with "
             "`ray start --head`, give its address, or say local"
@@ -48,15 +58,30 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def _knock(address: str) -> None:
-    """Whether anybody answers at an address: Ray itself waits for minutes.
+    """Whether a cluster may be what answers at an address: Ray itself waits for minutes, whatever does.
 
     Raises:
-        OSError: nobody does.
+        OSError: nobody does, or something else.
         ValueError: it is none.
     """
-    if address not in ("local", "auto"):
-        host, _, port = address.rpartition("://")[2].rpartition(":")
-        socket.create_connection((host, int(port)), KNOCK).close()
+    if address == "auto":
+        with suppress(ImportError):  # of what is no promise of Ray's
+            from ray._private.services import get_ray_address_from_environment
+
+            address = get_ray_address_from_environment(address, None)
+    if address in ("local", "auto"):
+        return
+    host, _, port = address.rpartition(":")
+    if not (host and port.isascii() and port.isdigit()):
+        raise ValueError("it is no HOST:PORT")
+    with socket.create_connection((host, int(port)), KNOCK) as line:
+        if os.environ.get("RAY_USE_TLS", "0") == "1":
+            return
+        line.settimeout(KNOCK)
+        line.sendall(_HELLO)
+        answer = line.recv(len(_SETTINGS))
+        if answer[3:4] != _SETTINGS[3:4]:
+            raise ConnectionError("what answers there is not Ray")
 
 
 def places(ray: Any, gpus: bool) -> tuple[int, float]:

@@ -10,10 +10,9 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kinema import __version__
 from kinema.common.cluster.joining import connected, places, said
 from kinema.common.cluster.pile import Bundle, Pile
-from kinema.common.cluster.worker import ATTEMPTS, Lost, Work, Worker
+from kinema.common.cluster.worker import ATTEMPTS, Lost, Work, Worker, versions
 from kinema.common.storage import settings
 from kinema.errors import ConfigError, OutputError
 
@@ -40,6 +39,7 @@ def spread(
     shared: Sequence[Path] = (),
     gpus: bool = False,
     weigh: Callable[[Item], float] = lambda item: 1.0,
+    wanted: Callable[[Item], bool] = lambda item: True,
 ) -> Iterator[tuple[Item, Any]]:
     """Work on items on a cluster, and yield each with its result as it comes, in any order.
 
@@ -54,13 +54,14 @@ def spread(
         shared: files and folders that all machines have to see.
         gpus: whether the work is for GPUs, where the cluster has any.
         weigh: how much work an item is, in any unit; by size, so that nobody waits for a long one at the end.
+        wanted: asked when an item is handed out, each time; False to pass it over, and nothing is yielded.
 
     Raises:
         ConfigError: there is no such cluster, or a machine of it cannot do the work.
         OutputError: a machine cannot write what it has to.
     """
     with connected(address) as ray:
-        yield from _Team(ray, make, arguments, shared, gpus, weigh).work(items)
+        yield from _Team(ray, make, arguments, shared, gpus, weigh, wanted).work(items)
 
 
 def ask(address: str, question: Callable[..., Any], *arguments: Any, gpus: bool = False) -> Any:
@@ -93,14 +94,15 @@ class _Team:
         shared: Sequence[Path],
         gpus: bool,
         weigh: Callable[[Any], float],
+        wanted: Callable[[Any], bool],
     ):
-        self._ray, self._weigh, self._gpus = ray, weigh, gpus
+        self._ray, self._weigh, self._wanted, self._gpus = ray, weigh, wanted, gpus
         self._size, of_a_gpu = places(ray, gpus)
         self._counted, self._hired = time.monotonic(), 0
         worker = ray.remote(num_cpus=1, num_gpus=of_a_gpu, max_restarts=0)(Worker)
         task = [ray.put(ray.cloudpickle.dumps((make, tuple(arguments))))]
         seen = [os.fspath(path) for path in shared]
-        self._begin = lambda: worker.remote(task, seen, __version__, settings())
+        self._begin = lambda: worker.remote(task, seen, versions(), settings())
         self._asked: dict[Any, tuple[Any, Bundle | None]] = {}  # what is waited for: the worker, and what it has
         self._hands: dict[Any, deque[Bundle]] = {}  # of each worker that is ready
         self._pace = inf  # seconds that a unit of weight takes
@@ -139,9 +141,20 @@ class _Team:
         for worker in sorted(self._hands, key=lambda worker: len(self._hands[worker])):
             hands = self._hands[worker]
             while len(hands) < IN_HAND and pile and not (hands and (pile.large or hands[0].large)):
-                hands.append(pile.take(BUNDLE / self._pace))
-                items = [pile.held[number] for number in hands[-1].numbers]
-                self._asked[worker.look.remote(items)] = worker, hands[-1]
+                bundle = self._still_wanted(pile, pile.take(BUNDLE / self._pace))
+                if bundle.numbers:
+                    hands.append(bundle)
+                    items = [pile.held[number] for number in bundle.numbers]
+                    self._asked[worker.look.remote(items)] = worker, bundle
+
+    def _still_wanted(self, pile: Pile[Any], bundle: Bundle) -> Bundle:
+        """What of a bundle is wanted; the rest is forgotten."""
+        passed = [number for number in bundle.numbers if not self._wanted(pile.held[number])]
+        if not passed:
+            return bundle
+        weight = bundle.weight - sum(self._weigh(pile.done(number)) for number in passed)
+        left = tuple(number for number in bundle.numbers if number not in set(passed))
+        return Bundle(left, max(0.0, weight), bundle.large)
 
     def _hire(self) -> None:
         self._hired += 1

@@ -9,16 +9,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kinema import __version__
 from kinema.common.addresses import shown
+from kinema.common.provenance import software_versions
 from kinema.common.storage import exists
 from kinema.errors import ConfigError, KinemaError, OutputError, VideoError
 
 ATTEMPTS = 3
 """How often a worker may be lost over the same item before that is passed over."""
 
+ALIKE = ("kinema", "torch", "numpy", "av", "opencv")
+"""Packages that decide what comes of a video: all machines have the same versions of them."""
+
 Work = Callable[[Any], Any]
 """What a worker does with an item; a :class:`~kinema.errors.KinemaError` that it raises is the result."""
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that are to be :data:`ALIKE`; what torch was built for does not count."""
+    found = software_versions()
+    return {name: found.get(name, "").partition("+")[0] for name in ALIKE}
 
 
 class Lost(KinemaError):
@@ -38,21 +47,23 @@ class Worker:
         task: a reference, in a list so that it is not followed before versions are known to be the same: to what makes
             the work, and the arguments of that, pickled.
         shared: files and folders that all machines have to see.
-        version: of kinema, where the work was asked for.
+        expected: the :func:`versions` of the machine that asks.
         settings: environment variables by which storages are told who asks.
     """
 
-    def __init__(self, task: Sequence[Any], shared: Sequence[str], version: str, settings: Mapping[str, str]):
+    def __init__(
+        self, task: Sequence[Any], shared: Sequence[str], expected: Mapping[str, str], settings: Mapping[str, str]
+    ):
         os.environ.update(settings)
-        self._task, self._shared, self._version = task, shared, version
+        self._task, self._shared, self._expected = task, shared, expected
 
     def ready(self) -> KinemaError | None:
         """Why this machine cannot do the work; None if it can."""
         machine = platform.node() or "a machine of the cluster"
-        if self._version != __version__:
-            return ConfigError(
-                f"{machine} has kinema {__version__}, and this machine {self._version}; install the same everywhere"
-            )
+        for name, own in versions().items():
+            if own != (other := self._expected[name]):
+                said = f"{machine} has {name} {own or '?'}, and this machine {other or '?'}"
+                return ConfigError(f"{said}; install the same everywhere")
         import ray
 
         try:

@@ -1,0 +1,185 @@
+"""What LanceDB would be as an index that several write and search, as JSON, beside ``benchmarks/server.py``.
+
+    pip install lancedb
+    python experiments/vector_stores.py PLACE [--windows 50000] [--writers 2] [--searchers 2] [--queries 100] > JSON
+
+PLACE is a folder, which stands for object storage, or ``s3://bucket/folder`` (``AWS_ENDPOINT_URL`` for a server of your
+own); the table ``measured`` is made there anew. The vectors are those of ``benchmarks/search.py``, a hundred to a
+commit, as those of a video are. The first writer also merges what has been written and lets the index follow, each time
+as many windows as a segment of ours has have come. Each searcher asks once a second, of the latest state.
+
+* ``build``: windows a second of all writers, their processor time for one (of all threads, which are LanceDB's), and
+  seconds that the index takes to follow at the end; how often LanceDB gave a write up over those of the other writer,
+  which was tried again; what lies on disk, earlier states included.
+* ``query_ms_meanwhile``, ``query_ms``: while it is written; one after another afterwards, and with one video in a
+  hundred by its path, with ``p99``.
+* ``recall_at_10``: the share of the ten nearest that is found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from common import surroundings
+from search import CHUNK, SIZES, drawn, timed, with_p99
+
+context = multiprocessing.get_context("spawn")
+PER_VIDEO, SEGMENT = 100, 20_000
+PROBES, REFINE = 40, 8
+"""Of some 200 vectors each, 8,000 of which an index of ours looks at, too; and whose true products decide."""
+SCHEMA = pa.schema([("id", pa.int64()), ("path", pa.string()), ("v", pa.list_(pa.float32(), SIZES["motion"]))])
+
+
+def opened(place: str) -> Any:
+    """The table, of which each question sees the latest state."""
+    from datetime import timedelta
+
+    return lancedb.connect(place, read_consistency_interval=timedelta(0)).open_table("measured")
+
+
+def rows(first: int, vectors: np.ndarray) -> pa.Table:
+    """Windows of a video, numbered from ``first`` on."""
+    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+    paths = [f"/videos/{first // PER_VIDEO:06}.mp4"] * len(vectors)
+    return pa.Table.from_arrays([pa.array(range(first, first + len(vectors))), pa.array(paths), column], schema=SCHEMA)
+
+
+def insist(work: Callable[[], object]) -> int:
+    """Do what others may be in the way of until it is done; how often it was given up."""
+    for given_up in range(1000):
+        try:
+            work()
+            return given_up
+        except RuntimeError as error:
+            if not any(word in str(error) for word in ("concurrent", "onflict")):
+                raise
+    raise RuntimeError("given up a thousand times")
+
+
+def follow(table: Any) -> None:
+    """Merge what has been written, and let the index cover it."""
+    if not table.list_indices():
+        table.create_index(metric="dot", vector_column_name="v", index_type="IVF_SQ", num_partitions=SEGMENT // 200)
+    table.optimize()
+
+
+def write(place: str, number: int, writers: int, windows: int, pipe: Connection) -> None:
+    """Put every ``writers``-th chunk in; send the processor time, and how often something was given up."""
+    table, since, given_up = opened(place), 0, 0
+    pipe.send("here")
+    pipe.recv()
+    cpu = time.process_time()
+    for first in range(number * CHUNK, windows, writers * CHUNK):
+        vectors = drawn("motion", min(CHUNK, windows - first), first)
+        for at in range(0, len(vectors), PER_VIDEO):
+            video = rows(first + at, vectors[at : at + PER_VIDEO])
+            given_up += insist(lambda video=video: table.add(video))
+            since += PER_VIDEO * writers
+            if number == 0 and since >= SEGMENT:
+                given_up += insist(lambda: follow(table))
+                since = 0
+    pipe.send((time.process_time() - cpu, given_up))
+
+
+def nearest(table: Any, query: np.ndarray, where: str = "") -> list[int]:
+    """The numbers of the ten nearest, nearest first."""
+    asked = table.search(query, vector_column_name="v").metric("dot").nprobes(PROBES).refine_factor(REFINE)
+    asked = asked.where(where, prefilter=True) if where else asked
+    return [row["id"] for row in asked.select(["id", "_distance"]).limit(10).to_list()]
+
+
+def search(place: str, number: int, queries: np.ndarray, pipe: Connection) -> None:
+    """Ask once a second until told to stop; send the times in milliseconds."""
+    table, times, last = opened(place), list[float](), 0.0
+    pipe.send("here")
+    while not pipe.poll(max(0.0, 1.0 - last)):
+        start = time.perf_counter()
+        if nearest(table, queries[(number + 7 * len(times)) % len(queries)]):
+            last = time.perf_counter() - start
+            times.append(1e3 * last)
+    pipe.send(times)
+
+
+def build(place: str, windows: int, writers: int, searchers: int, queries: np.ndarray) -> dict[str, Any]:
+    """Write all windows while others search."""
+    lines, processes = [], []
+    works = [(write, (place, number, writers, windows)) for number in range(writers)]
+    for work, arguments in [*works, *((search, (place, number, queries)) for number in range(searchers))]:
+        mine, theirs = context.Pipe()
+        processes.append(context.Process(target=work, args=(*arguments, theirs)))
+        processes[-1].start()
+        lines.append(mine)
+    for line in lines:
+        line.recv()
+    began = time.perf_counter()
+    for line in lines[:writers]:
+        line.send("go")
+    cpu, given_up = np.sum([line.recv() for line in lines[:writers]], axis=0).tolist()
+    added = time.perf_counter()
+    for line in lines[writers:]:
+        line.send("stop")
+    times = [one for line in lines[writers:] for one in line.recv()]
+    for process in processes:
+        process.join()
+    finishing = time.perf_counter()
+    follow(opened(place))
+    result = {
+        "windows_a_second": round(windows / (added - began)),
+        "writers_cpu_ms_a_window": round(1e3 * cpu / windows, 4),
+        "given_up": int(given_up),
+        "finishing_s": round(time.perf_counter() - finishing, 1),
+    }
+    if "://" not in place:
+        result["disk_gb"] = round(
+            sum(path.stat().st_size for path in Path(place).rglob("*") if path.is_file()) / 1e9, 3
+        )
+    return result | {"searches": len(times), "query_ms_meanwhile": with_p99(times)}
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("place")
+    parser.add_argument("--windows", type=int, default=50_000)
+    parser.add_argument("--writers", type=int, default=2)
+    parser.add_argument("--searchers", type=int, default=2)
+    parser.add_argument("--queries", type=int, default=100)
+    options = parser.parse_args()
+    queries = drawn("motion", options.queries, 10**8)
+    lancedb.connect(options.place).create_table("measured", schema=SCHEMA, mode="overwrite")
+    result = surroundings(2, lancedb=lancedb.__version__)
+    result |= {name: getattr(options, name) for name in ("windows", "writers", "searchers")}
+    result["build"] = build(options.place, options.windows, options.writers, options.searchers, queries)
+    table = opened(options.place)
+    assert table.count_rows() == options.windows, "nothing that a writer has put in is lost"
+    all_of, found = timed(lambda query: nearest(table, query), queries)
+    few, _ = timed(lambda query: nearest(table, query, "path LIKE '%00.mp4'"), queries)
+    result["query_ms"] = {"all": all_of, "a hundredth by path": few}
+    best, numbers = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+    for first in range(0, options.windows, CHUNK):
+        vectors = drawn("motion", min(CHUNK, options.windows - first), first)
+        best = np.concatenate([best, queries @ vectors.T], 1)
+        ids = np.broadcast_to(first + np.arange(len(vectors)), (len(queries), len(vectors)))
+        numbers = np.concatenate([numbers, ids], 1)
+        order = np.argsort(-best, 1, kind="stable")[:, :10]
+        best, numbers = np.take_along_axis(best, order, 1), np.take_along_axis(numbers, order, 1)
+    shares = [len(set(one) & set(true)) / 10 for one, true in zip(found, numbers.tolist(), strict=True)]
+    result["recall_at_10"] = round(float(np.mean(shares)), 4)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
