@@ -69,6 +69,7 @@ def test_what_is_done_is_answered_and_asked_for_again(page: TestClient, firsts: 
         (4, "redo", 2), (3, "undo", 2), (2, "change", 2), (1, "change", 1),
     ]  # fmt: skip
     assert page.get("/api/labels/history", params={"before": 2}).json()["changes"] == history[-1:]
+    assert [change["new_name"] for change in history[-1]["classes"]] == ["wave", "peck"]
 
 
 def test_classes_are_made_renamed_coloured_and_deleted(page: TestClient, firsts: list[int]) -> None:
