@@ -95,12 +95,15 @@ def list_labels(index: str) -> None:
     Args:
         index: folder of the index, or its address.
     """
-    state = open_labels(index).state()
+    labels = open_labels(index)
+    state = labels.state()
     width = max([5, *(len(in_one_line(one.name)) for one in state.classes)])
     print(f"{'class':{width}}  colour   {'labels':>8}  {'seconds':>12}  {'mean':>9}")
     for one in state.classes:
         mean = f"{one.seconds / one.count:.2f}" if one.count else "-"
         print(f"{in_one_line(one.name):{width}}  {one.colour}  {one.count:8}  {one.seconds:12.2f}  {mean:>9}")
+    if missing := labels.missing():
+        print(f"note: {missing} of the {state.total} labels are of videos that the index does not hold now")
 
 
 def rename_labels(old: str, new: str, index: str, by: str | None = None) -> None:
