@@ -49,8 +49,9 @@ def classes(page: Page, *names: str) -> Rows:
     return Rows(page, list(names))
 
 
-def test_labels_by_mouse(open_video: Callable[..., tuple[Page, int]]) -> None:
-    page, video = open_video(width=1400)
+@pytest.mark.parametrize("width", [1400, 390])
+def test_labels_by_mouse(open_video: Callable[..., tuple[Page, int]], width: int) -> None:
+    page, video = open_video(width=width)
     rows = classes(page, "walk", "turn")
     rows.drag(5, 10, "walk")
     expect(page.locator("#status")).to_have_text("Labelled walk.")
@@ -84,8 +85,9 @@ def test_labels_by_mouse(open_video: Callable[..., tuple[Page, int]]) -> None:
     page.context.close()
 
 
-def test_labels_by_keys(open_video: Callable[..., tuple[Page, int]]) -> None:
-    page, video = open_video()
+@pytest.mark.parametrize("width", [1400, 390])
+def test_labels_by_keys(open_video: Callable[..., tuple[Page, int]], width: int) -> None:
+    page, video = open_video(width=width)
     classes(page, "walk", "turn")
     page.locator("#timeline-canvas").focus()
     page.keyboard.press("Home")
