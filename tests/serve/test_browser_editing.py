@@ -127,6 +127,47 @@ def test_labels_by_keys(open_video: Callable[..., tuple[Page, int]], width: int)
     page.context.close()
 
 
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_label_may_say_who_does_it(open_video: Callable[..., tuple[Page, int]], width: int) -> None:
+    page, video = open_video(width=width)
+    rows, field = classes(page, "walk"), page.locator("#timeline-subject")
+    rows.drag(5, 10, "walk")
+    become(page, video, [("walk", 5, 10)])
+    page.keyboard.press("w")
+    expect(field).to_be_focused()
+    page.keyboard.type("hen 1")
+    page.keyboard.press("Enter")
+    subjects(page, video, ["hen 1"])
+    rows.drag(12, 15, "walk")
+    subjects(page, video, ["hen 1", "hen 1"])
+    field.fill("Henne, 2 \U0001f414")
+    field.press("Tab")
+    subjects(page, video, ["hen 1", "Henne, 2 \U0001f414"])
+    rows.click(7, "walk")
+    expect(field).to_have_value("hen 1")
+    page.keyboard.press("m")
+    expect(page.locator("#status")).to_contain_text("no later label of this class and subject")
+    page.keyboard.press("w")
+    page.keyboard.type("x")
+    page.keyboard.press("Escape")
+    expect(field).to_have_value("hen 1")
+    field.fill("")
+    page.keyboard.press("Enter")
+    subjects(page, video, [None, "Henne, 2 \U0001f414"])
+    page.keyboard.press("j")
+    expect(page.locator("#status")).to_contain_text("Chosen: walk of Henne, 2 \U0001f414, 12.00 to 15.00")
+    page.keyboard.press("Control+z")
+    subjects(page, video, ["hen 1", "Henne, 2 \U0001f414"])
+    page.context.close()
+
+
+def subjects(page: Page, video: int, expected: list[str | None]) -> None:
+    """Wait until the labels of a video are these subjects', by time."""
+    asked = f"fetch('/api/labels?video={video}').then((r) => r.json()).then((r) => r.labels.map((one) => one.subject))"
+    page.wait_for_function(f"(expected) => {asked}.then((found) => JSON.stringify(found) === JSON.stringify(expected))",
+                           arg=expected)  # fmt: skip
+
+
 def test_two_people_lose_nothing(open_video: Callable[..., tuple[Page, int]]) -> None:
     one, video = open_video(width=1400)
     mine = classes(one, "walk")
