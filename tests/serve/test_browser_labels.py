@@ -80,6 +80,34 @@ def test_all_are_removed_and_come_back_and_one_is_renamed(
     page.context.close()  # before its server ends
 
 
+def test_the_history_says_who_gave_which_label(open_page: Callable[..., Page], clip: str, own_address: str) -> None:
+    page = open_page(where=own_address)
+    search(page, clip)
+    label(page, 0, "wave")
+    page.locator("#tab-classes").click()
+    page.locator("#labels-by").fill(" Ann \u00c5. ")
+    page.locator("#labels-by").press("Tab")
+    page.reload()
+    page.locator("#tab-classes").click()
+    expect(page.locator("#labels-by")).to_have_value("Ann \u00c5.")
+    page.locator("#forget-labels").click()
+    expect(page.locator("#labelled .card")).to_have_count(0)
+    page.locator("#undo-labels").click()
+    expect(page.locator("#labelled .card")).to_have_count(1)
+    table = {
+        "name": "x.csv",
+        "mimeType": "text/csv",
+        "buffer": f"file,start,end,label\n{Path(clip).name},0,0.3,jump".encode(),
+    }
+    page.set_input_files("#labels-file", table)
+    expect(page.locator("#labelled .card")).to_have_count(2)
+    told = page.evaluate("fetch('/api/labels/history').then((answer) => answer.json())")["changes"]
+    assert [(one["kind"], one["by"]) for one in told] == [
+        ("change", "Ann \u00c5."), ("undo", "Ann \u00c5."), ("change", "Ann \u00c5."), ("change", None),
+    ]  # fmt: skip
+    page.context.close()
+
+
 def test_classes_have_colours_and_labels_come_and_go_as_files(
     open_page: Callable[..., Page], clip: str, own_address: str, tmp_path: Path
 ) -> None:
