@@ -58,9 +58,9 @@ def compare_files(
                 f"{a} and {b} have no {what} in common: there are {first_few(left)} in the one, and {first_few(right)} "
                 "in the other"
             )
-    alone = {one.file for one in theirs} - {one.file for one in ours}
+    alone = sorted({one.file for one in theirs} - {one.file for one in ours})
     theirs = [one for one in theirs if one.file not in alone]
-    notes = [f"{len(alone)} videos are left out that {b} alone labels"] if alone else []
+    notes = [f"{b} alone labels {first_few(alone)}, which {'are' if alone[1:] else 'is'} left out"] if alone else []
     seconds = {}
     if videos is not None:
         for file in {one.file for one in (*ours, *theirs)}:

@@ -31,6 +31,10 @@ KINDS = {
 EXPORT = FORMATS["fiftyone"].suffix
 """The one file of labels in a folder that holds a data set."""
 
+INDEX_LABELS = "labels.sqlite"
+"""What an index keeps its labels in, which people may take for a file of labels."""
+INDEX_SAID = ", it is an index's own: write these with `kinema labels export FILE --index INDEX`, and name that file"
+
 
 def read_intervals(
     path: str | Path, format: str | None = None, videos: LabelledVideos | None = None
@@ -59,7 +63,8 @@ def read_intervals(
         if format is not None:
             files = [one for one in files if KINDS[one.suffix.lower()] == _named(format).kind]
         if not files:
-            raise DataError(f"{path} holds no files of labels; their names end in {', '.join(KINDS)}")
+            way = INDEX_SAID if (path / INDEX_LABELS).is_file() else f"; their names end in {', '.join(KINDS)}"
+            raise DataError(f"{path} holds no files of labels{way}")
         parts = [read_intervals(one, format, videos) for one in files]
         titles = sorted({part[0].title for part in parts})
         if len(titles) > 1:
@@ -136,6 +141,8 @@ def _recognised(path: Path, name: str | None) -> tuple[Format, Any]:
     """The format of a file, and its content as far as all formats of its kind take it in the same way."""
     wanted = None if name is None else _named(name)
     kind = wanted.kind if wanted else KINDS.get(path.suffix.lower())
+    if path.name == INDEX_LABELS:
+        raise DataError(f"{path} is no file of labels{INDEX_SAID}")
     if kind is None and path.exists():
         raise DataError(f"{path} is of no known format by its name; say which with --from: {', '.join(FORMATS)}")
     content = _content(path, kind or "json")

@@ -12,7 +12,8 @@ from kinema.boxes.formats import coco, deeplabcut, sleap, table
 from kinema.boxes.tracks import Found, Tracks
 from kinema.common.addresses import shown
 from kinema.common.object_cache import fetched
-from kinema.errors import ConfigError, DataError
+from kinema.errors import ConfigError, DataError, first_few
+from kinema.video import find_videos
 
 READERS = {".json": coco.read, ".slp": sleap.read, ".h5": sleap.read, ".hdf5": sleap.read}
 """By extension; a CSV file is DeepLabCut's or a table."""
@@ -36,6 +37,21 @@ def open_tracks(source: str) -> Tracks:
     else:
         files = [path]
     return _read(source, tuple(files), tuple(_state(one) for one in files))
+
+
+def check_tracks(source: str, folder: Path) -> None:
+    """Refuse a file of boxes that has none of any video of a folder.
+
+    Raises:
+        DataError: it is so, or the file or the folder cannot be read.
+        ConfigError: what reads it is not installed.
+    """
+    tracks, videos = open_tracks(source), find_videos(folder)[0]
+    if videos and all(tracks.name_of(path) is None for path in videos):
+        raise DataError(
+            f"{source} has boxes of {first_few(list(tracks.videos))}, and of none of the {len(videos)} videos in "
+            f"{shown(folder)}: name the file that belongs to them"
+        )
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from kinema.commands.printing import open_labels, print_change, print_notes
+from kinema.commands.printing import done_by, open_labels, print_change, print_notes
 from kinema.common.addresses import shown
 from kinema.common.streams import in_one_line
 from kinema.errors import ConfigError, DataError
@@ -95,12 +95,15 @@ def list_labels(index: str) -> None:
     Args:
         index: folder of the index, or its address.
     """
-    state = open_labels(index).state()
+    labels = open_labels(index)
+    state = labels.state()
     width = max([5, *(len(in_one_line(one.name)) for one in state.classes)])
     print(f"{'class':{width}}  colour   {'labels':>8}  {'seconds':>12}  {'mean':>9}")
     for one in state.classes:
         mean = f"{one.seconds / one.count:.2f}" if one.count else "-"
         print(f"{in_one_line(one.name):{width}}  {one.colour}  {one.count:8}  {one.seconds:12.2f}  {mean:>9}")
+    if missing := labels.missing():
+        print(f"note: {missing} of the {state.total} labels are of videos that the index does not hold now")
 
 
 def rename_labels(old: str, new: str, index: str, by: str | None = None) -> None:
@@ -154,7 +157,5 @@ def show_history(index: str, count: PositiveInt = 20) -> None:
     for one in open_labels(index).history(count=count):
         when = datetime.fromtimestamp(one.at).strftime("%Y-%m-%d %H:%M:%S")
         what = one.kind if one.kind == "change" else f"{one.kind} of {one.of}"
-        counts = ((one.added, "added"), (one.changed, "changed"), (one.removed, "removed"))
-        said = ", ".join(f"{count} {how}" for count, how in counts if count) or "classes alone"
         what += "" if one.done else " (undone)"
-        print(in_one_line(f"{one.version:6}  {when}  {what}: {said}, by {one.by or '-'}"))
+        print(in_one_line(f"{one.version:6}  {when}  {what}: {done_by(one)}, by {one.by or '-'}"))

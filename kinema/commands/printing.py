@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from kinema.common.addresses import shown
 from kinema.common.clock import clock
 from kinema.common.streams import in_one_line
-from kinema.errors import OutputError
+from kinema.errors import OutputError, first_few
 
 if TYPE_CHECKING:
     from kinema.annotations.agreement import Agreement
     from kinema.annotations.budgets import Budget
     from kinema.jobs.labelling import Taught
     from kinema.search import Labels
+    from kinema.search.label_history import Version
 
 
 def print_notes(notes: Iterable[str]) -> None:
@@ -122,5 +123,12 @@ def print_change(labels: Labels, kind: str, change: int | None) -> None:
     """Undo or redo a change, or the one whose turn it is, and say what that was."""
     made = (labels.undo if kind == "undo" else labels.redo)(change)
     (one,) = labels.history(made + 1, 1)
-    said = f"{one.added} added, {one.changed} changed, {one.removed} removed"
-    print(in_one_line(f"{shown(labels.path)}: change {made}, the {kind} of {one.of}: {said}"))
+    print(in_one_line(f"{shown(labels.path)}: change {made}, the {kind} of {one.of}: {done_by(one)}"))
+
+
+def done_by(change: Version) -> str:
+    """What a change did to labels and classes, in words."""
+    counts = ((change.added, "added"), (change.changed, "changed"), (change.removed, "removed"))
+    said = [f"{count} {how}" for count, how in counts if count]
+    said += [first_few(change.classes)] if change.classes else []
+    return ", ".join(said) or "all as before"

@@ -49,7 +49,7 @@ def embed(
     """
     make_folder(Path(out).parent)
     library = open_library(out + ".index", encoder, length, stride, crop=crop, device=device)
-    print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
+    print_added(library, folder, library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
     print(f"{out}: {library.export(out, thumbnails)} windows")
 
 
@@ -89,7 +89,7 @@ def index(
     if encoder is None and not store_of(index).exists():
         encoder = "motion"
     library = open_library(index, encoder, length, stride, mirror, crop, device)
-    print_added(library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
+    print_added(library, folder, library.add(folder, batch_size=batch_size, workers=workers, cluster=cluster))
     print(f"{shown(library.path)}: {library.count()} windows")
 
 

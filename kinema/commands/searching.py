@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from kinema.common.addresses import shown
 from kinema.common.clock import clock
 from kinema.common.streams import in_one_line
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from kinema.annotations import Interval
@@ -55,13 +56,22 @@ def labels_of(source: str, classifier: str, index: str | None, encoder: str | No
     return Library(index, encoder, device=device).watch(source, Classifier.load(classifier))
 
 
-def print_added(added: Added) -> None:
-    """Say what an addition did, and which videos it could not use."""
+def print_added(library: Library, folder: str, added: Added) -> None:
+    """Say what adding a folder did, and which videos could not be used.
+
+    Raises:
+        DataError: none could, and there were none before.
+    """
     for video in added.problems:
         print(in_one_line(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}"))
     for name in added.remade:
         print(f"made anew: {name}, which was damaged or gone")
     print(added)
+    if added.problems and not library.count():
+        raise DataError(
+            f"none of the {len(added.problems)} videos in {shown(folder)} can be used: mend what is said of each, or "
+            "name another folder"
+        )
     if not added.whitened:
         print("there are too few windows to learn from them what does not count; add videos for better hits")
 

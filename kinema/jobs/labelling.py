@@ -105,7 +105,13 @@ def teach(
     names = sorted(set(labels.values()))
     counts = {name: sum(label == name for label in labels.values()) for name in names}
     classifier = library.train_classifier(labels)
-    return Taught(classifier, counts, figures, tuple(doubts(videos, labels, figures)))
+    notes = doubts(videos, labels, figures)
+    if library.mirror and figures is not None and figures.balanced <= figures.needed:
+        notes.append(
+            "mirror images count as alike in this index: if left and right tell the classes apart, make one with "
+            "`kinema index --mirror false`"
+        )
+    return Taught(classifier, counts, figures, tuple(notes))
 
 
 def label_library(library: Library, classifier: Classifier, config: BoutConfig | None = None) -> LabelledLibrary:
@@ -159,9 +165,10 @@ def known_labels(
     finally:
         labels.close()
     if not found:
+        there = "; ".join(videos.notes)
         raise DataError(
-            f"{shown(library.path)} has no labels: give some on its page (`kinema serve`), bring some in (`kinema "
-            "labels import`), or name a file of them (--labels)"
+            f"{shown(library.path)} has no labels{f' of its videos ({there})' if there else ''}: give some on its page "
+            "(`kinema serve`), bring some in (`kinema labels import`), or name a file of them (--labels)"
         )
     return found
 

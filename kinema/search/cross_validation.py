@@ -168,7 +168,8 @@ def doubts(videos: Sequence[LabelledVideo], labels: dict[int, str], figures: Hel
     narrow = [repr(name) for name, (_, spread) in counted.items() if spread < FEW_VIDEOS]
     if narrow:
         said.append(
-            f"{', '.join(narrow)} is labelled in one video only, and cannot be judged in another: label more videos"
+            f"{', '.join(narrow)} {'are' if narrow[1:] else 'is'} labelled in one video only, and cannot be judged in "
+            "another: label more videos"
         )
     if figures is None:
         said.append("no video can be held out and leave two classes to learn: label more videos")

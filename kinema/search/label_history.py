@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kinema.errors import DataError
+from kinema.search import values
 from kinema.search.label_writer import COLUMNS, NEW_ROW
 from kinema.search.store import Database
 
@@ -15,6 +16,30 @@ _NAMES = ", ".join(f'"{name}"' for name in ("state", *COLUMNS))
 _LAST = (
     "coalesce((SELECT kind FROM changes AS later WHERE later.of = changes.version ORDER BY version DESC LIMIT 1), '')"
 )
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """What a version did to a class.
+
+    Attributes:
+        name: what it was called before, or None where it came up.
+        colour: that it had then, as ``#rrggbb``, or None.
+        new_name: what it was called afterwards, or None where it went.
+        new_colour: that it had then, or None.
+    """
+
+    name: str | None
+    colour: str | None
+    new_name: str | None
+    new_colour: str | None
+
+    def __str__(self) -> str:
+        if self.name is None or self.new_name is None:
+            return f"class {self.name or self.new_name!r} {'added' if self.name is None else 'removed'}"
+        renamed = f" renamed {self.new_name!r}" if self.name != self.new_name else ""
+        recoloured = f" recoloured from {self.colour} to {self.new_colour}" if self.colour != self.new_colour else ""
+        return f"class {self.name!r}{' and'.join(filter(None, (renamed, recoloured)))}"
 
 
 @dataclass(frozen=True)
@@ -31,6 +56,7 @@ class Version:
         added: labels that it made or brought back.
         changed: labels that it changed.
         removed: labels that it took away.
+        classes: what it did to classes, in the order in which they came up.
     """
 
     version: int
@@ -42,6 +68,7 @@ class Version:
     added: int
     changed: int
     removed: int
+    classes: tuple[ClassChange, ...]
 
 
 def latest(db: Database) -> int:
@@ -91,11 +118,26 @@ def history(db: Database, before: int | None, count: int) -> list[Version]:
                 (SELECT count(*) FROM labels AS new WHERE since = version
                  AND EXISTS (SELECT 1 FROM labels AS old WHERE old.until = version AND old.id = new.id))
                 FROM changes WHERE version < ? ORDER BY version DESC LIMIT ?"""
-    rows = db.execute(query, (2**62 if before is None else before, min(count, 2**62)))
+    rows = db.execute(query, (2**62 if before is None else before, min(count, 2**62))).fetchall()
+    classes = _class_changes(db, rows[-1][0], rows[0][0]) if rows else {}
     return [
-        Version(version, at, by, kind, of, bool(done), new - both, both, old - both)
+        Version(version, at, by, kind, of, bool(done), new - both, both, old - both, tuple(classes.get(version, ())))
         for version, at, by, kind, of, done, new, old, both in rows
     ]
+
+
+def _class_changes(db: Database, first: int, last: int) -> dict[int, list[ClassChange]]:
+    """What versions did to classes, by version."""
+    states: dict[tuple[int, int], list[tuple[Any, ...]]] = {}
+    for place, edge in enumerate(("until", "since")):
+        query = f"SELECT {edge}, id, name, colour FROM classes WHERE {edge} BETWEEN ? AND ?"
+        for version, number, *state in db.execute(query, (first, last)):
+            states.setdefault((version, number), [(None, None)] * 2)[place] = tuple(map(values.text, state))
+    found: dict[int, list[ClassChange]] = {}
+    for (version, _), (before, after) in sorted(states.items(), key=lambda item: item[0]):
+        if before != after:
+            found.setdefault(version, []).append(ClassChange(*before, *after))
+    return found
 
 
 def effect(db: Database, change: int, kind: Kind) -> int:

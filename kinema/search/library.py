@@ -114,19 +114,18 @@ class Library(Queries):
                 (:mod:`kinema.common.cluster`); None for this process.
 
         Raises:
-            DataError: there is no such folder or no video in it.
+            DataError: there is no such folder or no video in it, or the file of boxes has none of any.
             OutputError: another process is adding, or the index cannot be written.
         """
-        from kinema.boxes.files import open_tracks
+        from kinema.boxes.files import check_tracks
         from kinema.search.adding import bring_up_to_date
         from kinema.search.windows import WindowReader
 
-        embedder = self.embedder
+        embedder, root = self.embedder, resolved(folder)
         if embedder.clip.crop not in (None, MOTION):
-            open_tracks(embedder.clip.crop)  # refuses files that cannot be read, before each video would
+            check_tracks(embedder.clip.crop, root)  # which each video would refuse otherwise
         reader = WindowReader(embedder.clip, self.windowing)
         with store_of(self.path).adding() as db:
-            root = resolved(folder)
             self._claim(db, embedder, root)
             return bring_up_to_date(
                 db,

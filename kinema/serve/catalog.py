@@ -69,6 +69,7 @@ class Catalog:
             "videos": len(now.readable),
             "windows": sum(video.windows for _, video in now.readable),
             "folders": list(now.folders),
+            "mirror": self.library.mirror,
             "samples": [_listed(*now.readable[place]) for place in evenly(len(now.readable), SAMPLES)],
             "strongest": float(np.quantile(strengths, 0.99)) if strengths else 0.0,
             "problems": [{"name": self.name(video.path), "error": video.error} for video in now.videos if video.error],

@@ -123,11 +123,12 @@ class Files:
                 )
         fps = None if not asked.get("fps") else read.number(asked["fps"], "frame rate") or None
         name, kind = shown_name(asked.get("name", "")), asked.get("from") or None
-        return await run_in_threadpool(self._imported, bytes(body), name, kind, fps)
+        by = asked.get("by") or None
+        return await run_in_threadpool(self._imported, bytes(body), name, kind, fps, by)
 
-    def _imported(self, content: bytes, name: str, kind: str | None, fps: float | None) -> Response:
+    def _imported(self, content: bytes, name: str, kind: str | None, fps: float | None, by: str | None) -> Response:
         videos = self._videos(fps)
-        done = self._labels.add_intervals(_read(content, name, kind, videos), videos=videos)
+        done = self._labels.add_intervals(_read(content, name, kind, videos), by, videos)
         told = {"made": done.version, "added": done.added, "already": done.already}
         return Json({**self._labelling.told(), **told, "notes": list(dict.fromkeys(videos.notes))})
 

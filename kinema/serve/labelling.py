@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -156,7 +157,7 @@ class Labelling:
     def _history(self, request: Request) -> Response:
         before = request.query_params.get("before")
         changes = self._labels.history(None if before is None else int(read.number(before, "version")))
-        return Json({"changes": [vars(change) for change in changes]})
+        return Json({"changes": [asdict(change) for change in changes]})
 
     # changing it
 

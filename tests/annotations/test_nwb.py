@@ -9,6 +9,7 @@ import pytest
 from kinema.annotations import Interval, read_intervals
 from kinema.errors import DataError
 
+h5py = pytest.importorskip("h5py", reason="needs h5py: pip install kinema[pose]")
 pynwb = pytest.importorskip("pynwb", reason="needs PyNWB: pip install kinema[nwb]")
 
 
@@ -66,6 +67,44 @@ def test_each_tag_of_an_epoch_is_a_label(session, tmp_path):
     session.add_epoch(start_time=1.0, stop_time=2.0, tags=["rest", "dark"])
     read = read_intervals(written(session, tmp_path / "session.nwb"))[1]
     assert [one.label for one in read] == ["dark", "rest"]
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("1.0.6", "its version of NWB is 1.0.6, and known is 2"),
+        ("3.0.0", "its version of NWB is 3.0.0, and known is 2"),
+        (None, "it says no version of NWB, and known is 2"),
+    ],
+)
+def test_another_version_is_refused(session, tmp_path, refused, version, said):
+    add_video(session)
+    session.add_trial(start_time=13.0, stop_time=14.0)
+    path = written(session, tmp_path / "session.nwb")
+    with h5py.File(path, "a") as file:
+        del file.attrs["nwb_version"]
+        if version is not None:
+            file.attrs["nwb_version"] = version
+    assert f"{path}: {said}" in refused("labels", "convert", path, tmp_path / "made.csv")
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("nothing", "holds no labels"),
+        ("early", "'trials' in camera.mp4 begins at -5 s"),
+        ("cut", "cannot be read as NWB"),
+    ],
+)
+def test_sessions_without_labels_before_the_video_or_cut_short_are_refused(session, tmp_path, refused, what, said):
+    add_video(session)
+    if what != "nothing":
+        session.add_trial(start_time=5.0, stop_time=6.0)
+    path = written(session, tmp_path / "session.nwb")
+    if what == "cut":
+        path.write_bytes(path.read_bytes()[:30_000])
+    assert said in refused("labels", "convert", path, tmp_path / "made.csv")
+    assert not (tmp_path / "made.csv").exists()
 
 
 def test_other_files_of_hdf5_are_refused(tmp_path):

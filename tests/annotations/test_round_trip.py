@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kinema.annotations import FORMATS, Interval, LabelledVideos, read_intervals, write_intervals
 from kinema.annotations.interval import frames_of, lanes, posix
+from kinema.data.synthetic.files import write_video
 
 RATES = [1.0, 12.5, 24000 / 1001, 25.0, 30000 / 1001, 60.0, 240.0]
 HAVE_PYNWB = importlib.util.find_spec("pynwb") is not None
@@ -80,6 +81,72 @@ def test_every_interval_and_name_comes_back(name, data):
     assert ("no subjects" in said) == (not format.subjects and any(one.subject for one in intervals))
     assert ("no confidence" in said) == (not format.confidence and any(one.confidence is not None for one in intervals))
     assert ("no points" in said) == (bool(format.point) and any(one.start == one.end for one in intervals))
+
+
+ODD = [
+    *(
+        "a,b",
+        'say "hi"',
+        "a;b|c",
+        "NULL",
+        "nan",
+        "-1",
+        "=1+2",
+        "<b>&amp;</b>",
+        "]]>",
+        "C:\\x",
+        "../x",
+        "100%25",
+        "sep=;",
+    ),
+    *(
+        "label",
+        "STATE",
+        "e\u0301",
+        "\u00e9",
+        "x\u2028y",
+        "x\u00a0y",
+        "\u05e9\u05dc\u05d5\u05dd, a",
+        "\U0001f469\u200d\U0001f467 2",
+    ),
+]
+LIKE = [
+    "a.mp4",
+    "barn/a.mp4",
+    "yard/a.mp4",
+    "ya rd/\u00fc'x,y;z&<>.mp4",
+    "\u65e5\u672c/100%25.mp4",
+    'say "hi"/a#t=1.mp4',
+]
+
+
+@pytest.fixture(scope="module")
+def ntsc(tmp_path_factory):
+    """Videos of 1.001 s at 29.97 frames a second, several of one name in folders of all kinds."""
+    root = tmp_path_factory.mktemp("ntsc")
+    for name in LIKE:
+        (root / name).parent.mkdir(exist_ok=True)
+        write_video(root / name, np.zeros((30, 16, 16, 3), np.uint8), 30000 / 1001)
+    return root
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_single_frames_ends_of_videos_and_odd_names_come_back_in_videos_of_one_name(name, ntsc, tmp_path):
+    format, frame = FORMATS[name], 1001 / 30000
+    spans = [(0, 1), (29, 30), (0, 30), (7, 8), (15, 15)]
+    intervals = []
+    for number, text in enumerate(ODD):
+        start, end = (place * frame for place in spans[number % len(spans)])
+        intervals.append(Interval(LIKE[number % len(LIKE)], start, end, text, ODD[number - 1] if number % 2 else None))
+    out = tmp_path / (format.suffix if format.suffix[0] != "." else f"labels{'' if format.single else format.suffix}")
+    write_intervals(out, intervals, name, LabelledVideos(ntsc))
+    read = read_intervals(out, videos=LabelledVideos(ntsc))[1]
+    assert len(read) == len(intervals)
+    found = {(one.file, one.label): one for one in read}
+    for one in intervals:
+        other = found[one.file, one.label]
+        assert (other.start, other.end) == pytest.approx((one.start, one.end), abs=frame + 1e-6)
+        assert other.subject == (one.subject if format.subjects else None)
 
 
 @given(times, times, st.sampled_from(RATES))

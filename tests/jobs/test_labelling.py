@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +14,20 @@ import pytest
 from kinema.annotations import Interval, read_intervals, write_intervals
 from kinema.annotations.bouts import BACKGROUND
 from kinema.cli import main
-from kinema.config import BoutConfig, ModelConfig
+from kinema.config import BoutConfig, ModelConfig, ReadoutConfig
 from kinema.errors import DataError
 from kinema.jobs.labelling import label_library, teach
 from kinema.models import random_encoder, save_encoder
 from kinema.search import Classifier, Labels, Library
+from kinema.search.label_file import FILE
 from kinema.search.watching import LiveBouts
 
 SURE = BoutConfig(enter=0.5, leave=0.5, smooth=0.0, gap=0.0, shortest=0.0)
 
 
-def made_encoder(path: Path, seed: int) -> Path:
+def made_encoder(path: Path, seed: int, stage: str = "pooled") -> Path:
     """Write the file of an untrained encoder of half-second clips."""
-    made = random_encoder(ModelConfig(width=4), seed=seed)
+    made = random_encoder(ModelConfig(width=4), seed=seed, readout=ReadoutConfig(stage=stage))
     clip = {"frames": 4, "step": 0.125, "short_side": 32, "size": [32, 32]}
     return save_encoder(made, path, {**made.card, "clip": clip})
 
@@ -86,7 +88,8 @@ def test_a_few_labels_label_everything(library, labels, tmp_path, capsys):
 
     assert run("labels", "compare", labels, out, "--out", tmp_path / "agreement.json") == 0
     said = capsys.readouterr().out
-    assert f"note: 4 videos are left out that {out} alone labels" in said and "Cohen's kappa 0." in said
+    assert f"note: {out} alone labels 00008.mp4, 00009.mp4, 00010.mp4 and 1 more (4 in all), which are left out" in said
+    assert "Cohen's kappa 0." in said
     assert json.loads((tmp_path / "agreement.json").read_text())["videos"] == 8
 
 
@@ -135,14 +138,14 @@ def test_too_few_labels_are_told(library, labels):
     names = {"a": ["00000"], "b": ["00001"]}
     known = teach(library, [Interval(file, 0, 0.75, label) for label, files in names.items() for file in files])
     assert known.notes[0] == "there are fewer than 5 windows of 'a' (2), 'b' (2): label more of it"
-    assert known.notes[1].startswith("'a', 'b' is labelled in one video only, and cannot be judged")
+    assert known.notes[1].startswith("'a', 'b' are labelled in one video only, and cannot be judged")
     one = teach(library, [Interval("00000", 0, 0.3, "a"), Interval("00000", 0.45, 0.75, "b")])
     assert one.held_out is None and one.notes[1].startswith("all labels are of one video, so that nothing says")
     rng = np.random.default_rng(0)  # labels that have nothing to do with what is seen
     drawn = [Interval(f"{number:05}", 0, 0.75, "ab"[rng.integers(2)]) for number in range(12)]
-    assert any(
-        "cannot be told apart in videos held out: balanced accuracy" in note for note in teach(library, drawn).notes
-    )
+    doubt, mirror = teach(library, drawn).notes[-2:]
+    assert "cannot be told apart in videos held out: balanced accuracy" in doubt
+    assert "if left and right tell the classes apart, make one with `kinema index --mirror false`" in mirror
 
 
 def test_the_page_s_labels_are_taken_where_none_are_named(videos, encoder, tmp_path, refused, capsys):
@@ -193,16 +196,42 @@ def test_what_is_refused_and_nothing_is_written(library, labels, videos, encoder
     assert "words.json is of no known format" in refused(*asked, "--labels", tmp_path / "words.json")
     assert "is no classifier of this version of kinema" in refused(*asked, "--classifier", encoder)
 
-    strange_encoder = made_encoder(tmp_path / "other.safetensors", seed=2)
-    strange = Library(tmp_path / "strange", strange_encoder)
-    strange.add(videos)
-    sentence = refused("label", "--index", strange.path, "--classifier", kept, "--out", out)
-    assert "the classifier was trained with another encoder than" in sentence
+    for name, change in {
+        "weights": {"seed": 2},
+        "readout": {"seed": 1, "stage": "layer1"},
+    }.items():
+        strange = Library(tmp_path / name, made_encoder(tmp_path / f"{name}.safetensors", **change))
+        strange.add(videos)
+        asked_there = ["--index", strange.path, "--classifier", kept, "--out", out]
+        for words in (["label"], ["watch", strange.videos()[0].path]):
+            sentence = refused(*words, *asked_there)
+            assert "the classifier was trained with another encoder than" in sentence
+            assert "or another readout, clip or crop of it; train it on this index" in sentence
     known = Classifier.load(kept)
     elsewhere = replace(known, fingerprint=known.fingerprint.partition(" ")[0] + " another basis")
     sentence = refused(*asked, "--classifier", elsewhere.save(tmp_path / "elsewhere.safetensors"))
     assert "the classifier was trained on another index than" in sentence
     assert not out.exists() and known.classes == ("first", "second")
+
+
+def test_labels_of_another_index_are_told(library, labels, encoder, synthetic_videos, refused, tmp_path, capsys):
+    """The index's own labels, carried into an index of other videos as a file, and as the index that they are in."""
+    mine = Library(shutil.copytree(library.path, tmp_path / "mine"))
+    with closing(Labels(mine.path)) as kept:
+        kept.add_intervals(read_intervals(labels)[1])
+    other = Library(tmp_path / "other", encoder)
+    other.add(synthetic_videos / "test")
+    shutil.copy(mine.path / FILE, other.path)
+    assert run("labels", "list", "--index", other.path) == 0
+    assert "note: 8 of the 8 labels are of videos that the index does not hold now\n" in capsys.readouterr().out
+    for words in (["label"], ["labels", "export"], ["labels", "snippets"]):
+        target = [tmp_path / "o.csv"] if words[0] == "labels" else ["--out", tmp_path / "o.csv"]
+        sentence = refused(*words, *target, "--index", other.path)
+        assert "has no labels of" in sentence and ("8 labels of" in sentence or words[0] == "labels")
+    for source in (mine.path, mine.path / FILE):
+        sentence = refused("labels", "import", source, "--index", other.path)
+        assert f"{source} " in sentence and "`kinema labels export FILE --index INDEX`" in sentence
+    assert not (tmp_path / "o.csv").exists() and Labels(other.path).version() == 1
 
 
 def test_files_that_have_nothing_in_common(refused, tmp_path):

@@ -198,6 +198,21 @@ def test_watching_with_what_finetune_wrote(videos, tmp_path, capsys, refused):
     assert "is no folder that `kinema finetune` wrote; for a classifier's file, name the index" in sentence
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "name"), [("index", "--index", "made"), ("embed", "--out", "made.parquet")]
+)
+def test_a_folder_of_which_no_video_can_be_used_is_an_error(command, option, name, encoder, tmp_path, capsys):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "broken.mp4").write_text("no video")
+    words = [command, tmp_path / "videos", option, tmp_path / name, "--encoder", encoder]
+    for _ in range(2):  # also where an earlier call has seen it
+        assert run(*words) == 1
+        output, errors = capsys.readouterr()
+        assert f"unreadable: {tmp_path / 'videos' / 'broken.mp4'}: " in output
+        assert f": none of the 1 videos in {tmp_path / 'videos'} can be used: mend what is said of each" in errors
+    assert not (tmp_path / "made.parquet").exists()
+
+
 def test_watching_a_stream(indexed, classifier):
     """A process sends a video over a socket at its own pace."""
     import socket

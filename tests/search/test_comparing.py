@@ -11,6 +11,7 @@ import pytest
 from kinema.common.vectors import unit
 from kinema.common.whitening import Whitening
 from kinema.config import ModelConfig, ReadoutConfig
+from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError
 from kinema.models import random_encoder, save_encoder
 from kinema.search import Library, fitting
@@ -147,6 +148,41 @@ def test_an_index_keeps_to_what_it_thinks_of_mirror_images(videos: Path, encoder
     assert kept(made[True])[1] != kept(made[False])[1] and not Library(made[False].path).mirror
     with pytest.raises(ConfigError, match=r"False mirror images count as different: leave mirror out"):
         Library(made[False].path, mirror=True)
+
+
+def walker(path: Path, left: bool, seed: int) -> None:
+    """A textured square walks to the right, or to the left as in a mirror, somewhere over a textured ground."""
+    rng = np.random.default_rng(seed)
+    ground, coat = (
+        rng.integers(*values, (count, count, 3), np.uint8).repeat(side, 0).repeat(side, 1)
+        for values, count, side in (((60, 90), 8, 12), ((140, 250), 4, 6))
+    )
+    top, first = int(rng.integers(10, 60)), int(rng.integers(0, 12))
+    frames = np.repeat(ground[None], 26, 0)
+    for number, frame in enumerate(frames):
+        at = first + 2 * number
+        at = 72 - at if left else at
+        frame[top : top + 24, at : at + 24] = coat
+    write_video(path, frames, 16.0)
+
+
+def test_where_mirror_images_differ_what_goes_the_same_way_is_found(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    for number in range(12):
+        walker(tmp_path / "v" / f"{('right', 'left')[number % 2]}{number}.mp4", number % 2 == 1, number)
+    right, nearer = {}, {}
+    for mirror in (True, False):
+        library = Library(tmp_path / str(mirror), "motion", mirror=mirror)
+        library.add(tmp_path / "v")
+        same = [
+            [("left" in Path(hit.path).name) == ("left" in Path(window.path).name) for hit in answer.hits]
+            for window in library.windows()
+            for answer in [library.search(window, top=11)]
+        ]
+        right[mirror] = sum(ways[0] for ways in same)
+        nearer[mirror] = np.mean([np.flatnonzero(ways).mean() for ways in same])  # ranks of those that go the same way
+    assert right[False] >= 10 > right[True]
+    assert nearer[False] < nearer[True] - 0.5 and nearer[False] < 3.5, "by chance 5"
 
 
 @pytest.mark.parametrize("kind", ["whitening", "centre", "nothing"])

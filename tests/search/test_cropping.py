@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from a_server import IN_A_FOLDER
 
+from kinema.cli import main
 from kinema.config import ClipConfig
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, DataError
@@ -166,3 +167,23 @@ def test_a_file_of_boxes_that_is_none_is_named_before_anything_is_made(tmp_path,
     walkers(tmp_path / "v" / "walk.mp4", (40, 60))
     with pytest.raises(DataError, match=r"none\.csv"):
         Library(tmp_path / "index", encoder, crop=str(tmp_path / "none.csv")).add(tmp_path / "v")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("run.mp4,0,1,1,20,20", "has boxes of run.mp4, and of none of the 1 videos in"),
+        ("walk.mp4,500,1,1,20,20", "frame 500, and it has 24 frames: are they of another video?"),
+        ("walk.mp4,0,900,1,920,20", "a box of it (900, 1, 920, 20) beside its picture of 400x200 pixels"),
+        ("walk.mp4,0,20,20,1,1", "row 2 is no box: x0 must be below x1"),
+    ],
+)
+def test_boxes_of_other_videos_frames_or_pictures_end_in_a_sentence(tmp_path, encoder, capsys, row, said):
+    walkers(tmp_path / "v" / "walk.mp4", (40, 60))
+    (tmp_path / "boxes.csv").write_text(f"file,frame,x0,y0,x1,y1\n{row}\n")
+    words = ["index", tmp_path / "v", "--index", tmp_path / "i", "--encoder", encoder, "--crop", tmp_path / "boxes.csv"]
+    assert main([str(word) for word in words]) == 1
+    output, errors = capsys.readouterr()
+    assert said in output + errors and errors.splitlines()[-1].startswith("kinema index: ")
+    assert ("none of the 1 videos in" in errors) != ("row 2" in errors)
+    assert (tmp_path / "i").exists() == ("can be used" in errors)

@@ -159,6 +159,33 @@ def test_history_says_who_did_what(copied):
     assert [one.version for one in labels.history(before=3, count=1)] == [2]
 
 
+def test_history_says_in_words_what_became_of_classes(copied):
+    labels, window = Labels(copied.path), copied.windows()[0].id
+    labels.add("wave", window)
+    red, blue = "#ff0000", "#0000ff"
+    labels.do([Recolour("wave", red), MakeClass("jump", red)])
+    labels.rename("wave", "👋, hello")
+    labels.do([Rename("jump", "sit"), Recolour("sit", blue)])
+    labels.rename("👋, hello", "sit")
+    labels.undo()
+    labels.delete("sit")
+    labels.do([Rename("👋, hello", "x"), Rename("x", "👋, hello")])
+    said = [(one.version, [str(change) for change in one.classes]) for one in reversed(labels.history())]
+    (first,) = labels.history(2)
+    was = first.classes[0].new_colour
+    assert said == [
+        (1, ["class 'wave' added"]),
+        (2, [f"class 'wave' recoloured from {was} to {red}", "class 'jump' added"]),
+        (3, ["class 'wave' renamed '👋, hello'"]),
+        (4, [f"class 'jump' renamed 'sit' and recoloured from {red} to {blue}"]),
+        (5, ["class '👋, hello' removed"]),
+        (6, ["class '👋, hello' added"]),
+        (7, ["class 'sit' removed"]),
+        (8, []),
+    ]
+    assert said[2:4] == [(one.version, list(map(str, one.classes))) for one in reversed(labels.history(5, 2))]
+
+
 def carried(copied: Library) -> Labels:
     """The labels that an earlier version of kinema wrote, those of the library's first videos."""
     text = OLD.read_text()

@@ -166,7 +166,7 @@ def test_label_classify_map_export_and_keep(
     expect(cards.nth(2).locator(".tag")).to_have_text("wave")
     expect(page.locator("#status")).to_contain_text("Trained on 3 labels")
     page.locator("#tab-classes").click()
-    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    expect(page.locator("#predicted h2")).to_have_text(["jump", "wave"])
     assert page.locator("#predicted .card").count() >= 2
     with page.expect_download() as saved:
         page.get_by_text("Classifier file").click()
@@ -187,7 +187,7 @@ def test_label_classify_map_export_and_keep(
     expect(page.locator("aside .card")).to_have_count(1)
     page.reload()
     page.locator("#tab-classes").click()
-    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    expect(page.locator("#predicted h2")).to_have_text(["jump", "wave"])
     page.context.close()  # before its server ends
 
 

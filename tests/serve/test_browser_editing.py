@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browsing import faults_of_access
 from served_page import served
 from timelines import Rows, become, kept, make_long_library, numbers_of, ready, until
 
@@ -49,8 +50,9 @@ def classes(page: Page, *names: str) -> Rows:
     return Rows(page, list(names))
 
 
-def test_labels_by_mouse(open_video: Callable[..., tuple[Page, int]]) -> None:
-    page, video = open_video(width=1400)
+@pytest.mark.parametrize("width", [1400, 390])
+def test_labels_by_mouse(open_video: Callable[..., tuple[Page, int]], width: int) -> None:
+    page, video = open_video(width=width)
     rows = classes(page, "walk", "turn")
     rows.drag(5, 10, "walk")
     expect(page.locator("#status")).to_have_text("Labelled walk.")
@@ -84,8 +86,9 @@ def test_labels_by_mouse(open_video: Callable[..., tuple[Page, int]]) -> None:
     page.context.close()
 
 
-def test_labels_by_keys(open_video: Callable[..., tuple[Page, int]]) -> None:
-    page, video = open_video()
+@pytest.mark.parametrize("width", [1400, 390])
+def test_labels_by_keys(open_video: Callable[..., tuple[Page, int]], width: int) -> None:
+    page, video = open_video(width=width)
     classes(page, "walk", "turn")
     page.locator("#timeline-canvas").focus()
     page.keyboard.press("Home")
@@ -123,6 +126,47 @@ def test_labels_by_keys(open_video: Callable[..., tuple[Page, int]]) -> None:
         page.keyboard.press(key)
         expect(page.locator("#status")).to_contain_text(said)
     page.context.close()
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_label_may_say_who_does_it(open_video: Callable[..., tuple[Page, int]], width: int) -> None:
+    page, video = open_video(width=width)
+    rows, field = classes(page, "walk"), page.locator("#timeline-subject")
+    rows.drag(5, 10, "walk")
+    become(page, video, [("walk", 5, 10)])
+    page.keyboard.press("w")
+    expect(field).to_be_focused()
+    page.keyboard.type("hen 1")
+    page.keyboard.press("Enter")
+    subjects(page, video, ["hen 1"])
+    rows.drag(12, 15, "walk")
+    subjects(page, video, ["hen 1", "hen 1"])
+    field.fill("Henne, 2 \U0001f414")
+    field.press("Tab")
+    subjects(page, video, ["hen 1", "Henne, 2 \U0001f414"])
+    rows.click(7, "walk")
+    expect(field).to_have_value("hen 1")
+    page.keyboard.press("m")
+    expect(page.locator("#status")).to_contain_text("no later label of this class and subject")
+    page.keyboard.press("w")
+    page.keyboard.type("x")
+    page.keyboard.press("Escape")
+    expect(field).to_have_value("hen 1")
+    field.fill("")
+    page.keyboard.press("Enter")
+    subjects(page, video, [None, "Henne, 2 \U0001f414"])
+    page.keyboard.press("j")
+    expect(page.locator("#status")).to_contain_text("Chosen: walk of Henne, 2 \U0001f414, 12.00 to 15.00")
+    page.keyboard.press("Control+z")
+    subjects(page, video, ["hen 1", "Henne, 2 \U0001f414"])
+    page.context.close()
+
+
+def subjects(page: Page, video: int, expected: list[str | None]) -> None:
+    """Wait until the labels of a video are these subjects', by time."""
+    asked = f"fetch('/api/labels?video={video}').then((r) => r.json()).then((r) => r.labels.map((one) => one.subject))"
+    page.wait_for_function(f"(expected) => {asked}.then((found) => JSON.stringify(found) === JSON.stringify(expected))",
+                           arg=expected)  # fmt: skip
 
 
 def test_two_people_lose_nothing(open_video: Callable[..., tuple[Page, int]]) -> None:
@@ -163,5 +207,11 @@ def test_predicted_bouts_and_the_next_doubtful_place(open_video: Callable[..., t
     expect(page.locator("#timeline-budget tbody tr")).to_have_count(3)
     page.locator("#timeline-budget select").select_option("library")
     expect(page.locator("#timeline-budget .said")).to_contain_text("2 videos")
+    expect(page.locator("#timeline-budget tr.all .share")).to_have_count(3)
+    for cell in page.locator("#timeline-budget tr.all .share").all():  # bars of agreement are as long as its figures
+        figure = cell.text_content()
+        bar = float(cell.evaluate("cell => cell.style.getPropertyValue('--share')").removesuffix("%"))
+        assert bar == pytest.approx(100 * max(0.0, float(figure)) if figure != "–" else 0.0, abs=0.6)
+    assert faults_of_access(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1400
     page.context.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browsing import found, search
@@ -53,24 +54,24 @@ def test_all_are_removed_and_come_back_and_one_is_renamed(
     label(page, 0, "wave")
     label(page, 1, "jump")
     page.locator("#tab-classes").click()
-    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    expect(page.locator("#predicted h2")).to_have_text(["jump", "wave"])
     page.locator("#forget-labels").click()
     expect(page.locator("#status")).to_have_text("Removed 2 labels.Undo")
     expect(page.locator("#labelled .card")).to_have_count(0)
     page.locator("#status button").click()
-    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    expect(page.locator("#predicted h2")).to_have_text(["jump", "wave"])
     classes = page.locator("#predicted")
     classes.get_by_label("Rename wave").click()
     page.keyboard.type("hello")
     page.keyboard.press("Escape")
-    expect(classes.locator("h3")).to_have_text(["jump", "wave"])
+    expect(classes.locator("h2")).to_have_text(["jump", "wave"])
     classes.get_by_label("Rename wave").click()
     expect(classes.locator("input[type=text]")).to_be_focused()
     classes.locator("input[type=text]").fill("hello")
     page.keyboard.press("Enter")
-    expect(classes.locator("h3")).to_have_text(["hello", "jump"])
+    expect(classes.locator("h2")).to_have_text(["hello", "jump"])
     page.locator("#undo-labels").click()
-    expect(classes.locator("h3")).to_have_text(["jump", "wave"])
+    expect(classes.locator("h2")).to_have_text(["jump", "wave"])
     classes.get_by_label("Rename wave").click()
     classes.locator("input[type=text]").fill("jump")
     page.keyboard.press("Enter")
@@ -78,6 +79,43 @@ def test_all_are_removed_and_come_back_and_one_is_renamed(
     page.reload()
     expect(page.locator("#classes .chip")).to_have_text(["jump2"])
     page.context.close()  # before its server ends
+
+
+def test_the_history_says_who_gave_which_label(open_page: Callable[..., Page], clip: str, own_address: str) -> None:
+    page = open_page(where=own_address)
+    search(page, clip)
+    label(page, 0, "wave")
+    page.locator("#tab-classes").click()
+    page.locator("#labels-by").fill(" Ann \u00c5. ")
+    page.locator("#labels-by").press("Tab")
+    page.reload()
+    page.locator("#tab-classes").click()
+    expect(page.locator("#labels-by")).to_have_value("Ann \u00c5.")
+    page.locator("#forget-labels").click()
+    changes(page, 2)
+    page.locator("#undo-labels").click()
+    changes(page, 3)
+    table = {
+        "name": "x.csv",
+        "mimeType": "text/csv",
+        "buffer": f"file,start,end,label\n{Path(clip).name},0,0.3,jump".encode(),
+    }
+    page.set_input_files("#labels-file", table)
+    told = changes(page, 4)
+    assert [(one["kind"], one["by"]) for one in told] == [
+        ("change", "Ann \u00c5."), ("undo", "Ann \u00c5."), ("change", "Ann \u00c5."), ("change", None),
+    ]  # fmt: skip
+    page.context.close()
+
+
+def changes(page: Page, count: int) -> list[dict[str, Any]]:
+    """Wait until the labels have been changed so often; return their history."""
+    for _ in range(100):
+        told = page.evaluate("fetch('/api/labels/history').then((answer) => answer.json())")["changes"]
+        if len(told) == count:
+            return told
+        page.wait_for_timeout(200)
+    raise AssertionError(told)
 
 
 def test_classes_have_colours_and_labels_come_and_go_as_files(
@@ -90,7 +128,7 @@ def test_classes_have_colours_and_labels_come_and_go_as_files(
     shown = "element => getComputedStyle(element).borderTopColor"
     assert page.locator(".motion .tag").nth(0).evaluate(shown) == "rgb(0, 120, 180)"
     page.locator("#tab-classes").click()
-    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    expect(page.locator("#predicted h2")).to_have_text(["jump", "wave"])
     page.locator("#predicted").get_by_label("Colour of wave").fill("#804020")
     expect(page.locator("#classes .chip").nth(0)).to_have_attribute("style", "--of: #804020;")
     page.select_option("#labels-format", "activitynet")
@@ -100,15 +138,15 @@ def test_classes_have_colours_and_labels_come_and_go_as_files(
     saved.value.save_as(tmp_path / "labels.json")
     page.locator("#predicted").get_by_label("Delete wave").click()
     expect(page.locator("#status")).to_have_text("Deleted wave with 1 label.Undo")
-    expect(page.locator("#labelled h3")).to_have_text(["jump"])
+    expect(page.locator("#labelled h2")).to_have_text(["jump"])
     expect(page.locator("#labelled .card")).to_have_count(1)
     page.set_input_files("#labels-file", tmp_path / "labels.json")
     expect(page.locator("#status")).to_have_text("Brought in 1 label, 1 were there already.Undo")
-    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    expect(page.locator("#predicted h2")).to_have_text(["jump", "wave"])
     page.locator("#undo-labels").click()
-    expect(page.locator("#labelled h3")).to_have_text(["jump"])
+    expect(page.locator("#labelled h2")).to_have_text(["jump"])
     page.locator("#redo-labels").click()
-    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    expect(page.locator("#predicted h2")).to_have_text(["jump", "wave"])
     page.context.close()
 
 

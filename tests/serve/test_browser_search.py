@@ -40,7 +40,7 @@ def test_every_view_without_faults_of_access(
     expect(page.locator("#status")).to_contain_text("Trained on 2 labels")
     assert faults_of_access(page) == []
     page.locator("#tab-classes").click()
-    expect(page.locator("#predicted h3")).to_have_text(["jump", "wave"])
+    expect(page.locator("#predicted h2")).to_have_text(["jump", "wave"])
     assert faults_of_access(page) == []
     page.locator("#tab-map").click()
     expect(page.get_by_text("lie close together")).to_be_visible()

@@ -69,6 +69,7 @@ def test_what_is_done_is_answered_and_asked_for_again(page: TestClient, firsts: 
         (4, "redo", 2), (3, "undo", 2), (2, "change", 2), (1, "change", 1),
     ]  # fmt: skip
     assert page.get("/api/labels/history", params={"before": 2}).json()["changes"] == history[-1:]
+    assert [change["new_name"] for change in history[-1]["classes"]] == ["wave", "peck"]
 
 
 def test_classes_are_made_renamed_coloured_and_deleted(page: TestClient, firsts: list[int]) -> None:
@@ -171,10 +172,30 @@ def test_a_file_of_labels_that_is_too_long_is_refused(page: TestClient, monkeypa
     assert answer.status_code == 413 and "more than 1 MiB" in answer.json()["error"]
 
 
-def test_a_file_that_is_brought_in_names_itself_where_it_is_wrong(page: TestClient) -> None:
-    for content, said in (
-        (b"file,start,end,label\nnone.mp4,0,1,a\n", "mine.csv: names 1 video (1 label) not in the library"),
-        (b"a,b\n1,2\n", "mine.csv is of no known format"),
-    ):
-        answer = page.post("/api/labels/import", params={"name": "C:\\x\\mine.csv"}, content=content)
-        assert answer.status_code == 404 and said in answer.json()["error"].replace("file ", "")
+HEAD = b"file,start,end,label\n"
+LATER = b'{"project_format_version": "9.0", "observations": {}, "behaviors_conf": {}, "subjects_conf": {}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("mine.csv", HEAD + b"none.mp4,0,1,a\n", "mine.csv: names 1 video (1 label) not in the library"),
+        (
+            "mine.csv",
+            HEAD + b"left/00000.mp4,0.5,0.25,a\n",
+            "row 1: an interval of 'a' in left/00000.mp4 ends at 0.25 s",
+        ),
+        ("mine.csv", HEAD + b"left/00000.mp4,0,99,a\n", "'a' goes to 99.000 s, and left/00000.mp4 lasts only 0."),
+        ("mine.csv", b"a,b\n1,2\n", "mine.csv is of no known format"),
+        ("mine.json", b'{"images": []}', "mine.json is of no known format; known with such an ending are BORIS"),
+        ("mine.boris", LATER, "mine.boris: its project format is 9.0, and known are those up to 7"),
+        ("labels.sqlite", b"SQLite format 3\x00", "labels.sqlite is no file of labels, it is an index's own"),
+    ],
+)
+def test_a_file_that_is_brought_in_names_itself_where_it_is_wrong(
+    page: TestClient, name: str, content: bytes, said: str
+) -> None:
+    answer = page.post("/api/labels/import", params={"name": f"C:\\x\\{name}"}, content=content)
+    assert answer.status_code == 404 and said in answer.json()["error"]
+    assert page.get("/api/labels").json()["version"] == 0
+    assert "at least two labels" in page.post("/api/classify", json={}).json()["error"]

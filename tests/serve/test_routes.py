@@ -39,7 +39,7 @@ def test_the_page_and_its_parts_and_nothing_else(page: TestClient) -> None:
 def test_about_the_library(page: TestClient, library: Library) -> None:
     about = page.get("/api/library").json()
     assert (about["videos"], about["windows"]) == (12, library.count())
-    assert about["folders"] == ["left", "right"]
+    assert about["folders"] == ["left", "right"] and about["mirror"] is True
     assert {video["name"].partition("/")[0] for video in about["samples"]} == {"left", "right"}, "drawn from all"
     assert str(library.path.parent) not in json.dumps(about), "paths of this machine stay here"
 

@@ -19,6 +19,8 @@ from kinema.errors import DataError
 
 LABELS = ("label", "labels", "behavior", "behaviour", "event_type", "tags")
 TABLE = "behaviour"
+VERSION = "2"
+"""Of the format, all of whose releases are read."""
 
 
 def _pynwb() -> Any:
@@ -36,6 +38,10 @@ def _read(path: Path, videos: LabelledVideos) -> list[Interval]:
     pynwb = _pynwb()
     try:
         with pynwb.NWBHDF5IO(path, "r") as io:
+            version = io.nwb_version[0]
+            if version is None or version.split(".")[0] != VERSION:
+                said = "it says no version of NWB" if version is None else f"its version of NWB is {version}"
+                raise DataError(f"{said}, and known is {VERSION}; write it anew with PyNWB")
             session = io.read()
             external, begin = _external(pynwb, session)
             tables = [session.trials, session.epochs, *session.intervals.values(), *session.events.values()]

@@ -36,13 +36,21 @@ async function load() {
   say("");
 }
 
+/** A cell with a bar behind its text. */
+function barred(text, share, colour) {
+  const cell = make("td", { className: "share" }, text);
+  cell.style.setProperty("--share", `${100 * Math.max(0, share || 0)}%`);
+  cell.style.setProperty("--of", colour);
+  return cell;
+}
+
 function part(row) {
   if (!row) return ["–", "–", "–", "–"].map((text) => make("td", {}, text));
-  const share = make("td", { className: "share" }, percent(row.share));
-  share.style.setProperty("--share", `${100 * (row.share || 0)}%`);
-  share.style.setProperty("--of", labels.colour(row.name));
+  const share = barred(percent(row.share), row.share, labels.colour(row.name));
   return [make("td", {}, stamp(row.seconds, 1)), share, make("td", {}, String(row.bouts)), make("td", {}, row.mean === null ? "–" : `${row.mean.toFixed(2)} s`)];
 }
+
+const scored = (values, colour) => values.map((value) => barred(score(value), value, colour));
 
 function fill({ videos, seconds, hand, predicted, agreement }) {
   const said = [`${plural(videos, "video")}, ${stamp(seconds)}.`];
@@ -60,13 +68,13 @@ function fill({ videos, seconds, hand, predicted, agreement }) {
     const name = make("th", { scope: "row" }, make("i", { className: "dot" }), ` ${row.name}`);
     name.style.setProperty("--of", labels.colour(row.name));
     const found = predicted && predicted[place];
-    return make("tr", {}, name, ...part(row), ...part(found), ...[frames, bouts, kappa].map((value) => make("td", {}, score(value))));
+    return make("tr", {}, name, ...part(row), ...part(found), ...scored([frames, bouts, kappa], labels.colour(row.name)));
   });
   if (agreement) {
     const name = make("th", { scope: "row" }, "all");
     const blank = Array.from({ length: 8 }, () => make("td"));
-    const all = [agreement.frame_f1, agreement.bout_f1, agreement.kappa].map((value) => make("td", {}, score(value)));
-    rows.push(make("tr", { className: "all" }, name, ...blank, ...all));
+    const all = [agreement.frame_f1, agreement.bout_f1, agreement.kappa];
+    rows.push(make("tr", { className: "all" }, name, ...blank, ...scored(all, "var(--accent)")));
   }
   box.querySelector("tbody").replaceChildren(...rows);
 }

@@ -42,7 +42,7 @@ function group(name, fact, share, cards) {
   dot.setAttribute("aria-label", `Colour of ${name}`);
   dot.addEventListener("change", () => labels.recolour(name, dot.value));
   const bar = make("div", { className: "bar" });
-  const title = make("h3", {}, name);
+  const title = make("h2", {}, name);
   const rename = make("button", { type: "button", className: "quiet" }, "Rename");
   rename.setAttribute("aria-label", `Rename ${name}`);
   rename.addEventListener("click", () => rewrite(name, title));

@@ -48,7 +48,7 @@ export function editing(scene, draw) {
     scene.range = null;
     marks.choose(mark);
     player.seek(mark.start + 0.1 / player.fps);
-    return say(`Chosen: ${mark.class}, ${mark.start.toFixed(2)} to ${mark.end.toFixed(2)} s.`);
+    return say(`Chosen: ${mark.class}${mark.subject ? ` of ${mark.subject}` : ""}, ${mark.start.toFixed(2)} to ${mark.end.toFixed(2)} s.`);
   }
 
   return {
@@ -87,6 +87,13 @@ export function editing(scene, draw) {
       else saying("Write a label's name into the field for labels first.");
     },
 
+    /** A subject was written: for the label that is chosen, and for what comes. */
+    called(name) {
+      marks.subject = name;
+      const mark = marks.current;
+      if (mark && (mark.subject || "") !== name) marks.change(mark, { subject: name || null });
+    },
+
     split() {
       const time = now();
       const mark = chosen();
@@ -98,7 +105,7 @@ export function editing(scene, draw) {
     merge() {
       const mark = chosen();
       const mate = marks.mate();
-      if (mark && !mate) saying("There is no later label of this class to merge it with.");
+      if (mark && !mate) saying("There is no later label of this class and subject to merge it with.");
       else if (mark) marks.merge(mark, mate);
     },
 

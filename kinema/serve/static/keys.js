@@ -24,6 +24,7 @@ export const ACTS = {
   offset: { keys: ["o"], said: "end it at the playhead" },
   label: { keys: ["Enter"], said: "label the chosen range: as predicted, or with the active class" },
   event: { keys: ["e"], said: "a point event at the playhead" },
+  subject: { keys: ["w"], said: "write who does it, the subject: of the chosen label, and of those to come" },
   next: { keys: ["j"], said: "the next label" },
   previous: { keys: ["k"], said: "the label before" },
   left: { keys: ["a"], said: "move the chosen label a frame back" },

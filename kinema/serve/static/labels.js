@@ -11,6 +11,7 @@ class Labels extends EventTarget {
   classes = []; // { name, colour, count, seconds }
   names = []; // of classes, then those of this page that are none yet
   active = "";
+  by = ""; // who changes them
   given = new Map(); // window number -> { classes, labels }, of the windows that are shown
   version = -1;
   total = 0;
@@ -53,7 +54,7 @@ class Labels extends EventTarget {
 
   async ask(address, content) {
     try {
-      const state = await post(address, content);
+      const state = await post(address, this.by ? { ...content, by: this.by } : content);
       this.take(state);
       return state;
     } catch (error) {

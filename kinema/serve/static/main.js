@@ -24,7 +24,7 @@ function restore() {
 const library = await doing("Opening the library", (tell, signal) => get("/api/library", signal));
 if (library) {
   const line = document.getElementById("about");
-  line.append(`${plural(library.videos, "video")}, ${plural(library.windows, "window")}`);
+  line.append(`${plural(library.videos, "video")}, ${plural(library.windows, "window")}${library.mirror ? "" : ", left and right told apart"}`);
   if (library.problems.length) {
     const open = make("button", { type: "button", className: "quiet", id: "show-problems" }, `${library.problems.length} with problems`);
     open.addEventListener("click", () => problems.showModal());

@@ -12,6 +12,7 @@ export class Marks extends EventTarget {
   total = 0;
   version = -1;
   chosen = null; // the id of one
+  subject = ""; // who does what is labelled next
   done = []; // versions that this page has made, to be undone
   undone = []; // and those that it has undone
   busy = false; // what is asked for comes with its answer
@@ -64,11 +65,12 @@ export class Marks extends EventTarget {
     return way > 0 ? this.all.find((one) => one.start >= time) || null : this.all.findLast((one) => one.start <= time) || null;
   }
 
-  /** The next of the chosen one's class, which it may be merged with. */
+  /** The next of the chosen one's class and subject, which it may be merged with. */
   mate() {
     const { current } = this;
     if (!current) return null;
-    return this.all.find((one) => one.class === current.class && one.id !== current.id && one.start >= current.start) || null;
+    const alike = (one) => one.class === current.class && one.subject === current.subject && one.id !== current.id;
+    return this.all.find((one) => alike(one) && one.start >= current.start) || null;
   }
 
   /** Have the server change something, all of it or nothing; what it says, or undefined. */
@@ -101,7 +103,8 @@ export class Marks extends EventTarget {
   }
 
   async add(start, end, name) {
-    const answer = await this.ask([{ act: "add", video: this.video, start, end, class: name }]);
+    const subject = this.subject || null;
+    const answer = await this.ask([{ act: "add", video: this.video, start, end, class: name, subject }]);
     if (answer) {
       this.chosen = answer.ids[0];
       say(`Labelled ${name}.`);

@@ -79,6 +79,7 @@ const acts = {
   farther: () => axis.zoom(1.6, around()),
   whole: () => axis.look(0, axis.duration),
   help: () => element("keys").showModal(),
+  subject: () => element("subject").select(),
   sound: () => (player.video.muted = !player.video.muted),
   another: () => query.pick((picked) => visit(picked.id)),
 
@@ -165,6 +166,17 @@ for (const close of element("keys").querySelectorAll("button")) close.addEventLi
 element("rate").append(...RATES.map((one) => new Option(`${one}×`, one, one === 1, one === 1)));
 element("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
 section.querySelector(".labels").addEventListener("click", (event) => event.target.closest(".chip") && acts.give(labels.active));
+element("subject").addEventListener("change", (event) => acts.called(event.target.value.trim()));
+element("subject").addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") whose();
+  if (key === "Enter" || key === "Escape") canvas.focus({ preventScroll: true });
+});
+marks.addEventListener("change", () => document.activeElement !== element("subject") && whose());
+
+/** The field shows the subject of the chosen label, or that of what is labelled next. */
+function whose() {
+  element("subject").value = marks.current ? marks.current.subject || "" : marks.subject;
+}
 
 found.addEventListener("change", () => scene.similarity.clear());
 player.addEventListener("time", () => {
