@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+needs_axe = pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm install --no-save axe-core")
+"""Of a test that asks for :func:`faults_of_access`."""
 
 
 def faults_of_access(page: Page) -> list[str]:
-    """What axe finds that gets in people's way, be it minor; skips where axe is not there."""
-    if not AXE.exists():
-        pytest.skip("needs axe-core: npm install --no-save axe-core")
+    """What axe finds that gets in people's way, be it minor."""
     page.evaluate(AXE.read_text())
     return [fault["id"] for fault in page.evaluate("axe.run(document)")["violations"]]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browsing import faults_of_access, found, search, send
+from browsing import faults_of_access, found, needs_axe, search, send
 from served_page import served
 
 from kinema.search import Library
@@ -25,6 +25,7 @@ def roomy(library: Library):
         yield found
 
 
+@needs_axe
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 def test_every_view_without_faults_of_access(
     open_page: Callable[..., Page], clip: str, own_address: str, width: int, scheme: str

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsing import faults_of_access, found
+from browsing import faults_of_access, found, needs_axe
 from served_page import served
 from timelines import FPS, LEVELS, SECONDS, at, make_long_library, numbers_of, ready, until
 
@@ -183,6 +183,7 @@ def test_a_file_that_is_gone_says_so(
         page.context.close()
 
 
+@needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 390])
 def test_at_any_width_without_faults_of_access(
