@@ -44,7 +44,7 @@ from kinema.video import scan_folder
 from kinema.video.scan import Scanning, size_of
 
 FEW = 4
-MANY = {"scan": 2000, "index": 44, "extraction": 200}
+MANY = {"scan": 2000, "index": 204, "extraction": 200}
 BEGUN, FIRST = "begun", 60  # an index of so many videos, to which others are added
 TINY, HOUR = 10_000, 3600
 RATE = 15  # frames a second of the long file

@@ -71,6 +71,9 @@ class Worker:
                 return ConfigError(
                     f"{machine} does not see {shown(missing[0])}; put it where all machines of the cluster do"
                 )
+            import cv2
+
+            cv2.setNumThreads(1)  # a worker has one core, which Ray tells PyTorch, and not OpenCV
             make, arguments = pickle.loads(ray.get(self._task[0]))
             self._work = make(*arguments)
         except KinemaError as error:
