@@ -65,7 +65,7 @@ def read_manifest(path: str | Path) -> Manifest:
         raise DataError(f"cannot read the manifest {shown(path)}: {said}; write one with `kinema scan`") from error
 
 
-_EMPTY = SCHEMA.empty_table()
+_EMPTY = pa.Table.from_batches([], SCHEMA)  # for which Arrow, unlike for its empty_table, does not load pandas
 
 
 def _read_parquet(local: Path, path: str | Path) -> pa.Table:

@@ -246,7 +246,7 @@ def test_commands_and_the_page_take_the_address(address, library_of, tmp_path, c
             "--index",
             address,
         ): f"{named(address)}: 1 label added (change 1)",
-        ("labels", "undo", "--index", address): "0 added, 0 changed, 1 removed",
+        ("labels", "undo", "--index", address): "the undo of 1: 1 removed",
         ("labels", "redo", "--index", address): "the redo of 1",
         ("labels", "history", "--index", address): "redo of 1",
         ("labels", "list", "--index", address): "jump",
