@@ -146,17 +146,25 @@ def built_while_asked(
 
 
 def truth(folder: Path, windows: int, queries: np.ndarray) -> np.ndarray:
-    """(queries, 10) numbers of the nearest windows, nearest first."""
-    best, numbers = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+    """(queries, 10) numbers of the nearest windows of an index, nearest first; the first window is 1."""
     with connected(folder) as db:
-        asked = comparison(db)("motion", queries)
-        for first in range(0, windows, CHUNK):
-            vectors = comparison(db)("motion", drawn("motion", min(CHUNK, windows - first), first))
-            best = np.concatenate([best, asked @ vectors.T], 1)
-            ids = np.broadcast_to(first + 1 + np.arange(len(vectors)), (len(queries), len(vectors)))
-            numbers = np.concatenate([numbers, ids], 1)
-            order = np.argsort(-best, 1, kind="stable")[:, :10]
-            best, numbers = np.take_along_axis(best, order, 1), np.take_along_axis(numbers, order, 1)
+        return 1 + ten_nearest(windows, queries, lambda vectors: comparison(db)("motion", vectors))
+
+
+def ten_nearest(
+    windows: int, queries: np.ndarray, compared: Callable[[np.ndarray], np.ndarray] = lambda vectors: vectors
+) -> np.ndarray:
+    """(queries, 10) numbers from 0 of the nearest of the windows that are drawn, nearest first, by the inner products
+    of what ``compared`` makes of vectors."""
+    best, numbers = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+    asked = compared(queries)
+    for first in range(0, windows, CHUNK):
+        vectors = compared(drawn("motion", min(CHUNK, windows - first), first))
+        best = np.concatenate([best, asked @ vectors.T], 1)
+        ids = np.broadcast_to(first + np.arange(len(vectors)), (len(queries), len(vectors)))
+        numbers = np.concatenate([numbers, ids], 1)
+        order = np.argsort(-best, 1, kind="stable")[:, :10]
+        best, numbers = np.take_along_axis(best, order, 1), np.take_along_axis(numbers, order, 1)
     return numbers
 
 

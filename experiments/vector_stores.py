@@ -34,7 +34,7 @@ import pyarrow as pa
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from common import surroundings
-from search import CHUNK, SIZES, drawn, timed, with_p99
+from search import CHUNK, SIZES, drawn, ten_nearest, timed, with_p99
 
 context = multiprocessing.get_context("spawn")
 PER_VIDEO, SEGMENT = 100, 20_000
@@ -168,14 +168,7 @@ def main() -> None:
     all_of, found = timed(lambda query: nearest(table, query), queries)
     few, _ = timed(lambda query: nearest(table, query, "path LIKE '%00.mp4'"), queries)
     result["query_ms"] = {"all": all_of, "a hundredth by path": few}
-    best, numbers = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
-    for first in range(0, options.windows, CHUNK):
-        vectors = drawn("motion", min(CHUNK, options.windows - first), first)
-        best = np.concatenate([best, queries @ vectors.T], 1)
-        ids = np.broadcast_to(first + np.arange(len(vectors)), (len(queries), len(vectors)))
-        numbers = np.concatenate([numbers, ids], 1)
-        order = np.argsort(-best, 1, kind="stable")[:, :10]
-        best, numbers = np.take_along_axis(best, order, 1), np.take_along_axis(numbers, order, 1)
+    numbers = ten_nearest(options.windows, queries)
     shares = [len(set(one) & set(true)) / 10 for one, true in zip(found, numbers.tolist(), strict=True)]
     result["recall_at_10"] = round(float(np.mean(shares)), 4)
     print(json.dumps(result, indent=2))

