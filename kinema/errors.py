@@ -6,8 +6,7 @@ a traceback and exits with status 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kinema.common.addresses import shown
@@ -51,22 +50,29 @@ class VideoError(KinemaError):
         return type(self), (self.path, self.reason)
 
 
-@contextmanager
-def blaming(path: str | Path) -> Iterator[None]:
+class blaming:  # named as the context manager that it is; a class, since it is entered for every frame
     """Where libraries work on what a video holds: whatever they raise over it becomes an error that names the file.
 
     Raises:
         VideoError: something else than a :class:`KinemaError` was raised.
     """
-    try:
-        yield
-    except KinemaError:
-        raise
-    except MemoryError as error:
-        raise VideoError(path, "it needs more memory than there is") from error
-    except Exception as error:  # decoders, scalers and encoders of pictures have no common class of errors
-        said = " ".join(str(error).split())[:200]
-        raise VideoError(path, f"its pictures cannot be used ({type(error).__name__}: {said})") from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str | Path):
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, MemoryError):
+            raise VideoError(self._path, "it needs more memory than there is") from error
+        # decoders, scalers and encoders of pictures have no common class of errors
+        if isinstance(error, Exception) and not isinstance(error, KinemaError):
+            said = " ".join(str(error).split())[:200]
+            reason = f"its pictures cannot be used ({type(error).__name__}: {said})"
+            raise VideoError(self._path, reason) from error
 
 
 class DataError(KinemaError):

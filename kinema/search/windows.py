@@ -204,7 +204,8 @@ class WindowReader:
             lengths = np.sqrt(np.einsum("nchw,nchw->nhw", flow, flow))  # np.hypot is several times as slow
             for frame, speed in zip(new, lengths.mean((1, 2)).tolist(), strict=True):
                 frame.speed = speed / frame.small.shape[1] / step
-        return float(np.mean([frame.speed for frame in frames])) if frames else 0.0
+        speeds = [frame.speed for frame in frames if frame.speed is not None]
+        return sum(speeds) / len(speeds) if speeds else 0.0
 
     def _windows(
         self,

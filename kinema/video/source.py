@@ -110,10 +110,10 @@ class Source(Decoder):
 
     def end(self) -> float:
         """Return when the latest decoded frame goes off screen, in seconds from the first frame."""
-        ticks = self._current.frame.duration
-        if not 0 < ticks * self._base <= longest_pause(self.container):
+        ticks, base = self._current.frame.duration, self._base.numerator / self._base.denominator
+        if not 0 < ticks * base <= longest_pause(self.container):
             ticks = self._step
-        return self._current.time + float(ticks * self._base)
+        return self._current.time + ticks * base
 
     def duration(self) -> float:
         """Return the seconds that the header promises, 0 where it promises none."""

@@ -184,8 +184,6 @@ def _pixels(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, i
         return np.asarray(rgb.to_ndarray(), np.uint8)
     import cv2  # here, so that who only asks for headers does without
 
-    green, blue, red = (
-        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: size[1], : size[0]]
-        for plane in rgb.planes
-    )
-    return np.asarray(cv2.merge((red, green, blue)), np.uint8)
+    width, height = size
+    green, blue, red = [np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size) for p in rgb.planes]
+    return np.asarray(cv2.merge((red[:height, :width], green[:height, :width], blue[:height, :width])), np.uint8)
