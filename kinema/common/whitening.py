@@ -21,6 +21,9 @@ from kinema.errors import CheckpointError, ConfigError, DataError
 FAINT = 1e-10
 """Variance below which, as a share of the largest, a direction is lost in rounding."""
 
+LARGEST = 1e18
+"""That a number of a map may be; float32 holds its square, and nothing that was fitted comes near."""
+
 PRINCIPAL_SHARE = 0.75
 """Of a basis; the rest is kept for what the sample does not show."""
 
@@ -50,7 +53,10 @@ class _Kept:
         from safetensors.numpy import load
 
         try:
-            return cls(**load(content))
+            arrays = load(content)
+            if not all((np.abs(array) < LARGEST).all() for array in arrays.values()):  # or is not a number
+                raise ValueError("out of range")
+            return cls(**arrays)
         except (SafetensorError, TypeError, ValueError) as error:
             raise CheckpointError(f"{source} is damaged or no {cls.__name__.lower()}; fit it again") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -193,6 +195,15 @@ def test_it_comes_back_from_a_file_and_from_bytes(tmp_path, kept):
     path = kept.save(tmp_path / "kept.safetensors")
     for back in (kind.load(path), kind.from_bytes(kept.to_bytes())):
         assert np.array_equal(back.transform(x), kept.transform(x))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -3e38])
+def test_numbers_that_no_fit_gives_are_damage(value):
+    whitening = Whitening.fit(copies())
+    gains = whitening.gains.copy()
+    gains[2] = value
+    with pytest.raises(CheckpointError, match="what was kept is damaged or no whitening; fit it again"):
+        Whitening.from_bytes(replace(whitening, gains=gains).to_bytes())
 
 
 def test_files_that_are_damaged_or_something_else(tmp_path):
