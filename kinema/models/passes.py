@@ -32,7 +32,8 @@ def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse:
     def run(part: Tensor) -> Tensor:
         autocast = autocast_for(device) if coarse else nullcontext()
         with torch.inference_mode(), autocast:  # settings of a thread
-            output: Tensor = encoder(part.to(device).permute(0, 4, 1, 2, 3).float().div_(255))
+            # in the order in which encoders look at them, while they are bytes
+            output: Tensor = encoder(part.to(device).permute(0, 4, 1, 2, 3).contiguous().float().div_(255))
             return output.float()
 
     if device.type != "cpu":

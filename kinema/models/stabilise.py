@@ -30,12 +30,18 @@ def stabilised_difference(clips: Tensor) -> Tensor:
         about two pixels hardly less than the plain difference.
     """
     earlier, later = clips[:, :, :-1], clips[:, :, 1:]
-    change, (across, down) = later - earlier, _differences(earlier + later)
-    luma = clips.new_tensor(LUMA).view(1, 3, 1, 1, 1)
-    grey, *slopes = ((part[..., ::EVERY, ::EVERY] * luma).sum(1) for part in (change, across, down))
+    change, pictures = later - earlier, earlier + later
+    grey = _grey(pictures)
+    across = _differences(grey[..., ::EVERY, :], -1)[..., ::EVERY]
+    down = _differences(grey[..., ::EVERY], -2)[..., ::EVERY, :]
     # differences over two pixels, of twice the mean picture: four times the slopes
-    u, v = (shift[:, None, :, None, None] for shift in frame_shift(grey, *(slope / 4 for slope in slopes)))
-    return change.addcmul(across, u, value=-0.25).addcmul(down, v, value=-0.25)
+    shifts = frame_shift(_grey(change[..., ::EVERY, ::EVERY]), across / 4, down / 4)
+    for axis, shift in zip((-1, -2), shifts, strict=True):
+        factor = shift[:, None, :, None, None] / -4
+        for place, length, after, before in _neighbours(pictures.shape[axis]):
+            difference = pictures.narrow(axis, after, length) - pictures.narrow(axis, before, length)
+            change.narrow(axis, place, length).addcmul_(difference, factor)
+    return change
 
 
 def frame_shift(change: Tensor, across: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,18 +50,17 @@ def frame_shift(change: Tensor, across: Tensor, down: Tensor) -> tuple[Tensor, T
     A pixel of slope g of which r is left weighs 1 / (g^2 + m) / (1 + (r / s)^2), with m the mean of g^2 over ten, and s
     twice the square of the mean root of |r|, on which few large ones have little influence.
     """
-    slope = across.square() + down.square()
-    even = 1 / (slope + slope.mean((-2, -1), keepdim=True) / 10 + 1e-9)
-    weight, u, v = even, change.new_zeros(()), change.new_zeros(())
+    change, across, down = (part.flatten(-2) for part in (change, across, down))
+    products = torch.stack((across * across, across * down, down * down, across * change, down * change), -2)
+    slope = products[..., 0, :] + products[..., 2, :]
+    weight = even = 1 / (slope + slope.mean(-1, keepdim=True) / 10 + 1e-9)
+    u = v = change.new_zeros(())
     for turn in range(ROUNDS):
         if turn:
-            left = (change - u[..., None, None] * across - v[..., None, None] * down).abs()
-            spread = 2 * (left + 1e-9).sqrt().mean((-2, -1), keepdim=True).square() + 1e-3
+            left = (change - u[..., None] * across - v[..., None] * down).abs()
+            spread = 2 * (left + 1e-9).sqrt().mean(-1, keepdim=True).square() + 1e-3
             weight = even / (1 + (left / spread).square())
-        xx, xy, yy, xc, yc = (
-            (weight * product).mean((-2, -1))
-            for product in (across * across, across * down, down * down, across * change, down * change)
-        )
+        xx, xy, yy, xc, yc = (products @ weight[..., None] / weight.shape[-1]).squeeze(-1).unbind(-1)
         ridge = 1e-3 * (xx + yy) + 1e-9  # where there is no texture there is no shift to be found
         xx, yy = xx + ridge, yy + ridge
         area = xx * yy - xy * xy
@@ -63,14 +68,22 @@ def frame_shift(change: Tensor, across: Tensor, down: Tensor) -> tuple[Tensor, T
     return u, v
 
 
-def _differences(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each pixel's neighbours to the right and left, and below and above, of (..., H, W); the border repeats."""
+def _grey(pictures: Tensor) -> Tensor:
+    """(B, 3, ...) -> (B, ...); a sum over the channels of a product takes several times as long."""
+    red, green, blue = pictures.unbind(1)
+    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 
-    def along(axis: int) -> Tensor:
-        first, second = pictures.narrow(axis, 0, 1), pictures.narrow(axis, 1, 1)
-        length = pictures.shape[axis]
-        before, last = pictures.narrow(axis, length - 2, 1), pictures.narrow(axis, length - 1, 1)
-        inner = pictures.narrow(axis, 2, length - 2) - pictures.narrow(axis, 0, length - 2)
-        return torch.cat((second - first, inner, last - before), axis)
 
-    return along(-1), along(-2)
+def _differences(pictures: Tensor, axis: int) -> Tensor:
+    """Of each pixel's neighbours after and before it along an axis; the border repeats."""
+    parts = [
+        pictures.narrow(axis, after, length) - pictures.narrow(axis, before, length)
+        for _, length, after, before in _neighbours(pictures.shape[axis])
+    ]
+    return torch.cat(parts, axis)
+
+
+def _neighbours(length: int) -> tuple[tuple[int, int, int, int], ...]:
+    """The first pixel of a row, the inner ones and the last: where they begin, how many there are, and where their
+    neighbours after and before them begin."""
+    return (0, 1, 1, 0), (1, length - 2, 2, 0), (length - 1, 1, length - 1, length - 2)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from kinema.common import precision
 from kinema.common.precision import autocast_for, quick_bfloat16
 from kinema.errors import ConfigError
 from kinema.models import short_conv
@@ -25,6 +26,29 @@ def test_a_library_that_is_wrong_is_found_out(monkeypatch):
     trains_in_bfloat16.cache_clear()
     assert not trains_in_bfloat16(CPU)
     trains_in_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("amx", "instructions", "maker", "quick"),
+    [
+        (True, True, "GenuineIntel", True),
+        (False, True, "GenuineIntel", False),
+        (False, True, "AuthenticAMD", True),
+        (False, False, "AuthenticAMD", False),
+    ],
+)
+def test_processors_that_are_quicker_in_bfloat16(amx, instructions, maker, quick, tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {maker}\n")
+    monkeypatch.setattr(precision, "PROCESSORS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    precision._by_amd.cache_clear()
+    assert quick_bfloat16(CPU) == quick
+    (tmp_path / "cpuinfo").unlink()  # as on Windows
+    monkeypatch.setattr("platform.processor", lambda: f"Family 25 Model 97, {maker}")
+    precision._by_amd.cache_clear()
+    assert quick_bfloat16(CPU) == quick
+    precision._by_amd.cache_clear()
 
 
 def test_autocast_is_used_where_bfloat16_is_quick():
