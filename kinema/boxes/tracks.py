@@ -157,7 +157,7 @@ class Tracks:
         times = found.moments if found.seconds else (found.moments + 0.5) / fps
         last = int(times.argmax())
         if duration > 0 and times[last] > duration + SPARE / fps:
-            moment = f"{found.moments[last]:g} s" if found.seconds else f"frame {found.moments[last]:.0f}"
+            moment = f"{found.moments[last]:g} s" if found.seconds else f"frame {found.moments[last]:.9g}"
             lasts = f"{duration:.3g} s" if found.seconds else f"{round(duration * fps)} frames"
             raise VideoError(
                 path, f"{self.source} has boxes of it at {moment}, and it has {lasts}: are they of another video?"

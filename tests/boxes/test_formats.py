@@ -297,3 +297,9 @@ def test_poses_of_which_all_are_unsure_are_no_boxes_of_a_video(tmp_path):
     assert not len(open_tracks(str(poses)).videos["walk"].moments)
     with pytest.raises(DataError, match="of none of the 1 videos"):
         check_tracks(str(poses), tmp_path, [tmp_path / "walk.mp4"])
+
+
+def test_a_frame_that_no_video_has_is_named_in_short(tmp_path):
+    table = written(tmp_path / "boxes.csv", "file,frame,x0,y0,x1,y1\nwalk,1e300,1,1,9,9\n")
+    with pytest.raises(VideoError, match=r"has boxes of it at frame 1e\+300, and it has 100 frames"):
+        seen(table)
