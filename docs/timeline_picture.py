@@ -1,4 +1,4 @@
-"""Make the pictures of the timeline and of the classes in docs/images, of generated people, with the system's Chromium.
+"""Make the pictures of the timeline, budgets and classes in docs/images, of generated people, with Chromium.
 
 python docs/timeline_picture.py FOLDER
 
@@ -62,7 +62,7 @@ def workouts(folder: Path) -> list[list[Interval]]:
 
 
 def main() -> None:
-    """Make the videos, index and label them, and save both views."""
+    """Make the videos, index and label them, and save all views."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
@@ -91,6 +91,11 @@ def main() -> None:
             page.locator("#timeline-canvas").wait_for()
             page.wait_for_timeout(15_000)  # until all lanes are drawn
             save(page, "serve-timeline")
+            page.locator("#timeline-budget summary").click()
+            page.locator("#timeline-budget tbody tr").first.wait_for()
+            page.locator("#timeline-budget").scroll_into_view_if_needed()
+            page.wait_for_timeout(1000)
+            save(page, "serve-agreement")
             browser.close()
     finally:
         server.terminate()

@@ -4,10 +4,10 @@
 
 ACTIONS holds the folders of the sets, TABLE (CSV) the columns path, class and group of their clips. Every set is
 indexed as a library of its own, so that the whitening has seen all clips, without labels; with `--crops motion` its
-windows are cut around what moves. In each of ten draws half of the groups (recordings, speakers) may be labelled, or as
-many as there are intervals a class where a group has one of each class (ut_interaction, weizmann4): so many clips of
-each class are drawn from them, or all there are, each an interval; the classifier is that of `kinema label`, and the
-windows of all other groups are asked for.
+windows are cut around what moves, with `--crops FILE` around boxes. In each of ten draws half of the groups
+(recordings, speakers) may be labelled, or as many as there are intervals a class where a group has one of each class
+(ut_interaction, weizmann4): so many clips of each class are drawn from them, or all there are, each an interval; the
+classifier is that of `kinema label`, and the windows of all other groups are asked for.
 
 Clips of ut_interaction were cut out by size, which tells the class; copies of their central 1.6 s through one window of
 128 x 212 pixels are indexed instead. Prints JSON, and writes it into FOLDER.
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -76,6 +77,34 @@ def clips_of(actions: Path, table: Path, name: str, out: Path) -> tuple[Path, di
     return folder, known
 
 
+def draws(
+    clips: np.ndarray, kinds: np.ndarray, groups: np.ndarray, count: int, one_each: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Which windows (N,) are labelled, and which are asked for, in each draw.
+
+    Args:
+        clips: (N,) the clip of each window.
+        kinds: (N,) its class.
+        groups: (N,) its group.
+        count: clips of each class that are labelled.
+        one_each: whether groups have one clip of each class.
+    """
+    rng = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        order = rng.permutation(np.unique(groups))
+        own = order[: count if one_each else len(order) // 2]
+        drawn = [
+            rng.permutation(np.unique(clips[(kinds == kind) & np.isin(groups, own)]))[:count]
+            for kind in np.unique(kinds)
+        ]
+        yield np.isin(clips, np.concatenate(drawn)), ~np.isin(groups, own)
+
+
+def over_classes(right: np.ndarray, kinds: np.ndarray) -> float:
+    """The share of windows that are ``right``, both (N,), on average over their classes."""
+    return float(np.mean([right[kinds == kind].mean() for kind in np.unique(kinds)]))
+
+
 def measure(library: Library, known: dict[str, tuple[str, str]], name: str) -> dict[str, Any]:
     """Figures by the number of intervals a class."""
     windows = [window for window in library.windows() if window.path in known]
@@ -86,20 +115,13 @@ def measure(library: Library, known: dict[str, tuple[str, str]], name: str) -> d
         compared = comparison(db).linear(vectors.shape[1])
     result = {}
     for count in SIZES[name]:
-        rng, single, balanced, sure = np.random.default_rng(0), [], [], []
-        for _ in range(DRAWS):
-            order = rng.permutation(np.unique(groups))
-            own = order[: count if name in ONE_EACH else len(order) // 2]
-            drawn = [
-                rng.permutation(np.unique(clips[(kinds == kind) & np.isin(groups, own)]))[:count]
-                for kind in np.unique(kinds)
-            ]
-            train, asked = np.isin(clips, np.concatenate(drawn)), ~np.isin(groups, own)
+        single, balanced, sure = [], [], []
+        for train, asked in draws(clips, kinds, groups, count, name in ONE_EACH):
             classifier = fit_classifier(vectors[train], kinds[train], "", compared)
             shares = classifier.predict(vectors[asked])
             right = np.array(classifier.classes)[shares.argmax(1)] == kinds[asked]
             single.append(right.mean())
-            balanced.append(np.mean([right[kinds[asked] == kind].mean() for kind in np.unique(kinds[asked])]))
+            balanced.append(over_classes(right, kinds[asked]))
             sure.append(shares.max(1).mean())
         result[str(count)] = {
             "top1": round(float(np.mean(single)), 3),
@@ -118,15 +140,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=list(SIZES), choices=SIZES)
     parser.add_argument("--encoders", nargs="+", default=["motion", "histogram"])
-    parser.add_argument("--crops", nargs="+", default=[WHOLE], choices=[WHOLE, "motion"])
+    parser.add_argument("--crops", nargs="+", default=[WHOLE], help=f"{WHOLE}, motion, or a file of boxes")
     args = parser.parse_args()
     result: dict[str, Any] = {"draws": DRAWS, "versions": software_versions()}
     for name in args.sets:
         folder, known = clips_of(args.actions, args.table, name, args.out)
         for encoder, crop in product(args.encoders, args.crops):
-            library = Library(args.out / f"{name}-{encoder}-{crop}", encoder, crop=None if crop == WHOLE else crop)
+            library = Library(
+                args.out / f"{name}-{encoder}-{Path(crop).stem}", encoder, crop=None if crop == WHOLE else crop
+            )
             library.add(folder)
-            found = {name: {f"{encoder}, {crop}": measure(library, known, name)}}
+            found = {name: {f"{encoder}, {Path(crop).stem}": measure(library, known, name)}}
             result.setdefault(name, {}).update(found[name])
             print(json.dumps(found), flush=True)
     write_json(args.out / "few_intervals.json", result)

@@ -16,6 +16,9 @@ from kinema.errors import DataError
 
 Key = TypeVar("Key", bound=Hashable)
 
+LATEST = 1e10
+"""Seconds, some three hundred years: what is later is no time of a video, but a number of another kind, or damage."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -24,7 +27,7 @@ class Interval:
     Attributes:
         file: the video's path, posix style.
         start: seconds from the video's first frame, from 0 on.
-        end: seconds, not before ``start``.
+        end: seconds, not before ``start``, at most :data:`LATEST`.
         label: the class, one line of text without spaces around it.
         subject: who does it, or None.
         confidence: from 0 to 1 where a program gave the label, or None.
@@ -41,14 +44,18 @@ class Interval:
     confidence: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("start", "end", "confidence"):
+            number = getattr(self, name)
+            if number is not None and type(number) is not float:  # whole ones, or NumPy's, which no format takes
+                object.__setattr__(self, name, float(number))
         for name, text in (("video", self.file), ("label", self.label), ("subject", self.subject)):
             if text is not None and (not text or text != text.strip()):
                 raise DataError(f"a {name} is {text!r}; give it a name, without spaces around it")
             if text is not None and _has_control_characters(text):
                 raise DataError(f"the {name} {text!r} has control characters in it; name it in one line of plain text")
         what = f"an interval of {self.label!r} in {self.file}"
-        if not (math.isfinite(self.start) and math.isfinite(self.end)):
-            raise DataError(f"{what} goes from {self.start} to {self.end}, which are no times; write seconds")
+        if not (abs(self.start) <= LATEST and abs(self.end) <= LATEST):  # nor are they, if they are no numbers
+            raise DataError(f"{what} goes from {self.start:g} to {self.end:g}, which are no times; write seconds")
         if self.end < self.start:
             raise DataError(f"{what} ends at {self.end:g} s, before it begins at {self.start:g} s; swap or mend them")
         if self.start < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from kinema.boxes.tracks import Found, Tracks
 from kinema.common.addresses import shown
 from kinema.common.object_cache import fetched
 from kinema.errors import ConfigError, DataError, first_few
-from kinema.video import find_videos
+from kinema.video.folder import walk_videos
+from kinema.video.fragment import whole_of
 
 READERS = {".json": coco.read, ".slp": sleap.read, ".h5": sleap.read, ".hdf5": sleap.read}
 """By extension; a CSV file is DeepLabCut's or a table."""
@@ -39,17 +41,29 @@ def open_tracks(source: str) -> Tracks:
     return _read(source, tuple(files), tuple(_state(one) for one in files))
 
 
-def check_tracks(source: str, folder: Path) -> None:
-    """Refuse a file of boxes that has none of any video of a folder.
+def check_tracks(source: str, folder: Path, videos: Iterable[Path] | None = None) -> None:
+    """Refuse a file of boxes that has none of any video of a folder, which is looked through as far as the first that
+    it has boxes of.
+
+    Args:
+        source: the file, or a folder of files.
+        folder: of the videos.
+        videos: which of them are wanted; None for all that it holds.
 
     Raises:
         DataError: it is so, or the file or the folder cannot be read.
         ConfigError: what reads it is not installed.
     """
-    tracks, videos = open_tracks(source), find_videos(folder)[0]
-    if videos and all(tracks.name_of(path) is None for path in videos):
+    tracks, without = open_tracks(source), 0
+    if videos is None:
+        videos = (path for path, is_video in walk_videos(folder) if is_video)
+    for path in videos:
+        if tracks.has_boxes_of(whole_of(path)):
+            return
+        without += 1
+    if without:
         raise DataError(
-            f"{source} has boxes of {first_few(list(tracks.videos))}, and of none of the {len(videos)} videos in "
+            f"{source} has boxes of {first_few(list(tracks.videos))}, and of none of the {without} videos in "
             f"{shown(folder)}: name the file that belongs to them"
         )
 

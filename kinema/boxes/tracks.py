@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -117,8 +118,24 @@ class Tracks:
 
         Of several that fit, the longest.
         """
-        fitting = [name for name in self.videos if _ends_with(PurePath(path), PurePath(name))]
+        whole = PurePath(path)
+        ends = dict.fromkeys((whole.name, whole.stem))
+        alike = [name for end in ends for name in self._by_last_part.get(end, ())]
+        fitting = [name for name in alike if _ends_with(whole, PurePath(name))]
         return max(fitting, key=len) if fitting else None
+
+    def has_boxes_of(self, path: str | Path) -> bool:
+        """Whether there is a box of a video; poses may all be unsure."""
+        name = self.name_of(path)
+        return name is not None and len(self.videos[name].moments) > 0
+
+    @cached_property
+    def _by_last_part(self) -> Mapping[str, list[str]]:
+        """The names of videos by the last part of each, so that not every video is compared with every name."""
+        found: dict[str, list[str]] = {}
+        for name in self.videos:
+            found.setdefault(PurePath(name).name, []).append(name)
+        return found
 
     def boxes(self, path: str, fps: float, duration: float, shape: tuple[int, int]) -> VideoBoxes:
         """The boxes of a video.
@@ -133,14 +150,14 @@ class Tracks:
             VideoError: there are none, or they are of another video: later than it lasts, or beside the picture.
         """
         name = self.name_of(path)
-        if name is None or not len(self.videos[name].moments):  # poses may all be unsure
+        if name is None or not self.has_boxes_of(path):
             raise VideoError(path, f"{self.source} has no boxes of it; add them, or leave the video out")
         found = self.videos[name]
         fps = fps if fps > 0 else 25.0
         times = found.moments if found.seconds else (found.moments + 0.5) / fps
         last = int(times.argmax())
         if duration > 0 and times[last] > duration + SPARE / fps:
-            moment = f"{found.moments[last]:g} s" if found.seconds else f"frame {found.moments[last]:.0f}"
+            moment = f"{found.moments[last]:g} s" if found.seconds else f"frame {found.moments[last]:.9g}"
             lasts = f"{duration:.3g} s" if found.seconds else f"{round(duration * fps)} frames"
             raise VideoError(
                 path, f"{self.source} has boxes of it at {moment}, and it has {lasts}: are they of another video?"

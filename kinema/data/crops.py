@@ -7,6 +7,7 @@ after (augmentation, copies, central cuts) does not know of it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinema.boxes import LEAST, MOTION, WHOLE, Box, Place, box_settings, cut, framed, motion_box, own_motion, small
-from kinema.boxes.files import open_tracks
+from kinema.boxes.files import check_tracks, open_tracks
 from kinema.config import ClipConfig
 from kinema.data.clips import MISSING
 from kinema.video.fragment import fragment_of
@@ -40,6 +41,22 @@ def described(config: ClipConfig) -> dict[str, Any]:
         held = MOTION if config.crop == MOTION else open_tracks(config.crop).sha256
         said["crop"] = {"boxes": held, **box_settings()}
     return said
+
+
+def check_boxes(config: ClipConfig, folder: Path, videos: Iterable[Path] | None = None) -> None:
+    """Refuse clips that are cut around boxes which are of none of the videos, before anything is begun.
+
+    Args:
+        config: of the clips.
+        folder: of the videos.
+        videos: which of them are wanted; None for all that it holds.
+
+    Raises:
+        DataError: the files of boxes cannot be read, or have none of any video.
+        ConfigError: what reads them is not installed.
+    """
+    if config.crop not in (None, MOTION):
+        check_tracks(config.crop, folder, videos)
 
 
 def shown_size(config: ClipConfig) -> tuple[int, int]:

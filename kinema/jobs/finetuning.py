@@ -18,6 +18,7 @@ from kinema.common.storage import missing
 from kinema.config import FinetuneConfig, overlaid
 from kinema.config.requests import FinetuneTask
 from kinema.data.benchmarks import read_labels
+from kinema.data.crops import check_boxes
 from kinema.data.kept_labels import asked_for, keep_labels, kept_labels
 from kinema.data.labels import LabelledSet
 from kinema.errors import DataError, first_few
@@ -127,6 +128,7 @@ def _finetuned(
     folds = training_folds(labelled, task.split, config.seed)
     config = network_settings(config, motion, weights)
     check_finetuning(config, motion)
+    check_boxes(config.clip, labelled.folder, labelled.paths)
     check_few(task.per_class, task.samples)
     rng = partial(np.random.default_rng, config.seed)
     drawn = [draw_few(fold.gallery, labelled.labels, rng(), task.per_class, task.samples).tolist() for fold in folds]

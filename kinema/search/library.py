@@ -117,13 +117,12 @@ class Library(Queries):
             DataError: there is no such folder or no video in it, or the file of boxes has none of any.
             OutputError: another process is adding, or the index cannot be written.
         """
-        from kinema.boxes.files import check_tracks
+        from kinema.data.crops import check_boxes
         from kinema.search.adding import bring_up_to_date
         from kinema.search.windows import WindowReader
 
         embedder, root = self.embedder, resolved(folder)
-        if embedder.clip.crop not in (None, MOTION):
-            check_tracks(embedder.clip.crop, root)  # which each video would refuse otherwise
+        check_boxes(embedder.clip, root)  # which each video would refuse otherwise
         reader = WindowReader(embedder.clip, self.windowing)
         with store_of(self.path).adding() as db:
             self._claim(db, embedder, root)

@@ -8,6 +8,7 @@ from typing import Any
 
 from kinema.common.provenance import file_sha256
 from kinema.config import PretrainConfig
+from kinema.data.crops import check_boxes
 from kinema.data.plan import Plan
 from kinema.errors import ConfigError
 from kinema.methods.beginning import begin_pretraining, motion_by
@@ -109,6 +110,7 @@ def _pretrained(
     """What :func:`pretrain` does, in each process."""
     config, make = begin_pretraining(method, config, weights)
     check_pretraining(config, method)
+    check_boxes(config.clip, Path(videos))
     began = None if weights is None else {"name": name_of(weights), "sha256": file_sha256(weights_file(weights))}
     if monitor is not None and monitor.every < 1:
         raise ConfigError(f"a monitor measures every so many steps, at least 1, not {monitor.every}")

@@ -179,6 +179,7 @@ def test_budgets_sum_up_bouts_by_class():
 def test_what_is_no_setting_and_no_window():
     for wrong, sentence in (
         ({"smooth": -1}, "smooth of bouts must be a number from 0 on, not -1"),
+        ({"smooth": 1e9}, r"smoothed over 1e\+09 s, more than 1000 steps of 0\.1 s; smooth less"),
         ({"step": 0}, "step of bouts must be a millisecond or more, not 0 s"),
         ({"enter": 0.3}, "entered at a probability of 0.3 and left below 0.4"),
     ):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kinema.annotations import Interval, read_intervals
+from kinema.annotations import Interval, read_intervals, write_intervals
 from kinema.errors import DataError
 
 h5py = pytest.importorskip("h5py", reason="needs h5py: pip install kinema[pose]")
@@ -111,3 +111,14 @@ def test_other_files_of_hdf5_are_refused(tmp_path):
     (tmp_path / "other.nwb").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
     with pytest.raises(DataError, match="cannot be read as NWB"):
         read_intervals(tmp_path / "other.nwb")
+
+
+def test_a_file_of_any_name_is_written_without_a_word_and_has_an_identifier_of_its_own(tmp_path, recwarn):
+    one = Interval("a.mp4", 0.0, 1.0, "walk")
+    paths = [write_intervals(tmp_path / name, [one], "nwb")[0] for name in ("labels", "labels.nwb")]
+    assert not recwarn.list
+    found = set()
+    for path in paths:
+        with pynwb.NWBHDF5IO(path, "r") as io:
+            found.add(io.read().identifier)
+    assert len(found) == 2 and not any("labels" in name for name in found)

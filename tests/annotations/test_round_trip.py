@@ -168,3 +168,14 @@ def test_lanes_hold_no_overlaps_and_are_as_few_as_overlap_at_once(drawn):
             assert all(until <= start for _, until, other in of_key[:place] if other == lane)
         most = max((sum(a <= t < b or a == b == t for a, b, _ in of_key) for t, _, _ in of_key), default=0)
         assert len({lane for *_, lane in of_key}) <= most
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_numbers_and_numpys_are_times_too(name, tmp_path):
+    one = Interval("a.mp4", 1, np.float32(2.5), "walk", None, np.float32(0.5))
+    assert [type(value) for value in (one.start, one.end, one.confidence)] == [float] * 3
+    (path,) = write_intervals(
+        tmp_path / f"labels{Path(FORMATS[name].suffix).suffix}", [one], name, LabelledVideos(fps=25)
+    )
+    _, (read,) = read_intervals(path, name, LabelledVideos(fps=25))
+    assert (read.start, read.end, read.label) == (1.0, pytest.approx(2.5, abs=0.04), "walk")

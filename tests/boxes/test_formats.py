@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from kinema.boxes.files import open_tracks
+from kinema.boxes.files import check_tracks, open_tracks
 from kinema.errors import DataError, KinemaError, VideoError
 
 SHAPE = (100, 200)
@@ -276,3 +276,30 @@ def test_poses_that_are_all_unsure_are_no_boxes(tmp_path):
     path.write_text(DLC + "0,1,2,0.1,3,4,0.1\n")
     with pytest.raises(VideoError, match="has no boxes of it"):
         open_tracks(str(path)).boxes("walk.mp4", 25.0, 1.0, (10, 10))
+
+
+def test_a_folder_is_looked_through_as_far_as_the_first_video_with_boxes(tmp_path):
+    boxes = written(tmp_path / "boxes.csv", "file,frame,x0,y0,x1,y1\nwalk,0,1,1,9,9\n")
+    looked_at = []
+
+    def videos():
+        for name in ("run.mp4", "walk.mp4#t=1,2", "sit.mp4"):
+            looked_at.append(name)
+            yield tmp_path / name
+
+    check_tracks(str(boxes), tmp_path, videos())
+    assert looked_at == ["run.mp4", "walk.mp4#t=1,2"]
+
+
+def test_poses_of_which_all_are_unsure_are_no_boxes_of_a_video(tmp_path):
+    unsure = SINGLE.replace("0.9", "0.1")
+    poses = written(tmp_path / "walkDLC_a.csv", unsure)
+    assert not len(open_tracks(str(poses)).videos["walk"].moments)
+    with pytest.raises(DataError, match="of none of the 1 videos"):
+        check_tracks(str(poses), tmp_path, [tmp_path / "walk.mp4"])
+
+
+def test_a_frame_that_no_video_has_is_named_in_short(tmp_path):
+    table = written(tmp_path / "boxes.csv", "file,frame,x0,y0,x1,y1\nwalk,1e300,1,1,9,9\n")
+    with pytest.raises(VideoError, match=r"has boxes of it at frame 1e\+300, and it has 100 frames"):
+        seen(table)

@@ -324,3 +324,12 @@ def test_a_test_video_that_cannot_be_read_is_found_before_the_training(lights, t
     (folder / "labels.csv").write_text(text)
     with pytest.raises(DataError, match=r"the labels name 13\.txt, which .*manifest\.parquet does not hold"):
         finetune(folder, tmp_path / "other", QUICK, **labels)
+
+
+def test_wrong_boxes_are_refused_before_a_run_is_begun(train, tmp_path):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("file,frame,x0,y0,x1,y1\nother.mp4,0,1,1,9,9\n")
+    config = dataclasses.replace(QUICK, clip=dataclasses.replace(QUICK.clip, crop=str(boxes)))
+    with pytest.raises(DataError, match=r"has boxes of other\.mp4, and of none of the 20 videos"):
+        train(config)
+    assert not (tmp_path / "run").exists()

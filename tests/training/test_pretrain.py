@@ -337,3 +337,20 @@ def test_norms_and_biases_do_not_decay(run, videos, tiny, tmp_path, monkeypatch,
     assert all(n.endswith("weight") for n in decayed)
     assert {n for n in free if n.endswith("weight")} and all("key" not in n for n in decayed | free)
     assert not any(".bias" in n or "stem.1" in n for n in decayed)
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (None, "No such file or directory"),
+        ("file,frame,x0,y0,x1,y1\n", "holds no rows"),
+        ("file,frame,x0,y0,x1,y1\nother.mp4,0,1,1,9,9\n", r"has boxes of other\.mp4, and of none of the 12 videos"),
+    ],
+)
+def test_wrong_boxes_are_refused_before_a_run_is_begun(videos, tiny, tmp_path, held, said):
+    boxes = tmp_path / "boxes.csv"
+    if held is not None:
+        boxes.write_text(held)
+    with pytest.raises(DataError, match=said):
+        pretrain(videos, tmp_path / "run", tiny({"clip.crop": str(boxes)}))
+    assert not (tmp_path / "run").exists()

@@ -28,8 +28,7 @@ def _read(table: Table, videos: LabelledVideos) -> list[Interval]:
         try:
             start = _seconds(row["start"])
             end = _seconds(row["end"]) if row["end"].strip() else start
-            sure = row.get("confidence", "").strip()
-            confidence = float(sure) if sure else None
+            confidence = _share(row.get("confidence", "").strip())
             found.append(Interval.of(row["file"], start, end, row["label"], row.get("subject"), confidence))
         except (ValueError, DataError) as error:
             raise DataError(f"row {number}: {error}") from error
@@ -42,6 +41,13 @@ def _seconds(text: str) -> float:
         return float(text)
     except ValueError:
         return seconds_of(text)
+
+
+def _share(text: str) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise DataError(f"the confidence {text!r} is no number; write one from 0 to 1, or nothing") from None
 
 
 def decimals(seconds: float, digits: int = 6) -> str:

@@ -6,10 +6,12 @@ The label is the first of the columns in :data:`LABELS` that is there, or else t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval
@@ -90,7 +92,7 @@ def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) ->
     pynwb = _pynwb()
     session = pynwb.NWBFile(
         session_description="labels of videos, in seconds from each video's first frame",
-        identifier=path.stem,
+        identifier=str(uuid4()),
         session_start_time=datetime.now(UTC),
     )
     table = pynwb.epoch.TimeIntervals(name=TABLE, description="labelled stretches of videos")
@@ -104,8 +106,10 @@ def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) ->
         values = {name: missing[name] if (value := getattr(one, name)) is None else value for name in optional}
         table.add_interval(start_time=one.start, stop_time=one.end, label=one.label, video=one.file, **values)
     session.add_time_intervals(table)
-    with pynwb.NWBHDF5IO(path, "w") as io:
-        io.write(session)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The file path provided")  # a name of another ending is the user's choice
+        with pynwb.NWBHDF5IO(path, "w") as io:
+            io.write(session)
 
 
 FORMAT = Format("nwb", "NWB", "nwb", ".nwb", _knows, _read, _write)
