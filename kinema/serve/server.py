@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -78,4 +80,12 @@ def run(
         if browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         settings = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2)
+        logging.getLogger("uvicorn.error").addFilter(_matters)  # once uvicorn has set its own
         uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    """Whether a message is of more than a request that was under way when the page was stopped."""
+    raised = record.exc_info[0] if record.exc_info else None
+    cancelled = raised is not None and issubclass(raised, asyncio.CancelledError)
+    return not cancelled and "timeout graceful shutdown" not in str(record.msg)

@@ -31,6 +31,27 @@ def test_says_what_is_missing(library: Library, refused: Callable[..., str], mon
     assert 'the page needs uvicorn: pip install "kinema[serve]"' in refused("serve", "--index", library.path)
 
 
+def test_requests_that_are_under_way_when_it_is_stopped_end_in_silence(library: Library) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kinema.cli", "serve", "--index", str(library.path), "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        address = re.match(r"http://([\d.]+:(\d+))/", process.stdout.readline())
+        assert address is not None
+        with socket.create_connection(("127.0.0.1", int(address[2]))) as half_sent:
+            head = f"POST /api/search HTTP/1.1\r\nHost: {address[1]}\r\nOrigin: http://{address[1]}\r\n"
+            half_sent.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+            with urllib.request.urlopen(f"http://{address[1]}/", timeout=60) as answer:
+                assert answer.status == 200  # so the other has come, too
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode in (0, 130), errors) == (True, "kinema serve: stopped\n")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_serves_until_it_is_stopped_and_leaves_nothing(library: Library, host: str, tmp_path: Path) -> None:
     words = ["serve", "--index", library.path, "--port", "0", "--host", host]
