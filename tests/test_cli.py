@@ -199,11 +199,12 @@ def settings_of(monkeypatch):
 
 def test_numbers_are_plain_ones(monkeypatch):
     """The parser's restricted kinds are none that other processes and checkpoints know."""
-    asked = {}
-    monkeypatch.setattr("kinema.jobs.ablation.ablate_hcml", lambda out, config, **others: asked.update(others) or [])
+    told = []
+    monkeypatch.setattr("kinema.jobs.ablation.ablate_hcml", lambda out, config, asked: told.append(asked) or [])
     assert kinema_main("ablate", "hcml", "OUT", "--per_class", "[3, 4]", "--videos", 60) == 0
-    assert asked["per_class"] == [3, 4] and asked["videos"] == 60
-    assert {type(number) for number in (*asked["per_class"], asked["videos"])} == {int}
+    (asked,) = told
+    assert asked.per_class == (3, 4) and asked.videos == 60
+    assert {type(number) for number in (*asked.per_class, asked.videos)} == {int}
 
 
 def test_options_and_yaml_give_the_same_typed_settings(settings_of, tmp_path):

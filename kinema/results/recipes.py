@@ -52,7 +52,7 @@ class Recipe:
         seed: of the videos, the weights and the clips.
         videos: number of synthetic videos, training and test together.
         difficulty: of the videos.
-        drawing: other settings of the videos by name, as of :func:`kinema.data.synthetic.synthesise`.
+        drawing: other settings of the videos by name, as of :class:`~kinema.config.synthesis.SynthConfig`.
         clips: clips per video, whose features are averaged.
         per_class: labelled videos of each class, where labels are few.
         tolerance: by figure, how far it may lie from the row's.

@@ -12,9 +12,9 @@ import pytest
 from video_samples import brightness, flat_frames, textured_frames
 
 from kinema.config import ClipConfig
+from kinema.config.windows import Windowing
 from kinema.data.clips import timeline
 from kinema.errors import VideoError
-from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
 from kinema.video import Video, View, find_videos, scan_folder
 from kinema.video.scan import scan_file

@@ -116,7 +116,7 @@ def mean_and_spread(values: Sequence[float]) -> str:
 def make_videos(out: Path, difficulty: str, seed: int, videos: int, part: str = "") -> tuple[Path, Path]:
     """The synthetic videos of a seed, made once, and the manifest of them or of a ``part``, train or test."""
     folder = out / f"videos-{difficulty}-{seed}"
-    synthesise(folder, videos, seed, difficulty, workers=available_cores())
+    synthesise(folder, videos=videos, seed=seed, difficulty=difficulty, workers=available_cores())
     manifest = out / "-".join(filter(None, (folder.name, part, MANIFEST)))
     if not manifest.exists():
         scan_folder(folder / part, manifest)
