@@ -65,8 +65,8 @@ def blaming(path: str | Path) -> Iterator[None]:
     except MemoryError as error:
         raise VideoError(path, "it needs more memory than there is") from error
     except Exception as error:  # decoders, scalers and encoders of pictures have no common class of errors
-        said = " ".join(str(error).split())[:200]
-        raise VideoError(path, f"its pictures cannot be used ({type(error).__name__}: {said})") from error
+        said = f"{type(error).__name__}: {words_of(error, 200)}"
+        raise VideoError(path, f"its pictures cannot be used ({said})") from error
 
 
 class DataError(KinemaError):
@@ -106,6 +106,11 @@ def refuse(checks: Mapping[str, object], where: str = "") -> None:
     for problem, fine in checks.items():
         if not fine:
             raise ConfigError(where + problem)
+
+
+def words_of(error: BaseException, longest: int = LONGEST) -> str:
+    """What an error of a library's says, in one line of at most so many letters."""
+    return " ".join(str(error).split())[:longest]
 
 
 def first_few(items: Sequence[object]) -> str:

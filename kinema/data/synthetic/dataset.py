@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from kinema.common.files import make_folder, write_json, write_text
+from kinema.common.files import make_folder, write_csv, write_json
 from kinema.common.progress import track
 from kinema.config import overlaid
 from kinema.config.synthesis import SynthConfig
@@ -90,7 +88,8 @@ def synthesise(
     missing = [spec for spec in specs if not all(path.exists() for path in _paths(folder, spec))]
     for _ in track(_make_all(folder, missing, config, workers), "synthesising", len(missing)):
         pass
-    write_text(folder / "labels.csv", _labels(specs))
+    rows = ((f"{spec.name}.mp4", spec.split, *spec.labels.values()) for spec in specs)
+    write_csv(folder / "labels.csv", [("file", "split", *specs[0].labels), *rows])
     test = sum(spec.split == "test" for spec in specs)
     return SynthSummary(str(folder), len(specs) - test, test, len(missing), time.perf_counter() - start)
 
@@ -132,15 +131,6 @@ def _paths(folder: Path, spec: Spec) -> tuple[Path, ...]:
     """The files of a video: itself, and where it is known the true flow."""
     video = folder / f"{spec.name}.mp4"
     return (video,) if isinstance(spec, FigureSpec) else (video, folder / "flow" / f"{spec.name}.npz")
-
-
-def _labels(specs: Sequence[Spec]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "split", *specs[0].labels))
-    for spec in specs:
-        writer.writerow((f"{spec.name}.mp4", spec.split, *spec.labels.values()))
-    return text.getvalue()
 
 
 def _make(spec: Spec, folder: Path, config: SynthConfig) -> None:
