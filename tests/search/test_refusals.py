@@ -10,6 +10,8 @@ from a_server import IN_A_FOLDER
 
 from kinema.errors import ConfigError, DataError
 from kinema.search import Library, Windowing
+from kinema.search.store import Damage
+from kinema.search.values import recorded
 
 
 def test_no_index_an_empty_one_and_too_few_hits(tmp_path, encoder, folder):
@@ -93,3 +95,10 @@ def test_values_that_cannot_be_are_damage(indexed, damage, tmp_path):
 
     with pytest.raises(DataError, match=r"windows\.sqlite is damaged or no index"):
         use()
+
+
+def test_what_an_index_says_of_its_windows_is_read_as_it_was_written():
+    assert recorded({"length": 2, "stride": 0.5}, "windowing", Windowing) == Windowing(2.0, 0.5)
+    for wrong in ({"length": "2"}, {"stride": -0.5}, {"pace": 1}):
+        with pytest.raises(Damage):
+            recorded(wrong, "windowing", Windowing)
