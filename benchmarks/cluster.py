@@ -219,7 +219,7 @@ def main() -> None:
     options = parser.parse_args()
     source = options.folder / "source"
     if not source.exists():
-        synthesise(source, 64, size=128, frames=64, fps=16.0)
+        synthesise(source, videos=64, size=128, frames=64, fps=16.0)
     sources, result = sorted(source.rglob("*.mp4")), {}
     for name in options.works:
         with two_nodes() as address:

@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.videos is None:
-            synthesise(folder / "made", options.count)
+            synthesise(folder / "made", videos=options.count)
         (folder / "videos").mkdir()
         for number, path in enumerate(find_videos(options.videos or folder / "made")[0][: options.count]):
             (folder / "videos" / f"{number:05}{path.suffix}").symlink_to(path.resolve())

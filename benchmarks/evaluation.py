@@ -44,7 +44,7 @@ def main() -> None:
     encoder = random_encoder()
     with tempfile.TemporaryDirectory() as folder:
         videos = Path(folder) / "videos"
-        synthesise(videos, options.videos, workers=2)
+        synthesise(videos, videos=options.videos, workers=2)
         paths = sorted(videos.glob("t*/*.mp4"))
 
         look = Uniform(CLIPS)

@@ -18,7 +18,7 @@ def measure(difficulty: str, videos: int, size: int, frames: int) -> float:
     """CPU seconds a video, those of writing the files included."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        synthesise(Path(folder) / "videos", videos, difficulty=difficulty, size=size, frames=frames, fps=30)
+        synthesise(Path(folder) / "videos", videos=videos, difficulty=difficulty, size=size, frames=frames, fps=30)
         return (time.process_time() - start) / videos
 
 

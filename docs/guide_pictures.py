@@ -28,7 +28,7 @@ def sheet(guide: str, folder: Path) -> None:
     """Make the videos, label those of the motions, and save their contact sheet."""
     kind, videos, motions = SHOWN[guide]
     home = folder / guide
-    synthesise(home, videos, seed=3, difficulty="figures", size=96, frames=FRAMES, fps=FPS, kinds=[kind])
+    synthesise(home, videos=videos, seed=3, difficulty="figures", size=96, frames=FRAMES, fps=FPS, kinds=[kind])
     with (home / "labels.csv").open(newline="") as table:
         rows = [row for row in csv.DictReader(table) if row["motion"].removeprefix(f"{kind}_") in motions]
     seconds = FRAMES / FPS

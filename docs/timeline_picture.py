@@ -40,7 +40,7 @@ def middle(path: Path) -> np.ndarray:
 def workouts(folder: Path) -> list[list[Interval]]:
     """Join clips into the videos of ``folder/videos``; return what is done when in each."""
     people = folder / "people"
-    synthesise(people, 160, seed=3, difficulty="figures", size=SIDE, frames=FRAMES, fps=FPS, kinds=["person"])
+    synthesise(people, videos=160, seed=3, difficulty="figures", size=SIDE, frames=FRAMES, fps=FPS, kinds=["person"])
     by_name: dict[str, list[Path]] = {}
     with (people / "labels.csv").open(newline="") as table:
         for row in csv.DictReader(table):

@@ -22,12 +22,12 @@ from sklearn.linear_model import LogisticRegression
 
 from kinema.common.vectors import unit
 from kinema.config import ClipConfig
+from kinema.config.windows import Windowing
 from kinema.data.labels import LabelledSet
 from kinema.evaluation.few_label import draw_few
 from kinema.evaluation.folds import make_folds
 from kinema.evaluation.gather import gather
 from kinema.models import open_encoder
-from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
 from kinema.video import find_videos
 

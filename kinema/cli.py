@@ -27,7 +27,7 @@ from kinema.commands.usage_errors import in_words_of_the_user, refuse_empty, ref
 from kinema.common.extras import needed_for
 from kinema.common.streams import in_one_line, open_streams, silence
 from kinema.config import LENGTHS
-from kinema.errors import ConfigError, KinemaError, without_middle
+from kinema.errors import ConfigError, KinemaError, without_middle, words_of
 from kinema.presets import DEFAULT_PRESET, JOBS, Job, preset_path
 
 SWITCHES = (
@@ -95,7 +95,7 @@ def _complaint(name: str, error: ArgumentError) -> str:
     positionals = COMMANDS[name].positionals
     keys = [action.dest.rstrip("_") for action in _parser(COMMANDS[name], name)._actions]
     options = [key.replace("_", "-") for key in keys if key not in positionals]
-    return in_words_of_the_user(" ".join(str(error).split()), positionals, options)
+    return in_words_of_the_user(words_of(error), positionals, options)
 
 
 def _fail(name: str | None, sentence: str, status: int) -> int:

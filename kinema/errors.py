@@ -70,9 +70,8 @@ class blaming:  # named as the context manager that it is; a class, since it is 
             raise VideoError(self._path, "it needs more memory than there is") from error
         # decoders, scalers and encoders of pictures have no common class of errors
         if isinstance(error, Exception) and not isinstance(error, KinemaError):
-            said = " ".join(str(error).split())[:200]
-            reason = f"its pictures cannot be used ({type(error).__name__}: {said})"
-            raise VideoError(self._path, reason) from error
+            said = f"{type(error).__name__}: {words_of(error, 200)}"
+            raise VideoError(self._path, f"its pictures cannot be used ({said})") from error
 
 
 class DataError(KinemaError):
@@ -112,6 +111,11 @@ def refuse(checks: Mapping[str, object], where: str = "") -> None:
     for problem, fine in checks.items():
         if not fine:
             raise ConfigError(where + problem)
+
+
+def words_of(error: BaseException, longest: int = LONGEST) -> str:
+    """What an error of a library's says, in one line of at most so many letters."""
+    return " ".join(str(error).split())[:longest]
 
 
 def first_few(items: Sequence[object]) -> str:

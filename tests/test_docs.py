@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -58,6 +59,20 @@ def test_the_reference_has_every_public_name(room):
     named = re.findall(r"^::: (\S+)$", (DOCS / "reference" / f"{room.rpartition('.')[2]}.md").read_text(), re.MULTILINE)
     public = [name for name in importlib.import_module(room).__all__ if name != "__version__"]
     assert sorted(named) == sorted(f"{room}.{name}" for name in public)
+
+
+@pytest.mark.parametrize("room", ["kinema", "kinema.flow", "kinema.search"])
+def test_examples_of_the_reference_use_every_public_function_and_run(room, tmp_path):
+    text = (DOCS / "reference" / f"{room.rpartition('.')[2]}.md").read_text()
+    public = {name: getattr(importlib.import_module(room), name) for name in importlib.import_module(room).__all__}
+    shown = text.partition("\n::: ")[0]
+    functions = [name for name, what in public.items() if inspect.isfunction(what)]  # of the index, methods do it all
+    assert all(re.search(rf"\b{name}\b", shown) for name in functions)
+    ((_, _, program),) = BLOCK.findall(shown)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    run = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": path}, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", program], **run)
+    assert done.returncode == 0, done.stderr
 
 
 def test_errors_that_are_explained_are_those_of_the_package():

@@ -15,11 +15,15 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import kinema
+from kinema.commands import COMMANDS
+from kinema.common.extras import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+
+WHOLE = re.fullmatch(r"kinema\[(.+)\]", PROJECT["optional-dependencies"]["all"][0])[1].split(",")  # type: ignore[index]
 
 
 def versions() -> list[str]:
@@ -49,8 +53,8 @@ def test_pythons_are_the_same_everywhere():
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_actions_are_pinned_and_scripts_are_there(path):
     text = path.read_text()
-    for action in re.findall(r"uses: (\S+)", text):
-        assert re.fullmatch(r"[\w./-]+@v\d+(\.\d+)*", action), action
+    for action in re.findall(r"uses: (.+)", text):  # a tag can be moved, and a commit cannot
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action), action
     for script in re.findall(r"\bci/[\w.]+", text):
         assert (ROOT / script).is_file(), script
     for test in re.findall(r"tests/[\w/]+\.py", text):
@@ -88,3 +92,19 @@ def test_hooks_use_the_pinned_ruff_and_no_environment_s_path():
     text = (ROOT / ".pre-commit-config.yaml").read_text()
     assert ".venv" not in text
     assert set(re.findall(r"ruff==([\d.]+)", text)) == {PINNED["ruff"]}
+
+
+def test_every_command_and_every_extra_is_tried_where_only_the_wheel_is():
+    quick, wheel, page = ((ROOT / name).read_text() for name in ("ci/quick.sh", "ci/try_wheel.sh", "docs/install.md"))
+    left_out = [name for name in COMMANDS if not re.search(rf"^ +kinema {name}\b(?! --list)", quick, re.MULTILINE)]
+    assert not left_out
+    tried = re.search(r"^  set -- (.+)$", wheel, re.MULTILINE)
+    assert tried is not None and tried[1].split() == ["core", *EXTRAS, "all"]
+    together = re.search(r'^    all\) .* parts="(.+)"', wheel, re.MULTILINE)
+    assert together is not None and together[1].split() == [
+        "core",
+        *(extra for extra in EXTRAS if extra in WHOLE),
+        "jobs",
+    ]
+    for extra in EXTRAS:
+        assert f"\n{extra}() {{" in quick and re.search(rf"^\| .*`{extra}`.* \|", page, re.MULTILINE), extra

@@ -16,7 +16,7 @@ from kinema.annotations.registry import FORMATS, known_by_name
 from kinema.annotations.videos import LabelledVideos
 from kinema.common.files import atomic_path, refuse_pipe
 from kinema.common.tables import read_table
-from kinema.errors import ConfigError, DataError, OutputError, first_few
+from kinema.errors import ConfigError, DataError, OutputError, first_few, words_of
 
 KINDS = {
     ".csv": "table",
@@ -200,7 +200,5 @@ def _blaming(path: Path, format: Format | None, reading: bool = True) -> Iterato
         if not reading:
             raise
         title = format.title if format else "any known tool"
-        said = " ".join(str(error).split())[:100]
-        raise DataError(
-            f"{path} is not as {title} writes it ({type(error).__name__}: {said}); export it anew"
-        ) from error
+        said = f"{type(error).__name__}: {words_of(error, 100)}"
+        raise DataError(f"{path} is not as {title} writes it ({said}); export it anew") from error

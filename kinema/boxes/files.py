@@ -13,7 +13,7 @@ from kinema.boxes.formats import coco, deeplabcut, sleap, table
 from kinema.boxes.tracks import Found, Tracks
 from kinema.common.addresses import shown
 from kinema.common.object_cache import fetched
-from kinema.errors import ConfigError, DataError, first_few
+from kinema.errors import ConfigError, DataError, first_few, words_of
 from kinema.video.folder import walk_videos
 from kinema.video.fragment import whole_of
 
@@ -90,10 +90,8 @@ def _found(path: Path) -> list[Found]:
         said = str(error)
         raise type(error)(said if shown(path) in said else f"{shown(path)}: {said}") from error
     except ODD as error:
-        said = " ".join(str(error).split())[:100]
-        raise DataError(
-            f"{shown(path)} is not as its tool writes it ({type(error).__name__}: {said}); export it anew"
-        ) from error
+        said = f"{type(error).__name__}: {words_of(error, 100)}"
+        raise DataError(f"{shown(path)} is not as its tool writes it ({said}); export it anew") from error
 
 
 def _read_file(path: Path) -> list[Found]:

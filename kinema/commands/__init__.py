@@ -51,7 +51,12 @@ COMMANDS = {
         (),
         ("out", "videos", "steps", "seed"),
     ),
-    "synth": Command(synth, "Write synthetic videos whose motion and appearance are independent.", ("out",)),
+    "synth": Command(
+        synth,
+        "Write synthetic videos whose motion and appearance are independent.",
+        ("out",),
+        ("videos", "seed", "difficulty", "size", "frames", "fps", "test_share", "workers", "kinds"),
+    ),
     "scan": Command(scan, "Write down what each video of a folder holds, and what is wrong with it.", ("folder",)),
     "data check": Command(check, "Say what of a standard benchmark a folder holds, and what to do.", ("name", "root")),
     "labels convert": Command(
@@ -115,8 +120,18 @@ COMMANDS = {
     "reproduce --list": Command(list_recipes, "List the results that can be reproduced."),
     "weights": Command(weights, "Say what a file of weights holds, and make an encoder of it.", ("file",)),
     "export": Command(export, "Write an encoder as ONNX, for torch.export, or for the Hub.", ("format", "run")),
-    "embed": Command(embed, "Write the vectors of a folder's videos to a Parquet file.", ("folder",)),
-    "index": Command(index, "Index a folder of videos, or bring its index up to date.", ("folder",)),
+    "embed": Command(
+        embed,
+        "Write the vectors of a folder's videos to a Parquet file.",
+        ("folder",),
+        ("out", "encoder", "length", "stride", "crop", "thumbnails", "batch_size", "workers", "device", "cluster"),
+    ),
+    "index": Command(
+        index,
+        "Index a folder of videos, or bring its index up to date.",
+        ("folder",),
+        ("index", "encoder", "length", "stride", "mirror", "crop", "batch_size", "workers", "device", "cluster"),
+    ),
     "copy": Command(copy, "Copy an index from a folder to a server, or back.", ("source", "target")),
     "search": Command(
         search,
@@ -148,7 +163,12 @@ COMMANDS = {
         ("source",),
         ("classifier", "index", "bouts", "out", "device"),
     ),
-    "serve": Command(serve, "Search one's own videos on a page in the browser."),
+    "serve": Command(
+        serve,
+        "Search one's own videos on a page in the browser.",
+        (),
+        ("index", "host", "port", "encoder", "names", "max_upload", "device", "open"),
+    ),
     "flow extract": Command(
         extract,
         "Write the flow of every video of a folder to a store.",

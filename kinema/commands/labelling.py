@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from jsonargparse.typing import PositiveFloat, PositiveInt
+from jsonargparse.typing import PositiveFloat
 
 from kinema.commands.printing import print_agreement, print_budgets, print_notes, print_taught
 from kinema.common.streams import in_one_line
 from kinema.config import BoutConfig
+from kinema.config.windows import PredictionConfig
 from kinema.errors import ConfigError
 
 
@@ -72,15 +73,11 @@ def predict(
     videos: str,
     model: str,
     out: str,
-    config: BoutConfig,
+    bouts: BoutConfig,
+    config: PredictionConfig,
     windows: bool = False,
-    length: PositiveFloat | None = None,
-    stride: PositiveFloat | None = None,
     to: str | None = None,
     fps: PositiveFloat | None = None,
-    batch_size: PositiveInt = 64,
-    workers: PositiveInt | None = None,
-    device: str = "auto",
 ) -> None:
     """Label videos by a network that `kinema finetune` trained: each as a whole, or its bouts.
 
@@ -89,32 +86,18 @@ def predict(
         model: folder of the training.
         out: file of labels to write, where nothing is yet; of any format of `kinema labels convert`, by its name. What
             is done is kept beside it until all is, so that the next call goes on.
-        config: how bouts are made of windows.
+        bouts: how bouts are made of windows.
+        config: how the network is shown the videos.
         windows: find bouts; otherwise a video has the class that its windows have on average.
-        length: seconds of a window; what the network's clip spans by default.
-        stride: seconds from one window to the next; half a window by default.
         to: format of OUT; by its name by default.
         fps: frames a second, where OUT counts frames.
-        batch_size: windows per forward pass.
-        workers: threads that decode; as many as there are cores by default.
-        device: auto (every GPU there is), cpu, cuda:1, several with commas between them, ...
     """
     from kinema.annotations.writing import check_target, check_videos, write_labels
     from kinema.jobs.predicting import forget, predict, videos_at
 
     check_target(out, to)
     check_videos(out, to, lambda: len(videos_at(videos)[1]))
-    done = predict(
-        videos,
-        model,
-        out,
-        config if windows else None,
-        length=length,
-        stride=stride,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-    )
+    done = predict(videos, model, out, bouts if windows else None, config)
     for note in done.notes:
         print(in_one_line(note))
     print_budgets(done.budgets, done.videos, done.seconds)

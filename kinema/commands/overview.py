@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from jsonargparse.typing import PositiveFloat, PositiveInt
+from jsonargparse.typing import PositiveFloat
 
 from kinema.commands.printing import print_budgets, print_notes, print_table
 from kinema.common.streams import in_one_line
+from kinema.config.examples import ExamplesConfig
 from kinema.errors import ConfigError
 
 
 def write_snippets(
     folder: str,
+    config: ExamplesConfig,
     index: str | None = None,
     labels: str | None = None,
     videos: str | None = None,
-    count: PositiveInt = 6,
-    order: Literal["confident", "random"] = "confident",
-    seed: int = 0,
     clips: bool = False,
     from_: str | None = None,
     fps: PositiveFloat | None = None,
@@ -27,12 +24,10 @@ def write_snippets(
 
     Args:
         folder: folder to write, where nothing is yet.
+        config: which labels are shown.
         index: folder of the index that the labels are kept with, or that holds the videos of LABELS.
         labels: file of labels, of any format of `kinema labels convert`, in place of the index's own.
         videos: folder of the videos of LABELS, in place of an index.
-        count: examples of a class, spread over its videos.
-        order: confident (the most confident first; those that people gave before all others), or random.
-        seed: of the random order.
         clips: cut each example out of its video, too, as CLASS/VIDEO_START-END.mp4 in the folder clips.
         from_: format of LABELS; by its name and content by default.
         fps: frames a second, where times are frames; what the file or the videos say by default.
@@ -52,7 +47,7 @@ def write_snippets(
         raise ConfigError(
             "name an index (--index), or a file of labels and the folder of its videos (--labels, --videos)"
         )
-    done, notes = write_snippets(labelled, folder, count, order, seed, clips)
+    done, notes = write_snippets(labelled, folder, config, clips=clips)
     print_notes((*labelled.notes, *notes))
     rows = [(one.label, str(one.labels), str(one.examples), str(one.videos), str(one.grid or "-")) for one in done]
     print_table(("class", "labels", "shown", "videos", "picture"), rows)
@@ -61,11 +56,9 @@ def write_snippets(
 
 def report(
     index: str,
+    config: ExamplesConfig,
     out: str = "report.html",
     labels: str | None = None,
-    count: PositiveInt = 6,
-    order: Literal["confident", "random"] = "confident",
-    seed: int = 0,
     from_: str | None = None,
     fps: PositiveFloat | None = None,
 ) -> None:
@@ -73,11 +66,9 @@ def report(
 
     Args:
         index: folder of the index, or its address.
+        config: which labels are shown.
         out: HTML page to write.
         labels: file of labels of its videos, of any format of `kinema labels convert`, in place of the index's own.
-        count: moving pictures of a class, spread over its videos.
-        order: confident (the most confident first; those that people gave before all others), or random.
-        seed: of the random order.
         from_: format of LABELS; by its name and content by default.
         fps: frames a second, where times are frames; what the file or the videos say by default.
     """
@@ -85,7 +76,7 @@ def report(
     from kinema.overview.labelled import no_labels
 
     labelled = labels_in_index(index, labels, from_, fps)
-    done = write_index_report(index, labelled, out, count, order, seed)
+    done = write_index_report(index, labelled, out, config)
     print_notes(done.notes)
     if not labelled.intervals:
         print_notes([str(no_labels(index))])

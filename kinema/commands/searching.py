@@ -15,26 +15,26 @@ from kinema.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from kinema.annotations import Interval
+    from kinema.config.windows import IndexConfig, KnownEncoderConfig
     from kinema.search import Added, Answer, Labelled, Library
 
 
-def open_library(
-    index: str,
-    encoder: str | None,
-    length: float | None = None,
-    stride: float | None = None,
-    mirror: bool | None = None,
-    crop: str | None = None,
-    device: str = "auto",
-) -> Library:
-    """An index that is to be added to, or made."""
+def filled(index: str, folder: str, config: IndexConfig, encoder: str | None, mirror: bool | None = None) -> Library:
+    """An index, made where there is none, to which a folder's videos are added; what that did is printed.
+
+    Raises:
+        DataError: no video can be used, and there were none before.
+    """
     from kinema.search import Library, Windowing
 
-    windowing = None if length is None and stride is None else Windowing(length, stride)
-    return Library(index, encoder, windowing=windowing, mirror=mirror, crop=crop, device=device)
+    windowing = None if config.length is None and config.stride is None else Windowing(config.length, config.stride)
+    library = Library(index, encoder, windowing=windowing, mirror=mirror, crop=config.crop, device=config.device)
+    done = library.add(folder, batch_size=config.batch_size, workers=config.workers, cluster=config.cluster)
+    print_added(library, folder, done)
+    return library
 
 
-def labels_of(source: str, classifier: str, index: str | None, encoder: str | None, device: str) -> Iterator[Labelled]:
+def labels_of(source: str, classifier: str, index: str | None, known: KnownEncoderConfig) -> Iterator[Labelled]:
     """The labels of a source, by a network that was finetuned or by a classifier of an index's windows.
 
     Raises:
@@ -45,15 +45,15 @@ def labels_of(source: str, classifier: str, index: str | None, encoder: str | No
 
     trained = network_of(classifier)
     if trained is not None:
-        if index is not None or encoder is not None:
+        if index is not None or known.encoder is not None:
             raise ConfigError(f"{trained} is a network by itself: leave out --index and --encoder")
-        return watch_with_network(source, trained, device=device)
+        return watch_with_network(source, trained, device=known.device)
     if index is None:
         raise ConfigError(
             f"{classifier} is no folder that `kinema finetune` wrote; for a classifier's file, name the index that it "
             "belongs to (--index)"
         )
-    return Library(index, encoder, device=device).watch(source, Classifier.load(classifier))
+    return Library(index, known.encoder, device=known.device).watch(source, Classifier.load(classifier))
 
 
 def print_added(library: Library, folder: str, added: Added) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
 from kinema.common.processes import is_first
 from kinema.config import FinetuneConfig, PretrainConfig
 from kinema.config.requests import FinetuneTask, MonitorConfig
+from kinema.config.synthesis import ComparisonConfig, HCMLLadderConfig, LadderConfig
 from kinema.errors import ConfigError
 from kinema.presets import DEFAULT_PRESET
-
-Difficulty = Literal["easy", "default", "hard"]
 
 
 def pretrain(
@@ -127,69 +125,43 @@ def refuse_count(count: int | None) -> None:
         raise ConfigError("--count belongs to --dry-run; a training counts its videos itself")
 
 
-def demo(config: PretrainConfig, out: str = "demo", videos: PositiveInt = 1500) -> None:
+def demo(config: PretrainConfig, comparison: ComparisonConfig, out: str = "demo") -> None:
     """Make videos, train RGB MoCo and MSCL on them, compare both with a random encoder, and write a report.
 
     Args:
         config: settings of both trainings, the tiny preset to begin with.
+        comparison: on what they are compared.
         out: folder to write; what an earlier, interrupted call left there is used.
-        videos: number of synthetic videos, a fifth of them for testing.
     """
     from kinema.jobs.demo import demo
 
-    for path in demo(out, config, videos=videos):
+    for path in demo(out, config, videos=comparison.videos):
         print(path)
 
 
-def ablate_mscl(
-    out: str,
-    config: PretrainConfig,
-    difficulty: Difficulty = "default",
-    videos: PositiveInt = 1500,
-    seeds: list[int] = [0, 1, 2],  # noqa: B006, only read
-    only: list[str] = [],  # noqa: B006
-) -> None:
+def ablate_mscl(out: str, config: PretrainConfig, ladder: LadderConfig) -> None:
     """Train every rung of MSCL's ablation ladder on synthetic videos, and tabulate what each part brings.
 
     Args:
         out: folder to write; rows that its results.csv has already are kept, not made again.
         config: settings of every rung, the tiny preset to begin with.
-        difficulty: of the videos.
-        videos: number of synthetic videos, a fifth of them for testing.
-        seeds: one round of the ladder for each.
-        only: names of the rungs wanted; all by default.
+        ladder: on what rungs are trained.
     """
     from kinema.jobs.ablation import ablate_mscl
 
-    for path in ablate_mscl(out, config, difficulty=difficulty, videos=videos, seeds=seeds, only=only):
+    for path in ablate_mscl(out, config, ladder):
         print(path)
 
 
-def ablate_hcml(
-    out: str,
-    config: FinetuneConfig,
-    difficulty: Difficulty = "hard",
-    videos: PositiveInt = 1500,
-    per_class: list[PositiveInt] = [10, 50],  # noqa: B006, only read
-    unlabelled_epochs: PositiveInt = 28,
-    seeds: list[int] = [0, 1, 2],  # noqa: B006
-    only: list[str] = [],  # noqa: B006
-) -> None:
+def ablate_hcml(out: str, config: FinetuneConfig, ladder: HCMLLadderConfig) -> None:
     """Train every rung of HCML's ablation ladder with few labels, and tabulate what each part brings.
 
     Args:
         out: folder to write; rows that its results.csv has already are kept, not made again.
         config: settings of every rung, the tiny preset to begin with.
-        difficulty: of the synthetic videos.
-        videos: number of synthetic videos, a fifth of them for testing.
-        per_class: numbers of labelled videos of each class; a ladder for each.
-        unlabelled_epochs: of HCML's training without labels on all training videos, in the last rung; methods that see
-            two clips of a video have half of them.
-        seeds: one round of each ladder for each.
-        only: names of the rungs wanted; all by default.
+        ladder: on what rungs are trained.
     """
     from kinema.jobs.ablation import ablate_hcml
 
-    numbers = {"videos": videos, "per_class": per_class, "unlabelled_epochs": unlabelled_epochs, "seeds": seeds}
-    for path in ablate_hcml(out, config, difficulty=difficulty, only=only, **numbers):
+    for path in ablate_hcml(out, config, ladder):
         print(path)

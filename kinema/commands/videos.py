@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 
 from kinema.common.processes import available_cores
 from kinema.common.streams import in_one_line
+from kinema.config.synthesis import SynthConfig
 
 
-def synth(
-    out: str,
-    videos: PositiveInt = 1000,
-    seed: NonNegativeInt = 0,
-    difficulty: Literal["easy", "default", "hard", "figures"] = "default",
-    size: PositiveInt = 64,
-    frames: PositiveInt = 32,
-    fps: float = 16.0,
-    test_share: float = 0.2,
-    workers: PositiveInt | None = None,
-    kinds: list[str] = [],  # noqa: B006, only read
-) -> None:
+def synth(out: str, config: SynthConfig, workers: PositiveInt | None = None) -> None:
     """Write synthetic videos whose motion and appearance are independent, with labels and true flow.
 
     Args:
         out: folder to write.
-        videos: how many, train and test together.
-        seed: of all random draws.
-        difficulty: easy has no camera drift and plain objects; the classes of hard differ only in the order of motions;
-            figures are people, animals, hands, mouths and things in scenes of all kinds, without true flow.
-        size: height and width in pixels, even; of figures the shorter side, upright, square and wide ones mixed.
-        frames: frames per video.
-        fps: frames per second.
-        test_share: share of the videos in the test split, from 0 to 1.
+        config: what they show.
         workers: processes that share the work; as many as there are cores by default.
-        kinds: of figures those that are seen, such as person or animal; all by default.
     """
     from kinema.data.synthetic import synthesise
 
-    cores = workers or available_cores()
-    print(synthesise(out, videos, seed, difficulty, size, frames, fps, test_share, cores, kinds))
+    print(synthesise(out, config, workers=workers or available_cores()))
 
 
 def scan(

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from kinema.common.addresses import address_of, shown
 from kinema.common.extras import remedy
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, words_of
 
 PAUSES = (1.0, 3.0, 9.0)
 """Seconds before what failed is tried once more."""
@@ -246,7 +246,7 @@ def _ask(address: str, do: Callable[[Any, str], Found]) -> Found:
             if type(error).__name__ in NO_CREDENTIALS:
                 raise PermissionError(errno.EACCES, "no credentials for its storage were found", address) from error
             if pause is None:
-                said = " ".join(str(error).split())[:200] or type(error).__name__
+                said = words_of(error, 200) or type(error).__name__
                 raise OSError(errno.EIO, f"{NO_ANSWER} ({said})", address) from error
             time.sleep(pause)
     raise AssertionError("the last try has no pause after it")

@@ -21,7 +21,7 @@ from kinema.common.progress import track
 from kinema.common.provenance import config_sha256
 from kinema.data.fields import ClipReader, clip_positions
 from kinema.data.loader import make_loader
-from kinema.errors import DataError, KinemaError, blaming
+from kinema.errors import DataError, KinemaError, blaming, words_of
 from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
 from kinema.video import ManifestEntry
@@ -225,5 +225,4 @@ def _read_scores(file: Path, about: Mapping[bytes, bytes]) -> pa.Table:
                 return SCHEMA.empty_table()
             return found.read().cast(SCHEMA)
     except (pa.ArrowException, OSError) as error:
-        said = " ".join(str(error).split())
-        raise DataError(f"{file} is damaged: {said}; delete it, and the scores are made again") from error
+        raise DataError(f"{file} is damaged: {words_of(error)}; delete it, and the scores are made again") from error

@@ -6,7 +6,6 @@ more than a small one; shares are from 0 to 1.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import os
 import statistics
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinema.common.files import atomic_path, make_folder, write_json
+from kinema.common.files import make_folder, write_csv, write_json
 from kinema.common.processes import available_cores
 from kinema.common.progress import track
 from kinema.common.provenance import software_versions
@@ -150,12 +149,8 @@ class FlowEvaluation:
             "machine": {"cores": available_cores(), "load": load, "threads": threads},
             "versions": software_versions(),
         }
-        table = Path(out).with_suffix(".csv")
-        with atomic_path(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.scenes)
-        return [write_json(out, facts), table]
+        rows = ([scene.get(name, "") for name in _COLUMNS] for scene in self.scenes)
+        return [write_json(out, facts), write_csv(Path(out).with_suffix(".csv"), [_COLUMNS, *rows])]
 
 
 def evaluate_flow(truth: str | Path, estimators: Sequence[str], out: str | Path | None = None) -> FlowEvaluation:

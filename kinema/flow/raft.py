@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from kinema.common.extras import remedy
 from kinema.common.tensors import read_weights
-from kinema.errors import CheckpointError, ConfigError
+from kinema.errors import CheckpointError, ConfigError, words_of
 from kinema.flow.base import FlowEstimator
 
 HUB_FILES = {"large": "raft_large_C_T_SKHT_V2-ff5fadd5.pth", "small": "raft_small_C_T_V2-01064c6d.pth"}
@@ -68,8 +68,7 @@ class RAFT(FlowEstimator):
         try:
             _torchvision()
         except (ImportError, OSError, RuntimeError) as error:  # the last two where it was built for another torch
-            reason = " ".join(str(error).split())
-            return f"raft needs torchvision ({reason}): {remedy('torchvision')}"
+            return f"raft needs torchvision ({words_of(error)}): {remedy('torchvision')}"
         if self.file.is_file():
             return ""
         if self.weights:

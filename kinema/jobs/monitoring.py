@@ -76,5 +76,5 @@ def synthetic_monitor(out: str | Path, clip: ClipConfig, every: int) -> Monitor:
     """
     side = max(64, *clip.size, clip.short_side or 0)
     frames = max(32, math.ceil(span(clip, FPS) * FPS) + 1)
-    synthesise(out, VIDEOS, SEED, size=side + side % 2, frames=frames, fps=FPS, test_share=0.5)
+    synthesise(out, videos=VIDEOS, seed=SEED, size=side + side % 2, frames=frames, fps=FPS, test_share=0.5)
     return retrieval_monitor(LabelledSet.read(out, Path(out) / "labels.csv", "motion"), clip, every)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +17,14 @@ from kinema.annotations.bouts import find_bouts
 from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.interval import Interval
 from kinema.common.progress import make_bar
-from kinema.config import BoutConfig
+from kinema.config import BoutConfig, overlaid
+from kinema.config.windows import PredictionConfig, Windowing
 from kinema.errors import DataError, VideoError
 from kinema.jobs.journal import Kept, SaidWindow, place_beside
 from kinema.methods.recognition import load_classifier
 from kinema.models.sources import clip_of
 from kinema.search.embedder import Embedder
 from kinema.search.embedding import Finished, embed_videos
-from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.video import find_videos
 from kinema.video.folder import without_videos
@@ -56,13 +57,9 @@ def predict(
     videos: str | Path,
     run: str | Path,
     out: str | Path,
-    config: BoutConfig | None,
-    *,
-    length: float | None = None,
-    stride: float | None = None,
-    batch_size: int = 64,
-    workers: int | None = None,
-    device: str = "auto",
+    bouts: BoutConfig | None,
+    config: PredictionConfig | None = None,
+    **settings: Any,
 ) -> Predicted:
     """What a network finds in videos; of what was done before for the same file, nothing is done again.
 
@@ -70,21 +67,20 @@ def predict(
         videos: a folder, or a video.
         run: the folder of the training.
         out: the file that the labels are for; what is done is kept beside it until :func:`forget`.
-        config: how bouts are made; None to give each video as a whole its likeliest class.
-        length: seconds of a window; None for what a clip spans.
-        stride: seconds from one window to the next; None for half a window.
-        batch_size: windows per forward pass.
-        workers: threads that decode; None for as many as there are cores, at most 16.
-        device: "auto", "cpu", "cuda:1", ...
+        bouts: how they are made; None to give each video as a whole its likeliest class.
+        config: how the network is shown the videos; None for the defaults.
+        settings: fields of :class:`~kinema.config.windows.PredictionConfig` by name, in place of those of ``config``.
 
     Raises:
+        ConfigError: there is no such setting, or its number is not positive.
         CheckpointError: there is no such network.
         DataError: there are no videos, or none can be read.
         OutputError: what is done cannot be kept.
     """
+    how = overlaid("predict", config or PredictionConfig(), settings)
     network, classes = load_classifier(run)
-    embedder = Embedder(network, clip_of(network.encoder), str(run), device)
-    windowing = Windowing(length, stride)
+    embedder = Embedder(network, clip_of(network.encoder), str(run), how.device)
+    windowing = Windowing(how.length, how.stride)
     reader = WindowReader(embedder.clip, windowing)
     root, paths = videos_at(videos)
     about = {"version": VERSION, "network": embedder.fingerprint, "classes": classes, "windowing": asdict(windowing)}
@@ -110,7 +106,7 @@ def predict(
         todo = [path for path, state in states.items() if not kept.has(path, state)]
         with make_bar() as progress:
             task = progress.add_task("Labelling videos", total=len(states), completed=len(states) - len(todo))
-            for number, item in embed_videos(todo, reader, said, batch_size=batch_size, workers=workers):
+            for number, item in embed_videos(todo, reader, said, batch_size=how.batch_size, workers=how.workers):
                 if not isinstance(item, Finished):
                     held.setdefault(number, []).append(item)
                     continue
@@ -122,7 +118,7 @@ def predict(
             if not windows:
                 continue
             try:
-                intervals += _found(path.relative_to(root).as_posix(), windows, classes, config)
+                intervals += _found(path.relative_to(root).as_posix(), windows, classes, bouts)
             except DataError as refused:
                 notes[str(path)] = f"left out: {refused}"
                 continue
@@ -130,7 +126,7 @@ def predict(
     if not count:
         raise DataError(f"no video of {videos} can be read ({next(iter(notes.values()))}); see `kinema scan`")
     ordered = sorted(intervals, key=lambda one: (one.file, one.start))
-    names = budgets(ordered, seconds, classes if config is None else ())
+    names = budgets(ordered, seconds, classes if bouts is None else ())
     return Predicted(tuple(ordered), tuple(names), count, seconds, tuple(notes[path] for path in sorted(notes)))
 
 

@@ -132,7 +132,8 @@ def _measure(recipe: Recipe, out: Path) -> Row:
     out = make_folder(out)
     videos = out / f"videos-{recipe.difficulty}-{recipe.seed}"
     _say(f"{recipe.videos} videos in {videos}")
-    synthesise(videos, recipe.videos, recipe.seed, recipe.difficulty, **recipe.drawing, workers=available_cores())
+    shown = {"videos": recipe.videos, "seed": recipe.seed, "difficulty": recipe.difficulty, **recipe.drawing}
+    synthesise(videos, workers=available_cores(), **shown)
     run = out / recipe.name
     card = _train(recipe, config, run, videos)
     _say(f"judging {run}")

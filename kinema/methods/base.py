@@ -99,6 +99,7 @@ class Method(nn.Module):
     A method has :meth:`begin`, :meth:`trained_encoder` and :meth:`losses` of its own; the rest where it is otherwise.
 
     Attributes:
+        encoder: what is trained.
         hierarchical: whether it trains a motion hierarchy in the encoder, as the settings under ``hcml`` say.
         with_flow: whether it looks at optical flow.
         with_key: whether it looks at a second clip of each video.
@@ -108,6 +109,7 @@ class Method(nn.Module):
             losses are those of the whole batch, however many there are.
     """
 
+    encoder: VideoEncoder
     hierarchical: ClassVar[bool] = False
     with_flow: bool = False
     with_key: bool = True
@@ -149,8 +151,8 @@ class Method(nn.Module):
         return cls.with_flow
 
     def trained_encoder(self) -> VideoEncoder:
-        """The encoder that a run leaves."""
-        raise NotImplementedError
+        """The encoder that a run leaves: ``encoder``, unless a method has it elsewhere."""
+        return self.encoder
 
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """Every loss of one batch.

@@ -72,10 +72,6 @@ class HCML(Method):
         """The encoder's backbone, with its motion hierarchy."""
         return motion_of(self.encoder)
 
-    def trained_encoder(self) -> VideoEncoder:
-        """The encoder, without what serves training alone."""
-        return self.encoder
-
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """The losses of a batch, of which the query clips alone are looked at; there are no keys.
 

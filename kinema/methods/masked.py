@@ -80,10 +80,6 @@ class MaskedMotion(Method):
         """See to the settings under ``masked``."""
         check_masked(config.masked, config.clip)
 
-    def trained_encoder(self) -> VideoEncoder:
-        """The encoder, without what serves training alone."""
-        return self.encoder
-
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """The error of the motion that is predicted of hidden cells; there are no keys."""
         assert draws.generator is not None and views.query_flow is not None and views.flow_seconds is not None

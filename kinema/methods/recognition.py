@@ -67,10 +67,6 @@ class Recognition(Method):
         scores: Tensor = self.classifier(self.dropout(features)).float()
         return scores
 
-    def trained_encoder(self) -> VideoEncoder:
-        """The encoder, without the classifier."""
-        return self.encoder
-
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """Cross-entropy of the query clips, unless a level learns alone, and HCML's losses of the same pass.
 

@@ -6,16 +6,14 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Literal
 
 import numpy as np
 
 from kinema.annotations.interval import Interval, by_file
+from kinema.config.examples import ExamplesConfig, Order
 from kinema.errors import KinemaError
 from kinema.overview.labelled import LabelledFiles
 from kinema.report.pages import LONGEST_SHOWN, read_part
-
-Order = Literal["confident", "random"]
 
 SHORTEST_SHOWN = 0.5
 """Seconds that are shown of a label that is shorter, or a point in time."""
@@ -41,28 +39,24 @@ class Examples:
 
     Args:
         labelled: the labels.
-        count: how many of a class, at most.
-        order: the most confident first, where those without a confidence, as people give them, come before all others;
-            or at random.
-        seed: of the random order, also of those that are as confident.
+        config: how many of a class, at most, and in which order. Labels without a confidence, as people give them, come
+            before all others; those that are as confident are in random order.
         short_side: pixels of frames.
 
     Attributes:
         broken: what was wrong with each video that could not be read, by path.
     """
 
-    def __init__(self, labelled: LabelledFiles, count: int, order: Order = "confident", seed: int = 0, *,
-                 short_side: int):  # fmt: skip
-        self._labelled = labelled
-        self._count, self._order, self._seed, self._short_side = count, order, seed, short_side
+    def __init__(self, labelled: LabelledFiles, config: ExamplesConfig, short_side: int):
+        self._labelled, self._config, self._short_side = labelled, config, short_side
         self.broken: dict[str, str] = {}
 
     def of(self, label: str) -> list[Example]:
         """Those of a class."""
         found: list[Example] = []
-        for one in spread(self._labelled.of(label), self._order, self._seed):
+        for one in spread(self._labelled.of(label), self._config.order, self._config.seed):
             path = self._labelled.paths[one.file]
-            if len(found) == self._count:
+            if len(found) == self._config.count:
                 break
             if path in self.broken:
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -16,9 +17,11 @@ from kinema.common.addresses import address_of
 from kinema.common.clock import clock
 from kinema.common.files import write_text
 from kinema.common.progress import track
+from kinema.config import overlaid
+from kinema.config.examples import ExamplesConfig
 from kinema.errors import ConfigError
 from kinema.overview.ethogram import Activity, ethogram
-from kinema.overview.examples import Examples, Order
+from kinema.overview.examples import Examples
 from kinema.overview.labelled import LabelledFiles
 from kinema.report.pages import MovingPicture, pages, shown
 from kinema.search.about import get_about
@@ -79,9 +82,8 @@ def write_index_report(
     index: str | Path,
     labelled: LabelledFiles,
     out: str | Path,
-    count: int = 6,
-    order: Order = "confident",
-    seed: int = 0,
+    config: ExamplesConfig | None = None,
+    **settings: Any,
 ) -> Reported:
     """Write the report; nothing in it is fetched from anywhere.
 
@@ -90,9 +92,8 @@ def write_index_report(
         labelled: labels of its videos, as :func:`~kinema.overview.labelled.labels_in_index` gives them; there may be
             none.
         out: HTML file to write.
-        count: moving pictures of a class, at most.
-        order: of examples, as of :class:`~kinema.overview.examples.Examples`.
-        seed: of a random order.
+        config: which labels are shown; None for the defaults.
+        settings: fields of :class:`~kinema.config.examples.ExamplesConfig` by name, in place of those of ``config``.
 
     Raises:
         ConfigError: the name of ``out`` is not that of a page.
@@ -108,7 +109,7 @@ def write_index_report(
         encoder = get_about(db, "encoder", str) or ""
     seconds = sum(one.seconds for one in activities)
     table = budgets(labelled.intervals, seconds, labelled.colours)
-    examples = Examples(labelled, count, order, seed, short_side=SHORT_SIDE)
+    examples = Examples(labelled, overlaid("report", config or ExamplesConfig(), settings), SHORT_SIDE)
     classes = _classes(labelled, table, examples)
     files = by_file(labelled.intervals)
     named = {path: name for name, path in labelled.paths.items()}

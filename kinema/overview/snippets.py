@@ -6,12 +6,15 @@ import shutil
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from kinema.annotations.writing import refuse_present
 from kinema.common.files import atomic_path, file_name, file_names, write_csv
 from kinema.common.progress import track
+from kinema.config import overlaid
+from kinema.config.examples import ExamplesConfig
 from kinema.errors import DataError, KinemaError, blaming
-from kinema.overview.examples import Example, Examples, Order, part_shown
+from kinema.overview.examples import Example, Examples, part_shown
 from kinema.overview.grids import TILE, contact_sheet, moving_grid
 from kinema.overview.labelled import LabelledFiles
 
@@ -45,10 +48,10 @@ class Snippets:
 def write_snippets(
     labelled: LabelledFiles,
     out: str | Path,
-    count: int = 6,
-    order: Order = "confident",
-    seed: int = 0,
+    config: ExamplesConfig | None = None,
+    *,
     clips: bool = False,
+    **settings: Any,
 ) -> tuple[list[Snippets], list[str]]:
     """Write snippets of each class to a folder that is not there yet, all of it or nothing.
 
@@ -58,10 +61,9 @@ def write_snippets(
     Args:
         labelled: the labels.
         out: the folder.
-        count: examples of a class, at most.
-        order: as of :class:`~kinema.overview.examples.Examples`.
-        seed: of a random order.
+        config: which labels are shown; None for the defaults.
         clips: whether to cut each example out of its video, too, as ``clips/CLASS/VIDEO_START-END.mp4``.
+        settings: fields of :class:`~kinema.config.examples.ExamplesConfig` by name, in place of those of ``config``.
 
     Returns:
         What was written of each class, and sentences on what could not be.
@@ -71,7 +73,7 @@ def write_snippets(
         OutputError: the folder is there, or cannot be written.
     """
     refuse_present(out)
-    examples = Examples(labelled, count, order, seed, short_side=TILE[1])
+    examples = Examples(labelled, overlaid("snippets", config or ExamplesConfig(), settings), TILE[1])
     names = file_names(labelled.colours)
     notes: list[str] = []
     done: list[Snippets] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from kinema.config import LENGTHS, FinetuneConfig, PretrainConfig
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, words_of
 
 FOLDER = Path(str(resources.files("kinema"))) / "presets"
 
@@ -70,6 +70,6 @@ def settings_on(preset: str, kind: type[Kind], settings: Mapping[str, Any]) -> K
     try:
         parsed = parser.parse_object(dict(settings))
     except ArgumentError as error:
-        raise ConfigError(f"the settings on the preset {preset} are wrong: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"the settings on the preset {preset} are wrong: {words_of(error)}") from error
     made = vars(parser.instantiate(parsed))
     return kind(**{name: value for name, value in made.items() if name not in WORDS[kind]})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -16,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from kinema.common.files import write_text
+from kinema.common.files import write_csv
 from kinema.common.provenance import ORIGIN
-from kinema.errors import ConfigError, DataError
+from kinema.errors import ConfigError, DataError, words_of
 from kinema.presets import DEFAULT_PRESET
 
 SYNTHETIC = Path(str(resources.files("kinema"))) / "results" / "synthetic.yaml"
@@ -52,7 +51,7 @@ class Recipe:
         seed: of the videos, the weights and the clips.
         videos: number of synthetic videos, training and test together.
         difficulty: of the videos.
-        drawing: other settings of the videos by name, as of :func:`kinema.data.synthetic.synthesise`.
+        drawing: other settings of the videos by name, as of :class:`~kinema.config.synthesis.SynthConfig`.
         clips: clips per video, whose features are averaged.
         per_class: labelled videos of each class, where labels are few.
         tolerance: by figure, how far it may lie from the row's.
@@ -104,7 +103,7 @@ def read_recipes(path: str | Path = SYNTHETIC) -> dict[str, Recipe]:
                 name = f"{encoder}-{seed}"
                 found[name] = Recipe(name=name, encoder=encoder, seed=seed, tolerance=allowed, **told, **own)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())
+        said = words_of(error)
         raise ConfigError(f"{path} holds no recipes ({said}); write it as kinema/results/synthetic.yaml is") from error
     for recipe in found.values():
         if recipe.method not in METHODS:
@@ -167,13 +166,11 @@ def write_rows(path: str | Path, rows: Iterable[Row], order: Sequence[str]) -> P
         OutputError: the file cannot be written.
     """
     places = {name: place for place, name in enumerate(order)}
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("name", *FIGURES, *ORIGIN))
+    table: list[tuple[str, ...]] = [("name", *FIGURES, *ORIGIN)]
     for row in sorted(rows, key=lambda row: places.get(row.name, len(places))):
         figures = ("" if row.figures[name] is None else f"{row.figures[name]:.4f}" for name in FIGURES)
-        writer.writerow((row.name, *figures, *(row.facts[name] for name in ORIGIN)))
-    return write_text(path, table.getvalue())
+        table.append((row.name, *figures, *(row.facts[name] for name in ORIGIN)))
+    return write_csv(path, table)
 
 
 def _row(cells: Mapping[str, str]) -> Row:

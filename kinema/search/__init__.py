@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from kinema.common.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from kinema.config.windows import Windowing
     from kinema.search.classifier import Classifier
     from kinema.search.labels import Labels
     from kinema.search.library import Library
     from kinema.search.results import Added, Answer, By, EmbeddedQuery, Filters, Hit, IndexedVideo, Query, Window
     from kinema.search.watching import Labelled
-    from kinema.search.windowing import Windowing
 
 __all__ = [
     "Added",
@@ -42,6 +42,6 @@ __getattr__, __dir__ = load_on_use(
         "library": ("Library",),
         "results": ("Added", "Answer", "By", "EmbeddedQuery", "Filters", "Hit", "IndexedVideo", "Query", "Window"),
         "watching": ("Labelled",),
-        "windowing": ("Windowing",),
+        "windows": ("Windowing",),
     },
 )

@@ -45,20 +45,7 @@ class State:
 
 
 class LabelReader:
-    """Reads the labels of an index; see :class:`~kinema.search.labels.Labels`, which changes them, too.
-
-    Args:
-        index: its folder, or its address.
-        keep: whether changes are to be written down where they can be.
-
-    Attributes:
-        path: the file of labels, or the address of the index.
-        kept: whether changes are written down.
-
-    Raises:
-        DataError: the file of labels is damaged, or a later version of kinema made it.
-        OutputError: it cannot be made, as on a full disk.
-    """
+    """Reads the labels of an index; see :class:`~kinema.search.labels.Labels`, which also changes them."""
 
     def __init__(self, index: str | Path, keep: bool = True):
         store = store_of(index)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from kinema import __version__
 from kinema.boxes import MOTION
 from kinema.common.addresses import resolved, shown
 from kinema.common.whitening import Basis
+from kinema.config import overlaid
+from kinema.config.windows import AddingConfig, Windowing
 from kinema.errors import ConfigError, DataError
 from kinema.search import database
 from kinema.search.about import get_about, get_record, set_map
@@ -23,7 +25,6 @@ from kinema.search.queries import Queries
 from kinema.search.results import Added
 from kinema.search.store import Damage, Database
 from kinema.search.tables import FORMAT, FORMAT_WITH_BOXES
-from kinema.search.windowing import Windowing
 
 if TYPE_CHECKING:
     from kinema.search.classifier import Classifier
@@ -94,26 +95,20 @@ class Library(Queries):
             self._embedder = embedder
         return self._embedder
 
-    def add(
-        self,
-        folder: str | Path,
-        *,
-        batch_size: int = 64,
-        workers: int | None = None,
-        cluster: str | None = None,
-    ) -> Added:
+    def add(self, folder: str | Path, config: AddingConfig | None = None, **settings: Any) -> Added:
         """Bring the index up to date with a folder: embed what is new or has changed, forget what is gone.
 
         What was done is kept when this is stopped, by whatever; the next call goes on.
 
         Args:
             folder: or its address; searched with all folders in it. What was added from other folders stays.
-            batch_size: windows per forward pass.
-            workers: threads that decode; None for as many as there are cores, at most 16.
-            cluster: whose machines decode and embed, all of which see the folder and the encoder under their names
-                (:mod:`kinema.common.cluster`); None for this process.
+            config: how; None for the defaults. Machines of a cluster all see the folder and the encoder under their
+                names (:mod:`kinema.common.cluster`).
+            settings: fields of :class:`~kinema.config.windows.AddingConfig` by name (``batch_size``, ``workers``,
+                ``cluster``), in place of those of ``config``.
 
         Raises:
+            ConfigError: there is no such setting, or its number is not positive.
             DataError: there is no such folder or no video in it, or the file of boxes has none of any.
             OutputError: another process is adding, or the index cannot be written.
         """
@@ -121,6 +116,7 @@ class Library(Queries):
         from kinema.search.adding import bring_up_to_date
         from kinema.search.windows import WindowReader
 
+        how = overlaid("an index", config or AddingConfig(), settings)
         embedder, root = self.embedder, resolved(folder)
         check_boxes(embedder.clip, root)  # which each video would refuse otherwise
         reader = WindowReader(embedder.clip, self.windowing)
@@ -132,9 +128,9 @@ class Library(Queries):
                 root,
                 embedder,
                 reader,
-                batch_size=batch_size,
-                workers=workers,
-                cluster=cluster,
+                batch_size=how.batch_size,
+                workers=how.workers,
+                cluster=how.cluster,
                 device=self._device,
             )
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from kinema.boxes import MOTION
 from kinema.common.cluster import spread
 from kinema.common.whitening import Basis
+from kinema.config.windows import Windowing
 from kinema.errors import CheckpointError, KinemaError, VideoError
 from kinema.search.changes import content_of
 from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow, Embedder, open_embedder
 from kinema.search.embedding import Finished
-from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
 
 

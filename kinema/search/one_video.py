@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kinema.config import ReadoutConfig
+from kinema.config.windows import Windowing
 from kinema.errors import ConfigError
 from kinema.models.sources import OpenedEncoder, open_encoder
 from kinema.search.embedder import Embedder
-from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinema.common.addresses import resolved, shown
+from kinema.config.windows import Windowing
 from kinema.errors import ConfigError
 from kinema.search import database
 from kinema.search.asking import WAYS, bounds, embed_clip, part_of, query_clip, warnings_about
@@ -18,7 +19,6 @@ from kinema.search.contents import Contents
 from kinema.search.ranking import Ranker
 from kinema.search.results import Answer, By, EmbeddedQuery, Filters, Query, Window
 from kinema.search.video_windows import ComparedVideo
-from kinema.search.windowing import Windowing
 from kinema.video.fragment import fragment_of, whole_of
 from kinema.video.identity import content_sha256, size_and_time
 

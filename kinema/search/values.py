@@ -114,13 +114,15 @@ def listed(value: Any, name: str, kind: type[Value]) -> list[Value]:
 
 
 def recorded(value: Any, name: str, kind: type[Record]) -> Record:
-    """A dataclass of its fields; of numbers, whole ones are fractions too."""
+    """A dataclass of its fields, which sees to their ranges itself; of numbers, whole ones are fractions too."""
     try:
         made, hints = kind(**value), get_type_hints(kind)
     except (TypeError, KinemaError) as error:
         raise _unreadable(name) from error
     for field, hint in hints.items():
-        allowed = hint | int if float in (hint, *get_args(hint)) else hint
+        parts = get_args(hint) or (hint,)
+        fraction = any(isinstance(part, type) and issubclass(part, float) for part in parts)
+        allowed = hint | float | int if fraction else hint
         if not isinstance(getattr(made, field), allowed):
             raise _unreadable(name)
     return made

@@ -17,12 +17,12 @@ import numpy as np
 from kinema.annotations.bouts import BoutFinder
 from kinema.annotations.interval import Interval, posix
 from kinema.config import BoutConfig
+from kinema.config.windows import Windowing
 from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
 from kinema.models.sources import clip_of
 from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedder import Embedder
 from kinema.search.live import LiveWindow, is_live, live_windows
-from kinema.search.windowing import Windowing
 from kinema.search.windows import SeenWindow, WindowReader
 
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from kinema.boxes import WHOLE, Place, cut, own_motion, small
 from kinema.config import ClipConfig
+from kinema.config.windows import Windowing
 from kinema.data.clips import Grid, center_cut, clip_view, span, step_seconds, stretched
 from kinema.data.crops import Cropping, cropping, shown_size
 from kinema.errors import ConfigError, blaming
 from kinema.flow import create_estimator
-from kinema.search.windowing import Windowing
 from kinema.video import Video, View
 
 FLOW_SIDE = 32

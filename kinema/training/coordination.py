@@ -22,7 +22,7 @@ from torch import distributed
 
 from kinema.common.files import write_text
 from kinema.common.streams import in_one_line
-from kinema.errors import KinemaError, TrainingError
+from kinema.errors import KinemaError, TrainingError, words_of
 from kinema.training.launching import begin_others
 from kinema.training.ranks import Place
 
@@ -161,5 +161,5 @@ class Together:
             where = f"; {path} holds the traceback"
         except KinemaError:
             where = ""
-        said = " ".join(str(error).split())[:300]
+        said = words_of(error, 300)
         return TrainingError(f"the process of rank {self.rank} failed with {type(error).__name__}: {said}{where}")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from torch.distributed import DistError, PrefixStore, TCPStore
 
-from kinema.errors import KinemaError, TrainingError
+from kinema.errors import KinemaError, TrainingError, words_of
 from kinema.training import coordination as together
 from kinema.training.channel import Line, forgotten_by_forks
 from kinema.training.coordination import Together
@@ -65,7 +65,7 @@ class First(Together):
             self.store.set("first", json.dumps([self._server.getsockname()[1], self._token]))
         except DistError as error:
             raise TrainingError(
-                f"cannot listen at {place.address}:{place.port} for the other processes ({_short(error)}); set "
+                f"cannot listen at {place.address}:{place.port} for the other processes ({words_of(error, 200)}); set "
                 "MASTER_ADDR to this machine's address and MASTER_PORT to a free port"
             ) from error
 
@@ -274,7 +274,3 @@ def _open(place: Place) -> bool:
     except OSError:
         return False
     return True
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -17,7 +17,7 @@ from kinema.common.addresses import shown
 from kinema.common.files import atomic_path, write_csv
 from kinema.common.object_cache import fetched, written
 from kinema.common.parts import PARQUET
-from kinema.errors import DataError
+from kinema.errors import DataError, words_of
 from kinema.video.manifest import COLUMNS, SCHEMA, STATUSES, Manifest, ManifestEntry
 
 SINCE = 0
@@ -61,7 +61,7 @@ def read_manifest(path: str | Path) -> Manifest:
             tables = [_read_parquet(part, path if part == local else part) for part in parts]
             return Manifest(_checked(pa.concat_tables(tables or [_EMPTY]), local, path))
     except (OSError, csv.Error, pa.ArrowException) as error:
-        said = " ".join(str(error).split())
+        said = words_of(error)
         raise DataError(f"cannot read the manifest {shown(path)}: {said}; write one with `kinema scan`") from error
 
 

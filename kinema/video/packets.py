@@ -80,7 +80,3 @@ def _packets(path: str, by_dts: bool, _state: tuple[int, int]) -> Packets | str:
 def _filled(packets: Iterator[Packet]) -> Iterator[Packet]:
     """Without the one that PyAV puts at the end."""
     return (packet for packet in packets if packet.size or packet.dts is not None or packet.pts is not None)
-
-
-forget_packets = _packets.cache_clear
-"""Have all files be looked at anew, as a new process does."""

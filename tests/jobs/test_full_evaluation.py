@@ -24,7 +24,7 @@ from kinema.report.evaluation import MATRIX_CLASSES, confusion, write_evaluation
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("synth")
-    synthesise(folder, 60, size=32, frames=8)
+    synthesise(folder, videos=60, size=32, frames=8)
     return folder
 
 

@@ -10,62 +10,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from hierarchies import PER_FRAME, SMALL, PerFrame, awake, clips, network
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from kinema.config import HCMLConfig, ModelConfig
-from kinema.errors import ConfigError
 from kinema.models import (
     MotionFeatures,
     VideoEncoder,
-    VideoResNet,
-    WithMotion,
     add_motion_hierarchy,
     random_encoder,
 )
 from kinema.models.resnet3d import r3d_18
-
-SMALL = HCMLConfig(radius=1)
-
-
-class PerFrame(nn.Module):
-    """A user's own network over single frames: its stages give (B * T, C, H, W), and it names none of them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.ModuleDict(
-            {
-                "first": nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()),
-                "second": nn.Conv2d(8, 12, 3, 2, 1),
-            }
-        )
-        self.unused = nn.Conv2d(1, 1, 1)
-        self.pooled = nn.AdaptiveAvgPool2d(1)
-
-    def forward(self, clips: Tensor) -> Tensor:
-        x = clips.transpose(1, 2).flatten(0, 1)
-        x = self.body["second"](self.body["first"](x))
-        return self.pooled(x).flatten(1).unflatten(0, (len(clips), -1)).mean(dim=1)
-
-
-PER_FRAME = {"body.first": 8, "body.second": 12}
-
-
-def clips(batch: int = 2, frames: int = 8, size: int = 32, seed: int = 0) -> Tensor:
-    return torch.randn(batch, 3, frames, size, size, generator=torch.Generator().manual_seed(seed))
-
-
-def network() -> VideoResNet:
-    torch.manual_seed(0)
-    return r3d_18(width=8)
-
-
-def awake(motion: WithMotion) -> WithMotion:
-    """With fusions that no longer are zero."""
-    for fusion in motion.fusions.values():
-        nn.init.normal_(fusion.weight)
-    return motion
-
 
 # what it leaves alone
 
@@ -300,63 +256,6 @@ def test_it_is_light_on_r3d18():
     assert operations(motion) < 1.1 * operations(plain)
     parameters = [sum(p.numel() for p in network.parameters()) for network in (plain, motion)]
     assert parameters[1] < 1.02 * parameters[0]
-
-
-# what it refuses
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"levels": 5}, "hcml.levels is 5, but VideoResNet has 4 stages"),
-        ({"levels": -1}, "hcml.levels is -1"),
-        ({"levels": 0, "prime": False}, "hcml.levels must be above 0 where hcml.prime is off"),
-        ({"pool": 0}, "hcml.reduction and hcml.pool must be at least 1"),
-        ({"reduction": 0}, "hcml.reduction and hcml.pool must be at least 1"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(settings, sentence):
-    with pytest.raises(ConfigError, match=re.escape(sentence)):
-        add_motion_hierarchy(network(), dataclasses.replace(SMALL, **settings))
-
-
-def test_networks_that_cannot_work_are_refused():
-    with pytest.raises(ConfigError, match=re.escape("PerFrame does not name its stages: pass stages={")):
-        add_motion_hierarchy(PerFrame(), SMALL)
-    with pytest.raises(ConfigError, match=re.escape("PerFrame has no submodule 'body.third'")):
-        add_motion_hierarchy(PerFrame(), SMALL, {**PER_FRAME, "body.third": 3})
-
-
-@pytest.mark.parametrize(
-    ("shown", "config", "stages", "sentence"),
-    [
-        (clips(frames=1), SMALL, PER_FRAME, "the prime motion needs two steps of the stage 'body.first' and got one"),
-        (clips(size=4), SMALL, PER_FRAME, "radius 1 with dilation 1 does not fit feature maps of 2 x 2"),
-        (clips(), SMALL, {"body.first": 8, "unused": 1}, "the network did not run its stage 'unused'"),
-        (clips(), SMALL, {"body.first": 8, "body": 1}, "the network did not run its stage 'body'"),
-        (clips(), SMALL, {"body.first": 8, "body.second": 8}, "with the 8 channels that were said"),
-    ],
-)
-def test_clips_and_stages_that_do_not_fit_are_refused(shown, config, stages, sentence):
-    config = dataclasses.replace(config, levels=2, radius=2 if shown.shape[-1] == 4 else 1)
-    sentence = sentence.replace("radius 1", f"radius {config.radius}")
-    with pytest.raises(ConfigError, match=re.escape(sentence)):
-        add_motion_hierarchy(PerFrame(), config, stages)(shown)
-
-
-def test_stages_that_give_something_else_are_refused():
-    class Odd(nn.Module):
-        def __init__(self, output):
-            super().__init__()
-            self.stage, self.output = nn.Identity(), output
-
-        def forward(self, clips: Tensor) -> object:
-            return self.stage(self.output)
-
-    config = dataclasses.replace(SMALL, levels=1)
-    for output, told in ((torch.rand(3, 4), "(3, 4)"), ([1], "list"), (torch.rand(3, 8, 4, 4), "(3, 8, 4, 4)")):
-        with pytest.raises(ConfigError, match=re.escape(f"the stage 'stage' gave {told}")):
-            add_motion_hierarchy(Odd(output), config, {"stage": 8})(clips(2))
 
 
 def test_the_example_in_the_documentation_runs():

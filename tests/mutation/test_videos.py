@@ -17,10 +17,10 @@ from mutants import mutant
 from watchdog import Watched
 
 from kinema.config import ClipConfig, ModelConfig
+from kinema.config.windows import Windowing
 from kinema.models import build_encoder
 from kinema.search.embedder import Embedder
 from kinema.search.embedding import Finished, embed_videos
-from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
 from kinema.serve import media
 from kinema.serve.worker import Worker

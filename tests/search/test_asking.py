@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import subprocess
 import sys
 from itertools import pairwise
@@ -11,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from a_server import IN_A_FOLDER
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kinema.common.whitening import Whitening
 from kinema.data.synthetic.files import write_video
-from kinema.errors import ConfigError, DataError
-from kinema.search import Filters, Library, Windowing
+from kinema.errors import ConfigError
+from kinema.search import Filters, Library
 from kinema.search.about import get_map
 from kinema.search.comparing import WHITENING
 from kinema.search.connection import snapshot
@@ -183,89 +181,6 @@ def test_appearance_finds_colours_and_motion_does_not_depend_on_them(tmp_path, e
     for number in range(8):
         hits = library.search(folder / f"{number}.mp4", by="appearance", top=3).hits
         assert {int(Path(hit.path).stem) % 2 for hit in hits} == {number % 2}
-
-
-def test_no_index_an_empty_one_and_too_few_hits(tmp_path, encoder, folder):
-    with pytest.raises(DataError, match=r"there is no index at .*none; make one with `kinema index`"):
-        Library(tmp_path / "none")
-    with pytest.raises(DataError, match=r"there is no index at .*none; make one with `kinema index`"):
-        Library(tmp_path / "none", encoder).search(folder / "00000.mp4")
-
-
-@IN_A_FOLDER
-def test_an_index_belongs_to_its_encoder_windows_and_format(library, folder, encoder, tmp_path):
-    from kinema.models import random_encoder, save_encoder
-
-    another = random_encoder(seed=5)
-    other = save_encoder(another, tmp_path / "other.safetensors", another.card)
-    with pytest.raises(DataError, match=r"was made with another encoder than .*other.safetensors; name the one"):
-        Library(library.path, other).add(folder)
-    with pytest.raises(ConfigError, match="there is no device 'abacus' here"):
-        _ = Library(library.path, device="abacus").embedder
-    with pytest.raises(ConfigError, match="keeps to windows of"):
-        Library(library.path, windowing=Windowing(1.0))
-    assert Library(library.path).search(folder / "00000.mp4").hits == library.search(folder / "00000.mp4").hits
-    with sqlite3.connect(library.path / "windows.sqlite") as db:
-        db.execute("UPDATE about SET value = '99' WHERE name = 'format'")
-    with pytest.raises(DataError, match="is an index of format 99, this version of kinema reads 2; delete it and run"):
-        Library(library.path)
-    with sqlite3.connect(library.path / "windows.sqlite") as db:
-        db.execute("UPDATE about SET value = '2' WHERE name = 'format'")
-        db.execute("PRAGMA writable_schema = 1")
-        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'start REAL', 'start\n\" REAL') WHERE name = 'windows'")
-    with pytest.raises(DataError, match="is damaged or no index") as caught:
-        Library(library.path).windows()
-    assert "\n" not in str(caught.value)
-    (library.path / "windows.sqlite").write_bytes(b"something else entirely" * 100)
-    with pytest.raises(DataError, match="is damaged or no index"):
-        Library(library.path)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "UPDATE vectors SET motion = x'00000000' WHERE id = 2",
-        "UPDATE vectors SET motion = x'0000'",
-        "UPDATE vectors SET motion = 'text' WHERE id = 2",
-        "UPDATE windows SET start = 'text' WHERE id = 2",
-        "UPDATE windows SET start = CAST(x'ff' AS TEXT) WHERE id = 2",
-        "UPDATE maps SET content = 'text'",
-        "UPDATE about SET value = '{' WHERE name = 'windowing'",
-        """UPDATE about SET value = '{"pace": 1}' WHERE name = 'windowing'""",
-        "UPDATE maps SET content = x'00' WHERE name = 'whitening'",
-        "UPDATE maps SET content = x'00' WHERE name = 'basis'",
-        "UPDATE maps SET content = (SELECT content FROM maps WHERE name = 'whitening') WHERE name = 'basis'",
-        """UPDATE about SET value = '["x"]' WHERE name = 'centre'""",
-        """UPDATE about SET value = '[0.5, 1.5]' WHERE name = 'centre'""",
-        """UPDATE about SET value = '{"length": -1, "stride": 1}' WHERE name = 'windowing'""",
-        """INSERT OR REPLACE INTO about VALUES ('segments', '[{"last": "b"}]')""",
-        "UPDATE about SET value = 'null' WHERE name = 'encoder'",
-        "UPDATE about SET value = '[3]' WHERE name = 'encoder'",
-        "UPDATE about SET value = '[3]' WHERE name = 'roots'",
-        "UPDATE about SET value = '5' WHERE name = 'roots'",
-        "UPDATE vectors SET motion = x'0000000000000000'",
-        "UPDATE vectors SET appearance = x'0000000000000000'",
-        "UPDATE windows SET start = 1e300",
-        'UPDATE windows SET "end" = 9e999',
-        "DROP TABLE maps",
-    ],
-)
-@IN_A_FOLDER
-def test_values_that_cannot_be_are_damage(indexed, damage, tmp_path):
-    folder = shutil.copytree(indexed.path, tmp_path / "index")
-    with sqlite3.connect(folder / "windows.sqlite") as db:
-        db.execute(damage)
-
-    indexed_query = indexed.embed(indexed.windows()[0])
-
-    def use() -> None:
-        damaged = Library(folder)
-        damaged.search_all(indexed_query)
-        damaged.search(damaged.windows()[0])
-        assert damaged.roots
-
-    with pytest.raises(DataError, match=r"windows\.sqlite is damaged or no index"):
-        use()
 
 
 def test_a_part_of_an_indexed_video_is_its_kept_vectors_and_nothing_is_read(encoder, moving_texture, tmp_path):

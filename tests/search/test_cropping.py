@@ -11,10 +11,10 @@ from a_server import IN_A_FOLDER
 
 from kinema.cli import main
 from kinema.config import ClipConfig
+from kinema.config.windows import Windowing
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError, DataError
 from kinema.search import Library
-from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
 
 CLIP = ClipConfig(frames=4, step=0.125, size=(32, 32), squeeze=True, crop="motion")

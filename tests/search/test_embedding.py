@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from kinema.config.windows import Windowing
 from kinema.errors import ConfigError
 from kinema.search.embedder import open_embedder
 from kinema.search.embedding import embed_videos
-from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
 from kinema.video import find_videos
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinema.config import ClipConfig
+from kinema.config.windows import Windowing
 from kinema.data.synthetic.files import write_video
 from kinema.errors import ConfigError
-from kinema.search.windowing import Windowing
 from kinema.search.windows import Layout, WindowReader
 from kinema.video import Video, View
 from kinema.video.screen import on_screen

@@ -9,9 +9,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import torch
 from safetensors.torch import load_file
+from together import IN_PARTS, free_port, undisturbed
 from torch import Tensor
 
 from kinema.config import (
@@ -116,3 +118,54 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Callable[[PretrainConfi
         return ["--config", str(path)]
 
     return make
+
+
+@pytest.fixture
+def begin(tmp_path, videos, options, tiny) -> Callable[..., list]:
+    """Begins processes of one training, as a job system does: all at once; they write to ``log-RANK``."""
+
+    def start(out, *, ranks=(0, 1), count=2, nodes=1, before="", folder=videos, words=(), changes=None, epochs=4):
+        changes = {"mscl.queue": 12, "trainer.batch_size": 3, **(changes or {})}
+        config = tiny({**changes, "trainer.devices": count // nodes, "trainer.nodes": nodes}, epochs=epochs)
+        port = str(free_port())
+        begun = []
+        for rank in ranks:
+            place = {
+                "LOCAL_RANK": str(rank % (count // nodes)),
+                "NODE_RANK": str(rank // (count // nodes)),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": port,
+            }
+            said = words[rank] if isinstance(words, dict) else words
+            call = ["pretrain", folder, "--out", out, *options(config), *said]
+            setting = f"import os; os.environ.update({place!r})\n{before}"
+            begun.append(forked.start(call, tmp_path / f"log-{rank}", setting))
+        return begun
+
+    return start
+
+
+@pytest.fixture
+def said(tmp_path) -> Callable[[], list[str]]:
+    """What the processes have complained about so far; none has left a traceback."""
+
+    def read() -> list[str]:
+        text = "".join(path.read_text() for path in sorted(tmp_path.glob("log-*")))
+        assert "Traceback" not in text, text
+        return [line for line in text.splitlines() if line.startswith("kinema")]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def whole(videos, tiny, options, tmp_path_factory) -> Path:
+    """The run of two processes that nobody disturbed."""
+    config = tiny({"mscl.queue": 12, "trainer.batch_size": 3, "trainer.devices": 2, "trainer.checkpoint_minutes": 0.0})
+    return undisturbed(tmp_path_factory.mktemp("whole"), videos, config, options)
+
+
+@pytest.fixture(scope="session")
+def whole_in_parts(videos, tiny, options, tmp_path_factory) -> Path:
+    """Another, with accumulation."""
+    changes = {"mscl.queue": 12, "trainer.devices": 2, "trainer.checkpoint_minutes": 0.0, **IN_PARTS}
+    return undisturbed(tmp_path_factory.mktemp("in-parts"), videos, tiny(changes), options)

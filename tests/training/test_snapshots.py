@@ -104,7 +104,7 @@ def test_what_is_refused(videos, tiny, tmp_path):
 
 
 def test_retrieval_is_that_of_the_protocol(kept, tiny, tmp_path):
-    synthesise(tmp_path, 30, seed=4)
+    synthesise(tmp_path, videos=30, seed=4)
     labelled = LabelledSet.read(tmp_path, tmp_path / "labels.csv", "motion")
     value = retrieval_monitor(labelled, tiny().clip, 1).measure(load_encoder(kept))
     found = evaluate(

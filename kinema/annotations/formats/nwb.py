@@ -17,7 +17,7 @@ from kinema.annotations.format import Format
 from kinema.annotations.interval import Interval
 from kinema.annotations.videos import LabelledVideos
 from kinema.common.extras import needed_for
-from kinema.errors import DataError
+from kinema.errors import DataError, words_of
 
 LABELS = ("label", "labels", "behavior", "behaviour", "event_type", "tags")
 TABLE = "behaviour"
@@ -50,8 +50,7 @@ def _read(path: Path, videos: LabelledVideos) -> list[Interval]:
             unique = {table.name: table for table in tables if table is not None}
             return [one for table in unique.values() for one in _rows(table, external, begin)]
     except (OSError, RuntimeError) as error:  # of HDF5
-        said = " ".join(str(error).split())[:100]
-        raise DataError(f"it cannot be read as NWB ({said}); write it anew") from error
+        raise DataError(f"it cannot be read as NWB ({words_of(error, 100)}); write it anew") from error
 
 
 def _external(pynwb: Any, session: Any) -> tuple[str | None, float]:

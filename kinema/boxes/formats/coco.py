@@ -12,7 +12,7 @@ import numpy as np
 
 from kinema.boxes.keypoints import boxes_of
 from kinema.boxes.tracks import Found
-from kinema.errors import DataError
+from kinema.errors import DataError, words_of
 
 NUMBERED = re.compile(r"^(.*?)[ _.-]?(?:frame[ _.-]?)?(\d+)$")
 """The name of a picture without its extension: that of its video, and the number of its frame."""
@@ -45,9 +45,7 @@ def read(path: Path) -> list[Found]:
             if box is not None:
                 found[video].append((frame, box, subject))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"it is not COCO's JSON ({type(error).__name__}: {' '.join(str(error).split())[:100]})"
-        ) from error
+        raise DataError(f"it is not COCO's JSON ({type(error).__name__}: {words_of(error, 100)})") from error
     return [
         Found(video, np.array(moments, np.float64), np.stack(sides), subjects)
         for video, rows in found.items()

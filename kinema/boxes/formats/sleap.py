@@ -11,7 +11,7 @@ import numpy as np
 from kinema.boxes.keypoints import boxes_of
 from kinema.boxes.tracks import Found
 from kinema.common.extras import needed_for
-from kinema.errors import DataError
+from kinema.errors import DataError, words_of
 
 USER, PREDICTED = 0, 1
 
@@ -33,7 +33,7 @@ def read(path: Path) -> list[Found]:
                 return [_analysis(file, path)]
             held = ", ".join(sorted(file.keys())[:4])
     except (OSError, KeyError, ValueError, IndexError, TypeError) as error:
-        said = " ".join(str(error).split())[:150]
+        said = words_of(error, 150)
         raise DataError(f"it is damaged, or of a version of SLEAP that is not known ({said})") from error
     if "df_with_missing" in held:
         raise DataError("it is DeepLabCut's; name the CSV file that it writes with save_as_csv")

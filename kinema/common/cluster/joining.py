@@ -11,7 +11,7 @@ from typing import Any
 
 from kinema.common.extras import needed_for
 from kinema.common.processes import available_cores
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, words_of
 
 KNOCK = 10.0
 """Seconds in which an address has to answer."""
@@ -44,11 +44,11 @@ def connected(address: str) -> Iterator[Any]:
         ray.shutdown()  # of what has begun
         if "ersion mismatch" in str(error):
             raise ConfigError(
-                f"the cluster at {address!r} has another Ray or Python than this machine ({said(error)}); install the "
-                "same everywhere"
+                f"the cluster at {address!r} has another Ray or Python than this machine ({words_of(error, 200)}); "
+                "install the same everywhere"
             ) from error
         raise ConfigError(
-            f"there is no cluster to join at {address!r} ({said(error).partition('. ')[0]}); begin one with "
+            f"there is no cluster to join at {address!r} ({words_of(error, 200).partition('. ')[0]}); begin one with "
             "`ray start --head`, give its address, or say local"
         ) from error
     try:
@@ -99,8 +99,3 @@ def places(ray: Any, gpus: bool) -> tuple[int, float]:
         return max(1, sum(int(node.get("CPU", 0)) for node in nodes)), 0.0
     sharing = max(1, min(PER_GPU, *(cores // count for cores, count in cores_of_gpus)))
     return max(1, sum(min(cores, count * sharing) for cores, count in cores_of_gpus)), 1 / sharing
-
-
-def said(error: Exception) -> str:
-    """What an error of Ray's says, in one line that is not too long."""
-    return " ".join(str(error).split())[:200]

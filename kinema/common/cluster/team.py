@@ -10,11 +10,11 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kinema.common.cluster.joining import connected, places, said
+from kinema.common.cluster.joining import connected, places
 from kinema.common.cluster.pile import Bundle, Pile
 from kinema.common.cluster.worker import ATTEMPTS, Lost, Work, Worker, versions
 from kinema.common.storage import settings
-from kinema.errors import ConfigError, OutputError
+from kinema.errors import ConfigError, OutputError, words_of
 
 IN_HAND = 2
 """Bundles of items that a worker has at a time, unless they are large: the next one is there when it is done."""
@@ -206,7 +206,8 @@ class _Team:
         self._failures += 1
         if getattr(error, "actor_init_failed", False) or self._failures > ATTEMPTS * self._size:
             raise ConfigError(
-                f"the workers of the cluster end before they begin ({said(error)}); install kinema on all its machines"
+                f"the workers of the cluster end before they begin ({words_of(error, 200)}); install kinema on all its "
+                "machines"
             ) from error
 
 

@@ -1,11 +1,12 @@
 """Synthetic motion videos: what moves how is known, and its appearance tells nothing of it."""
 
+from kinema.config.synthesis import SynthConfig
 from kinema.data.synthetic.appearance import SCENES, SHAPES
 from kinema.data.synthetic.dataset import SynthSummary, synthesise
 from kinema.data.synthetic.figures import FIGURE_MOTIONS, FigureSpec, render_figures
 from kinema.data.synthetic.files import load_true_flow
 from kinema.data.synthetic.motions import DIFFICULTIES, ORDERED_MOTIONS, SINGLE_MOTIONS, Difficulty
-from kinema.data.synthetic.plans import SETS, SynthConfig, plan
+from kinema.data.synthetic.plans import plan
 from kinema.data.synthetic.render import Rendered, VideoSpec, render
 
 __all__ = [
@@ -13,7 +14,6 @@ __all__ = [
     "FIGURE_MOTIONS",
     "ORDERED_MOTIONS",
     "SCENES",
-    "SETS",
     "SHAPES",
     "SINGLE_MOTIONS",
     "Difficulty",

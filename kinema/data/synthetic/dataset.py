@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -17,12 +15,14 @@ from typing import Any
 
 import cv2
 
-from kinema.common.files import make_folder, write_json, write_text
+from kinema.common.files import make_folder, write_csv, write_json
 from kinema.common.progress import track
+from kinema.config import overlaid
+from kinema.config.synthesis import SynthConfig
 from kinema.data.synthetic.figures import FigureSpec, render_figures
 from kinema.data.synthetic.files import write_true_flow, write_video
 from kinema.data.synthetic.motions import DIFFICULTIES
-from kinema.data.synthetic.plans import Spec, SynthConfig, plan
+from kinema.data.synthetic.plans import Spec, plan
 from kinema.data.synthetic.render import render
 from kinema.errors import ConfigError, OutputError
 from kinema.flow import set_opencv_threads
@@ -57,16 +57,7 @@ class SynthSummary:
 
 
 def synthesise(
-    out: str | Path,
-    videos: int = 1000,
-    seed: int = 0,
-    difficulty: str = "default",
-    size: int = 64,
-    frames: int = 32,
-    fps: float = 16.0,
-    test_share: float = 0.2,
-    workers: int = 1,
-    kinds: Sequence[str] = (),
+    out: str | Path, config: SynthConfig | None = None, *, workers: int = 1, **settings: Any
 ) -> SynthSummary:
     """Write videos in which motion and appearance are independent.
 
@@ -78,33 +69,27 @@ def synthesise(
 
     Args:
         out: the folder to write; must be new, empty, or made with the same parameters.
-        videos: how many, train and test together.
-        seed: of all random draws.
-        difficulty: "easy" (no camera drift, plain objects, faster), "default", "hard" (classes differ only in the
-            order of two motions), or "figures" (people, animals, hands, mouths, soft and rigid things).
-        size: height and width in pixels; even. Of "figures" the shorter side; upright, square and wide ones are mixed.
-        frames: per video.
-        fps: frames a second.
-        test_share: share of the videos in the test split, whose textures and colours never occur in training.
+        config: what they show; None for the defaults.
         workers: processes that share the work.
-        kinds: of "figures" those that are seen, such as "person" or "animal"; all by default.
+        settings: fields of :class:`~kinema.config.synthesis.SynthConfig` by name, in place of those of ``config``.
 
     Raises:
         ConfigError: a parameter is out of range.
         OutputError: ``out`` cannot be written or holds something else.
     """
-    config = SynthConfig(videos, seed, difficulty, size, frames, fps, test_share, tuple(kinds))
+    config = overlaid("synthesise", config or SynthConfig(), settings)
     if workers < 1:
         raise ConfigError(f"workers must be at least 1, not {workers}")
     start = time.perf_counter()
+    specs = plan(config)
     folder = _claim(Path(out), config)
     for split in ("train", "test"):
         make_folder(folder / split)
-    specs = plan(config)
     missing = [spec for spec in specs if not all(path.exists() for path in _paths(folder, spec))]
     for _ in track(_make_all(folder, missing, config, workers), "synthesising", len(missing)):
         pass
-    write_text(folder / "labels.csv", _labels(specs))
+    rows = ((f"{spec.name}.mp4", spec.split, *spec.labels.values()) for spec in specs)
+    write_csv(folder / "labels.csv", [("file", "split", *specs[0].labels), *rows])
     test = sum(spec.split == "test" for spec in specs)
     return SynthSummary(str(folder), len(specs) - test, test, len(missing), time.perf_counter() - start)
 
@@ -146,15 +131,6 @@ def _paths(folder: Path, spec: Spec) -> tuple[Path, ...]:
     """The files of a video: itself, and where it is known the true flow."""
     video = folder / f"{spec.name}.mp4"
     return (video,) if isinstance(spec, FigureSpec) else (video, folder / "flow" / f"{spec.name}.npz")
-
-
-def _labels(specs: Sequence[Spec]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "split", *specs[0].labels))
-    for spec in specs:
-        writer.writerow((f"{spec.name}.mp4", spec.split, *spec.labels.values()))
-    return text.getvalue()
 
 
 def _make(spec: Spec, folder: Path, config: SynthConfig) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
+from kinema.config.synthesis import HCMLLadderConfig
 from kinema.jobs.ablation.ladder import Ladder, as_name, came_from, make_videos
 from kinema.jobs.finetuning import finetune
 from kinema.methods import settings_for
@@ -60,17 +60,7 @@ def rungs(config: FinetuneConfig) -> dict[str, tuple[Motion, FinetuneConfig]]:
     }
 
 
-def ablate_hcml(
-    out: str | Path,
-    config: FinetuneConfig,
-    *,
-    difficulty: str = "hard",
-    videos: int = 1500,
-    per_class: Sequence[int] = (10, 50),
-    unlabelled_epochs: int = 28,
-    seeds: Sequence[int] = (0, 1, 2),
-    only: Sequence[str] = (),
-) -> list[Path]:
+def ablate_hcml(out: str | Path, config: FinetuneConfig, asked: HCMLLadderConfig) -> list[Path]:
     """Train every rung of the ladder with few labels for every seed, on synthetic videos.
 
     All rungs are trained on the same labelled videos for the same number of epochs; the last have seen all training
@@ -80,32 +70,27 @@ def ablate_hcml(
     Args:
         out: folder for videos, runs, ``results.csv``, ``results.md`` and ``ladder.png``.
         config: settings of every rung but for the parts that it switches off.
-        difficulty: of the videos.
-        videos: number of them, a fifth for testing.
-        per_class: numbers of labelled videos of each class.
-        unlabelled_epochs: of HCML's training without labels; methods that see two clips of a video have half of them.
-        seeds: one round of the ladder for each.
-        only: names of the rungs wanted; empty for all.
+        asked: the videos, the labels, the seeds and the rungs.
 
     Returns:
         The files to look at.
 
     Raises:
-        ConfigError: ``only`` names no rung.
+        ConfigError: ``asked.only`` names no rung.
     """
     trained = rungs(config)
 
     def measure(out: Path, rung: str, labelled: int, seed: int) -> dict[str, Any]:
-        folder, manifest = make_videos(out, difficulty, seed, videos)
+        folder, manifest = make_videos(out, asked.difficulty, seed, asked.videos)
         motion, settings = trained[rung]
         settings = dataclasses.replace(settings, seed=seed)
         plain = dataclasses.asdict(settings)
         decided = {"per_class": labelled, **deciding(plain, FinetuneConfig, motion == "hcml")}
         weights = None
         if method := FIRST.get(rung):
-            weights = out / f"{method}-{difficulty}-{seed}"
-            _, part = make_videos(out, difficulty, seed, videos, "train")
-            unlabelled = _without_labels(settings, unlabelled_epochs // (1 if method == "hcml" else 2))
+            weights = out / f"{method}-{asked.difficulty}-{seed}"
+            _, part = make_videos(out, asked.difficulty, seed, asked.videos, "train")
+            unlabelled = _without_labels(settings, asked.unlabelled_epochs // (1 if method == "hcml" else 2))
             pretrain(folder / "train", weights, unlabelled, method=method, preset=PRESET, manifest=part, resume=True)
             first = dataclasses.asdict(settings_for(method, unlabelled))
             decided["first"] = {"method": method, **deciding(first, PretrainConfig, method == "hcml")}
@@ -127,9 +112,9 @@ def ablate_hcml(
         figures = {name: found.results[name] for name in FIGURES}
         return figures | {name: training[name] for name in FACTS} | came_from(decided, folder)
 
-    title = f"{difficulty} set, {{}} labelled videos a class"
+    title = f"{asked.difficulty} set, {{}} labelled videos a class"
     ladder = Ladder(tuple(trained), "per_class", title, FIGURES, FACTS, BARS)
-    return ladder.climb(out, list(per_class), seeds, only, measure)
+    return ladder.climb(out, list(asked.per_class), asked.seeds, asked.only, measure)
 
 
 def _without_labels(config: FinetuneConfig, epochs: int) -> PretrainConfig:

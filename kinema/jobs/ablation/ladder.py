@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinema.common.files import atomic_path, make_folder, write_text
+from kinema.common.files import make_folder, write_csv, write_text
 from kinema.common.processes import available_cores
 from kinema.common.provenance import ORIGIN, origin, software_versions
 from kinema.data.synthetic import synthesise
@@ -80,7 +80,9 @@ class Ladder:
                     print(f"kinema: {setting}, seed {seed}: {rung}", file=sys.stderr, flush=True)
                     row = {self.setting: str(setting), "rung": rung, "seed": seed}
                     rows.append({**row, **measure(out, rung, setting, seed)})
-                    _write(table, (*row, *self.figures, *self.facts, *ORIGIN), self._in_order(rows))
+                    columns = (*row, *self.figures, *self.facts, *ORIGIN)
+                    cells = ([one.get(name, "") for name in columns] for one in self._in_order(rows))
+                    write_csv(table, [columns, *cells])
         summary = write_text(out / "results.md", self.markdown(rows))
         picture = draw_ladder(rows, self.rungs, self.setting, self.title, self.bars, out / "ladder.png")
         return [table, summary, picture]
@@ -116,7 +118,7 @@ def mean_and_spread(values: Sequence[float]) -> str:
 def make_videos(out: Path, difficulty: str, seed: int, videos: int, part: str = "") -> tuple[Path, Path]:
     """The synthetic videos of a seed, made once, and the manifest of them or of a ``part``, train or test."""
     folder = out / f"videos-{difficulty}-{seed}"
-    synthesise(folder, videos, seed, difficulty, workers=available_cores())
+    synthesise(folder, videos=videos, seed=seed, difficulty=difficulty, workers=available_cores())
     manifest = out / "-".join(filter(None, (folder.name, part, MANIFEST)))
     if not manifest.exists():
         scan_folder(folder / part, manifest)
@@ -139,10 +141,3 @@ def _read(path: Path) -> list[dict[str, Any]]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kinema.config import MSCLConfig, PretrainConfig
+from kinema.config.synthesis import LadderConfig
 from kinema.evaluation import extract_features
 from kinema.jobs.ablation.ladder import Ladder, as_name, came_from, make_videos
 from kinema.jobs.synthetic_comparison import CLIPS, compare, read_labels
@@ -84,15 +84,7 @@ def beside(config: PretrainConfig) -> dict[str, PretrainConfig]:
     return {rung: settings_for(method, plain) for rung, method in BESIDE.items()}
 
 
-def ablate_mscl(
-    out: str | Path,
-    config: PretrainConfig,
-    *,
-    difficulty: str = "default",
-    videos: int = 1500,
-    seeds: Sequence[int] = (0, 1, 2),
-    only: Sequence[str] = (),
-) -> list[Path]:
+def ablate_mscl(out: str | Path, config: PretrainConfig, asked: LadderConfig) -> list[Path]:
     """Train and evaluate every rung of the ladder for every seed, on synthetic videos.
 
     All rungs have the same number of steps on the same videos; a seed decides the videos too. What was measured is not
@@ -101,21 +93,18 @@ def ablate_mscl(
     Args:
         out: folder for videos, runs, ``results.csv``, ``results.md`` and ``ladder.png``.
         config: settings of every rung but for the parts that it switches off.
-        difficulty: of the videos.
-        videos: number of them, a fifth for testing.
-        seeds: one round of the ladder for each.
-        only: names of the rungs wanted; empty for all.
+        asked: the videos, the seeds and the rungs.
 
     Returns:
         The files to look at.
 
     Raises:
-        ConfigError: ``only`` names no rung.
+        ConfigError: ``asked.only`` names no rung.
     """
     trained = rungs(config) | beside(config)
 
     def measure(out: Path, rung: str, difficulty: str, seed: int) -> dict[str, Any]:
-        folder, manifest = make_videos(out, difficulty, seed, videos, "train")
+        folder, manifest = make_videos(out, difficulty, seed, asked.videos, "train")
         settings = dataclasses.replace(trained.get(rung, config), seed=seed)
         plain, facts = dataclasses.asdict(settings), dict[str, Any]()
         if rung == RANDOM:
@@ -136,4 +125,4 @@ def ablate_mscl(
         return {**compare(features[rung], labelled), **facts, **came_from(decided, folder)}
 
     ladder = Ladder((RANDOM, *trained), "difficulty", "{} set", FIGURES, FACTS, BARS)
-    return ladder.climb(out, [difficulty], seeds, only, measure)
+    return ladder.climb(out, [asked.difficulty], asked.seeds, asked.only, measure)

@@ -41,7 +41,7 @@ READ_BY = ReadoutConfig("layer2", (8, 3, 3), root=True, unit="time", frames=16)
 own, since what is recorded of that (``kinema/results``) is of pooled features."""
 
 
-def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list[Path]:
+def demo(out: str | Path, config: PretrainConfig, *, videos: int) -> list[Path]:
     """Make videos, train RGB MoCo and MSCL on the same clips, compare both with a random encoder, and report.
 
     Beside that stands what the encoder that comes with kinema finds among generated people. What an earlier,
@@ -61,7 +61,7 @@ def demo(out: str | Path, config: PretrainConfig, *, videos: int = 1500) -> list
     if config.readout == ReadoutConfig():
         config = replace(config, readout=READ_BY)
     _say(f"making {videos} videos")
-    synthesise(out / "videos", videos, config.seed, workers=available_cores())
+    synthesise(out / "videos", videos=videos, seed=config.seed, workers=available_cores())
     train = out / "videos" / "train"
     manifest = out / MANIFEST
     scan_folder(train, manifest)

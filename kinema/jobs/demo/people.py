@@ -8,7 +8,7 @@ from typing import Any
 
 from kinema.common.processes import available_cores
 from kinema.data.labels import LabelledSet
-from kinema.data.synthetic import synthesise
+from kinema.data.synthetic import SynthConfig, synthesise
 from kinema.evaluation import RetrievalFigures, RetrievalResult, evaluate_retrieval
 from kinema.evaluation.gather import gather_several
 from kinema.jobs.demo.drawing import NEIGHBOURS, draw_one_each
@@ -35,7 +35,8 @@ def find_people(out: Path, videos: int = VIDEOS) -> PeopleContent:
         out: folder of the videos; what an earlier call left there is used.
         videos: how many; as many as give each motion at least two.
     """
-    synthesise(out, videos, SEED, "figures", **DRAWING, workers=available_cores(), kinds=KINDS)
+    drawing = SynthConfig(videos, SEED, "figures", kinds=KINDS)
+    synthesise(out, drawing, workers=available_cores(), **DRAWING)
     labelled = {column: LabelledSet.read(out, out / "labels.csv", column) for column in LABELS}
     motion = labelled["motion"]
     encoders = {RANDOM: open_encoder(RANDOM, like=READY), READY: open_encoder(READY)}

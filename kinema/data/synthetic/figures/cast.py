@@ -25,6 +25,7 @@ from kinema.data.synthetic.figures.skeleton import standing
 from kinema.data.synthetic.figures.stage import Act, Stage
 from kinema.data.synthetic.figures.surfaces import DEFORMING_MOTIONS, deform
 from kinema.data.synthetic.figures.things import OBJECT_MOTIONS, move_things
+from kinema.errors import ConfigError
 
 Director = Callable[[str, Stage, Palette, Rng, Rng], Act]
 """From a motion, a stage and a palette to an act; one generator draws the movement, the other the looks."""
@@ -204,6 +205,12 @@ FIGURE_MOTIONS: Mapping[str, tuple[str, str]] = {
 
 
 def dealt_motions(kinds: Sequence[str] = ()) -> list[str]:
-    """Labels of all motions of the kinds, or of all kinds; each as often as it occurs relative to the others."""
+    """Labels of all motions of the kinds, or of all kinds; each as often as it occurs relative to the others.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
+    if unknown := next((kind for kind in kinds if kind not in KINDS), None):
+        raise ConfigError(f"unknown kind {unknown!r}: choose from {', '.join(KINDS)}")
     chosen = {kind: KINDS[kind] for kind in kinds} or KINDS
     return [f"{kind}_{motion}" for kind, of in chosen.items() for motion in of.motions for _ in range(of.often)]
