@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,27 @@ def test_a_child_does_not_hold_what_its_parent_does(objects, copies, monkeypatch
     go.set()
     child.join()
     assert child.exitcode == 0
+
+
+def _read_and_be_killed(address: str) -> None:
+    fetch_and_keep = fetch(address)
+    assert fetch_and_keep[1] is not None
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_copy_is_let_go_by_the_last_of_its_readers_however_that_ends(objects, copies, monkeypatch):
+    with fetched(objects[0]) as local:
+        killed = multiprocessing.get_context("fork").Process(target=_read_and_be_killed, args=(objects[0],))
+        killed.start()
+        killed.join()
+        with fetched(objects[0]):
+            pass
+        assert len(list((copies / "held").iterdir())) == 2, "this one's and what the killed one left"
+        allow(monkeypatch, 1)
+        read(objects[1])
+        assert local.exists()
+    read(objects[2])
+    assert not local.exists() and not list((copies / "held").iterdir())
 
 
 def test_what_a_killed_process_left_is_cleared(objects, copies, monkeypatch):
