@@ -20,11 +20,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,9 @@ import pyarrow as pa
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from common import surroundings
+from common.meanwhile import Ask, written_while_searched
 from search import CHUNK, SIZES, drawn, ten_nearest, timed, with_p99
 
-context = multiprocessing.get_context("spawn")
 PER_VIDEO, SEGMENT = 100, 20_000
 PROBES, REFINE = 40, 8
 """Of some 200 vectors each, 8,000 of which an index of ours looks at, too; and whose true products decide."""
@@ -76,12 +75,9 @@ def follow(table: Any) -> None:
     table.optimize()
 
 
-def write(place: str, number: int, writers: int, windows: int, pipe: Connection) -> None:
-    """Put every ``writers``-th chunk in; send the processor time, and how often something was given up."""
+def write(place: str, number: int, writers: int, windows: int) -> int:
+    """Put every ``writers``-th chunk in; how often something was given up."""
     table, since, given_up = opened(place), 0, 0
-    pipe.send("here")
-    pipe.recv()
-    cpu = time.process_time()
     for first in range(number * CHUNK, windows, writers * CHUNK):
         vectors = drawn("motion", min(CHUNK, windows - first), first)
         for at in range(0, len(vectors), PER_VIDEO):
@@ -91,7 +87,7 @@ def write(place: str, number: int, writers: int, windows: int, pipe: Connection)
             if number == 0 and since >= SEGMENT:
                 given_up += insist(lambda: follow(table))
                 since = 0
-    pipe.send((time.process_time() - cpu, given_up))
+    return given_up
 
 
 def nearest(table: Any, query: np.ndarray, where: str = "") -> list[int]:
@@ -101,52 +97,31 @@ def nearest(table: Any, query: np.ndarray, where: str = "") -> list[int]:
     return [row["id"] for row in asked.select(["id", "_distance"]).limit(10).to_list()]
 
 
-def search(place: str, number: int, queries: np.ndarray, pipe: Connection) -> None:
-    """Ask once a second until told to stop; send the times in milliseconds."""
-    table, times, last = opened(place), list[float](), 0.0
-    pipe.send("here")
-    while not pipe.poll(max(0.0, 1.0 - last)):
-        start = time.perf_counter()
-        if nearest(table, queries[(number + 7 * len(times)) % len(queries)]):
-            last = time.perf_counter() - start
-            times.append(1e3 * last)
-    pipe.send(times)
+def search(place: str, number: int, queries: np.ndarray) -> Ask:
+    """What the searcher of a number asks."""
+    table = opened(place)
+    return lambda times: bool(nearest(table, queries[(number + 7 * times) % len(queries)]))
 
 
 def build(place: str, windows: int, writers: int, searchers: int, queries: np.ndarray) -> dict[str, Any]:
     """Write all windows while others search."""
-    lines, processes = [], []
-    works = [(write, (place, number, writers, windows)) for number in range(writers)]
-    for work, arguments in [*works, *((search, (place, number, queries)) for number in range(searchers))]:
-        mine, theirs = context.Pipe()
-        processes.append(context.Process(target=work, args=(*arguments, theirs)))
-        processes[-1].start()
-        lines.append(mine)
-    for line in lines:
-        line.recv()
-    began = time.perf_counter()
-    for line in lines[:writers]:
-        line.send("go")
-    cpu, given_up = np.sum([line.recv() for line in lines[:writers]], axis=0).tolist()
-    added = time.perf_counter()
-    for line in lines[writers:]:
-        line.send("stop")
-    times = [one for line in lines[writers:] for one in line.recv()]
-    for process in processes:
-        process.join()
+    measured = written_while_searched(
+        [partial(write, place, number, writers, windows) for number in range(writers)],
+        [partial(search, place, number, queries) for number in range(searchers)],
+    )
     finishing = time.perf_counter()
     follow(opened(place))
     result = {
-        "windows_a_second": round(windows / (added - began)),
-        "writers_cpu_ms_a_window": round(1e3 * cpu / windows, 4),
-        "given_up": int(given_up),
+        "windows_a_second": round(windows / measured.seconds),
+        "writers_cpu_ms_a_window": round(1e3 * measured.cpu / windows, 4),
+        "given_up": sum(measured.results),
         "finishing_s": round(time.perf_counter() - finishing, 1),
     }
     if "://" not in place:
         result["disk_gb"] = round(
             sum(path.stat().st_size for path in Path(place).rglob("*") if path.is_file()) / 1e9, 3
         )
-    return result | {"searches": len(times), "query_ms_meanwhile": with_p99(times)}
+    return result | {"searches": len(measured.times), "query_ms_meanwhile": with_p99(measured.times)}
 
 
 def main() -> None:

@@ -34,7 +34,8 @@ def locked(path: Path, complaint: str, *, wait: bool = False) -> Iterator[None]:
     Processes that are forked meanwhile do not hold it.
 
     Args:
-        path: the lock's file; made here, and removed at the end.
+        path: the lock's file, made here. It is removed at the end, but not by who has waited, as others may be waiting:
+            on network file systems one of them could get it and another a new one of the same name.
         complaint: the sentence for whoever comes second.
         wait: until the others have ended, instead of complaining.
 
@@ -47,7 +48,7 @@ def locked(path: Path, complaint: str, *, wait: bool = False) -> Iterator[None]:
     finally:
         if lock.is_locked:  # and this is not a process that was forked meanwhile
             with suppress(OSError):
-                if os.name == "posix" and Path(lock.lock_file) == path:  # elsewhere filelock removes what it makes
+                if os.name == "posix" and not wait and Path(lock.lock_file) == path:  # all else filelock removes itself
                     path.unlink()
             with suppress(OSError):  # it ends with the process, then
                 lock.release()

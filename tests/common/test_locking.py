@@ -137,6 +137,14 @@ def test_a_lock_whose_file_another_machine_has_just_removed_is_asked_for_again(t
         assert not answers and taken(tmp_path / ".lock")
 
 
+def test_who_has_waited_leaves_the_file_to_others_who_wait(tmp_path):
+    """Of eight that waited on GlusterFS one had the removed file, and another the new one."""
+    path = tmp_path / ".lock"
+    with locked(path, "", wait=True):
+        assert taken(path)
+    assert path.exists() and not taken(path) and not path.exists()
+
+
 def test_a_lock_that_cannot_be_made(tmp_path):
     complaint = r"cannot write .*lock: no such file or directory; choose a folder with"
     with pytest.raises(OutputError, match=complaint), locked(tmp_path / "none" / ".lock", ""):

@@ -54,7 +54,7 @@ def allow(monkeypatch, mebibytes: float) -> None:
 def test_an_object_is_fetched_once(objects, fetches, copies):
     assert [read(objects[2])[0], read(objects[2])[0]] == [2, 2]
     assert fetches == ["/bucket/2.bin"] and len(kept(copies)) == 1
-    assert not [path for path in copies.rglob("*") if path.name.endswith((".part", ".lock"))]
+    assert not [path for path in copies.rglob("*") if path.name.endswith(".part")]
 
 
 def test_an_object_that_was_replaced_is_fetched_anew(objects, memory, copies):
@@ -88,6 +88,7 @@ def test_what_is_in_use_is_not_deleted(objects, copies, monkeypatch):
     read(objects[4])
     read(objects[3])
     assert len(kept(copies)) <= 2, "once it is let go it may be"
+    assert len(list(copies.glob("??/*.lock"))) == len(kept(copies)), "and its lock goes with it"
 
 
 def test_an_open_video_is_not_deleted(bucket, memory, copies, monkeypatch):
