@@ -177,8 +177,9 @@ def timed(work: Callable[[np.ndarray], Any], queries: np.ndarray) -> tuple[dict[
     return with_p99(times[1:]), answers[1:]
 
 
-def with_p99(times: list[float]) -> dict[str, Any]:
-    return spread(times) | {"p99": round(float(np.quantile(times, 0.99)), 3)}
+def with_p99(times: list[float]) -> dict[str, Any] | None:
+    """None of no times: whoever wrote had ended before anybody had an answer."""
+    return spread(times) | {"p99": round(float(np.quantile(times, 0.99)), 3)} if times else None
 
 
 def updates(folder: Path, repeats: int) -> dict[str, Any]:

@@ -20,10 +20,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import time
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from functools import partial
 from typing import Any
 
 import faiss
@@ -31,6 +30,7 @@ import numpy as np
 import psutil
 import torch
 from common import surroundings
+from common.meanwhile import Ask, written_while_searched
 from search import CHUNK, SIZES, drawn, timed, truth, updates, videos, with_p99
 
 from kinema.search import Filters, approximate, database
@@ -38,17 +38,15 @@ from kinema.search.connection import connected, snapshot, store_of, transaction
 from kinema.search.database import condition
 from kinema.search.ranking import Ranker
 
-context = multiprocessing.get_context("spawn")
 PER_VIDEO = 100
 """Windows."""
 
 
-def write(index: str, chunks: list[int], windows: int, pipe: Connection) -> None:
-    """Put the videos of some chunks in; send the processor time."""
+def write(index: str, chunks: list[int], windows: int) -> None:
+    """Put the videos of some chunks in."""
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
-    pipe.recv()
-    cpu, since, path = time.process_time(), 0, store_of(index).path
+    since, path = 0, store_of(index).path
     with connected(index) as db:
         for first in chunks:
             for state, content in videos(first, min(CHUNK, windows - first), PER_VIDEO):
@@ -58,22 +56,22 @@ def write(index: str, chunks: list[int], windows: int, pipe: Connection) -> None
                 if since > approximate.EXACT:
                     approximate.grow(db, path)
                     since = 0
-    pipe.send(time.process_time() - cpu)
 
 
-def search(index: str, number: int, queries: np.ndarray, pipe: Connection) -> None:
-    """Ask once a second until told to stop; send the times in milliseconds."""
+def search(index: str, number: int, queries: np.ndarray) -> Ask:
+    """What the searcher of a number asks."""
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
-    ranker, times, last = Ranker(store_of(index).path), [], 0.0
-    pipe.send("here")
-    while not pipe.poll(max(0.0, 1.0 - last)):
-        query, start = queries[(number + 7 * len(times)) % len(queries)], time.perf_counter()
-        if ranker.nearest(query, "motion", 10, condition(Filters()), False):
+    ranker = Ranker(store_of(index).path)
+
+    def ask(times: int) -> bool:
+        query = queries[(number + 7 * times) % len(queries)]
+        found = ranker.nearest(query, "motion", 10, condition(Filters()), False)
+        if found:
             ranker.typical(query[None], "motion")
-            last = time.perf_counter() - start
-            times.append(1e3 * last)
-    pipe.send(times)
+        return bool(found)
+
+    return ask
 
 
 def server_of(index: str) -> psutil.Process | None:
@@ -101,29 +99,12 @@ def build(index: str, windows: int, writers: int, searchers: int, queries: np.nd
     with connected(index) as db, db.writing():
         database.create_tables(db, {})
     chunks = list(range(0, windows, CHUNK))
-    lines, processes = [], []
-    for work, arguments in [
-        *((write, (index, chunks[number::writers], windows)) for number in range(writers)),
-        *((search, (index, number, queries)) for number in range(searchers)),
-    ]:
-        mine, theirs = context.Pipe()
-        process = context.Process(target=work, args=(*arguments, theirs))
-        process.start()
-        lines.append(mine)
-        processes.append(process)
-    for line in lines[writers:]:
-        line.recv()
     server = server_of(index)
-    began, cpu = time.perf_counter(), used(server)
-    for line in lines[:writers]:
-        line.send("go")
-    writing = [line.recv() for line in lines[:writers]]
-    added = time.perf_counter()
-    for line in lines[writers:]:
-        line.send("stop")
-    times = [one for line in lines[writers:] for one in line.recv()]
-    for process in processes:
-        process.join()
+    cpu = used(server)
+    measured = written_while_searched(
+        [partial(write, index, chunks[number::writers], windows) for number in range(writers)],
+        [partial(search, index, number, queries) for number in range(searchers)],
+    )
     written = used(server) - cpu
     finishing = time.perf_counter()
     with connected(index) as db, db.alone(wait=True):
@@ -133,17 +114,17 @@ def build(index: str, windows: int, writers: int, searchers: int, queries: np.nd
         size = db.execute("SELECT pg_database_size(current_database())").fetchone()[0]
     copies = sum(path.stat().st_size for path in store_of(index).beside.glob("*.faiss"))
     return {
-        "adding_s": round(added - began, 1),
+        "adding_s": round(measured.seconds, 1),
         "finishing_s": round(ended - finishing, 1),
-        "windows_a_second": round(windows / (added - began)),
+        "windows_a_second": round(windows / measured.seconds),
         "cpu_ms_a_window": {
-            "writers": round(1e3 * sum(writing) / windows, 4),
+            "writers": round(1e3 * measured.cpu / windows, 4),
             "server, searches too": round(1e3 * written / windows, 4),
         },
         "database_gb": round(size / 1e9, 2),
         "copies_gb": round(copies / 1e9, 2),
-        "searches": len(times),
-        "query_ms_meanwhile": with_p99(times),
+        "searches": len(measured.times),
+        "query_ms_meanwhile": with_p99(measured.times),
     }
 
 

@@ -6,7 +6,8 @@
 PLACE is a folder, which stands for object storage, or ``s3://bucket/folder`` (``AWS_ENDPOINT_URL`` for a server of your
 own); the table ``measured`` is made there anew. The vectors are those of ``benchmarks/search.py``, a hundred to a
 commit, as those of a video are. The first writer also merges what has been written and lets the index follow, each time
-as many windows as a segment of ours has have come. Each searcher asks once a second, of the latest state.
+as many windows as a segment of ours has have come, and makes it anew when there are twice as many as when it was made.
+Each searcher asks once a second, of the latest state.
 
 * ``build``: windows a second of all writers, their processor time for one (of all threads, which are LanceDB's), and
   seconds that the index takes to follow at the end; how often LanceDB gave a write up over those of the other writer,
@@ -20,13 +21,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lancedb
 import numpy as np
@@ -34,12 +34,15 @@ import pyarrow as pa
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from common import surroundings
+from common.meanwhile import Ask, written_while_searched
 from search import CHUNK, SIZES, drawn, ten_nearest, timed, with_p99
 
-context = multiprocessing.get_context("spawn")
+T = TypeVar("T")
 PER_VIDEO, SEGMENT = 100, 20_000
-PROBES, REFINE = 40, 8
-"""Of some 200 vectors each, 8,000 of which an index of ours looks at, too; and whose true products decide."""
+GROUP, SAMPLES = 1000, 64
+"""Windows in a group of the index when it is made, and how many of each its middle is found from."""
+PROBES, REFINE = 8, 8
+"""Groups that are looked at, 8,000 to 16,000 windows (an index of ours: 8,000); eighty are then compared in full."""
 SCHEMA = pa.schema([("id", pa.int64()), ("path", pa.string()), ("v", pa.list_(pa.float32(), SIZES["motion"]))])
 
 
@@ -57,41 +60,47 @@ def rows(first: int, vectors: np.ndarray) -> pa.Table:
     return pa.Table.from_arrays([pa.array(range(first, first + len(vectors))), pa.array(paths), column], schema=SCHEMA)
 
 
-def insist(work: Callable[[], object]) -> int:
-    """Do what others may be in the way of until it is done; how often it was given up."""
+def insist(work: Callable[[], T]) -> tuple[T, int]:
+    """Do what others may be in the way of until it is done; what came of it, and how often it was given up."""
     for given_up in range(1000):
         try:
-            work()
-            return given_up
+            return work(), given_up
         except RuntimeError as error:
             if not any(word in str(error) for word in ("concurrent", "onflict")):
                 raise
     raise RuntimeError("given up a thousand times")
 
 
-def follow(table: Any) -> None:
-    """Merge what has been written, and let the index cover it."""
-    if not table.list_indices():
-        table.create_index(metric="dot", vector_column_name="v", index_type="IVF_SQ", num_partitions=SEGMENT // 200)
+def follow(table: Any, made_of: int) -> int:
+    """Merge what has been written, and let the index cover it.
+
+    Its groups stay what they were found to be, so it is made anew when there are twice as many windows; return of how
+    many it was made.
+    """
+    windows = table.count_rows()
+    if windows >= 2 * made_of:
+        groups = max(1, windows // GROUP)
+        table.create_index(
+            metric="dot", vector_column_name="v", index_type="IVF_SQ", num_partitions=groups, sample_rate=SAMPLES
+        )
+        made_of = windows
     table.optimize()
+    return made_of
 
 
-def write(place: str, number: int, writers: int, windows: int, pipe: Connection) -> None:
-    """Put every ``writers``-th chunk in; send the processor time, and how often something was given up."""
-    table, since, given_up = opened(place), 0, 0
-    pipe.send("here")
-    pipe.recv()
-    cpu = time.process_time()
+def write(place: str, number: int, writers: int, windows: int) -> tuple[int, int]:
+    """Put every ``writers``-th chunk in; say what the index was made of, and how often work was given up."""
+    table, since, given_up, made_of = opened(place), 0, 0, 0
     for first in range(number * CHUNK, windows, writers * CHUNK):
         vectors = drawn("motion", min(CHUNK, windows - first), first)
         for at in range(0, len(vectors), PER_VIDEO):
             video = rows(first + at, vectors[at : at + PER_VIDEO])
-            given_up += insist(lambda video=video: table.add(video))
+            given_up += insist(lambda video=video: table.add(video))[1]
             since += PER_VIDEO * writers
             if number == 0 and since >= SEGMENT:
-                given_up += insist(lambda: follow(table))
-                since = 0
-    pipe.send((time.process_time() - cpu, given_up))
+                made_of, times = insist(partial(follow, table, made_of))
+                since, given_up = 0, given_up + times
+    return made_of, given_up
 
 
 def nearest(table: Any, query: np.ndarray, where: str = "") -> list[int]:
@@ -101,52 +110,31 @@ def nearest(table: Any, query: np.ndarray, where: str = "") -> list[int]:
     return [row["id"] for row in asked.select(["id", "_distance"]).limit(10).to_list()]
 
 
-def search(place: str, number: int, queries: np.ndarray, pipe: Connection) -> None:
-    """Ask once a second until told to stop; send the times in milliseconds."""
-    table, times, last = opened(place), list[float](), 0.0
-    pipe.send("here")
-    while not pipe.poll(max(0.0, 1.0 - last)):
-        start = time.perf_counter()
-        if nearest(table, queries[(number + 7 * len(times)) % len(queries)]):
-            last = time.perf_counter() - start
-            times.append(1e3 * last)
-    pipe.send(times)
+def search(place: str, number: int, queries: np.ndarray) -> Ask:
+    """What the searcher of a number asks."""
+    table = opened(place)
+    return lambda times: bool(nearest(table, queries[(number + 7 * times) % len(queries)]))
 
 
 def build(place: str, windows: int, writers: int, searchers: int, queries: np.ndarray) -> dict[str, Any]:
     """Write all windows while others search."""
-    lines, processes = [], []
-    works = [(write, (place, number, writers, windows)) for number in range(writers)]
-    for work, arguments in [*works, *((search, (place, number, queries)) for number in range(searchers))]:
-        mine, theirs = context.Pipe()
-        processes.append(context.Process(target=work, args=(*arguments, theirs)))
-        processes[-1].start()
-        lines.append(mine)
-    for line in lines:
-        line.recv()
-    began = time.perf_counter()
-    for line in lines[:writers]:
-        line.send("go")
-    cpu, given_up = np.sum([line.recv() for line in lines[:writers]], axis=0).tolist()
-    added = time.perf_counter()
-    for line in lines[writers:]:
-        line.send("stop")
-    times = [one for line in lines[writers:] for one in line.recv()]
-    for process in processes:
-        process.join()
+    measured = written_while_searched(
+        [partial(write, place, number, writers, windows) for number in range(writers)],
+        [partial(search, place, number, queries) for number in range(searchers)],
+    )
     finishing = time.perf_counter()
-    follow(opened(place))
+    follow(opened(place), measured.results[0][0])
     result = {
-        "windows_a_second": round(windows / (added - began)),
-        "writers_cpu_ms_a_window": round(1e3 * cpu / windows, 4),
-        "given_up": int(given_up),
+        "windows_a_second": round(windows / measured.seconds),
+        "writers_cpu_ms_a_window": round(1e3 * measured.cpu / windows, 4),
+        "given_up": sum(given_up for _, given_up in measured.results),
         "finishing_s": round(time.perf_counter() - finishing, 1),
     }
     if "://" not in place:
         result["disk_gb"] = round(
             sum(path.stat().st_size for path in Path(place).rglob("*") if path.is_file()) / 1e9, 3
         )
-    return result | {"searches": len(times), "query_ms_meanwhile": with_p99(times)}
+    return result | {"searches": len(measured.times), "query_ms_meanwhile": with_p99(measured.times)}
 
 
 def main() -> None:

@@ -38,57 +38,11 @@ for name in names:
 print(len(names))
 """
 
-BYTE_LOCKS = """
-import fcntl, types  # a stand-in for Windows' locks, which are of bytes and of a process too
-
-def locking(number, kind, count):
-    fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB, count, os.lseek(number, 0, os.SEEK_CUR))
-
-sys.modules["msvcrt"] = types.SimpleNamespace(LK_NBLCK=2, locking=locking)
-from pathlib import Path
-from kinema.common import locking as ours
-from kinema.errors import OutputError
-assert ours.fcntl is None
-path = Path(sys.argv[1])
-"""
-
-HOLDING = """
-with ours.locked(path, "another has it"):
-    print("held", flush=True)
-    sys.stdin.read()
-print(path.exists(), flush=True)
-"""
-
-ASKING = """
-try:
-    with ours.locked(path, "another has it"):
-        print("free")
-except OutputError as error:
-    print(error)
-"""
-
 
 def test_no_module_needs_what_windows_lacks():
     done = subprocess.run([sys.executable, "-c", OTHERS + WITHOUT_POSIX + EVERY_MODULE], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) > 200
-
-
-def test_locks_of_bytes_where_there_is_no_flock(tmp_path):
-    path = tmp_path / ".lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", WITHOUT_POSIX + BYTE_LOCKS + HOLDING, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdin is not None and holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        ask = [sys.executable, "-c", WITHOUT_POSIX + BYTE_LOCKS + ASKING, str(path)]
-        assert subprocess.check_output(ask, text=True) == "another has it\n"
-        holder.stdin.close()
-        assert holder.stdout.readline() == "False\n"
-    assert subprocess.check_output(ask, text=True) == "free\n"
 
 
 RUNNING = """

@@ -1,8 +1,8 @@
 """Copies on this machine of what lies in a storage: whole objects, each fetched once, the least recently used deleted.
 
 A copy's name is of its address, size and time, so that an object that was replaced has another copy, and whoever reads
-the earlier one goes on with it. Locks belong to the file system: any number of processes share the copies, and none
-deletes what another holds open.
+the earlier one goes on with it. Any number of processes share the copies: who reads one holds a lock of its own beside
+them, and who deletes one sees to it that nobody does.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
 from kinema.common import storage
 from kinema.common.addresses import address_of
 from kinema.common.files import make_folder
-from kinema.common.locking import Held, deleting, hold, locked
+from kinema.common.locking import MARKER, locked
 from kinema.errors import ConfigError, OutputError
 
 GIB = 20.0
@@ -27,8 +27,25 @@ GIB = 20.0
 ROOM = 0.9
 """Share of that which is left after some were deleted, so that not every new one asks for it."""
 TRIES = 3
-"""Objects may change while they are fetched, and copies be deleted before they are read, but not for ever."""
-COUNT, PART = "bytes", ".part"
+"""Objects may change while they are fetched, but not for ever."""
+COUNT, PART, LOCK, HELD = "bytes", ".part", ".lock", "held"
+
+
+class Held:
+    """A copy that is kept from being deleted, until it is let go, or the process that made this ends."""
+
+    def __init__(self, place: Path):
+        """To be called with the copy's lock."""
+        self._lock = ExitStack()
+        make_folder(folder := cache_folder() / HELD)
+        self._lock.enter_context(locked(folder / f"{place.stem}.{token_hex(4)}", ""))
+
+    def close(self) -> None:
+        """Let it be deleted."""
+        self._lock.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def cache_folder() -> Path:
@@ -80,14 +97,11 @@ def fetch(path: str | Path) -> tuple[Path, Held | None]:
     for attempt in range(TRIES):
         state = storage.state_of(address, anew=attempt > 0)
         place = _place(address, state)
-        held = hold(place)
-        if held is None and _fetch(address, state, place):
-            held = hold(place)
-        if held is not None:
+        if held := _held(address, state, place):
             with suppress(OSError):
                 os.utime(place)  # which says when it was last used
             return place, held
-    raise OSError(None, "it changes, or its copy is deleted, faster than it can be read", address)
+    raise OSError(None, "it changes faster than it can be read", address)
 
 
 def is_here(path: str | Path) -> bool:
@@ -131,38 +145,42 @@ def _place(address: str, state: storage.State) -> Path:
     return cache_folder() / digest[:2] / f"{digest[2:34]}{Path(address).suffix[:16]}"
 
 
+def _held(address: str, state: storage.State, place: Path) -> Held | None:
+    """Hold the copy of an object, which is made where there is none; None if the object is not what it was any more."""
+    make_folder(place.parent)
+    with locked(Path(f"{place}{LOCK}"), "", wait=True):
+        if place.exists() or _fetch(address, state, place):
+            return Held(place)
+    return None
+
+
 def _fetch(address: str, state: storage.State, place: Path) -> bool:
-    """Copy an object; or find that another process has, or, which is False, that it is not what it was any more."""
+    """Copy an object, unless it is not what it was any more."""
     if state.size > bound():
         raise OSError(
             None, f"its {state.size / 2**30:.3g} GiB are more than copies may take; raise KINEMA_CACHE_GIB", address
         )
-    make_folder(place.parent)
     part = Path(f"{place}{PART}")
-    with locked(Path(f"{place}.lock"), "", wait=True):
-        if place.exists():
-            return True
-        try:
-            _make_room(state.size)
-            _remove(part)
-            if state.folder:
-                part.mkdir()
-                names = [name for name, inside in storage.listed(address) if not inside.folder]
-                storage.download([f"{address}/{name}" for name in names], [part / name for name in names])
-            else:
-                storage.download([address], [part])
-            if storage.state_of(address, anew=True) != state:
-                return False
-            os.replace(part, place)
-        except OSError as error:
-            if error.filename == address:
-                raise
-            raise OutputError(
-                f"cannot write {part}: {error.strerror or error}; make room there, or name another folder with "
-                "KINEMA_CACHE"
-            ) from error
-        finally:
-            _remove(part)
+    try:
+        _make_room(state.size)
+        _remove(part)
+        if state.folder:
+            part.mkdir()
+            names = [name for name, inside in storage.listed(address) if not inside.folder]
+            storage.download([f"{address}/{name}" for name in names], [part / name for name in names])
+        else:
+            storage.download([address], [part])
+        if storage.state_of(address, anew=True) != state:
+            return False
+        os.replace(part, place)
+    except OSError as error:
+        if error.filename == address:
+            raise
+        raise OutputError(
+            f"cannot write {part}: {error.strerror or error}; make room there, or name another folder with KINEMA_CACHE"
+        ) from error
+    finally:
+        _remove(part)
     return True
 
 
@@ -186,21 +204,32 @@ def _delete(folder: Path, wanted: int) -> int:
         with suppress(FileNotFoundError):
             if place.name.endswith(PART):
                 _delete_left_over(place)
-            elif not place.name.endswith(".lock"):
+            elif LOCK not in place.name:
                 found.append((place.stat().st_mtime, _size(place), place))
     total = sum(size for _, size, _ in found)
     for _, size, place in sorted(found):
         if total <= wanted:
             break
-        with deleting(place) as free:
-            if free:
+        with suppress(OutputError), locked(Path(f"{place}{LOCK}"), "somebody begins to read it"):
+            if not _in_use(folder, place):
                 _remove(place)
                 total -= size
     return total
 
 
+def _in_use(folder: Path, place: Path) -> bool:
+    """Whether anybody holds a copy; what killed processes have left is removed."""
+    for lock in (folder / HELD).glob(f"{place.stem}.*"):
+        try:
+            with locked(lock.with_name(lock.name.removesuffix(MARKER)), "somebody does"):
+                pass
+        except OutputError:
+            return True
+    return False
+
+
 def _delete_left_over(part: Path) -> None:
-    with suppress(OutputError), locked(Path(f"{str(part).removesuffix(PART)}.lock"), "it is being written"):
+    with suppress(OutputError), locked(Path(f"{str(part).removesuffix(PART)}{LOCK}"), "it is being written"):
         _remove(part)
 
 

@@ -14,16 +14,14 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from kinema.common.files import atomic_path, make_folder, on_disk
-from kinema.common.locking import locked
 from kinema.common.streams import in_one_line
 from kinema.errors import DataError, OutputError
 from kinema.search.faiss_files import Seal, is_whole
+from kinema.search.machines import alone, refuse_elsewhere
 from kinema.search.store import Bound, Claims, Damage, Database, LabelTables
 from kinema.search.tables import BOXES, STAGED, STAGED_BOXES, TABLES
 
 DATABASE = "windows.sqlite"
-LOCK = "lock"
-"""File by which one process at a time adds to an index."""
 
 
 class SQLite(sqlite3.Connection):
@@ -133,6 +131,7 @@ class FolderStore:
         """A connection that sees one state until the block ends; see :class:`~kinema.search.store.Store`."""
         if not self._database.is_file():
             raise self.missing()
+        refuse_elsewhere(self.path)
         with ExitStack() as stack:
             try:
                 db = stack.enter_context((self.connected if self.writable() else self._reading)())
@@ -153,9 +152,7 @@ class FolderStore:
     @contextmanager
     def adding(self) -> Iterator[Database]:
         """:meth:`connected`, for one process at a time."""
-        make_folder(self.path)
-        busy = f"another process is adding to {self.path}; wait until it has ended"
-        with locked(self.path / LOCK, busy), self.connected() as db:
+        with alone(make_folder(self.path)), self.connected() as db:
             yield db
 
     @contextmanager
@@ -199,7 +196,9 @@ class FolderStore:
     def _explained(self) -> Iterator[None]:
         path = self._database
         with explained(
-            lambda said: OutputError(f"cannot use the index {path}: {said}; give write permission and free space"),
+            lambda said: OutputError(
+                f"cannot use the index {path}: {said}; give write permission and free space, on a disk of this machine"
+            ),
             lambda said: DataError(f"{path} is damaged or no index ({said}); delete it and run `kinema index` again"),
         ):
             yield

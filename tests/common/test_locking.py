@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from kinema.common.locking import deleting, hold, locked
+from kinema.common.locking import locked
 from kinema.errors import OutputError
 
 FORK = multiprocessing.get_context("fork")
@@ -37,25 +40,12 @@ def test_a_lock_keeps_out_threads_and_leaves_no_file(tmp_path):
     assert seen == [True] and not taken(path) and not path.exists()
 
 
-def test_what_several_hold_is_deleted_when_none_does(tmp_path):
-    path = tmp_path / "copy"
-    path.touch()
-    one, other = hold(path), hold(path)
-    assert one is not None and other is not None
-    for held in (one, other):
-        with deleting(path) as free:
-            assert not free
-        held.close()
-    with deleting(path) as free:
-        assert free
-
-
 def test_a_lock_ends_with_its_process_though_its_children_live_on(tmp_path):
     """As the processes of a loader do, for some seconds after whoever began them was killed."""
     script = (
         "import multiprocessing, sys, time\n"
         "from pathlib import Path\n"
-        "from kinema.common.locking import deleting, hold, locked\n"
+        "from kinema.common.locking import locked\n"
         "with locked(Path(sys.argv[1]), ''):\n"
         "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))\n"
         "    child.start()\n"
@@ -79,25 +69,84 @@ def test_a_lock_ends_with_its_process_though_its_children_live_on(tmp_path):
         os.kill(child, signal.SIGKILL)
 
 
-def _count(path: Path, file: Path) -> None:
-    for _ in range(50):
+def _count(path: Path, file: Path, times: int) -> None:
+    for _ in range(times):
         with locked(path, "", wait=True):
             number = int(file.read_text())
             time.sleep(0.0005)
             file.write_text(str(number + 1))
 
 
-def test_those_who_wait_come_one_after_the_other(tmp_path):
-    (tmp_path / "number").write_text("0")
-    processes = [FORK.Process(target=_count, args=(tmp_path / ".lock", tmp_path / "number")) for _ in range(4)]
+def counted(folder: Path, times: int) -> int:
+    """What four processes count to, each so many times, one after the other."""
+    (folder / "number").write_text("0")
+    processes = [FORK.Process(target=_count, args=(folder / ".lock", folder / "number", times)) for _ in range(4)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert (tmp_path / "number").read_text() == "200"
+    return int((folder / "number").read_text())
+
+
+def test_those_who_wait_come_one_after_the_other(tmp_path):
+    assert counted(tmp_path, 50) == 200
+
+
+@pytest.fixture(params=["ENOSYS", "EOPNOTSUPP", "ENOLCK"])
+def without_locks(request, monkeypatch):
+    """As on sshfs, for example."""
+
+    def flock(*_):
+        raise OSError(getattr(errno, request.param), "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def _killed(path: Path) -> None:
+    with locked(path, ""):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_where_a_file_system_knows_no_locks_a_file_keeps_others_out(tmp_path, without_locks):
+    path = tmp_path / ".lock"
+    told = "another has it (this file system knows no locks: if nobody does, delete " + f"{path}.holder)"
+    with locked(path, ""), pytest.raises(OutputError, match=re.escape(told)), locked(path, "another has it"):
+        pass
+    assert not list(tmp_path.iterdir())
+    process = FORK.Process(target=_killed, args=(path,))
+    process.start()
+    process.join()
+    assert [left.name for left in tmp_path.iterdir()] == [".lock.holder"]
+    assert not taken(path), "who is in the file has ended, on this machine"
+
+
+def test_those_who_wait_without_locks_come_one_after_the_other(tmp_path, without_locks):
+    assert counted(tmp_path, 10) == 40
+
+
+def test_a_lock_whose_file_another_machine_has_just_removed_is_asked_for_again(tmp_path, monkeypatch):
+    flock, answers = fcntl.flock, [errno.ESTALE, errno.ESTALE]
+
+    def stale(*arguments):
+        if answers:
+            raise OSError(answers.pop(), "Stale file handle")
+        flock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", stale)
+    with locked(tmp_path / ".lock", ""):
+        assert not answers and taken(tmp_path / ".lock")
+
+
+def test_who_has_waited_leaves_the_file_to_others_who_wait(tmp_path):
+    """Of eight that waited on GlusterFS one had the removed file, and another the new one."""
+    path = tmp_path / ".lock"
+    with locked(path, "", wait=True):
+        assert taken(path)
+    assert path.exists() and not taken(path) and not path.exists()
 
 
 def test_a_lock_that_cannot_be_made(tmp_path):
     complaint = r"cannot write .*lock: no such file or directory; choose a folder with"
     with pytest.raises(OutputError, match=complaint), locked(tmp_path / "none" / ".lock", ""):
         pass
+    assert not (tmp_path / "none").exists()

@@ -18,7 +18,7 @@ from kinema.data.synthetic.files import write_video
 from kinema.errors import DataError, OutputError
 from kinema.search import Filters, Library
 from kinema.search.connection import connected
-from kinema.search.embedded import LOCK
+from kinema.search.machines import ADDER, LOCK, alone
 from kinema.video.scan import scan_file
 
 
@@ -186,6 +186,18 @@ def test_a_folder_that_is_gone_or_empty_takes_nothing_from_the_index(library, fo
 def test_one_adds_at_a_time(library, folder):
     with locked(library.path / LOCK, ""), pytest.raises(OutputError, match=r"another process is adding to .*; wait"):
         library.add(folder)
+
+
+@IN_A_FOLDER
+def test_while_a_machine_adds_the_others_that_see_the_folder_are_told(library, monkeypatch):
+    with alone(library.path):
+        assert library.count() == 24
+        monkeypatch.setattr("kinema.search.machines.this_machine", lambda: "another")
+        with pytest.raises(DataError, match=r".* is adding to .*, so that other machines cannot read it; wait"):
+            library.count()
+    assert library.count() == 24
+    (library.path / ADDER).write_text("a-machine that-was-switched-off")
+    assert library.count() == 24 and not (library.path / ADDER).exists()
 
 
 def test_a_long_video_waits_in_the_database_until_it_is_complete(folder, encoder, tmp_path, monkeypatch):

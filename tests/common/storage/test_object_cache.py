@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def allow(monkeypatch, mebibytes: float) -> None:
 def test_an_object_is_fetched_once(objects, fetches, copies):
     assert [read(objects[2])[0], read(objects[2])[0]] == [2, 2]
     assert fetches == ["/bucket/2.bin"] and len(kept(copies)) == 1
-    assert not [path for path in copies.rglob("*") if path.name.endswith((".part", ".lock"))]
+    assert not [path for path in copies.rglob("*") if path.name.endswith(".part")]
 
 
 def test_an_object_that_was_replaced_is_fetched_anew(objects, memory, copies):
@@ -87,6 +88,7 @@ def test_what_is_in_use_is_not_deleted(objects, copies, monkeypatch):
     read(objects[4])
     read(objects[3])
     assert len(kept(copies)) <= 2, "once it is let go it may be"
+    assert len(list(copies.glob("??/*.lock"))) == len(kept(copies)), "and its lock goes with it"
 
 
 def test_an_open_video_is_not_deleted(bucket, memory, copies, monkeypatch):
@@ -117,6 +119,27 @@ def test_a_child_does_not_hold_what_its_parent_does(objects, copies, monkeypatch
     go.set()
     child.join()
     assert child.exitcode == 0
+
+
+def _read_and_be_killed(address: str) -> None:
+    fetch_and_keep = fetch(address)
+    assert fetch_and_keep[1] is not None
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_copy_is_let_go_by_the_last_of_its_readers_however_that_ends(objects, copies, monkeypatch):
+    with fetched(objects[0]) as local:
+        killed = multiprocessing.get_context("fork").Process(target=_read_and_be_killed, args=(objects[0],))
+        killed.start()
+        killed.join()
+        with fetched(objects[0]):
+            pass
+        assert len(list((copies / "held").iterdir())) == 2, "this one's and what the killed one left"
+        allow(monkeypatch, 1)
+        read(objects[1])
+        assert local.exists()
+    read(objects[2])
+    assert not local.exists() and not list((copies / "held").iterdir())
 
 
 def test_what_a_killed_process_left_is_cleared(objects, copies, monkeypatch):
