@@ -34,10 +34,10 @@ from kinema.boxes import Box, framed, own_motion, small
 from kinema.boxes import motion as moving
 from kinema.common.vectors import unit
 from kinema.common.whitening import Whitening
+from kinema.config.windows import Windowing
 from kinema.search.classifier import STRENGTH
 from kinema.search.embedder import Embedder, open_embedder
 from kinema.search.fitting import copied_features, fit_basis, some_places
-from kinema.search.windowing import Windowing
 from kinema.search.windows import WindowReader
 from kinema.video import Video
 

@@ -58,7 +58,10 @@ def refuse_elsewhere(folder: Path) -> None:
         return
     if machine == this_machine():
         return
-    busy = f"{name} is adding to {folder}, so that other machines cannot read it; wait until it has ended"
+    busy = (
+        f"{name} is adding to {folder}, so that other machines cannot read it; wait until it has ended, or if it has, "
+        f"delete {folder / ADDER}"
+    )
     try:
         with locked(folder / LOCK, busy):  # or else it was killed
             (folder / ADDER).unlink(missing_ok=True)
