@@ -61,7 +61,7 @@ def test_the_reference_has_every_public_name(room):
     assert sorted(named) == sorted(f"{room}.{name}" for name in public)
 
 
-@pytest.mark.parametrize("room", ["kinema", "kinema.flow", "kinema.search"])
+@pytest.mark.parametrize("room", ROOMS)
 def test_examples_of_the_reference_use_every_public_function_and_run(room, tmp_path):
     text = (DOCS / "reference" / f"{room.rpartition('.')[2]}.md").read_text()
     public = {name: getattr(importlib.import_module(room), name) for name in importlib.import_module(room).__all__}

@@ -6,7 +6,7 @@ Nothing heavy is imported here, so that ``kinema --help`` stays quick.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from kinema.config.bouts import BoutConfig
@@ -75,9 +75,11 @@ def overlaid(name: str, usual: Settings, asked: Mapping[str, Any]) -> Settings:
     """The ``usual`` settings, a dataclass that messages call ``name``, with those ``asked`` for in place of theirs.
 
     Raises:
-        ConfigError: there is no such setting.
+        ConfigError: there is no such setting, or ``usual`` is none at all, as where a number is given by position.
     """
-    known = [field.name for field in fields(usual)]  # type: ignore[arg-type]
+    if not is_dataclass(usual):
+        raise ConfigError(f"{name} takes its settings by name, or all as one value; {usual!r} says of none which it is")
+    known = [field.name for field in fields(usual)]
     if unknown := asked.keys() - set(known):
         raise ConfigError(f"{name} has no such setting as {min(unknown)}: it knows {', '.join(known)}")
     steps = {"step", "step_frames"}  # one of which takes the place of the other

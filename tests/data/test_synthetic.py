@@ -151,6 +151,11 @@ def test_settings_out_of_range_are_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_number_says_of_no_setting_which_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="takes its settings by name, or all as one value; 48 says of none"):
+        synthesise(tmp_path, 48)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated"])
 def test_a_flow_that_cannot_be_read_is_named(small: Path, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "00000.npz"
