@@ -14,13 +14,17 @@ from kinema.common.processes import on_a_core_each
 PIXELS_AT_ONCE = 600_000
 """Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
 as the pass; small ones have as much to do around the arithmetic as in it."""
+CLIPS_AT_ONCE = 16
+"""And so many clips at most, so that there are passes for many cores."""
 
 
 def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse: bool = True) -> Tensor:
     """The features (N, D) float32 of clips, on ``device``; a GPU may still be computing them.
 
-    On a CPU the clips are split over as many threads as PyTorch has for this one. Each has passes of its own and no
-    part in others': to share out every operation of networks as small as ours costs more in waiting than it gains.
+    On a CPU the passes are split over as many threads as PyTorch has for this one. Each has passes of its own and no
+    part in others': to share out every operation of networks as small as ours costs more in waiting than it gains. What
+    a pass has in it does not depend on how many threads there are, since the last bits of what comes of it depend on
+    that.
 
     Args:
         encoder: from (B, 3, T, H, W) with values from 0 to 1 to (B, D); in evaluation mode, on ``device``.
@@ -36,7 +40,11 @@ def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse:
             output: Tensor = encoder(part.to(device).permute(0, 4, 1, 2, 3).contiguous().float().div_(255))
             return output.float()
 
+    def run_alike(part: Tensor) -> Tensor:
+        """As of two, of a single clip, whose convolutions on one thread PyTorch has no quick way for."""
+        return run(part) if len(part) > 1 else run(part.expand(2, *part.shape[1:]))[:1]
+
     if device.type != "cpu":
         return run(clips)
-    few = min(max(1, PIXELS_AT_ONCE // math.prod(clips.shape[1:4])), math.ceil(len(clips) / torch.get_num_threads()))
-    return torch.cat(on_a_core_each(run, clips.split(few)))
+    most = min(max(2, PIXELS_AT_ONCE // math.prod(clips.shape[1:4])), CLIPS_AT_ONCE)
+    return torch.cat(on_a_core_each(run_alike, clips.tensor_split(math.ceil(len(clips) / most))))

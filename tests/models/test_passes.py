@@ -57,12 +57,22 @@ def test_features_are_those_of_one_pass(with_threads, count):
         assert torch.get_num_threads() == threads
 
 
+@pytest.mark.parametrize("count", [1, 2, 10, 40])
+def test_how_many_threads_there_are_changes_no_bit(with_threads, count):
+    encoder, seen = random_encoder(), clips(count)
+    found = []
+    for threads in (1, 2, 3):
+        with_threads(threads)
+        found.append(features_of(encoder, seen, CPU, coarse=False))
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
 def test_every_thread_has_passes_of_its_own(with_threads):
     with_threads(3)
-    encoder, seen = Watched(), clips(12)
+    encoder, seen = Watched(), clips(36)
     features = features_of(encoder, seen, CPU, coarse=False)
     torch.testing.assert_close(features, seen.float().div(255).mean((1, 2, 3)))
-    assert encoder.shapes == [(4, 3, 8, 48, 48)] * 3
+    assert encoder.shapes == [(12, 3, 8, 48, 48)] * 3
     assert encoder.settings == {(1, True, False)}
     assert threading.get_ident() not in encoder.threads
 
@@ -70,7 +80,8 @@ def test_every_thread_has_passes_of_its_own(with_threads):
 def test_one_clip_has_all_threads(with_threads):
     with_threads(2)
     encoder = Watched()
-    features_of(encoder, clips(1), CPU, coarse=False)
+    features = features_of(encoder, clips(1), CPU, coarse=False)
+    assert encoder.shapes == [(2, 3, 8, 48, 48)] and len(features) == 1  # as of two, which is quicker
     assert encoder.settings == {(2, True, False)}
     assert encoder.threads == {threading.get_ident()}
 
@@ -81,10 +92,13 @@ def test_passes_are_small(with_threads, monkeypatch):
     encoder = Watched()
     features_of(encoder, clips(8), CPU, coarse=False)
     assert [shape[0] for shape in encoder.shapes] == [3, 3, 2]
+    encoder.shapes.clear()
+    features_of(encoder, clips(4), CPU, coarse=False)
+    assert [shape[0] for shape in encoder.shapes] == [2, 2]  # and even
     monkeypatch.setattr(passes, "PIXELS_AT_ONCE", 1)
     encoder.shapes.clear()
     features_of(encoder, clips(2), CPU, coarse=False)
-    assert [shape[0] for shape in encoder.shapes] == [1, 1]
+    assert [shape[0] for shape in encoder.shapes] == [2]
 
 
 def test_an_error_of_the_encoder_comes_out(with_threads):

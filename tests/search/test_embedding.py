@@ -15,7 +15,7 @@ from kinema.search.windows import WindowReader
 from kinema.video import find_videos
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("count", [1, 2, 7])
 def test_several_devices_share_a_batch_and_give_what_one_gives(encoder, count):
     alone, together = open_embedder(encoder, "cpu"), open_embedder(encoder, "cpu, cpu,cpu")
     seen: Counter[int] = Counter()  # clips by device; a CPU may share out its own among threads
@@ -25,7 +25,8 @@ def test_several_devices_share_a_batch_and_give_what_one_gives(encoder, count):
     clips = np.random.default_rng(0).integers(0, 256, (count, alone.clip.frames, height, width, 3), dtype=np.uint8)
     torch.testing.assert_close(together.features(clips), alone.features(clips), rtol=2e-2, atol=2e-2)  # in bfloat16
     shares = seen.values()
-    assert len(seen) == min(3, count) and seen.total() == count and max(shares) - min(shares) <= 1
+    assert len(seen) == min(3, count) and max(shares) - min(shares) <= 1
+    assert seen.total() == max(count, 2 * len(seen))  # a single clip is computed as of two
     assert together.fingerprint == alone.fingerprint
 
 
