@@ -14,8 +14,6 @@ from kinema.common.processes import on_a_core_each
 PIXELS_AT_ONCE = 600_000
 """Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
 as the pass; small ones have as much to do around the arithmetic as in it."""
-CLIPS_AT_ONCE = 16
-"""And so many clips at most, so that there are passes for many cores."""
 
 
 def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse: bool = True) -> Tensor:
@@ -46,5 +44,5 @@ def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse:
 
     if device.type != "cpu":
         return run(clips)
-    most = min(max(2, PIXELS_AT_ONCE // math.prod(clips.shape[1:4])), CLIPS_AT_ONCE)
+    most = max(2, PIXELS_AT_ONCE // math.prod(clips.shape[1:4]))
     return torch.cat(on_a_core_each(run_alike, clips.tensor_split(math.ceil(len(clips) / most))))

@@ -69,10 +69,10 @@ def test_how_many_threads_there_are_changes_no_bit(with_threads, count):
 
 def test_every_thread_has_passes_of_its_own(with_threads):
     with_threads(3)
-    encoder, seen = Watched(), clips(36)
+    encoder, seen = Watched(), clips(96)
     features = features_of(encoder, seen, CPU, coarse=False)
     torch.testing.assert_close(features, seen.float().div(255).mean((1, 2, 3)))
-    assert encoder.shapes == [(12, 3, 8, 48, 48)] * 3
+    assert encoder.shapes == [(32, 3, 8, 48, 48)] * 3
     assert encoder.settings == {(1, True, False)}
     assert threading.get_ident() not in encoder.threads
 
