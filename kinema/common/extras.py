@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, words_of
 
 EXTRAS = {
     "train": ("tensorboard",),
@@ -41,13 +41,35 @@ def needed_for(what: str, otherwise: str = "") -> Iterator[None]:
         otherwise: what else can be done.
 
     Raises:
-        ConfigError: a module of an extra is not installed.
+        ConfigError: a module of an extra is not installed, or torchvision is and does not load.
     """
+    other = f", or {otherwise}" if otherwise else ""
     try:
         yield
-    except ImportError as error:
-        module = (error.name or "").partition(".")[0]
+    except (ImportError, OSError, RuntimeError) as error:
+        if unfit := unfit_torchvision(error):
+            raise ConfigError(f"{what} imports torchvision, and {unfit}{other}") from error
+        module = (getattr(error, "name", "") or "").partition(".")[0]
         if not any(module in modules for modules in EXTRAS.values()):
             raise
-        other = f", or {otherwise}" if otherwise else ""
         raise ConfigError(f"{what} needs {module}: {remedy(module)}{other}") from error
+
+
+def unfit_torchvision(error: BaseException) -> str:
+    """Say that torchvision was built for another PyTorch, which it tells by an operator that nobody asked for.
+
+    pip does not see it: PyTorch for the CPU alone and torchvision for CUDA have the versions that each other wants.
+
+    Args:
+        error: what importing torchvision raised, or transformers, which imports it where it is, raised of that.
+
+    Returns:
+        What is wrong with "torchvision, and", with the way out; empty where the error says something else.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (OSError, RuntimeError)) and "torchvision" in str(cause):
+            words = words_of(cause)
+            return f"that here is for another PyTorch ({words}): install torchvision anew from where PyTorch came"
+        cause = cause.__cause__ or cause.__context__
+    return ""
