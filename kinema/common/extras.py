@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,8 @@ EXTRAS = {
     "torchcodec": ("torchcodec",),
 }
 """The modules that each extra brings."""
+UNFIT = re.compile("operator torchvision::|PyTorch and torchvision were compiled")
+"""What torchvision says where it is for another PyTorch, or for another CUDA."""
 
 
 def remedy(module: str) -> str:
@@ -46,7 +49,7 @@ def needed_for(what: str, otherwise: str = "") -> Iterator[None]:
     other = f", or {otherwise}" if otherwise else ""
     try:
         yield
-    except (ImportError, OSError, RuntimeError) as error:
+    except (ImportError, RuntimeError) as error:
         if unfit := unfit_torchvision(error):
             raise ConfigError(f"{what} imports torchvision, and {unfit}{other}") from error
         module = (getattr(error, "name", "") or "").partition(".")[0]
@@ -67,8 +70,10 @@ def unfit_torchvision(error: BaseException) -> str:
         What is wrong with "torchvision, and", with the way out; empty where the error says something else.
     """
     cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, (OSError, RuntimeError)) and "torchvision" in str(cause):
+    seen: set[int] = set()  # causes and contexts may go round in a circle
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, RuntimeError) and UNFIT.search(str(cause)):
             words = words_of(cause)
             return f"that here is for another PyTorch ({words}): install torchvision anew from where PyTorch came"
         cause = cause.__cause__ or cause.__context__

@@ -130,7 +130,7 @@ def look_around() -> Installation:
 def _why_not_torchvision() -> str:
     try:
         import_module("torchvision")
-    except (ImportError, OSError, RuntimeError) as error:
+    except (ImportError, RuntimeError) as error:
         unfit = unfit_torchvision(error)
         return f"[raft] and [hf] import torchvision, and {unfit}" if unfit else ""
     return ""

@@ -142,8 +142,10 @@ def test_a_torchvision_for_another_torch_is_named_whoever_imports_it():
         raise cause
     with pytest.raises(ConfigError, match=sentence), needed_for("it"):
         raise ModuleNotFoundError("Could not import module 'AutoModel'.") from cause  # as transformers says it
+    other, around = RuntimeError("/torchvision is out of memory"), ValueError()
+    other.__context__, around.__context__ = around, other
     with pytest.raises(RuntimeError, match="out of memory"), needed_for("it"):
-        raise RuntimeError("out of memory")
+        raise other
 
 
 @pytest.mark.parametrize("room", ["flow", "video", "models", "data", "methods", "evaluation", "search"])
