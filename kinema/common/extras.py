@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, words_of
 
 EXTRAS = {
     "train": ("tensorboard",),
@@ -24,6 +25,8 @@ EXTRAS = {
     "torchcodec": ("torchcodec",),
 }
 """The modules that each extra brings."""
+UNFIT = re.compile("operator torchvision::|PyTorch and torchvision were compiled")
+"""What torchvision says where it is for another PyTorch, or for another CUDA."""
 
 
 def remedy(module: str) -> str:
@@ -41,13 +44,37 @@ def needed_for(what: str, otherwise: str = "") -> Iterator[None]:
         otherwise: what else can be done.
 
     Raises:
-        ConfigError: a module of an extra is not installed.
+        ConfigError: a module of an extra is not installed, or torchvision is and does not load.
     """
+    other = f", or {otherwise}" if otherwise else ""
     try:
         yield
-    except ImportError as error:
-        module = (error.name or "").partition(".")[0]
+    except (ImportError, RuntimeError) as error:
+        if unfit := unfit_torchvision(error):
+            raise ConfigError(f"{what} imports torchvision, and {unfit}{other}") from error
+        module = (getattr(error, "name", "") or "").partition(".")[0]
         if not any(module in modules for modules in EXTRAS.values()):
             raise
-        other = f", or {otherwise}" if otherwise else ""
         raise ConfigError(f"{what} needs {module}: {remedy(module)}{other}") from error
+
+
+def unfit_torchvision(error: BaseException) -> str:
+    """Say that torchvision was built for another PyTorch, which it tells by an operator that nobody asked for.
+
+    pip does not see it: PyTorch for the CPU alone and torchvision for CUDA have the versions that each other wants.
+
+    Args:
+        error: what importing torchvision raised, or transformers, which imports it where it is, raised of that.
+
+    Returns:
+        What is wrong with "torchvision, and", with the way out; empty where the error says something else.
+    """
+    cause: BaseException | None = error
+    seen: set[int] = set()  # causes and contexts may go round in a circle
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, RuntimeError) and UNFIT.search(str(cause)):
+            words = words_of(cause)
+            return f"that here is for another PyTorch ({words}): install torchvision anew from where PyTorch came"
+        cause = cause.__cause__ or cause.__context__
+    return ""

@@ -168,7 +168,8 @@ class MonitorConfig:
 
     Attributes:
         monitor: folder of labelled videos, or synthetic for generated ones: on the way it is measured how often a
-            video's nearest one is of its class (R@1), and the best encoder is kept. Nothing by default.
+            video's nearest one is of its class (R@1), and the best encoder is kept as best.safetensors. Nothing by
+            default.
         monitor_labels: CSV file of the monitor's labels; class folders by default.
         monitor_column: column of its labels.
         monitor_every: steps from one measurement to the next.

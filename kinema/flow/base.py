@@ -43,9 +43,8 @@ class FlowEstimator(ABC):
         known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for parameter in parameters:
             if parameter not in known:
-                raise ConfigError(
-                    f"flow estimator {cls.name} has no parameter {parameter!r}: it knows {', '.join(known)}"
-                )
+                knows = f"it knows {', '.join(known)}" if known else "it has none"
+                raise ConfigError(f"flow estimator {cls.name} has no parameter {parameter!r}: {knows}")
         return cls(**parameters)
 
     @property
@@ -140,7 +139,14 @@ class FlowEstimator(ABC):
     @torch.no_grad()
     def _flow(self, first: Tensor, second: Tensor) -> Tensor:
         self.require()
-        return self._estimate(first, second)
+        flow = self._estimate(first, second)
+        height, width = first.shape[1:3]
+        if flow.shape != (len(first), 2, height, width) or flow.dtype != torch.float32:
+            raise ConfigError(
+                f"flow estimator {self.name} made {flow.dtype} of {tuple(flow.shape)} from {len(first)} pairs of "
+                f"{height} x {width} frames: let it make torch.float32 of {(len(first), 2, height, width)}"
+            )
+        return flow
 
     @abstractmethod
     def _estimate(self, first: Tensor, second: Tensor) -> Tensor:

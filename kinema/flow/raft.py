@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from kinema.common.extras import remedy
+from kinema.common.extras import needed_for
 from kinema.common.tensors import read_weights
-from kinema.errors import CheckpointError, ConfigError, words_of
+from kinema.errors import CheckpointError, ConfigError
 from kinema.flow.base import FlowEstimator
 
 HUB_FILES = {"large": "raft_large_C_T_SKHT_V2-ff5fadd5.pth", "small": "raft_small_C_T_V2-01064c6d.pth"}
@@ -66,9 +66,10 @@ class RAFT(FlowEstimator):
     def missing(self) -> str:
         """What this estimator lacks on this machine and where to get it, in one sentence; empty if it can be used."""
         try:
-            _torchvision()
-        except (ImportError, OSError, RuntimeError) as error:  # the last two where it was built for another torch
-            return f"raft needs torchvision ({words_of(error)}): {remedy('torchvision')}"
+            with needed_for("raft"):
+                _torchvision()
+        except ConfigError as error:
+            return str(error)
         if self.file.is_file():
             return ""
         if self.weights:

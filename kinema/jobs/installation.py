@@ -6,9 +6,10 @@ import multiprocessing
 import platform
 import sys
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any
 
-from kinema.common.extras import EXTRAS, remedy
+from kinema.common.extras import EXTRAS, remedy, unfit_torchvision
 from kinema.common.processes import available_cores
 from kinema.common.provenance import OPENCV, PACKAGES, installed
 
@@ -29,6 +30,7 @@ class Installation:
         packages: versions of what kinema needs, and of OpenCV by its packages; more than one of those clash.
         ffmpeg: versions of the libraries that decode.
         torchcodec: why it does not load; empty where it does, or is not installed.
+        torchvision: the same of torchvision; transformers fails with it, too.
         decoders: those of :data:`CODECS` that can be decoded.
         extras: versions of what each extra brings, by extra and package; None for what is missing.
         cores: that this process may use.
@@ -46,6 +48,7 @@ class Installation:
     packages: dict[str, str]
     ffmpeg: dict[str, str]
     torchcodec: str
+    torchvision: str
     decoders: tuple[str, ...]
     extras: dict[str, dict[str, str | None]]
     cores: int
@@ -77,15 +80,14 @@ class Installation:
             *((f"[{extra}]", _listed(found, extra)) for extra, found in self.extras.items()),
         ]
         clash = [package for package in OPENCV if package in self.packages]
-        if self.torchcodec:
-            lines.append(("note", self.torchcodec))
+        lines += [("note", why) for why in (self.torchcodec, self.torchvision) if why]
         if len(clash) > 1:
             lines.append(("note", f"{' and '.join(clash)} write over each other: uninstall all, and install one again"))
         return "\n".join(f"{name:13}{value}" for name, value in lines)
 
 
 def look_around() -> Installation:
-    """What is installed here; takes as long as importing PyTorch and PyAV."""
+    """What is installed here; takes as long as importing PyTorch, torchvision and PyAV."""
     import av
     import torch
 
@@ -110,6 +112,7 @@ def look_around() -> Installation:
         packages=installed((*PACKAGES, *OPENCV)),
         ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
         torchcodec=why_not_torchcodec() if installed(["torchcodec"]) else "",
+        torchvision=_why_not_torchvision(),
         decoders=tuple(name for name in CODECS if _decodes(name)),
         extras={extra: {name: installed([name]).get(name) for name in names} for extra, names in packages.items()},
         cores=available_cores(),
@@ -122,6 +125,15 @@ def look_around() -> Installation:
         },
         start_method=multiprocessing.get_context().get_start_method(),
     )
+
+
+def _why_not_torchvision() -> str:
+    try:
+        import_module("torchvision")
+    except (ImportError, RuntimeError) as error:
+        unfit = unfit_torchvision(error)
+        return f"[raft] and [hf] import torchvision, and {unfit}" if unfit else ""
+    return ""
 
 
 def _decodes(name: str) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from kinema.common.processes import WHOLE, Part
 from kinema.config import PretrainConfig
 from kinema.data.plan import Plan
+from kinema.errors import ConfigError
 from kinema.flow import FRA_ANGLES
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
@@ -161,8 +162,11 @@ class Method(nn.Module):
             views: the batch.
             draws: its random choices.
             phase: whose losses count; None for all.
+
+        Raises:
+            ConfigError: a class has none of its own.
         """
-        raise NotImplementedError
+        raise ConfigError(f"the method {type(self).__name__} has no losses of its own: write them")
 
     def pairs_from(self, plan: Plan) -> int:
         """The first step of a training that looks at more than query clips: at keys, and at flow if it does at all."""

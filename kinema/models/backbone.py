@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kinema.errors import ConfigError
+
 AfterStage = Callable[[str, Tensor], Tensor]
 """From the path of a stage and its output to what the network goes on with in its place, of the same shape."""
 
@@ -42,12 +44,20 @@ class Backbone(nn.Module):
             x: the clip.
             upto: the stage above which nothing is computed; None for all.
             after: is given the output of each submodule in ``stage_modules``, and gives what takes its place.
+
+        Raises:
+            ConfigError: a stage has other channels than ``stage_widths`` says.
         """
         names = {module: name for name, module in self.stage_modules.items()}
         outputs = {}
         for path in self.chain:
             x = self.get_submodule(path)(x)
             if path in names:
+                if x.shape[1] != self.stage_widths[names[path]]:
+                    raise ConfigError(
+                        f"{type(self).__name__} says that its stage {names[path]} has {self.stage_widths[names[path]]} "
+                        f"channels, and gave {tuple(x.shape)}: mend its stage_widths"
+                    )
                 x = x if after is None else after(path, x)
                 outputs[names[path]] = x
                 if names[path] == upto:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from kinema.common.extras import remedy
+from kinema.common.extras import needed_for
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError
 from kinema.models.normalise import Normalise
@@ -32,13 +32,8 @@ def open_torchvision(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
         ConfigError: torchvision cannot be imported, or knows no such model or weights, or cannot fetch them.
     """
     name, _, wanted = spec.partition("@")
-    try:
+    with needed_for(f"torchvision:{spec}", "name a file with its weights"):
         from torchvision import __version__, models
-    except (ImportError, RuntimeError) as error:  # one built for another torch says so with a RuntimeError
-        raise ConfigError(
-            f"torchvision:{spec} needs torchvision, which cannot be imported ({error}): {remedy('torchvision')}, "
-            "the one for this torch, or name a file with its weights"
-        ) from error
     known = models.list_models(module=models.video)
     _refuse_unknown(name, known, "torchvision has no video model")
     versions = list(models.get_model_weights(name).__members__)

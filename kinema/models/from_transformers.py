@@ -67,7 +67,7 @@ def open_transformer(folder: Path) -> tuple[nn.Module, dict[str, Any], ClipConfi
         The module from clips to features, its card, and its clips.
 
     Raises:
-        ConfigError: transformers is not installed, or the model is of another kind.
+        ConfigError: transformers is not installed or cannot be imported, or the model is of another kind.
         CheckpointError: the folder holds no model, a damaged one, or not all of its weights.
     """
     config = _read(folder / "config.json")
@@ -104,7 +104,10 @@ def _load(folder: Path) -> nn.Module:
     logging.set_verbosity_error()  # weights of a decoder or classifier that is not wanted are no news
     logging.disable_progress_bar()
     try:
-        network, report = AutoModel.from_pretrained(folder, output_loading_info=True, local_files_only=True)
+        with needed_for(str(folder)):  # what it imports, it imports late
+            network, report = AutoModel.from_pretrained(folder, output_loading_info=True, local_files_only=True)
+    except ConfigError:
+        raise
     except Exception as error:  # transformers names no error of its own
         raise CheckpointError(f"{folder} cannot be loaded ({str(error).splitlines()[0]}); fetch it again") from error
     finally:

@@ -120,7 +120,8 @@ def transformers_backbone(name: str, channels: int = 3, classes: int | None = No
         raise ConfigError(f"transformers:{name} has no setting {unknown[0]!r}: it knows {', '.join(sorted(known))}")
     usual = {"use_mean_pooling": False} if "use_mean_pooling" in known else {}
     config = AutoConfig.for_model(name, **usual, num_channels=channels, **parameters)
-    network = AutoModel.from_config(config)
+    with needed_for(f"transformers:{name}"):  # what it imports, it imports late
+        network = AutoModel.from_config(config)
     depth = config.num_hidden_layers
     blocks = next(
         path for path, part in network.named_modules() if isinstance(part, nn.ModuleList) and len(part) == depth

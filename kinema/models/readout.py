@@ -54,10 +54,20 @@ class Readout(nn.Module):
         """Stages by name, each (B, C, T', H', W') -> features (B, ``features``) in single precision.
 
         Raises:
-            ConfigError: the grid has more cells than a stage has places.
+            ConfigError: the grid has more cells than a stage has places; or a readout of others gives other features
+                than its :meth:`length` says.
         """
-        parts = [self.read(name, stages[name]) for name in self.config.stages]
+        parts = [self._read_checked(name, stages[name]) for name in self.config.stages]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1) / len(parts) ** 0.5
+
+    def _read_checked(self, name: str, x: Tensor) -> Tensor:
+        part, length = self.read(name, x), self.length(x.shape[1])
+        if part.ndim != 2 or part.shape[1] != length:
+            raise ConfigError(
+                f"the readout {self.config.by} reads {name} as {tuple(part.shape)}, but of {x.shape[1]} channels it "
+                f"promises {length} features a clip: mend its length or its read"
+            )
+        return part
 
     def length(self, channels: int) -> int:
         """How many features a stage of so many channels gives."""

@@ -158,7 +158,22 @@ def _made(name: str, factory: Factory, **settings: Any) -> Backbone:
         raise ConfigError(f"model {name} cannot be made ({type(error).__name__}: {said})") from error
     if not isinstance(network, Backbone):
         raise ConfigError(f"model {name} is a {type(network).__name__}; let it be a kinema.models.Backbone")
+    if problem := _incomplete(network):
+        raise ConfigError(f"model {name} {problem} (kinema.models.Backbone)")
     return network
+
+
+def _incomplete(network: Backbone) -> str:
+    """What a backbone has not said of itself; empty if all."""
+    if lacking := [name for name in inspect.get_annotations(Backbone) if not hasattr(network, name)]:
+        return f"does not say its {' and '.join(lacking)}: set them when it is made"
+    if not network.stage_widths or list(network.stage_modules) != list(network.stage_widths):
+        return "names other stages in stage_modules than in stage_widths, or none: name each in both, from low to high"
+    parts = dict(network.named_modules())
+    for path in (*network.chain, *network.stage_modules.values()):
+        if path not in parts:
+            return f"has no submodule {path!r}: name its own in chain and stage_modules"
+    return ""
 
 
 def matching_model(published: Published) -> tuple[str, dict[str, Any]]:

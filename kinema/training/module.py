@@ -16,8 +16,8 @@ from kinema.data.augment import augment_colors
 from kinema.data.camera import film, films
 from kinema.data.pairs import Batch
 from kinema.data.plan import Plan
-from kinema.errors import TrainingError
-from kinema.methods.base import Method, Views, draw, step_generator
+from kinema.errors import ConfigError, TrainingError
+from kinema.methods.base import Losses, Method, Views, draw, step_generator
 from kinema.methods.momentum import cosine_momentum
 from kinema.methods.progressive import Phase
 from kinema.models.short_conv import short_convolutions
@@ -147,7 +147,11 @@ class TrainingModule(nn.Module):
         self.facts = self._follow(step)
         draws = draw(len(batch["video"]), generator, device, shared, part, own)
         with short_convolutions(device):
-            terms, found, keys = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
+            losses = self.method.losses(self._views(batch, generator, own, part), draws, self.phase)
+        if not isinstance(losses, Losses):
+            kind = type(self.method).__name__
+            raise ConfigError(f"losses of the method {kind} gave a {type(losses).__name__}: let it give Losses")
+        terms, found, keys = losses
         loss = torch.stack(list(terms.values())).sum()
         values = {"loss": loss, **{f"{TERM}{name}": value for name, value in terms.items()}, **found}
         self._found = _Found(values, batch["video"])

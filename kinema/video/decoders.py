@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kinema.common.registry import Given, Registry
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, KinemaError, VideoError, words_of
 from kinema.video.by_torchcodec import TorchCodec, TorchCodecOnGPU, version, why_not_torchcodec
 from kinema.video.decoder import Decoder
 from kinema.video.source import Source
@@ -57,7 +57,14 @@ def open_decoder(path: str | Path, name: str | None = None) -> Decoder:
         kind = DECODERS.get(wanted)
     except ConfigError as error:
         raise ConfigError(f"KINEMA_DECODER: {error}" if name is None else str(error)) from error
-    return kind(path)  # type: ignore[call-arg]  # every decoder is made of a path
+    try:
+        return kind(path)  # type: ignore[call-arg]  # every decoder is made of a path
+    except Exception as error:
+        if isinstance(error, KinemaError) or DECODERS.is_own(wanted):
+            raise
+        raise VideoError(
+            str(path), f"the video decoder {wanted} cannot open it ({type(error).__name__}: {words_of(error)})"
+        ) from error
 
 
 def in_recipes() -> dict[str, str]:

@@ -132,6 +132,22 @@ def test_other_errors_of_importing_are_left_alone():
         raise ImportError(name="faiss.contrib")
 
 
+def test_a_torchvision_for_another_torch_is_named_whoever_imports_it():
+    sentence = (
+        r"^it imports torchvision, and that here is for another PyTorch \(operator torchvision::nms does not exist\): "
+        "install torchvision anew from where PyTorch came$"
+    )
+    cause = RuntimeError("operator torchvision::nms does not exist")
+    with pytest.raises(ConfigError, match=sentence), needed_for("it"):
+        raise cause
+    with pytest.raises(ConfigError, match=sentence), needed_for("it"):
+        raise ModuleNotFoundError("Could not import module 'AutoModel'.") from cause  # as transformers says it
+    other, around = RuntimeError("/torchvision is out of memory"), ValueError()
+    other.__context__, around.__context__ = around, other
+    with pytest.raises(RuntimeError, match="out of memory"), needed_for("it"):
+        raise other
+
+
 @pytest.mark.parametrize("room", ["flow", "video", "models", "data", "methods", "evaluation", "search"])
 def test_rooms_bring_nothing_heavy_that_is_not_asked_for(room):
     names = "[getattr(room, name) for name in getattr(room, '__all__', ())]"

@@ -70,6 +70,17 @@ def test_why_torchcodec_does_not_load_is_said_where_it_is_installed(monkeypatch)
     assert sentence not in look_around().summary()
 
 
+def test_a_torchvision_for_another_torch_is_said(monkeypatch):
+    def broken(name):
+        raise RuntimeError("operator torchvision::nms does not exist")
+
+    monkeypatch.setattr(installation, "import_module", broken)
+    note = look_around().summary().splitlines()[-1]
+    assert note.startswith(
+        "note         [raft] and [hf] import torchvision, and that here is for another PyTorch (operator"
+    )
+
+
 def test_decoders_that_there_are_not_are_left_out(monkeypatch):
     monkeypatch.setattr(installation, "CODECS", ("h264", "no_such_codec"))
     assert look_around().decoders == ("h264",)
