@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from jsonargparse.typing import PositiveInt
@@ -58,6 +59,8 @@ def pretrain(
     from kinema.jobs.monitoring import chosen_monitor
     from kinema.training import pretrain
 
+    if resume:
+        say_if_anew(out)
     run = pretrain(
         videos,
         out,
@@ -108,11 +111,21 @@ def finetune(
     refuse_count(count)
     from kinema.jobs.finetuning import finetune
 
+    if resume:
+        say_if_anew(out)
     found = finetune(videos, out, config, task, preset=preset, manifest=manifest, resume=resume)
     if is_first():
         print(found.summary())
         for path in found.files:
             print(path)
+
+
+def say_if_anew(out: str) -> None:
+    """Say where there is nothing to go on with; whole jobs, which always go on, have no need of it."""
+    from kinema.training.callbacks import CHECKPOINT
+
+    if is_first() and not Path(out, CHECKPOINT).exists():
+        print(f"{out} holds no run to go on with, so this one begins anew", file=sys.stderr)
 
 
 def refuse_count(count: int | None) -> None:

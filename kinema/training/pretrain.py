@@ -115,14 +115,8 @@ def _pretrained(
     if monitor is not None and monitor.every < 1:
         raise ConfigError(f"a monitor measures every so many steps, at least 1, not {monitor.every}")
 
-    anew = resume and not Path(out, CHECKPOINT).exists()
-
     def warn(plan: Plan) -> str:
-        said = (
-            f"{out} holds no run to go on with, so this one begins anew" if anew else "",
-            too_short(plan.steps) if weights is None else "",
-        )
-        return "\n".join(filter(None, said))
+        return too_short(plan.steps) if weights is None else ""
 
     with run_folder(out, together) as out:
         fitted = fit(

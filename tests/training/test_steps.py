@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -63,8 +64,19 @@ def test_just_so_many_steps_are_trained_and_the_schedule_ends_with_them(whole, s
 def test_a_small_folder_draws_more_clips_of_each_video(videos, settings, tmp_path, monkeypatch, capsys):
     monkeypatch.undo()
     card = pretrain(videos, tmp_path, settings(steps=2), method="moco", resume=True).card
-    assert f"{tmp_path} holds no run to go on with, so this one begins anew\n" in capsys.readouterr().err
+    assert "anew" not in capsys.readouterr().err
     assert (card["training"]["clips_per_video"], card["training"]["steps_per_epoch"]) == (10, 30)
+
+
+def test_who_asks_to_go_on_with_nothing_is_told(videos, tmp_path, monkeypatch, capsys):
+    done = SimpleNamespace(seconds=1.0, data_wait=0.0, files=[])
+    monkeypatch.setattr("kinema.training.pretrain", lambda *args, **words: done)
+    words = ["pretrain", str(videos), "--out", str(tmp_path)]
+    assert main(words) == 0 and "anew" not in capsys.readouterr().err
+    assert main([*words, "--resume"]) == 0
+    assert f"{tmp_path} holds no run to go on with, so this one begins anew\n" in capsys.readouterr().err
+    (tmp_path / "last.ckpt").touch()
+    assert main([*words, "--resume"]) == 0 and "anew" not in capsys.readouterr().err
 
 
 def test_warm_up_takes_an_epoch_but_at_most_a_tenth_of_the_steps(settings):
