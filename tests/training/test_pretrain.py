@@ -17,6 +17,7 @@ from kinema.common.provenance import ids_sha256, software_versions
 from kinema.config import PretrainConfig
 from kinema.errors import ConfigError, DataError, OutputError, TrainingError
 from kinema.methods import MSCL
+from kinema.methods.base import Losses
 from kinema.training import pretrain
 from kinema.training.checks import check_pretraining
 from kinema.training.metrics import METRICS, read_metrics
@@ -186,7 +187,7 @@ def test_one_term_that_is_not_finite_is_named_and_earlier_steps_are_kept(videos,
         calls.append(1)
         if len(calls) == 5:
             terms["lmcl"] = terms["lmcl"] * math.nan
-        return terms, facts, keys
+        return Losses(terms, facts, keys)
 
     with monkeypatch.context() as patch:
         patch.setattr(MSCL, "losses", poisoned)
