@@ -6,6 +6,7 @@ import multiprocessing
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -60,7 +61,8 @@ def written_while_searched(writers: Sequence[Callable[[], Any]], searchers: Sequ
         written = [_answer(line) for line in lines[: len(writers)]]
         seconds = time.perf_counter() - began
         for line in lines[len(writers) :]:
-            line.send("stop")
+            with suppress(BrokenPipeError):  # of which there is more to say when it does not answer
+                line.send("stop")
         times = [one for line in lines[len(writers) :] for one in _answer(line)]
     finally:
         for process in processes:
@@ -72,7 +74,7 @@ def written_while_searched(writers: Sequence[Callable[[], Any]], searchers: Sequ
 def _answer(line: Connection) -> Any:
     try:
         said = line.recv()
-    except EOFError:
+    except (EOFError, ConnectionError):
         raise RuntimeError("a process was killed") from None
     if isinstance(said, Failed):
         raise RuntimeError(said.said)
