@@ -9,6 +9,8 @@ camera.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -32,15 +34,14 @@ def stabilised_difference(clips: Tensor) -> Tensor:
     earlier, later = clips[:, :, :-1], clips[:, :, 1:]
     change, pictures = later - earlier, earlier + later
     grey = _grey(pictures)
-    across = _differences(grey[..., ::EVERY, :], -1)[..., ::EVERY]
-    down = _differences(grey[..., ::EVERY], -2)[..., ::EVERY, :]
+    across = torch.cat([part for _, part in _differences(grey[..., ::EVERY, :], -1)], -1)[..., ::EVERY]
+    down = torch.cat([part for _, part in _differences(grey[..., ::EVERY], -2)], -2)[..., ::EVERY, :]
     # differences over two pixels, of twice the mean picture: four times the slopes
     shifts = frame_shift(_grey(change[..., ::EVERY, ::EVERY]), across / 4, down / 4)
     for axis, shift in zip((-1, -2), shifts, strict=True):
         factor = shift[:, None, :, None, None] / -4
-        for place, length, after, before in _neighbours(pictures.shape[axis]):
-            difference = pictures.narrow(axis, after, length) - pictures.narrow(axis, before, length)
-            change.narrow(axis, place, length).addcmul_(difference, factor)
+        for place, difference in _differences(pictures, axis):
+            change.narrow(axis, place, difference.shape[axis]).addcmul_(difference, factor)
     return change
 
 
@@ -74,16 +75,9 @@ def _grey(pictures: Tensor) -> Tensor:
     return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 
 
-def _differences(pictures: Tensor, axis: int) -> Tensor:
-    """Of each pixel's neighbours after and before it along an axis; the border repeats."""
-    parts = [
-        pictures.narrow(axis, after, length) - pictures.narrow(axis, before, length)
-        for _, length, after, before in _neighbours(pictures.shape[axis])
-    ]
-    return torch.cat(parts, axis)
-
-
-def _neighbours(length: int) -> tuple[tuple[int, int, int, int], ...]:
-    """The first pixel of a row, the inner ones and the last: where they begin, how many there are, and where their
-    neighbours after and before them begin."""
-    return (0, 1, 1, 0), (1, length - 2, 2, 0), (length - 1, 1, length - 1, length - 2)
+def _differences(pictures: Tensor, axis: int) -> Iterator[tuple[int, Tensor]]:
+    """Of each pixel's neighbours after and before it along an axis, where the border repeats: of the first pixel, the
+    inner ones and the last, each with the place where they begin."""
+    length = pictures.shape[axis]
+    for place, count, after, before in (0, 1, 1, 0), (1, length - 2, 2, 0), (length - 1, 1, length - 1, length - 2):
+        yield place, pictures.narrow(axis, after, count) - pictures.narrow(axis, before, count)
