@@ -29,8 +29,7 @@ def filled(index: str, folder: str, config: IndexConfig, encoder: str | None, mi
 
     windowing = None if config.length is None and config.stride is None else Windowing(config.length, config.stride)
     library = Library(index, encoder, windowing=windowing, mirror=mirror, crop=config.crop, device=config.device)
-    done = library.add(folder, batch_size=config.batch_size, workers=config.workers, cluster=config.cluster)
-    print_added(library, folder, done)
+    print_added(library, folder, library.add(folder, config))
     return library
 
 
