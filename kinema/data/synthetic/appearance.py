@@ -142,30 +142,18 @@ def _heart() -> Array:
     return np.stack([16 * np.sin(t) ** 3, 5 * np.cos(2 * t) + 2 * np.cos(3 * t) + np.cos(4 * t) - 13 * np.cos(t)], -1)
 
 
-_ARM = 0.36
+def _cross() -> Array:
+    arm = np.array([(0.36, 0.36), (0.36, 1), (-0.36, 1)])
+    quarter = np.array([(0, 1), (-1, 0)])
+    return np.concatenate([arm @ np.linalg.matrix_power(quarter, turns) for turns in range(4)])
+
+
 SHAPES: Mapping[str, list[Array]] = {
     "circle": [_polar(1.0, _ROUND)],
     "square": [_corners(4, 1.0)],
     "triangle": [_corners(3, 1.0)],
     "star": [_corners(10, 1.0, 0.52)],
-    "cross": [
-        np.array(
-            [
-                (_ARM, _ARM),
-                (_ARM, 1),
-                (-_ARM, 1),
-                (-_ARM, _ARM),
-                (-1, _ARM),
-                (-1, -_ARM),
-                (-_ARM, -_ARM),
-                (-_ARM, -1),
-                (_ARM, -1),
-                (_ARM, -_ARM),
-                (1, -_ARM),
-                (1, _ARM),
-            ]
-        )
-    ],
+    "cross": [_cross()],
     "ring": [_polar(1.0, _ROUND), _polar(0.5, _ROUND)],
     "heart": [_heart()],
     "moon": [_moon()],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kinema.data.synthetic.figures.animals import Stance
-from kinema.data.synthetic.figures.curves import Array, Rng, ease, hold, rhythm, strokes, wander
+from kinema.data.synthetic.figures.curves import Array, Rng, by_name, ease, hold, rhythm, strokes, wander
 
 
 def rest(pose: Stance, t: Array, rng: Rng) -> None:
@@ -144,11 +144,8 @@ def shake(pose: Stance, t: Array, rng: Rng) -> None:
     pose.tail += 0.8 * go * np.sin(quick + 1.5)
 
 
-ANIMAL_MOTIONS: Mapping[str, Callable[[Stance, Array, Rng], None]] = {
-    g.__name__: g
-    for g in (
-        *(rest, walk, run, turn_round, rear_up, lean_on_wall, raise_head),
-        *(sniff, groom, lick, scratch, stretch, shake),
-    )
-}
+ANIMAL_MOTIONS: Mapping[str, Callable[[Stance, Array, Rng], None]] = by_name(
+    *(rest, walk, run, turn_round, rear_up, lean_on_wall, raise_head),
+    *(sniff, groom, lick, scratch, stretch, shake),
+)
 """Name of what an animal does: what does it."""

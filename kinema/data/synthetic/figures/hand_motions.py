@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from kinema.data.synthetic.figures.curves import Array, Rng, ease, hold, rhythm, strokes
+from kinema.data.synthetic.figures.curves import Array, Rng, by_name, ease, hold, rhythm, strokes
 from kinema.data.synthetic.figures.hands import FINGERS, Grip
 
 
@@ -105,25 +105,13 @@ def _knock(grip: Grip, t: Array, rng: Rng) -> None:
 
 
 HAND_MOTIONS: Mapping[str, Callable[[Grip, Array, Rng], None]] = {
-    "wave": _wave,
-    "close": _close,
-    "open": _open,
-    "squeeze": _squeeze,
-    "ripple": _ripple,
-    "pinch": _pinch,
-    "beckon": _beckon,
-    "point": _point,
-    "count": _count,
-    "turn_over": _turn_over,
-    "twist": _twist,
+    **by_name(_wave, _close, _open, _squeeze, _ripple, _pinch, _beckon, _point, _count, _turn_over, _twist),
     "rotate_cw": _rotate(1),
     "rotate_ccw": _rotate(-1),
     "swipe_left": _swipe(-1, 0),
     "swipe_right": _swipe(1, 0),
     "swipe_up": _swipe(0, -1),
     "swipe_down": _swipe(0, 1),
-    "push": _push,
-    "pull": _pull,
-    "knock": _knock,
+    **by_name(_push, _pull, _knock),
 }
 """Name of what a hand does: what does it. Directions are those on the screen, so no picture is mirrored."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kinema.data.synthetic.figures import gestures
-from kinema.data.synthetic.figures.curves import Array, Rng, delayed, ease, hold, pulse, rhythm, strokes
+from kinema.data.synthetic.figures.curves import Array, Rng, by_name, delayed, ease, hold, pulse, rhythm, strokes
 from kinema.data.synthetic.figures.skeleton import FOREARM, UPPER_ARM, Pose
 
 ARM = UPPER_ARM + FOREARM
@@ -247,11 +247,8 @@ def improvise_together(one: Pose, other: Pose, t: Array, rng: Rng) -> float:
     return rng.uniform(0.3, 0.9)
 
 
-PAIR_MOTIONS: Mapping[str, Interaction] = {
-    g.__name__: g
-    for g in (
-        *(push, pull, punch, kick, spar, handshake, high_five, hug),
-        *(point_at, hand_over, bow_to, approach, part, dance),
-    )
-}
+PAIR_MOTIONS: Mapping[str, Interaction] = by_name(
+    *(push, pull, punch, kick, spar, handshake, high_five, hug),
+    *(point_at, hand_over, bow_to, approach, part, dance),
+)
 """Name of what a pair does: what does it."""

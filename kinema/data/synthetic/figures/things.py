@@ -9,7 +9,7 @@ import numpy as np
 
 from kinema.data.synthetic.appearance import SHAPES
 from kinema.data.synthetic.figures.bodies import Array, Colour, Part
-from kinema.data.synthetic.figures.curves import Rng, ease, rhythm, wander
+from kinema.data.synthetic.figures.curves import Rng, by_name, ease, rhythm, wander
 from kinema.data.synthetic.figures.palettes import Palette
 from kinema.data.synthetic.figures.stage import Act, Stage
 from kinema.data.synthetic.motions import SINGLE_MOTIONS, Trajectory, sample_trajectory
@@ -118,14 +118,7 @@ def _single(name: str) -> Callable[[Array, Rng], Courses]:
 
 OBJECT_MOTIONS: Mapping[str, Callable[[Array, Rng], Courses]] = {
     **{name: _single(name) for name in SINGLE_MOTIONS},
-    "bounce": _bounce,
-    "pendulum": _pendulum,
-    "shake": _shake,
-    "roll": _roll,
-    "fall": _fall,
-    "collide": _collide,
-    "cross": _cross,
-    "orbit": _orbit,
+    **by_name(_bounce, _pendulum, _shake, _roll, _fall, _collide, _cross, _orbit),
     "scatter": _spread(1),
     "gather": _spread(-1),
     "swarm": _swarm,
