@@ -78,7 +78,7 @@ def test_the_same_parameters_give_the_same_bytes_whatever_the_workers(small: Pat
 
 def test_another_seed_and_the_other_split_give_other_videos() -> None:
     def frames(split: str, seed: int) -> np.ndarray:
-        return render_figures(FigureSpec(split, 3, "person_wave", "room", "any", "still", seed), 32, 4)
+        return render_figures(FigureSpec(split, 3, "person_wave", "room", "any", "still", seed=seed), 32, 4)
 
     first = frames("train", 0)
     for other in (frames("train", 1), frames("test", 0)):

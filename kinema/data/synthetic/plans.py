@@ -36,7 +36,7 @@ def _objects(config: SynthConfig, split: str, count: int, rng: np.random.Generat
     motions = list(DIFFICULTIES[config.difficulty].motions)
     pairs = _crossed(rng.permutation(motions).tolist(), rng.permutation(list(SCENES)).tolist(), count)
     shapes = _dealt(list(SHAPES), count, rng)
-    return [VideoSpec(split, i, pairs[k][0], pairs[k][1], shapes[i], config.seed) for i, k in enumerate(order)]
+    return [VideoSpec(split, i, pairs[k][0], pairs[k][1], shapes[i], seed=config.seed) for i, k in enumerate(order)]
 
 
 def _figures(config: SynthConfig, split: str, count: int, rng: np.random.Generator) -> list[FigureSpec]:
@@ -46,7 +46,7 @@ def _figures(config: SynthConfig, split: str, count: int, rng: np.random.Generat
     )
     palettes, cameras = _dealt(list(PALETTES), count, rng), _dealt(list(CAMERAS), count, rng)
     return [
-        FigureSpec(split, i, pairs[k][0], pairs[k][1], palettes[i], cameras[i], config.seed)
+        FigureSpec(split, i, pairs[k][0], pairs[k][1], palettes[i], cameras[i], seed=config.seed)
         for i, k in enumerate(order)
     ]
 
