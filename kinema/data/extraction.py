@@ -128,7 +128,7 @@ def _on_cluster(cluster: str, reader: ClipReader, entries: Sequence[ManifestEntr
     for (number, _), found in spread(
         cluster,
         enumerate(entries),
-        Extracting,
+        _extracting,
         arguments,
         shared=folders,
         gpus=on_gpus,
@@ -140,24 +140,21 @@ def _on_cluster(cluster: str, reader: ClipReader, entries: Sequence[ManifestEntr
             place += 1
 
 
-class Extracting:
-    """What a worker of a cluster does: it writes a video's flow to the store that all share.
+def _extracting(
+    folder: Path, clip: ClipConfig, flow: FlowConfig, device: str
+) -> Callable[[tuple[int, ManifestEntry]], Result]:
+    """What a worker of a cluster does with numbered entries: it writes their flow to the store that all share.
 
     Raises:
         ConfigError: the estimator cannot be used there.
     """
-
-    def __init__(self, folder: Path, clip: ClipConfig, flow: FlowConfig, device: str):
-        reader = ClipReader(folder, clip, flow)
-        reader.estimator.require()
-        assert reader.store is not None
-        where = flow_device(reader.estimator, device)
-        on_gpu = () if where.type == "cpu" else (DevicePairs(reader.estimator, where), DEVICE_BATCH)
-        self._videos = _Videos(reader, reader.store, [], *on_gpu)
-
-    def __call__(self, item: tuple[int, ManifestEntry]) -> Result:
-        """Whether the flow was made now; the entry comes with a number."""
-        return self._videos.add(item[1])
+    reader = ClipReader(folder, clip, flow)
+    reader.estimator.require()
+    assert reader.store is not None
+    where = flow_device(reader.estimator, device)
+    on_gpu = () if where.type == "cpu" else (DevicePairs(reader.estimator, where), DEVICE_BATCH)
+    videos = _Videos(reader, reader.store, [], *on_gpu)
+    return lambda item: videos.add(item[1])
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -64,28 +64,13 @@ def start_scores(reader: ClipReader, entry: ManifestEntry, scores: Tensor) -> Te
     return clip_scores(scores, clip_positions(reader.clip, 0).tolist())[: reader.starts(entry)]
 
 
-class _ByVideo(Sequence[Tensor | KinemaError]):
-    """Something of each video, found when it is asked for."""
+class ByVideo(Protocol):
+    """Something of each video by its position, found when it is asked for, or why there is none."""
 
-    def __init__(self, count: int):
-        self._count = count
-
-    def _of(self, place: int) -> Tensor | KinemaError:
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, place: int) -> Tensor | KinemaError: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Tensor | KinemaError]: ...
-    def __getitem__(self, place: int | slice) -> Tensor | KinemaError | list[Tensor | KinemaError]:
-        places = range(self._count)[place]
-        return self._of(places) if isinstance(places, int) else [self._of(one) for one in places]
+    def __getitem__(self, place: int, /) -> Tensor | KinemaError: ...
 
 
-class MotionScores(_ByVideo):
+class MotionScores:
     """The :func:`field_scores` of videos, in one table, or why there are none.
 
     Args:
@@ -95,10 +80,9 @@ class MotionScores(_ByVideo):
     """
 
     def __init__(self, table: pa.Table, rows: np.ndarray, failed: Mapping[int, KinemaError]):
-        super().__init__(len(rows))
         self._scores, self._rows, self._failed = table.column("scores"), rows, failed
 
-    def _of(self, place: int) -> Tensor | KinemaError:
+    def __getitem__(self, place: int) -> Tensor | KinemaError:
         if place in self._failed:
             return self._failed[place]
         return torch.from_numpy(self._scores[int(self._rows[place])].values.to_numpy().copy())
@@ -153,7 +137,7 @@ def score_videos(
     return MotionScores(known, rows, failed)
 
 
-class Kept(_ByVideo):
+class Kept:
     """For each video the grid positions, ascending, of the starts whose score lies above the video's median. Of a video
     without scores, the reason for that.
 
@@ -163,11 +147,10 @@ class Kept(_ByVideo):
         scores: from :func:`score_videos`.
     """
 
-    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], scores: Sequence[Tensor | KinemaError]):
-        super().__init__(len(entries))
+    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], scores: ByVideo):
         self._reader, self._entries, self._scores = reader, entries, scores
 
-    def _of(self, place: int) -> Tensor | KinemaError:
+    def __getitem__(self, place: int) -> Tensor | KinemaError:
         own = self._scores[place]
         if isinstance(own, KinemaError):
             return own

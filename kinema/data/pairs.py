@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, default_collate
 
 from kinema.config import AugmentConfig, SamplingConfig
 from kinema.data.fields import ClipReader, positions_per_step
+from kinema.data.mds import ByVideo
 from kinema.data.sampler import Draw
 from kinema.errors import KinemaError, blaming
 from kinema.flow import crop_resize, crop_resize_flow, key_start
@@ -75,7 +76,7 @@ class ClipPairs(Dataset[Batch | Unread]):
         sampling: SamplingConfig,
         augment: AugmentConfig,
         with_flow: bool,
-        kept: Sequence[Tensor | KinemaError] | None = None,
+        kept: ByVideo | None = None,
         pairs_from: int = 0,
         labels: Sequence[int] | None = None,
         with_key: bool = True,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -105,7 +106,7 @@ def _on_cluster(
     cluster: str, items: Iterable[tuple[int, Path]], root: Path
 ) -> Iterator[tuple[tuple[int, Path], ManifestEntry]]:
     """As :func:`_as_they_come` of :func:`scan_file`; a file over which workers are lost is unreadable."""
-    for item, found in spread(cluster, items, Scanning, [root], shared=[root], weigh=size_of):
+    for item, found in spread(cluster, items, partial, [scan_numbered, root], shared=[root], weigh=size_of):
         if isinstance(found, KinemaError):
             found = ManifestEntry(item[1].relative_to(root).as_posix(), UNREADABLE, error=str(found))
         yield item, found
@@ -119,19 +120,9 @@ def size_of(item: tuple[int, Path]) -> int:
         return 0
 
 
-class Scanning:
-    """What a worker of a cluster does: it decodes a video, and says what it holds.
-
-    Args:
-        root: the folder that entries' paths are relative to.
-    """
-
-    def __init__(self, root: Path):
-        self._root = root
-
-    def __call__(self, item: tuple[int, Path]) -> ManifestEntry:
-        """The entry of a file, which comes with a number."""
-        return scan_file(item[1], self._root)
+def scan_numbered(root: Path, item: tuple[int, Path]) -> ManifestEntry:
+    """As :func:`scan_file`, of a file that comes with a number: what a worker of a cluster does."""
+    return scan_file(item[1], root)
 
 
 def _count(root: Path) -> int:
