@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinema.boxes import LEAST, MOTION, WHOLE, Box, Place, box_settings, cut, framed, motion_box, own_motion, small
+from kinema.boxes.box import LEAST, MOTION, WHOLE, Box, Place, cut, framed
 from kinema.boxes.files import check_tracks, open_tracks
+from kinema.boxes.motion import box_settings, motion_box, own_motion, small
 from kinema.config import ClipConfig
 from kinema.data.clips import MISSING
 from kinema.video.fragment import fragment_of
@@ -107,7 +108,7 @@ class Cropping:
         """As :meth:`places`, where it is known what moves.
 
         Args:
-            motion: (h, w) as of :func:`~kinema.boxes.motion_box`; None where nothing does, or it does not count.
+            motion: (h, w) as of :func:`~kinema.boxes.motion.motion_box`; None where nothing does, or it does not count.
             start: seconds of the first frame.
             end: of the last.
             shape: height and width of the frames.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kinema.boxes import MOTION
+from kinema.boxes.box import MOTION
 from kinema.common.addresses import absolute
 from kinema.common.cluster import Lost, ask, spread
 from kinema.config import ClipConfig

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinema import __version__
-from kinema.boxes import MOTION
+from kinema.boxes.box import MOTION
 from kinema.common.addresses import resolved, shown
 from kinema.common.whitening import Basis
 from kinema.config import overlaid

@@ -15,7 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kinema.boxes import WHOLE, Place, cut, own_motion, small
+from kinema.boxes.box import WHOLE, Place, cut
+from kinema.boxes.motion import own_motion, small
 from kinema.config import ClipConfig
 from kinema.config.windows import Windowing
 from kinema.data.clips import Grid, center_cut, clip_view, span, step_seconds, stretched
