@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kinema.annotations.files import FORMATS, known_by_name, one_video, write_intervals
+from kinema.annotations.files import one_video, write_intervals
 from kinema.annotations.interval import Interval
+from kinema.annotations.registry import format_to_write
 from kinema.annotations.videos import LabelledVideos
-from kinema.errors import ConfigError, DataError, OutputError
+from kinema.common.files import refuse_present
+from kinema.errors import DataError
 
 
 def check_target(out: str | Path, format: str | None, *others: str | Path | None) -> None:
@@ -20,14 +21,8 @@ def check_target(out: str | Path, format: str | None, *others: str | Path | None
         DataError: the file's name means none, or several.
         OutputError: something is there, or two would be one file.
     """
-    if format is not None and format not in FORMATS:
-        raise ConfigError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
-    if format is None:
-        known_by_name(Path(out))
+    format_to_write(Path(out), format)
     refuse_present(out, *others)
-    places = [os.path.abspath(place) for place in (out, *others) if place is not None]
-    if twice := [place for place in places if places.count(place) > 1]:
-        raise OutputError(f"two things would be written to {twice[0]}; give each a file of its own")
 
 
 def check_videos(out: str | Path, format: str | None, count: Callable[[], int]) -> None:
@@ -41,23 +36,9 @@ def check_videos(out: str | Path, format: str | None, count: Callable[[], int]) 
     Raises:
         OutputError: there are several.
     """
-    chosen = known_by_name(Path(out)) if format is None else FORMATS[format]
+    chosen = format_to_write(Path(out), format)
     if chosen.single and Path(out).suffix.lower() == chosen.suffix and (number := count()) > 1:
         raise one_video(Path(out), chosen, number)
-
-
-def refuse_present(*paths: str | Path | None) -> None:
-    """Refuse to write over what is there; None is no place.
-
-    Raises:
-        OutputError: something is, or a path is named twice.
-    """
-    for path in paths:
-        if path is not None and (Path(path).exists() or Path(path).is_symlink()):
-            raise OutputError(f"{path} is there already; name another file, or move it away")
-    named = [Path(path) for path in paths if path is not None]
-    if twice := [path for path in named if named.count(path) > 1]:
-        raise OutputError(f"{twice[0]} is to hold two things; give each a file of its own")
 
 
 def write_labels(

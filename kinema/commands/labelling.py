@@ -127,8 +127,7 @@ def compare_labels(
         out: JSON file of the figures to write, where nothing is yet.
     """
     from kinema.annotations.comparison import compare_files
-    from kinema.annotations.writing import refuse_present
-    from kinema.common.files import write_json
+    from kinema.common.files import refuse_present, write_json
 
     refuse_present(out)
     found, notes = compare_files(a, b, step=step, overlap=overlap, videos=videos, fps=fps)

@@ -15,7 +15,7 @@ from typing import Self
 
 import numpy as np
 
-from kinema.common.files import atomic_path
+from kinema.common.files import write_bytes
 from kinema.errors import CheckpointError, ConfigError, DataError
 
 FAINT = 1e-10
@@ -66,9 +66,7 @@ class _Kept:
         Raises:
             OutputError: it cannot be written.
         """
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(self.to_bytes())
-        return Path(path)
+        return write_bytes(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -18,6 +18,7 @@ import numpy as np
 
 from kinema.common.files import clear_leftovers, make_folder, write_json
 from kinema.common.locking import locked
+from kinema.common.provenance import differing
 from kinema.errors import ConfigError, DataError
 from kinema.flow.container import VideoFlow, open_video_flow, write_video_flow
 
@@ -49,24 +50,16 @@ class FlowStore:
             with self._locked(".making", wait=True):  # some begin together, and each finds a folder without a store
                 if not description.exists():
                     self._begin(description)
-        self._compare(read_recipe(self.folder))
+        if changed := differing(read_recipe(self.folder), self.recipe, words="{} was {!r}, is {!r}"):
+            raise ConfigError(
+                f"the flow store {self.folder} was made otherwise ({'; '.join(changed)}); use the same settings, or "
+                "another folder"
+            )
 
     def _begin(self, description: Path) -> None:
         if any(not path.name.startswith(".") for path in self.folder.iterdir()):
             raise ConfigError(f"{self.folder} is neither empty nor a flow store: choose another folder")
         write_json(description, {"format": FORMAT, "recipe": self.recipe})
-
-    def _compare(self, found: dict[str, Any]) -> None:
-        differing = [
-            f"{name} was {found.get(name)!r}, is {self.recipe.get(name)!r}"
-            for name in sorted(found.keys() | self.recipe.keys())
-            if found.get(name) != self.recipe.get(name)
-        ]
-        if differing:
-            raise ConfigError(
-                f"the flow store {self.folder} was made otherwise ({'; '.join(differing)}); use the same settings, "
-                "or another folder"
-            )
 
     def path(self, name: str) -> Path:
         """The file of the video of that name in the manifest, present or not."""

@@ -79,8 +79,7 @@ def scan_folder(
                 else:
                     bar.advance(task)
 
-        bar = make_bar("at")
-        bar.disable = bar.disable or not progress
+        bar = make_bar("at", wanted=progress)
         task = bar.add_task("Scanning", total=count, at="")
 
         def decoded(item: tuple[int, Path]) -> ManifestEntry:
@@ -150,8 +149,7 @@ def probe_files(
     Returns:
         Why a file cannot be read, for each that cannot.
     """
-    bar = make_bar()
-    bar.disable = bar.disable or not progress
+    bar = make_bar(wanted=progress)
     reasons: dict[str, str] = {}
     with bar:
         opened = _as_they_come(files, lambda file: _first_frame(root / file), workers or available_cores())

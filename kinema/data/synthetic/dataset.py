@@ -17,6 +17,7 @@ import cv2
 
 from kinema.common.files import make_folder, write_csv, write_json
 from kinema.common.progress import track
+from kinema.common.provenance import differing
 from kinema.config import overlaid
 from kinema.config.synthesis import SynthConfig
 from kinema.data.synthetic.figures import FigureSpec, render_figures
@@ -106,14 +107,9 @@ def _claim(folder: Path, config: SynthConfig) -> Path:
     found = _read_parameters(folder)
     if found is None:
         raise OutputError(f"{folder} is not empty and holds no synthetic videos; choose a new folder")
-    differing = [
-        f"{key} {found.get(key)} there, {wanted.get(key)} asked"
-        for key in wanted | found
-        if found.get(key) != wanted.get(key)
-    ]
-    if differing:
+    if changed := differing(found, wanted, words="{} {} there, {} asked"):
         raise OutputError(
-            f"{folder} holds synthetic videos made with other parameters ({'; '.join(differing)}); "
+            f"{folder} holds synthetic videos made with other parameters ({'; '.join(changed)}); "
             "choose a new folder or delete this one"
         )
     return make_folder(folder)
