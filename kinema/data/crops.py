@@ -20,8 +20,8 @@ from kinema.boxes.files import check_tracks, open_tracks
 from kinema.boxes.motion import box_settings, motion_box, own_motion, small
 from kinema.config import ClipConfig
 from kinema.data.clips import MISSING
+from kinema.video.clip import VideoInfo
 from kinema.video.fragment import fragment_of
-from kinema.video.info import VideoInfo
 
 if TYPE_CHECKING:
     from kinema.boxes.tracks import VideoBoxes

@@ -16,7 +16,7 @@ from kinema.common.addresses import resolved
 from kinema.common.clock import clock
 from kinema.common.cluster import spread
 from kinema.common.processes import available_cores
-from kinema.common.progress import make_bar
+from kinema.common.progress import make_bar, track
 from kinema.errors import DataError, KinemaError, VideoError, blaming
 from kinema.video.folder import walk_videos, without_videos
 from kinema.video.identity import size_and_time
@@ -135,28 +135,20 @@ def _count(root: Path) -> int:
     return count
 
 
-def probe_files(
-    root: Path, files: Sequence[str], *, workers: int | None = None, progress: bool = True
-) -> dict[str, str]:
+def probe_files(root: Path, files: Sequence[str], *, workers: int | None = None) -> dict[str, str]:
     """Open videos and decode their first frames: quicker than to scan them, and blind to damage further on.
 
     Args:
         root: the folder that ``files`` are relative to.
         files: the videos.
         workers: files opened at the same time; None for as many as there are processor cores.
-        progress: show a bar with the time left.
 
     Returns:
         Why a file cannot be read, for each that cannot.
     """
-    bar = make_bar(wanted=progress)
-    reasons: dict[str, str] = {}
-    with bar:
-        opened = _as_they_come(files, lambda file: _first_frame(root / file), workers or available_cores())
-        for file, reason in bar.track(opened, total=len(files), description="Opening"):
-            if reason:
-                reasons[file] = reason
-    return {file: reasons[file] for file in files if file in reasons}
+    opened = _as_they_come(files, lambda file: _first_frame(root / file), workers or available_cores())
+    reasons = dict(track(opened, "Opening", len(files)))
+    return {file: reasons[file] for file in files if reasons[file]}
 
 
 def _first_frame(path: Path) -> str:

@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from kinema.data.synthetic import FIGURE_MOTIONS, FigureSpec, SynthConfig, plan, render_figures, synthesise
-from kinema.data.synthetic.figures import CAMERAS, KINDS, PALETTES, SCENES
-from kinema.data.synthetic.figures.camera import develop, move_camera
-from kinema.data.synthetic.figures.cast import direct
-from kinema.data.synthetic.figures.scenery import draw_scenery
+from kinema.data.synthetic.figures.camera import CAMERAS, develop, move_camera
+from kinema.data.synthetic.figures.cast import KINDS, direct
+from kinema.data.synthetic.figures.palettes import PALETTES
+from kinema.data.synthetic.figures.scenery import SCENES, draw_scenery
 from kinema.data.synthetic.figures.stage import Stage
 from kinema.errors import OutputError
 

@@ -11,6 +11,7 @@ from kinema.annotations.videos import LabelledVideos
 from kinema.common.clock import seconds_of
 from kinema.common.files import write_csv
 from kinema.errors import DataError
+from kinema.video.fragment import in_decimals
 
 Table = tuple[list[str], list[dict[str, str]]]
 NEEDED = ("file", "start", "end", "label")
@@ -50,18 +51,12 @@ def _share(text: str) -> float | None:
         raise DataError(f"the confidence {text!r} is no number; write one from 0 to 1, or nothing") from None
 
 
-def decimals(seconds: float, digits: int = 6) -> str:
-    """Seconds in as few decimals as they take, up to ``digits``."""
-    text = f"{seconds:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:
     columns = [*NEEDED, *(name for name in OPTIONAL if any(getattr(one, name) is not None for one in intervals))]
 
     def fields(one: Interval) -> list[str]:
-        texts = {"start": decimals(one.start), "end": decimals(one.end)}
-        sure = "" if one.confidence is None else decimals(one.confidence)
+        texts = {"start": in_decimals(one.start), "end": in_decimals(one.end)}
+        sure = "" if one.confidence is None else in_decimals(one.confidence)
         texts |= {"file": one.file, "label": one.label, "subject": one.subject or "", "confidence": sure}
         return [texts[name] for name in columns]
 

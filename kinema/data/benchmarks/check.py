@@ -88,7 +88,6 @@ def check(
     *,
     manifest: str | Path | None = None,
     workers: int | None = None,
-    progress: bool = True,
 ) -> Checked:
     """Look for all videos of a benchmark, and into those that are there.
 
@@ -98,7 +97,6 @@ def check(
         annotations: the folder of the official lists; None to look in the usual places.
         manifest: what ``kinema scan`` wrote of the folder; None to open every listed video and decode its first frame.
         workers: videos opened at the same time; None for as many as there are processor cores.
-        progress: show a bar with the time left.
 
     Raises:
         DataError: there is no such folder; lists are missing or not this data set's; two files have the name of one
@@ -107,7 +105,7 @@ def check(
     surveys = survey(benchmark, root, benchmark.folds, annotations)
     wanted = _listed_files(surveys)
     if manifest is None:
-        unreadable = probe_files(Path(root), wanted, workers=workers, progress=progress)
+        unreadable = probe_files(Path(root), wanted, workers=workers)
     else:
         unreadable = _from_manifest(Path(manifest), wanted)
     return Checked(tuple(surveys), unreadable, fully=manifest is not None)

@@ -20,7 +20,7 @@ from kinema.common.progress import track
 from kinema.common.provenance import differing
 from kinema.config import overlaid
 from kinema.config.synthesis import SynthConfig
-from kinema.data.synthetic.figures import FigureSpec, render_figures
+from kinema.data.synthetic.figures.render import FigureSpec, render_figures
 from kinema.data.synthetic.files import write_true_flow, write_video
 from kinema.data.synthetic.motions import DIFFICULTIES
 from kinema.data.synthetic.plans import Spec, plan

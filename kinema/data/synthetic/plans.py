@@ -8,8 +8,11 @@ import numpy as np
 
 from kinema.config.synthesis import SynthConfig
 from kinema.data.synthetic.appearance import SCENES, SHAPES
-from kinema.data.synthetic.figures import CAMERAS, PALETTES, FigureSpec, dealt_motions
-from kinema.data.synthetic.figures import SCENES as SCENERIES
+from kinema.data.synthetic.figures.camera import CAMERAS
+from kinema.data.synthetic.figures.cast import dealt_motions
+from kinema.data.synthetic.figures.palettes import PALETTES
+from kinema.data.synthetic.figures.render import FigureSpec
+from kinema.data.synthetic.figures.scenery import SCENES as SCENERIES
 from kinema.data.synthetic.motions import DIFFICULTIES
 from kinema.data.synthetic.render import VideoSpec
 

@@ -16,9 +16,9 @@ def rest(pose: Stance, t: Array, rng: Rng) -> None:
     pose.hunch += 0.05 * np.sin(rhythm(t, rng, (1.0, 3.0)))
 
 
-def walk(pose: Stance, t: Array, rng: Rng, rate: tuple[float, float] = (0.8, 2.0), reach: float = 0.5) -> None:
+def walk(pose: Stance, t: Array, rng: Rng) -> None:
     """Go ahead, legs crosswise."""
-    phase, far = rhythm(t, rng, rate), reach * rng.uniform(0.6, 1.1)
+    phase, far = rhythm(t, rng, (0.8, 2.0)), 0.5 * rng.uniform(0.6, 1.1)
     for k in (0, 1):
         pose.paws[k][:] += far * np.sin(phase + math.pi * k)
         pose.fold[k][:] += 0.4 * far * (1 + np.cos(phase + math.pi * k))
