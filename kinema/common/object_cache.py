@@ -31,23 +31,6 @@ TRIES = 3
 COUNT, PART, LOCK, HELD = "bytes", ".part", ".lock", "held"
 
 
-class Held:
-    """A copy that is kept from being deleted, until it is let go, or the process that made this ends."""
-
-    def __init__(self, place: Path):
-        """To be called with the copy's lock."""
-        self._lock = ExitStack()
-        make_folder(folder := cache_folder() / HELD)
-        self._lock.enter_context(locked(folder / f"{place.stem}.{token_hex(4)}", ""))
-
-    def close(self) -> None:
-        """Let it be deleted."""
-        self._lock.close()
-
-    def __del__(self) -> None:
-        self.close()
-
-
 def cache_folder() -> Path:
     """Where copies lie: in KINEMA_CACHE, or else in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -87,7 +70,7 @@ def fetched(path: str | Path) -> Iterator[Path]:
             held.close()
 
 
-def fetch(path: str | Path) -> tuple[Path, Held | None]:
+def fetch(path: str | Path) -> tuple[Path, ExitStack | None]:
     """As :func:`fetched`, until what comes with the place is closed; None for what is no copy."""
     address = address_of(path)
     if address is None:
@@ -145,13 +128,18 @@ def _place(address: str, state: storage.State) -> Path:
     return cache_folder() / digest[:2] / f"{digest[2:34]}{Path(address).suffix[:16]}"
 
 
-def _held(address: str, state: storage.State, place: Path) -> Held | None:
-    """Hold the copy of an object, which is made where there is none; None if the object is not what it was any more."""
+def _held(address: str, state: storage.State, place: Path) -> ExitStack | None:
+    """Keep the copy of an object from being deleted until what this returns is closed, or the process ends.
+
+    The copy is made where there is none; None if the object is not what it was any more.
+    """
     make_folder(place.parent)
     with locked(Path(f"{place}{LOCK}"), "", wait=True):
-        if place.exists() or _fetch(address, state, place):
-            return Held(place)
-    return None
+        if not (place.exists() or _fetch(address, state, place)):
+            return None
+        held = ExitStack()
+        held.enter_context(locked(make_folder(cache_folder() / HELD) / f"{place.stem}.{token_hex(4)}", ""))
+        return held
 
 
 def _fetch(address: str, state: storage.State, place: Path) -> bool:

@@ -201,19 +201,15 @@ def missing_flow(reader: ClipReader, entries: Sequence[ManifestEntry]) -> list[M
     return [entry for entry in entries if not reader.store.has(entry.path)]
 
 
+@dataclass(eq=False, repr=False)
 class _Videos(Dataset[Result]):
     """Extracts a video when it is asked for, and says how that went."""
 
-    def __init__(
-        self,
-        reader: ClipReader,
-        store: FlowStore,
-        entries: Sequence[ManifestEntry],
-        pairs: Pairs | None = None,
-        batch: int = BATCH,
-    ):
-        self.reader, self.store, self.entries = reader, store, entries
-        self.pairs, self.batch = pairs, batch
+    reader: ClipReader
+    store: FlowStore
+    entries: Sequence[ManifestEntry]
+    pairs: Pairs | None = None
+    batch: int = BATCH
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -51,11 +51,10 @@ class _Loader(DataLoader[Any]):
             raise ConfigError(FULL) from error
         while True:
             try:
-                batch = next(loaded)
+                with explaining():
+                    batch = next(loaded)
             except StopIteration:
                 return
-            except RuntimeError as error:
-                raise _explained(error) or error from error
             yield batch
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -137,24 +138,26 @@ def score_videos(
     return MotionScores(known, rows, failed)
 
 
+@dataclass(eq=False, repr=False)
 class Kept:
     """For each video the grid positions, ascending, of the starts whose score lies above the video's median. Of a video
     without scores, the reason for that.
 
-    Args:
+    Attributes:
         reader: whose clips start there.
         entries: the videos.
         scores: from :func:`score_videos`.
     """
 
-    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], scores: ByVideo):
-        self._reader, self._entries, self._scores = reader, entries, scores
+    reader: ClipReader
+    entries: Sequence[ManifestEntry]
+    scores: ByVideo
 
     def __getitem__(self, place: int) -> Tensor | KinemaError:
-        own = self._scores[place]
+        own = self.scores[place]
         if isinstance(own, KinemaError):
             return own
-        return kept_starts(start_scores(self._reader, self._entries[place], own))
+        return kept_starts(start_scores(self.reader, self.entries[place], own))
 
 
 def _table(rows: Sequence[tuple[int, int, Tensor]], about: Mapping[bytes, bytes]) -> pa.Table:
@@ -180,11 +183,14 @@ def _find(known: pa.Table, keys: np.ndarray) -> np.ndarray:
     return np.where((have[rows] == keys).all(1) & (place < len(have)), rows, -1)
 
 
+@dataclass(eq=False, repr=False)
 class _Scores(Dataset[Tensor | KinemaError]):
     """The scores of some of the entries."""
 
-    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], places: np.ndarray, variant: Variant):
-        self.reader, self.entries, self.places, self.variant = reader, entries, places, variant
+    reader: ClipReader
+    entries: Sequence[ManifestEntry]
+    places: np.ndarray
+    variant: Variant
 
     def __len__(self) -> int:
         return len(self.places)

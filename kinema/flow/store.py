@@ -7,10 +7,10 @@ into one folder or into folders that are copied together afterwards, and a kille
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -99,24 +99,20 @@ class FlowStore:
             )
         return flow
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Be the one who adds to the store, alone or with the processes and machines that work for it.
 
         Raises:
             OutputError: another process is writing it.
         """
-        with self._locked(".writing"):
-            yield
+        return self._locked(".writing")
 
-    @contextlib.contextmanager
-    def _locked(self, name: str, wait: bool = False) -> Iterator[None]:
+    def _locked(self, name: str, wait: bool = False) -> AbstractContextManager[None]:
         busy = (
             f"cannot write to the flow store {self.folder}: another process is writing to it; wait for it, or use "
             "another folder"
         )
-        with locked(self.folder / name, busy, wait=wait):
-            yield
+        return locked(self.folder / name, busy, wait=wait)
 
 
 def stored_names(folder: str | Path) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -143,19 +142,12 @@ def _make(spec: Spec, folder: Path, config: SynthConfig) -> None:
 def _make_all(folder: Path, specs: Sequence[Spec], config: SynthConfig, workers: int) -> Iterator[None]:
     make = partial(_make, folder=folder, config=config)
     if workers == 1 or len(specs) < 2:
-        with _one_thread():
+        before = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # pictures are too small to be shared by several
+        try:
             yield from map(make, specs)
+        finally:
+            cv2.setNumThreads(before)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=set_opencv_threads) as pool:
         yield from pool.map(make, specs, chunksize=8)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep OpenCV from starting threads for pictures that are too small to share."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
