@@ -57,7 +57,7 @@ def read_intervals(
     if not path.is_dir():
         chosen, content = _recognised(path, format)
         with _blaming(path, chosen):
-            found = videos.placed(chosen.read(content, videos))
+            found = videos.placed(list(chosen.read(content, videos)))
     else:
         files = sorted(one for one in path.rglob("[!.]*") if one.suffix.lower() in KINDS and one.is_file())
         if format is not None:

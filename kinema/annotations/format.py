@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +37,7 @@ class Format:
     kind: Kind
     suffix: str
     knows: Callable[[Any], bool]
-    read: Callable[[Any, LabelledVideos], list[Interval]]
+    read: Callable[[Any, LabelledVideos], Iterable[Interval]]
     write: Callable[[Path, Sequence[Interval], LabelledVideos], None]
     subjects: bool = True
     confidence: bool = True

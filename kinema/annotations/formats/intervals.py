@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kinema.annotations.format import Format
@@ -22,18 +22,16 @@ def _knows(table: Table) -> bool:
     return set(NEEDED) <= set(table[0])
 
 
-def _read(table: Table, videos: LabelledVideos) -> list[Interval]:
+def _read(table: Table, videos: LabelledVideos) -> Iterator[Interval]:
     """An empty end is that of a point."""
-    found = []
     for number, row in enumerate(table[1], 1):
         try:
             start = _seconds(row["start"])
             end = _seconds(row["end"]) if row["end"].strip() else start
             confidence = _share(row.get("confidence", "").strip())
-            found.append(Interval.of(row["file"], start, end, row["label"], row.get("subject"), confidence))
+            yield Interval.of(row["file"], start, end, row["label"], row.get("subject"), confidence)
         except (ValueError, DataError) as error:
             raise DataError(f"row {number}: {error}") from error
-    return found
 
 
 def _seconds(text: str) -> float:

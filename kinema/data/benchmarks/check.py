@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,16 +58,12 @@ class Checked:
         ready = f"ready: kinema evaluate retrieval RUN --data {root} --benchmark {name} --out figures.json"
         return "\n".join([*lines, *([f"to do: {task}" for task in self._to_do()] or [ready])])
 
-    def _of_fold(self, found: Survey) -> list[str]:
-        lines = []
+    def _of_fold(self, found: Survey) -> Iterator[str]:
         for side in SIDES:
             listed, missing = len(found.of(side)), len(found.missing(side))
             bad = sum(found.file(row) in self.unreadable for row in found.of(side))
             part = f"fold {found.fold} {side}"
-            lines.append(
-                f"{part:14}{listed:8} listed {listed - missing:8} found {missing:8} missing {bad:8} unreadable"
-            )
-        return lines
+            yield f"{part:14}{listed:8} listed {listed - missing:8} found {missing:8} missing {bad:8} unreadable"
 
     def _to_do(self) -> list[str]:
         """What keeps the folder from being ready; of the folds' problems, which are much alike, the first."""
