@@ -63,20 +63,17 @@ def fetched(path: str | Path) -> Iterator[Path]:
         OutputError: no copy can be written.
     """
     local, held = fetch(path)
-    try:
+    with held:
         yield local
-    finally:
-        if held is not None:
-            held.close()
 
 
-def fetch(path: str | Path) -> tuple[Path, ExitStack | None]:
-    """As :func:`fetched`, until what comes with the place is closed; None for what is no copy."""
+def fetch(path: str | Path) -> tuple[Path, ExitStack]:
+    """As :func:`fetched`, until what comes with the place is closed."""
     address = address_of(path)
     if address is None:
-        return Path(path), None
+        return Path(path), ExitStack()
     if address.startswith("file:"):
-        return Path(address.removeprefix("file://")), None
+        return Path(address.removeprefix("file://")), ExitStack()
     for attempt in range(TRIES):
         state = storage.state_of(address, anew=attempt > 0)
         place = _place(address, state)

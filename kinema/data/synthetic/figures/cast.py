@@ -193,11 +193,6 @@ KINDS: Mapping[str, Kind] = {
 """Name of each kind: what it does."""
 
 
-def direct(kind: str, motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
-    """One of a kind's motions on the stage: ``movement`` draws how it goes, ``look`` how it looks and where it is."""
-    return KINDS[kind].stages(motion, stage, palette, movement, look)
-
-
 FIGURE_MOTIONS: Mapping[str, tuple[str, str]] = {
     f"{kind}_{motion}": (kind, motion) for kind, of in KINDS.items() for motion in of.motions
 }

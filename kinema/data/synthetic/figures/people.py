@@ -23,7 +23,6 @@ class Person:
         colours: of skin, hair, top, sleeves, trousers, shins, shoes, and marks.
         places: (M, 2) of the marks on trunk and limbs, see ``patches``.
         sizes: (M, 2) of them.
-        shine: lighter colours of one side, or None in flat light.
         skirt: whether a skirt hides the thighs.
     """
 

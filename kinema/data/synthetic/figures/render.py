@@ -8,7 +8,7 @@ import numpy as np
 
 from kinema.data.synthetic.figures.bodies import Array, paint
 from kinema.data.synthetic.figures.camera import develop, move_camera
-from kinema.data.synthetic.figures.cast import FIGURE_MOTIONS, direct
+from kinema.data.synthetic.figures.cast import FIGURE_MOTIONS, KINDS
 from kinema.data.synthetic.figures.palettes import PALETTES
 from kinema.data.synthetic.figures.scenery import draw_scenery
 from kinema.data.synthetic.figures.stage import Act, Scenery, Stage, show_backdrop
@@ -58,7 +58,8 @@ def render_figures(spec: FigureSpec, size: int = 64, frames: int = 32, fps: floa
     height, width = (round(size * side / 2) * 2 for side in (max(1, 1 / shape), max(1, shape)))
     stage = Stage(width / size, height / size, OVERSAMPLE * size, np.arange(frames) / fps)
     scenery = draw_scenery(spec.scene, stage, surroundings)
-    act = direct(*FIGURE_MOTIONS[spec.motion], stage, PALETTES[spec.palette], movement, look)
+    kind, motion = FIGURE_MOTIONS[spec.motion]
+    act = KINDS[kind].stages(motion, stage, PALETTES[spec.palette], movement, look)
     if act.surface is not None:
         act.surface(scenery.image)
         scenery.modes, scenery.shades = act.modes, act.shades  # a close-up leaves no room for leaves that tremble
