@@ -188,7 +188,9 @@ def _delete(folder: Path, wanted: int) -> int:
     for place in folder.glob("??/*"):
         with suppress(FileNotFoundError):
             if place.name.endswith(PART):
-                _delete_left_over(place)
+                copy = str(place).removesuffix(PART)
+                with suppress(OutputError), locked(Path(f"{copy}{LOCK}"), "it is being written"):
+                    _remove(place)
             elif LOCK not in place.name:
                 found.append((place.stat().st_mtime, _size(place), place))
     total = sum(size for _, size, _ in found)
@@ -211,11 +213,6 @@ def _in_use(folder: Path, place: Path) -> bool:
         except OutputError:
             return True
     return False
-
-
-def _delete_left_over(part: Path) -> None:
-    with suppress(OutputError), locked(Path(f"{str(part).removesuffix(PART)}{LOCK}"), "it is being written"):
-        _remove(part)
 
 
 def _size(place: Path) -> int:

@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from kinema.common.addresses import resolved
 from kinema.common.cluster import spread
@@ -17,7 +17,7 @@ from kinema.common.files import clear_leftovers, write_csv
 from kinema.common.progress import track
 from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
-from kinema.data.loader import make_loader
+from kinema.data.loader import Each, make_loader
 from kinema.data.on_device import DevicePairs, flow_device, in_threads
 from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError, blaming
 from kinema.flow import FlowStore
@@ -110,11 +110,12 @@ def extract_flow(
     with adding(reader, entries) as store:
         results: contextlib.AbstractContextManager[Iterable[Result]]
         if where.type == "cpu":
-            results = contextlib.nullcontext(make_loader(_Videos(reader, store, entries), workers, batch_size=None))
+            videos = Each(partial(_extracted, reader=reader, store=store), entries)
+            results = contextlib.nullcontext(make_loader(videos, workers, batch_size=None))
         else:
             pairs = DevicePairs(reader.estimator, where)
-            videos = _Videos(reader, store, entries, pairs, DEVICE_BATCH)
-            results = in_threads(videos.__getitem__, len(entries), max(1, workers), pairs.stop)
+            work = partial(_extracted, reader=reader, store=store, pairs=pairs, batch=DEVICE_BATCH)
+            results = in_threads(lambda place: work(entries[place]), len(entries), max(1, workers), pairs.stop)
         with results as made:
             return summarise(store, entries, track(made, "extracting flow", len(entries)))
 
@@ -151,10 +152,11 @@ def _extracting(
     reader = ClipReader(folder, clip, flow)
     reader.estimator.require()
     assert reader.store is not None
+    work = partial(_extracted, reader=reader, store=reader.store)
     where = flow_device(reader.estimator, device)
-    on_gpu = () if where.type == "cpu" else (DevicePairs(reader.estimator, where), DEVICE_BATCH)
-    videos = _Videos(reader, reader.store, [], *on_gpu)
-    return lambda item: videos.add(item[1])
+    if where.type != "cpu":
+        work = partial(work, pairs=DevicePairs(reader.estimator, where), batch=DEVICE_BATCH)
+    return lambda item: work(item[1])
 
 
 @contextlib.contextmanager
@@ -201,29 +203,16 @@ def missing_flow(reader: ClipReader, entries: Sequence[ManifestEntry]) -> list[M
     return [entry for entry in entries if not reader.store.has(entry.path)]
 
 
-@dataclass(eq=False, repr=False)
-class _Videos(Dataset[Result]):
-    """Extracts a video when it is asked for, and says how that went."""
+def _extracted(
+    entry: ManifestEntry, *, reader: ClipReader, store: FlowStore, pairs: Pairs | None = None, batch: int = BATCH
+) -> Result:
+    """Write the flow of a video, and say how that went."""
 
-    reader: ClipReader
-    store: FlowStore
-    entries: Sequence[ManifestEntry]
-    pairs: Pairs | None = None
-    batch: int = BATCH
+    def fields(entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
+        with blaming(entry.path), reader.open(entry) as video:
+            yield from video_fields(reader, video, entry, pairs, batch)
 
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __getitem__(self, index: int) -> Result:
-        return self.add(self.entries[index])
-
-    def add(self, entry: ManifestEntry) -> Result:
-        """Write the flow of a video, and say how that went."""
-        return add_flow(self.reader, self.store, entry, self._fields)
-
-    def _fields(self, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
-        with blaming(entry.path), self.reader.open(entry) as video:
-            yield from video_fields(self.reader, video, entry, self.pairs, self.batch)
+    return add_flow(reader, store, entry, fields)
 
 
 def add_flow(

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,14 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from kinema.common.files import atomic_path
 from kinema.common.parts import ROWS, Parts
 from kinema.common.progress import track
 from kinema.common.provenance import config_sha256
 from kinema.data.fields import ClipReader, clip_positions
-from kinema.data.loader import make_loader
+from kinema.data.loader import Each, make_loader
 from kinema.errors import DataError, KinemaError, blaming, words_of
 from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
@@ -119,10 +119,11 @@ def score_videos(
     failed: dict[int, KinemaError] = {}
     lacking = np.flatnonzero(rows < 0)
     if len(lacking):
-        loader = make_loader(_Scores(reader, entries, lacking, variant), workers, batch_size=None)
-        made = len(known)
+        places, made = lacking.tolist(), len(known)
+        each = Each(partial(_scored, reader, entries, variant), places)
+        loader = make_loader(each, workers, batch_size=None)
         try:
-            for place, scores in zip(lacking.tolist(), track(loader, "looking for motion", len(lacking)), strict=True):
+            for place, scores in zip(places, track(loader, "looking for motion", len(places)), strict=True):
                 if isinstance(scores, KinemaError):
                     failed[place] = scores
                 else:
@@ -183,25 +184,13 @@ def _find(known: pa.Table, keys: np.ndarray) -> np.ndarray:
     return np.where((have[rows] == keys).all(1) & (place < len(have)), rows, -1)
 
 
-@dataclass(eq=False, repr=False)
-class _Scores(Dataset[Tensor | KinemaError]):
-    """The scores of some of the entries."""
-
-    reader: ClipReader
-    entries: Sequence[ManifestEntry]
-    places: np.ndarray
-    variant: Variant
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> Tensor | KinemaError:
-        entry = self.entries[int(self.places[index])]
-        try:
-            with blaming(entry.path):
-                return field_scores(self.reader, entry, self.variant)
-        except KinemaError as error:
-            return error
+def _scored(reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant, place: int) -> Tensor | KinemaError:
+    entry = entries[place]
+    try:
+        with blaming(entry.path):
+            return field_scores(reader, entry, variant)
+    except KinemaError as error:
+        return error
 
 
 def _read_scores(file: Path, about: Mapping[bytes, bytes]) -> pa.Table:

@@ -49,17 +49,14 @@ class FlowStore:
             make_folder(folder)
             with self._locked(".making", wait=True):  # some begin together, and each finds a folder without a store
                 if not description.exists():
-                    self._begin(description)
+                    if any(not path.name.startswith(".") for path in self.folder.iterdir()):
+                        raise ConfigError(f"{self.folder} is neither empty nor a flow store: choose another folder")
+                    write_json(description, {"format": FORMAT, "recipe": self.recipe})
         if changed := differing(read_recipe(self.folder), self.recipe, words="{} was {!r}, is {!r}"):
             raise ConfigError(
                 f"the flow store {self.folder} was made otherwise ({'; '.join(changed)}); use the same settings, or "
                 "another folder"
             )
-
-    def _begin(self, description: Path) -> None:
-        if any(not path.name.startswith(".") for path in self.folder.iterdir()):
-            raise ConfigError(f"{self.folder} is neither empty nor a flow store: choose another folder")
-        write_json(description, {"format": FORMAT, "recipe": self.recipe})
 
     def path(self, name: str) -> Path:
         """The file of the video of that name in the manifest, present or not."""

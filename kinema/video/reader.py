@@ -56,7 +56,9 @@ class Video:
         try:
             if part is not None:
                 self._begin, self._until = part.start, part.end
-                self._refuse_beyond(self._decoder.duration())
+                promised = self._decoder.duration()
+                if promised and self._begin >= promised and self.steady:
+                    raise self._beyond(promised)
             with blaming(path):
                 self._convert = self._decoder.converter(view or View())
         except KinemaError as error:
@@ -200,10 +202,6 @@ class Video:
         if self._whole:
             return promised
         return (min(self._until, promised) if promised and self.steady else self._until) - self._begin
-
-    def _refuse_beyond(self, promised: float) -> None:
-        if promised and self._begin >= promised and self.steady:
-            raise self._beyond(promised)
 
     def _refuse_ended(self) -> None:
         """Once all is decoded: headers may promise nothing, or what is not there."""
