@@ -68,12 +68,8 @@ def _bricks(u: Array, v: Array, rng: Rng) -> Array:
 
 def _clouds(u: Array, v: Array, rng: Rng) -> Array:
     cell = u.shape[0] * rng.uniform(0.14, 0.2)
-    return np.clip(
-        1.7 * (0.65 * smooth_noise(u.shape, (cell, cell), rng) + 0.35 * smooth_noise(u.shape, (cell / 3,) * 2, rng))
-        - 0.35,
-        0,
-        1,
-    )
+    coarse, fine = (smooth_noise(u.shape, (grain, grain), rng) for grain in (cell, cell / 3))
+    return np.clip(1.7 * (0.65 * coarse + 0.35 * fine) - 0.35, 0, 1)
 
 
 def _lagoon(u: Array, v: Array, rng: Rng) -> Array:

@@ -115,17 +115,9 @@ class Animal:
         count = int(rng.integers(0, 9))
         places = rng.uniform((0, 0), (1, 2 * math.pi), (count, 2))
         sizes = rng.uniform(0.04, 0.22, (count, 2))
-        return cls(
-            girth,
-            legs,
-            rng.uniform(0.12, 0.25) if small else rng.uniform(0.3, 0.6),
-            rng.uniform(0.25, 0.4),
-            rng.uniform(0.04, 0.12),
-            rng.uniform(0.1, 0.9),
-            colours,
-            places,
-            sizes,
-        )
+        neck = rng.uniform(0.12, 0.25) if small else rng.uniform(0.3, 0.6)
+        snout, ear, tail = rng.uniform(0.25, 0.4), rng.uniform(0.04, 0.12), rng.uniform(0.1, 0.9)
+        return cls(girth, legs, neck, snout, ear, tail, colours, places, sizes)
 
     def joints(self, pose: Stance) -> dict[str, Array]:
         """Joints (T, 3) forwards, to the left, up, by name; those of the left legs end in 0, of the right in 1."""

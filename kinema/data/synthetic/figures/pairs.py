@@ -54,10 +54,8 @@ def push(one: Pose, other: Pose, t: Array, rng: Rng) -> float:
     """Both hands against the other, who goes back."""
     length = rng.uniform(0.4, 0.9)
     start = _moment(t, rng, length + 0.4)
-    ready, go = (
-        pulse(t, start, 0.4 * length, 0.5 * length, 0.5),
-        pulse(t, start + 0.4 * length, 0.5 * length, 0.15, 0.5),
-    )
+    ready = pulse(t, start, 0.4 * length, 0.5 * length, 0.5)
+    go = pulse(t, start + 0.4 * length, 0.5 * length, 0.15, 0.5)
     near = rng.uniform(0.05, 0.2)
     for arm in one.arms:
         arm.swing += 0.6 * ready + 0.85 * go
@@ -66,9 +64,8 @@ def push(one: Pose, other: Pose, t: Array, rng: Rng) -> float:
     one.legs[0].swing += 0.35 * go
     one.legs[1].swing -= 0.25 * go
     one.forward += near * ease(t, start, 0.8 * length)
-    _stagger(
-        other, delayed(ease(t, start + 0.7 * length, rng.uniform(0.35, 0.7)), _lag(t, rng)), rng, rng.uniform(0.1, 0.5)
-    )
+    late = delayed(ease(t, start + 0.7 * length, rng.uniform(0.35, 0.7)), _lag(t, rng))
+    _stagger(other, late, rng, rng.uniform(0.1, 0.5))
     return ARM + 0.12 + near + rng.uniform(-0.03, 0.08)
 
 

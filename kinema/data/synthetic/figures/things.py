@@ -42,16 +42,8 @@ def _shake(t: Array, rng: Rng) -> Courses:
     """Something that trembles on the spot."""
     phase, size = rhythm(t, rng, (4, 8)), rng.uniform(0.02, 0.05)
     x, y = rng.normal(0, 0.1, 2)
-    return [
-        _course(
-            x + size * np.sin(phase),
-            y + size * np.cos(1.3 * phase),
-            0.1 * np.sin(phase),
-            rng.uniform(0.25, 0.5),
-            t,
-            rng,
-        )
-    ]
+    x, y = x + size * np.sin(phase), y + size * np.cos(1.3 * phase)
+    return [_course(x, y, 0.1 * np.sin(phase), rng.uniform(0.25, 0.5), t, rng)]
 
 
 def _roll(t: Array, rng: Rng) -> Courses:
