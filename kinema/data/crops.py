@@ -85,11 +85,6 @@ class Cropping:
     config: ClipConfig
     boxes: VideoBoxes | None = None
 
-    @property
-    def by_motion(self) -> bool:
-        """Whether it goes by what moves."""
-        return self.boxes is None
-
     def places(self, frames: np.ndarray, times: np.ndarray) -> list[Place]:
         """What is cut of a clip: one place for each subject that is seen, at least one.
 
@@ -98,7 +93,7 @@ class Cropping:
             times: (T,) seconds.
         """
         motion = None
-        if self.by_motion and len(frames) > 1:
+        if self.boxes is None and len(frames) > 1:
             grey = [small(frame) for frame in frames]
             moves = [own_motion(one, other) for one, other in pairwise(grey)]
             motion = np.mean(moves, axis=0)

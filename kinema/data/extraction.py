@@ -197,12 +197,6 @@ def summarise(store: FlowStore, entries: Sequence[ManifestEntry], results: Itera
     return Extraction(made, found, failures, report if failures else None)
 
 
-def missing_flow(reader: ClipReader, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
-    """The videos of which the reader's store holds nothing."""
-    assert reader.store is not None
-    return [entry for entry in entries if not reader.store.has(entry.path)]
-
-
 def _extracted(
     entry: ManifestEntry, *, reader: ClipReader, store: FlowStore, pairs: Pairs | None = None, batch: int = BATCH
 ) -> Result:

@@ -183,7 +183,7 @@ class WindowReader:
         since, first = 0, True  # frames since the latest window ended; whether there is none yet
         number, stays = 0, 0  # and for how many times of the grid the latest frame has been on screen
         still = layout.frames + LONGEST_STILL / layout.grid.spacing
-        for number, frame in enumerate(_in_grey(frames, crop is not None and crop.by_motion), 1):
+        for number, frame in enumerate(_in_grey(frames, crop is not None and crop.boxes is None), 1):
             stays = stays + 1 if held and frame.pixels is held[-1].pixels else 1
             held.append(frame)
             since += 1

@@ -103,8 +103,11 @@ def _claim(folder: Path, config: SynthConfig) -> Path:
         make_folder(folder)
         write_json(folder / "synth.json", wanted)
         return folder
-    found = _read_parameters(folder)
-    if found is None:
+    try:
+        found = json.loads((folder / "synth.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
         raise OutputError(f"{folder} is not empty and holds no synthetic videos; choose a new folder")
     if changed := differing(found, wanted, words="{} {} there, {} asked"):
         raise OutputError(
@@ -112,14 +115,6 @@ def _claim(folder: Path, config: SynthConfig) -> Path:
             "choose a new folder or delete this one"
         )
     return make_folder(folder)
-
-
-def _read_parameters(folder: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads((folder / "synth.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _paths(folder: Path, spec: Spec) -> tuple[Path, ...]:

@@ -156,10 +156,6 @@ def _hand(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng)
     return Act(hand.parts(grip))
 
 
-def _mouth(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
-    return speak(motion, stage, movement, look)
-
-
 @dataclass(frozen=True)
 class Kind:
     """A kind of actor.
@@ -186,7 +182,7 @@ KINDS: Mapping[str, Kind] = {
     "crowd": Kind(CROWD_MOTIONS, _crowd, 1),
     "animal": Kind(tuple(ANIMAL_MOTIONS), _animal, 3),
     "hand": Kind(tuple(HAND_MOTIONS), _hand, 2),
-    "mouth": Kind(tuple(MOUTH_MOTIONS), _mouth, 2),
+    "mouth": Kind(tuple(MOUTH_MOTIONS), speak, 2),
     "deforming": Kind(DEFORMING_MOTIONS, deform, 1),
     "object": Kind(tuple(OBJECT_MOTIONS), move_things, 1),
 }
