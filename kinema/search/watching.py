@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,7 @@ import numpy as np
 
 from kinema.annotations.bouts import BoutFinder
 from kinema.annotations.interval import Interval, posix
+from kinema.boxes import MOTION
 from kinema.config import BoutConfig
 from kinema.config.windows import Windowing
 from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
@@ -154,6 +155,8 @@ class LiveBouts:
 def watch_with_network(source: str, run: str | Path, device: str = "auto") -> Iterator[Labelled]:
     """Label the windows of a source, as of :func:`watch`, by a network that `kinema finetune` trained.
 
+    One that was trained on clips that are cut around boxes is shown windows that are cut around what moves.
+
     Args:
         source: a video file, a camera or an address.
         run: the training's folder.
@@ -164,7 +167,10 @@ def watch_with_network(source: str, run: str | Path, device: str = "auto") -> It
         VideoError: the source cannot be opened, or breaks off.
     """
     network, classes = load_classifier(run)
-    embedder = Embedder(network, clip_of(network.encoder), str(run), device)
+    clip = clip_of(network.encoder)
+    if clip.crop is not None:  # boxes that it was trained with are of other videos
+        clip = replace(clip, crop=MOTION)
+    embedder = Embedder(network, clip, str(run), device)
     reader = WindowReader(embedder.clip, Windowing())
 
     def label(seen: Sequence[SeenWindow]) -> np.ndarray:
