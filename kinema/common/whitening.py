@@ -9,7 +9,9 @@ copies. It is transductive where it is fitted on the videos that are then search
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -37,6 +39,11 @@ class _Kept:
 
         arrays = {field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
         return save(arrays)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @classmethod
     def from_bytes(cls, content: bytes, source: str = "what was kept") -> Self:
