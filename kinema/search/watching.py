@@ -16,7 +16,7 @@ import numpy as np
 
 from kinema.annotations.bouts import BoutFinder
 from kinema.annotations.interval import Interval, posix
-from kinema.boxes import MOTION
+from kinema.boxes.box import MOTION
 from kinema.config import BoutConfig
 from kinema.config.windows import Windowing
 from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
