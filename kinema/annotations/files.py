@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -95,11 +95,8 @@ def write_intervals(
     chosen = format_to_write(path, format)
     ordered = sorted(intervals, key=lambda one: (one.file, one.start, one.end, one.label, one.subject or ""))
     files = by_file(ordered)
-    if not chosen.single:
-        targets = {path: ordered}
-    elif path.suffix.lower() == chosen.suffix:
-        if len(files) > 1:
-            raise one_video(path, chosen, len(files))
+    check_videos(path, format, lambda: len(files))
+    if not chosen.single or path.suffix.lower() == chosen.suffix:
         targets = {path: ordered}
     else:
         targets = {path / _beneath(file, chosen.suffix): part for file, part in files.items()}
@@ -115,12 +112,53 @@ def write_intervals(
     return list(targets)
 
 
-def one_video(path: Path, format: Format, count: int) -> OutputError:
-    """What is to be said of a file whose format holds one video, where there are ``count`` of them."""
-    return OutputError(
-        f"{format.title} holds one video a file, and there are {count}: name a folder in place of {path}, and the "
-        f"format with --to {format.name}"
-    )
+def check_target(out: str | Path, format: str | None, *others: str | Path | None) -> None:
+    """Refuse a place for labels, and for what else is written, before the work begins.
+
+    Raises:
+        ConfigError: there is no such format.
+        DataError: the file's name means none, or several.
+        OutputError: something is there, or two would be one file.
+    """
+    format_to_write(Path(out), format)
+    refuse_present(out, *others)
+
+
+def check_videos(out: str | Path, format: str | None, count: Callable[[], int]) -> None:
+    """Refuse a file of a format that holds one video, where there are several.
+
+    Args:
+        out: what is to be written.
+        format: its format; None to go by the name.
+        count: says how many videos there are, if that matters.
+
+    Raises:
+        OutputError: there are several.
+    """
+    chosen = format_to_write(Path(out), format)
+    if chosen.single and Path(out).suffix.lower() == chosen.suffix and (number := count()) > 1:
+        raise OutputError(
+            f"{chosen.title} holds one video a file, and there are {number}: name a folder in place of {out}, and the "
+            f"format with --to {chosen.name}"
+        )
+
+
+def write_labels(
+    out: str | Path, intervals: Sequence[Interval], format: str | None = None, fps: float | None = None
+) -> list[str]:
+    """Write found intervals, and return lines that say what the format could not hold, and where the files are.
+
+    Raises:
+        DataError: there are none, or the format needs to know a frame rate.
+        OutputError: something is there already, or it cannot be written.
+    """
+    if not intervals:
+        raise DataError(
+            f"nothing was found that could be written to {out}; lower --enter and --shortest, or label more"
+        )
+    videos = LabelledVideos(fps=fps)
+    files = write_intervals(out, intervals, format, videos)
+    return [*(f"note: {note}" for note in dict.fromkeys(videos.notes)), *map(str, files)]
 
 
 def _beneath(file: str, suffix: str) -> PurePosixPath:
