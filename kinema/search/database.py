@@ -191,12 +191,6 @@ def condition(
     return " AND ".join(parts) or "1 = 1", bound
 
 
-def place_of(db: Database, number: int) -> tuple[str, float, float] | None:
-    """The content, start and end of a window, which stay when the index is made anew; None if there is no such one."""
-    query = 'SELECT sha256, start, "end" FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id = ?'
-    return db.execute(query, (number,)).fetchone()
-
-
 def windows_where(db: Database, where: str, bound: Sequence[Any]) -> Iterator[Window]:
     """The windows that meet a condition, sorted by path and time."""
     query = f"""SELECT windows.id, path, start, "end", strength FROM windows JOIN videos ON windows.video = videos.id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,6 @@ from kinema.errors import DataError, KinemaError, blaming
 from kinema.search import values
 from kinema.search.about import get_list
 from kinema.search.connection import named, snapshot
-from kinema.search.database import place_of
 from kinema.search.naming import naming_roots, short_name
 from kinema.search.store import Database
 
@@ -88,39 +87,31 @@ class IndexedVideos(LabelledVideos):
         return self._lengths[name]
 
 
-class Ends:
-    """How long the videos of an index are, by their contents, looked up once.
+def check_ends(
+    index: Path, labels: Sequence[tuple[str, float, str]], lengths: dict[str, tuple[float, float]], gone: bool = False
+) -> None:
+    """Make sure that labels end with their videos.
 
     Args:
-        index: its folder.
+        index: what is called so.
+        labels: content, end in seconds and class of each.
+        lengths: those of videos that have been looked up, by content; others are put there.
+        gone: whether videos may be missing.
+
+    Raises:
+        DataError: a label goes beyond its video's end, or there is no such video.
     """
-
-    def __init__(self, index: Path):
-        self._index = index
-        self._lengths: dict[str, tuple[float, float]] = {}
-
-    def check(self, labels: Iterable[tuple[str, float, str]], gone: bool = False) -> None:
-        """Make sure that labels end with their videos.
-
-        Args:
-            labels: content, end in seconds and class of each.
-            gone: whether videos may be missing.
-
-        Raises:
-            DataError: a label goes beyond its video's end, or there is no such video.
-        """
-        asked = list(labels)
-        if not asked:
-            return
-        with snapshot(self._index) as db:
-            rows = videos_with(db, (content for content, _, _ in asked))
-        for content, end, label in asked:
-            if content not in rows and not gone:
-                raise DataError("the library no longer holds the video that is to be labelled; index it again")
-            if content in rows:
-                if content not in self._lengths:
-                    self._lengths[content] = length(rows[content])
-                check_end(Path(rows[content].path).name, end, label, *self._lengths[content])
+    if not labels:
+        return
+    with snapshot(index) as db:
+        rows = videos_with(db, (content for content, _, _ in labels))
+    for content, end, label in labels:
+        if content in rows:
+            if content not in lengths:
+                lengths[content] = length(rows[content])
+            check_end(Path(rows[content].path).name, end, label, *lengths[content])
+        elif not gone:
+            raise DataError("the library no longer holds the video that is to be labelled; index it again")
 
 
 def length(row: VideoRow) -> tuple[float, float]:
@@ -152,12 +143,13 @@ def video_of_window(db: Database, number: int) -> VideoRow:
 
 
 def place_of_window(db: Database, number: int) -> tuple[str, float, float]:
-    """The content of a window's video, and its start and end in seconds.
+    """The content of a window's video, and its start and end in seconds, which stay when the index is made anew.
 
     Raises:
         DataError: there is no such window.
     """
-    place = place_of(db, number)
+    query = 'SELECT sha256, start, "end" FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id = ?'
+    place = db.execute(query, (number,)).fetchone()
     if place is None:
         raise DataError(f"the library has no window {number}, or no longer; search again")
     return place

@@ -13,7 +13,6 @@ import numpy as np
 
 from kinema.search import values
 from kinema.search.label_acts import Label
-from kinema.search.labelled_videos import AT_A_TIME
 from kinema.search.results import Window
 from kinema.search.store import Database
 from kinema.search.video_windows import video_windows
@@ -105,13 +104,10 @@ def labelled(windows: Sequence[Window], labels: Sequence[Label]) -> list[Labelle
 def by_content(db: Database, numbers: Sequence[int]) -> dict[str, list[Window]]:
     """The windows with these numbers that there are, by the contents of their videos."""
     found: dict[str, list[Window]] = {}
-    for at in range(0, len(numbers), AT_A_TIME):
-        part = numbers[at : at + AT_A_TIME]
-        query = f"""SELECT sha256, windows.id, path, start, "end", strength
-                    FROM windows JOIN videos ON windows.video = videos.id
-                    WHERE windows.id IN ({", ".join("?" * len(part))})"""
-        for content, *row in db.execute(query, part):
-            found.setdefault(values.text(content), []).append(values.window(row))
+    query = f"""SELECT sha256, windows.id, path, start, "end", strength
+                FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id {values.among(numbers)}"""
+    for content, *row in db.execute(query):
+        found.setdefault(values.text(content), []).append(values.window(row))
     return found
 
 
