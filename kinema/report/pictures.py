@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -45,24 +46,20 @@ def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55)
 def animated_webp(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55) -> bytes:
     """The file that :func:`animation` puts into a data URI."""
     first, *rest = [_enlarged(frame, scale) for frame in frames]
-    buffer = io.BytesIO()
-    first.save(
-        buffer,
-        format="WEBP",
-        save_all=True,
-        append_images=rest,
-        duration=round(1000 / fps),
-        loop=0,
-        quality=quality,
-    )
-    return buffer.getvalue()
+    moving = {"save_all": True, "append_images": rest, "duration": round(1000 / fps), "loop": 0}
+    return encoded(first, "WEBP", quality=quality, **moving)
 
 
 def still(frame: np.ndarray, scale: int = 2, quality: int = 55) -> str:
     """Return one (H, W, 3) uint8 frame as a WebP in a data URI."""
+    return _data_uri(encoded(_enlarged(frame, scale), "WEBP", quality=quality), "image/webp")
+
+
+def encoded(picture: Image.Image, format: str, **settings: Any) -> bytes:
+    """A picture as the bytes of a file of a format, with settings of Pillow's."""
     buffer = io.BytesIO()
-    _enlarged(frame, scale).save(buffer, format="WEBP", quality=quality)
-    return _data_uri(buffer.getvalue(), "image/webp")
+    picture.save(buffer, format=format, **settings)
+    return buffer.getvalue()
 
 
 def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 2) -> np.ndarray:
@@ -144,9 +141,7 @@ def colour_wheel(size: int = 160) -> str:
     from kinema.flow import wheel_legend
 
     disc = (255 * wheel_legend(size).permute(1, 2, 0).numpy()).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(disc).save(buffer, format="PNG", optimize=True)
-    return _data_uri(buffer.getvalue(), "image/png")
+    return _data_uri(encoded(Image.fromarray(disc), "PNG", optimize=True), "image/png")
 
 
 def themed(text: str) -> str:

@@ -60,8 +60,7 @@ def result_bars(scores: Mapping[str, float], chance: float, trials: int) -> Figu
         chance: the share that guessing reaches, drawn as a dashed line.
         trials: questions asked; the whiskers span one standard error to either side.
     """
-    figure = Figure(figsize=(4.4, 1.6), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(4.4, 1.6)
     for row, (method, score) in enumerate(scores.items()):
         error = np.sqrt(score * (1 - score) / trials)
         axes.barh(row, score, height=0.66, color=PALETTE[method][0])
@@ -96,8 +95,7 @@ def loss_curves(rows: Sequence[Mapping[str, float]], terms: Mapping[str, tuple[s
         rows: one per logged step, with ``step`` and the losses.
         terms: as from :func:`loss_terms`.
     """
-    figure = Figure(figsize=(3.6, 2.6), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(3.6, 2.6)
     for column, (_, colour) in terms.items():
         _curve(axes, rows, column, colour)
     axes.set_ylim(bottom=0)
@@ -107,8 +105,7 @@ def loss_curves(rows: Sequence[Mapping[str, float]], terms: Mapping[str, tuple[s
 
 def accuracy_curve(rows: Sequence[Mapping[str, float]], chance: float | None) -> Figure:
     """Draw how often MSCL matches a moment of the pictures with the same moment of the flow, over the steps."""
-    figure = Figure(figsize=(3.6, 2.6), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(3.6, 2.6)
     _curve(axes, rows, "lmcl_accuracy", PALETTE["mscl"][0])
     if chance is not None:
         axes.axhline(chance, color=INK, linewidth=1, linestyle=(0, (3, 2)))
@@ -162,13 +159,14 @@ def embedding_map(points: np.ndarray, labels: Sequence[str], styles: Mapping[str
     return figure
 
 
-def bare_axes(figure: Figure) -> Axes:
-    """Axes with two quiet edges, the only ones of a figure."""
+def bare_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure, so many inches wide and high, and its only axes, with two quiet edges."""
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[:].set_color(RULE)
     axes.tick_params(colors=RULE, labelcolor=MUTED, labelsize=9, width=0.8)
-    return axes
+    return figure, axes
 
 
 def _curve(axes: Axes, rows: Sequence[Mapping[str, float]], name: str, colour: str) -> None:

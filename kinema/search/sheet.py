@@ -6,9 +6,8 @@ import base64
 from pathlib import Path
 
 from kinema.common.clock import clock
-from kinema.common.files import write_text
 from kinema.errors import VideoError, blaming
-from kinema.report.pages import MovingPicture, pages, read_part, shown
+from kinema.report.pages import MovingPicture, read_part, shown, write_page
 from kinema.search.library import Library
 from kinema.search.results import Answer
 
@@ -45,16 +44,13 @@ def write_sheet(library: Library, answers: list[Answer], out: str | Path) -> Pat
                 kept = base64.b64encode(library.thumbnail(hit.window)).decode()
                 pictures[key] = MovingPicture(*2 * (f"data:image/jpeg;base64,{kept}",))
     query = answers[0].query
-    page = (
-        pages()
-        .get_template("search.html.j2")
-        .render(
-            query=query,
-            name=Path(query.path).name,
-            shown=moving_picture(query.path, query.start, query.end),
-            answers=answers,
-            pictures=pictures,
-            clock=clock,
-        )
+    return write_page(
+        out,
+        "search.html.j2",
+        query=query,
+        name=Path(query.path).name,
+        shown=moving_picture(query.path, query.start, query.end),
+        answers=answers,
+        pictures=pictures,
+        clock=clock,
     )
-    return write_text(out, page)
