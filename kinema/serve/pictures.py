@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from kinema.errors import ConfigError, DataError, VideoError
+from kinema.errors import DataError
 from kinema.serve import media
 from kinema.serve import requests as read
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog
-from kinema.serve.responses import KEPT, ranged, webp
+from kinema.serve.responses import KEPT, called, ranged, webp
 from kinema.serve.uploads import Uploads
 from kinema.serve.worker import Guarded
 from kinema.video.identity import size_and_time
@@ -74,27 +74,15 @@ class Pictures:
         return FileResponse(path, media_type=PLAYED.get(path.suffix.lower(), "video/mp4"), headers=KEPT)
 
     def _made(self, path: Path, what: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
-        try:
+        with called(str(path), self._catalog.name(str(path))):
             return self._cache.get((str(path), *size_and_time(path), *what), make)
-        except VideoError as error:
-            raise VideoError(self._catalog.name(str(path)), error.reason) from error
 
     def _of_upload(self, request: Request) -> Response:
         upload, kind = self._uploads.get(request.path_params["token"]), request.path_params["kind"]
         asked: tuple[Any, ...]
         if kind == "strip":
-            asked = kind, str(upload.path), *read.part(request, 0.0, media.NEVER)
+            asked = read.part(request, 0.0, media.NEVER)
         else:
-            span = read.part(request, 0.0, media.LONGEST)
-            asked = "moving", str(upload.path), *span, read.picture_kind(kind)
-        return webp(ask(self._worker, upload.name, *asked))
-
-
-def ask(worker: Guarded, name: str, task: str, path: str, *arguments: Any) -> Any:
-    """Have a task of the worker done; an error calls the file by its own name."""
-    try:
-        return worker.ask(task, path, *arguments)
-    except VideoError as error:
-        raise VideoError(name, error.reason) from error
-    except ConfigError as error:
-        raise ConfigError(str(error).replace(path, name)) from error
+            asked = *read.part(request, 0.0, media.LONGEST), read.picture_kind(kind)
+        with called(str(upload.path), upload.name):
+            return webp(self._worker.ask("strip" if kind == "strip" else "moving", str(upload.path), *asked))

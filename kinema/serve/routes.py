@@ -12,8 +12,7 @@ from starlette.routing import Route
 from kinema.errors import KinemaError
 from kinema.serve import requests as read
 from kinema.serve.catalog import Catalog
-from kinema.serve.pictures import ask
-from kinema.serve.responses import Json
+from kinema.serve.responses import Json, called
 from kinema.serve.uploads import Upload, Uploads
 from kinema.serve.worker import Guarded
 
@@ -66,7 +65,8 @@ class Routes:
         return Json(self._seen(upload))
 
     def _seen(self, upload: Upload) -> dict[str, object]:
-        seen = ask(self._worker, upload.name, "probe", str(upload.path))
+        with called(str(upload.path), upload.name):
+            seen = self._worker.ask("probe", str(upload.path))
         return {"token": upload.token, "name": upload.name, "duration": seen.duration}
 
     async def _upload(self, request: Request) -> Response:
