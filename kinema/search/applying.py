@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,7 @@ def label_windows(db: Database, classifier: Classifier) -> Iterator[LabelledWind
         Damage: the index holds what cannot be.
     """
     paths = dict(db.execute("SELECT id, path FROM videos"))
-    query = """SELECT vectors.id, motion, video, start, "end" FROM windows CROSS JOIN vectors USING (id)
+    query = """SELECT vectors.id, motion, video, start, "end", strength FROM windows CROSS JOIN vectors USING (id)
                ORDER BY windows.id"""
     found = db.stream(query)
     held: LabelledWindows | None = None
@@ -56,28 +55,16 @@ def label_windows(db: Database, classifier: Classifier) -> Iterator[LabelledWind
         shares = classifier.predict(vectors)
         if not np.isfinite(shares).all():
             raise Damage("a vector holds what is no number")
-        videos = np.array([values.of_kind(row[2], int) for row in rows], np.int64)
-        times = _times(rows)
+        videos, starts, ends, _ = values.columns([row[2:] for row in rows])
         edges = np.flatnonzero(np.diff(videos, prepend=-1, append=-1)).tolist()
-        if ((np.diff(times[:, 0]) < 0) & (np.diff(videos) == 0)).any():
+        if ((np.diff(starts) < 0) & (np.diff(videos) == 0)).any():
             raise Damage(DISORDER)
         for first, stop in pairwise(edges):
             path, part = values.text(paths.get(int(videos[first]))), slice(first, stop)
-            if held is not None and held.path == path and times[first, 0] < held.starts[-1]:
+            if held is not None and held.path == path and starts[first] < held.starts[-1]:
                 raise Damage(DISORDER)
             if held is not None:
                 yield LabelledWindows(held.path, held.starts, held.ends, held.shares, held.path != path)
-            held = LabelledWindows(path, times[part, 0], times[part, 1], shares[part], True)
+            held = LabelledWindows(path, starts[part], ends[part], shares[part], True)
     if held is not None:
         yield held
-
-
-def _times(rows: Sequence[Sequence[Any]]) -> np.ndarray:
-    """(N, 2) float64: start and end of windows."""
-    try:
-        times = np.array([(row[3], row[4]) for row in rows], np.float64)
-    except (TypeError, ValueError) as error:
-        raise Damage("it holds a window without a time") from error
-    if not (np.abs(times) < values.LATEST).all() or (times[:, 1] < times[:, 0]).any():  # nor are these no numbers
-        raise Damage("it holds a window that ends before it begins, or never")
-    return times

@@ -9,13 +9,13 @@ from typing import get_args
 
 from kinema.common.addresses import shown
 from kinema.errors import OutputError
-from kinema.search import label_tables
 from kinema.search.connection import store_of
 from kinema.search.library import Library
 from kinema.search.placing import has_boxes
 from kinema.search.results import By
 from kinema.search.segments import covered, segment_name, segment_path
 from kinema.search.store import Database
+from kinema.search.tables import LABELS
 
 ROWS = 1000
 """Rows that are written together."""
@@ -56,7 +56,7 @@ def copy_index(source: str | Path, target: str | Path) -> int:
             goal.keep_segments(new, files)
         theirs = origin.labels(keep=False)
         with theirs.reading() as labels, goal.labels(keep=True).writing() as ours:
-            for table in label_tables.NAMES:
+            for table in LABELS:
                 _copy(labels, ours, table)
         theirs.close()
         with new.writing():

@@ -27,6 +27,9 @@ STAGE = 512
 AT_A_TIME = 20_000
 """Vectors that are read at a time."""
 
+Allowed = tuple[str, tuple[Any, ...]]
+"""Which windows may be found: SQL on ``windows`` and ``videos``, and its values."""
+
 _WINDOW, _BLOBS = 'start, "end", strength', "motion, appearance, thumbnail"
 
 
@@ -164,9 +167,7 @@ def indexed_videos(db: Database) -> list[IndexedVideo]:
     ]
 
 
-def condition(
-    filters: Filters, without: Sequence[str] = (), apart: tuple[str, float, float] | None = None
-) -> tuple[str, list[Any]]:
+def condition(filters: Filters, without: Sequence[str] = (), apart: tuple[str, float, float] | None = None) -> Allowed:
     """The filters as SQL on ``windows`` and ``videos``, and its values.
 
     Args:
@@ -188,7 +189,7 @@ def condition(
         if value is not None:
             parts.append(sql)
             bound.append(value)
-    return " AND ".join(parts) or "1 = 1", bound
+    return " AND ".join(parts) or "1 = 1", tuple(bound)
 
 
 def windows_where(db: Database, where: str, bound: Sequence[Any]) -> Iterator[Window]:

@@ -122,17 +122,7 @@ class Library(Queries):
         reader = WindowReader(embedder.clip, self.windowing)
         with store_of(self.path).adding() as db:
             self._claim(db, embedder, root)
-            return bring_up_to_date(
-                db,
-                self.path,
-                root,
-                embedder,
-                reader,
-                batch_size=how.batch_size,
-                workers=how.workers,
-                cluster=how.cluster,
-                device=self._device,
-            )
+            return bring_up_to_date(db, self.path, root, embedder, reader, how, self._device)
 
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
         """A classifier of windows from some that were labelled.

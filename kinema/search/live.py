@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import av
 from av.container import InputContainer
@@ -64,7 +65,7 @@ def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
         if first is None:
             raise VideoError(source, "it sends no picture")
         convert = Converter(clip_view(reader.clip), first[1])
-        shown = on_screen(_with(first, frames), layout.grid.on(), convert)
+        shown = on_screen(chain([first], frames), layout.grid.on(), convert)
         for seen in reader.cut((pixels for _, pixels in shown), layout, crop=cropping(reader.clip)):
             yield LiveWindow(seen, time.perf_counter())
 
@@ -107,10 +108,3 @@ def _timed(frames: Iterator[av.VideoFrame]) -> Iterator[tuple[float, av.VideoFra
             origin = at - last - 0.04
         last = at - origin
         yield last, frame
-
-
-def _with(
-    first: tuple[float, av.VideoFrame], frames: Iterator[tuple[float, av.VideoFrame]]
-) -> Iterator[tuple[float, av.VideoFrame]]:
-    yield first
-    yield from frames

@@ -10,12 +10,12 @@ from kinema.boxes import MOTION
 from kinema.common.cluster import spread
 from kinema.common.whitening import Basis
 from kinema.config.windows import Windowing
-from kinema.errors import CheckpointError, KinemaError, VideoError
+from kinema.errors import CheckpointError, KinemaError
 from kinema.search.changes import content_of
 from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow, Embedder, open_embedder
-from kinema.search.embedding import Finished
-from kinema.search.windows import SeenWindow, WindowReader
+from kinema.search.embedding import Finished, embed_videos
+from kinema.search.windows import WindowReader
 
 
 class Embedding:
@@ -52,23 +52,18 @@ class Embedding:
         self._embedder.basis = basis
         self._reader = WindowReader(self._embedder.clip, windowing)
 
-    def __call__(self, item: tuple[int, FileState]) -> tuple[list[EmbeddedWindow], Finished]:
-        """The windows of a file, which comes with a number."""
+    def __call__(self, item: tuple[int, FileState]) -> list[EmbeddedWindow | Finished]:
+        """The windows of a file, which comes with a number, and how it ended."""
         state = item[1]
-        windows: list[EmbeddedWindow] = []
-        seen: list[SeenWindow] = []
-        reading = self._reader.read(state.path)
-        try:
-            while True:
-                seen.append(next(reading))
-                if len(seen) == self._size:
-                    windows += self._embedder(seen)
-                    seen = []
-        except StopIteration as end:
-            reason = end.value
-        except VideoError as error:
-            reason = error.reason
-        return windows + self._embedder(seen), Finished(reason, content_of(state))
+        found = embed_videos(
+            [state.path],
+            self._reader,
+            self._embedder,
+            batch_size=self._size,
+            workers=1,
+            sha256_of=lambda number: content_of(state),
+        )
+        return [content for _, content in found]
 
 
 def embed_on_cluster(
@@ -118,10 +113,5 @@ def embed_on_cluster(
         weigh=lambda item: item[1].size,
         wanted=still_wanted,
     ):
-        if isinstance(found, KinemaError):
-            yield number, Finished(str(found))
-            continue
-        windows, finished = found
-        for window in windows:
-            yield number, window
-        yield number, finished
+        for content in [Finished(str(found))] if isinstance(found, KinemaError) else found:
+            yield number, content

@@ -26,6 +26,9 @@ class Recent:
 
     Args:
         by: what is compared.
+
+    Attributes:
+        read: the number up to which windows have been read.
     """
 
     def __init__(self, by: By):
@@ -36,7 +39,7 @@ class Recent:
     def _begin(self, after: int) -> None:
         self._blocks: list[Windows] = []
         self._filled = BLOCK  # of the last block
-        self._after, self._read = after, after
+        self._after, self.read = after, after
 
     def windows(self, db: Database, compared: Comparison, after: int, most: int | None = None) -> Sequence[Windows]:
         """The windows above the number ``after``, in their order; what is given out stays as it is.
@@ -47,10 +50,10 @@ class Recent:
             after: the last number that segments cover.
             most: read no more than so many that were not known; None to read all.
         """
-        if self._compared is None or not compared.same_as(self._compared) or not self._after <= after <= self._read:
+        if self._compared is None or not compared.same_as(self._compared) or not self._after <= after <= self.read:
             self._begin(after)
             self._compared = compared
-        rows = vectors_after(db, self._by, self._read)
+        rows = vectors_after(db, self._by, self.read)
         while part := list(islice(rows, BLOCK if most is None else min(BLOCK, most))):
             ids, vectors = as_matrix(part)
             self._append((ids, compared(self._by, vectors), videos_of(db, ids)))
@@ -60,11 +63,6 @@ class Recent:
             del self._blocks[0]
         self._after = after
         return [known for block in self._known() if len((known := _above(block, after))[0])]
-
-    @property
-    def read(self) -> int:
-        """The number up to which windows have been read."""
-        return self._read
 
     def _known(self) -> list[Windows]:
         if not self._blocks:
@@ -83,7 +81,7 @@ class Recent:
             for place, part in zip(self._blocks[-1], added, strict=True):
                 place[self._filled : self._filled + count] = part[put : put + count]
             put, self._filled = put + count, self._filled + count
-        self._read = int(added[0][-1])
+        self.read = int(added[0][-1])
 
 
 def recent_scores(blocks: Sequence[Windows], asked: np.ndarray) -> Windows:

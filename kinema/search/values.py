@@ -50,8 +50,8 @@ def window(row: Sequence[Any]) -> Window:
     return Window(number, text(path), start, end, strength)
 
 
-def columns(rows: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers int64, starts and ends float64 and strengths float32, (N,) each, of windows' rows, checked together."""
+def columns(rows: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers int64, and starts, ends and strengths float64, (N,) each, of windows' rows, checked together."""
     try:
         table = np.array(rows, np.float64).reshape(-1, 4)
     except (TypeError, ValueError) as error:
@@ -59,7 +59,7 @@ def columns(rows: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray, np
     number, start, end, strength = table.T
     if not (np.isfinite(table).all() and ((start > -LATEST) & (start <= end) & (end < LATEST)).all()):
         raise Damage("it holds a window that cannot be")
-    return number.astype(np.int64), start, end, strength.astype(np.float32)
+    return number.astype(np.int64), start, end, strength
 
 
 def interval(start: Any, end: Any) -> None:

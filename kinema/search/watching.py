@@ -158,13 +158,7 @@ def watch_with_network(source: str, run: str | Path, device: str = "auto") -> It
     """
     network, classes = load_classifier(run)
     embedder = Embedder(network, clip_of(network.encoder), str(run), device)
-    reader = WindowReader(embedder.clip, Windowing())
-
-    def label(seen: Sequence[SeenWindow]) -> np.ndarray:
-        shares = embedder.features(np.concatenate([window.clips for window in seen]))
-        return shares.reshape(len(seen), -1, shares.shape[1]).mean(1)
-
-    return watch(source, reader, classes, label)
+    return watch(source, WindowReader(embedder.clip, Windowing()), classes, embedder.means)
 
 
 def network_of(path: str | Path) -> Path | None:
