@@ -8,6 +8,7 @@ from typing import Any
 
 from kinema.search import values
 from kinema.search.store import Database
+from kinema.search.tables import FORMAT_WITH_BOXES
 from kinema.search.values import Record, Value
 
 
@@ -32,6 +33,11 @@ def get_record(db: Database, name: str, kind: type[Record]) -> Record | None:
 def _said(db: Database, name: str) -> Any:
     row = db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
     return None if row is None else values.parsed(row[0], name)
+
+
+def has_boxes(db: Database) -> bool:
+    """Whether an index keeps where in the picture its windows lie, in tables that one of whole frames has not got."""
+    return get_about(db, "format", int) == FORMAT_WITH_BOXES
 
 
 def set_about(db: Database, name: str, value: Any) -> None:

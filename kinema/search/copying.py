@@ -9,9 +9,9 @@ from typing import get_args
 
 from kinema.common.addresses import shown
 from kinema.errors import OutputError
+from kinema.search.about import has_boxes
 from kinema.search.connection import store_of
 from kinema.search.library import Library
-from kinema.search.placing import has_boxes
 from kinema.search.results import By
 from kinema.search.segments import covered, segment_name, segment_path
 from kinema.search.store import Database

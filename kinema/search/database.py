@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinema.search import placing, values
-from kinema.search.about import set_about
+from kinema.search import values
+from kinema.search.about import has_boxes, set_about
 from kinema.search.results import By, Filters, IndexedVideo, Window
 from kinema.search.sampling import evenly
 from kinema.search.store import Database
@@ -69,8 +69,10 @@ def stage(db: Database, video: int, windows: Sequence[EmbeddedWindow]) -> None:
         return
     for window, row in zip(windows, rows, strict=True):
         assert window.place is not None
+        box, subject = window.place.box, window.place.subject
         number = db.execute(f"{insert} RETURNING rowid", row).fetchone()[0]
-        db.execute("INSERT INTO staged_boxes VALUES (?, ?, ?, ?, ?, ?)", (number, *placing.row_of(window.place)))
+        placed = (number, box.left, box.top, box.right, box.bottom, subject)
+        db.execute("INSERT INTO staged_boxes VALUES (?, ?, ?, ?, ?, ?)", placed)
 
 
 def put_video(db: Database, number: int, state: FileState, windows: Iterable[EmbeddedWindow], error: str) -> None:
@@ -79,7 +81,7 @@ def put_video(db: Database, number: int, state: FileState, windows: Iterable[Emb
     row = (state.path, state.size, state.mtime, state.sha256, error)
     insert = "INSERT INTO videos (path, size, mtime, sha256, error) VALUES (?, ?, ?, ?, ?) RETURNING id"
     video = db.execute(insert, row).fetchone()[0]
-    if placing.has_boxes(db):
+    if has_boxes(db):
         _put_placed(db, number, video, windows)
     else:
         query = f"SELECT {_WINDOW}, {_BLOBS} FROM staged WHERE video = ? ORDER BY start"
@@ -126,7 +128,7 @@ def _put_windows(db: Database, video: int, rows: Iterable[Sequence[Any]]) -> lis
 def drop_staged(db: Database, number: int | None = None) -> None:
     """Forget the windows that were put aside of one unfinished video, or of all."""
     where, bound = ("", ()) if number is None else (" WHERE video = ?", (number,))
-    if placing.has_boxes(db):
+    if has_boxes(db):
         db.execute(f"DELETE FROM staged_boxes WHERE id IN (SELECT rowid FROM staged{where})", bound)
     db.execute(f"DELETE FROM staged{where}", bound)
 
@@ -253,7 +255,7 @@ def videos_of(db: Database, ids: np.ndarray) -> np.ndarray:
         among = f"BETWEEN {ids[0]} AND {ids[-1]}"
     else:
         among = values.among(ids.tolist())
-    table, run = ("boxes", "run") if placing.has_boxes(db) else ("windows", "video")
+    table, run = ("boxes", "run") if has_boxes(db) else ("windows", "video")
     rows = db.execute(f"SELECT id, {run} FROM {table} WHERE id {among} ORDER BY id").fetchall()
     found = np.array(rows, np.int64)
     videos: np.ndarray = found[np.isin(found[:, 0], ids), 1]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
+from kinema.boxes import Box, Place
 from kinema.errors import KinemaError
 from kinema.search.results import By, Window
 from kinema.search.store import Damage, Database
@@ -48,6 +49,17 @@ def window(row: Sequence[Any]) -> Window:
     if not isfinite(of_kind(strength, float)):
         raise Damage("it holds a number without end")
     return Window(number, text(path), start, end, strength)
+
+
+def place(row: Sequence[Any]) -> Place:
+    """Where in the picture a window lies, of a row: left, top, right and bottom, and subject."""
+    *sides, subject = row
+    if not all(isfinite(of_kind(side, float)) for side in sides):
+        raise Damage("it holds a number without end")
+    try:
+        return Place(Box(*sides), text(subject))
+    except KinemaError as error:
+        raise Damage(f"it holds what is no box: {error}") from error
 
 
 def columns(rows: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
