@@ -25,8 +25,8 @@ from kinema.overview.labelled import LabelledFiles
 from kinema.report.pages import MovingPicture, shown, write_page
 from kinema.search.about import get_about
 from kinema.search.connection import snapshot
+from kinema.search.labelled_videos import naming_roots, short_name
 from kinema.search.library import Library
-from kinema.search.naming import naming_roots, short_name
 from kinema.search.video_windows import by_video
 
 SHORT_SIDE = 80

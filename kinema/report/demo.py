@@ -21,13 +21,13 @@ from kinema.report.plots import (
     LabelStyle,
     accuracy_curve,
     embedding_map,
+    figure_svg,
     label_styles,
     loss_curves,
     loss_terms,
     project,
     result_bars,
 )
-from kinema.report.svg import figure_svg
 
 MAP_POINTS = 300
 

@@ -20,8 +20,7 @@ from kinema.evaluation.retrieval import RetrievalResult
 from kinema.report.evaluation_plots import confusion_matrix, few_label_curve, order_bars, pair_bars, retrieval_bars
 from kinema.report.pages import MovingPicture, in_words, moving_picture, write_page
 from kinema.report.pictures import PALETTE
-from kinema.report.plots import LabelStyle, embedding_map, label_styles, project
-from kinema.report.svg import figure_svg
+from kinema.report.plots import LabelStyle, embedding_map, figure_svg, label_styles, project
 
 EXAMPLES, NEIGHBOURS = 6, 5
 MAP_POINTS = 500

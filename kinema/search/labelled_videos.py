@@ -1,10 +1,12 @@
-"""The videos of an index, as labels name them and as they know them."""
+"""The videos of an index: what they are called, as labels name them, and what labels know of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import commonpath
 from pathlib import Path
 
 from kinema.annotations.videos import LabelledVideos, check_end
@@ -13,7 +15,6 @@ from kinema.errors import DataError, KinemaError, blaming
 from kinema.search import values
 from kinema.search.about import get_list
 from kinema.search.connection import named, snapshot
-from kinema.search.naming import naming_roots, short_name
 from kinema.search.store import Database
 
 AT_A_TIME = 500
@@ -177,3 +178,32 @@ def _videos(db: Database, where: str, bound: Iterable[object]) -> list[VideoRow]
         VideoRow(values.text(path), values.text(content), first, values.of_kind(ending, float))
         for path, content, first, ending in db.execute(query, tuple(bound))
     ]
+
+
+def naming_roots(roots: Sequence[Path], paths: Sequence[str]) -> tuple[Path, ...]:
+    """The folders that were indexed, or what all videos have in common, of an index of before folders were noted."""
+    if not roots and paths:
+        return (Path(commonpath([str(Path(path).parent) for path in paths])),)
+    return tuple(roots)
+
+
+def base_of(path: Path, roots: Sequence[Path]) -> Path | None:
+    """Below which folder a video is named: its indexed folder, or the one around it if there are several."""
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    return root.parent if root is not None and len(roots) > 1 else root
+
+
+def short_name(path: str, roots: Sequence[Path]) -> str:
+    """A video's path below its indexed folder, which comes first where there are several; its bare name elsewhere."""
+    base = base_of(Path(path), roots)
+    return Path(path).name if base is None else Path(path).relative_to(base).as_posix()
+
+
+def short_names(paths: Iterable[str], roots: Sequence[Path]) -> Iterator[str]:
+    """As :func:`short_name`, of many: each folder is looked at once."""
+    before: dict[str, str] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in before:
+            before[folder] = short_name(path, roots).removesuffix(name)
+        yield before[folder] + name

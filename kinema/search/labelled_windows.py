@@ -14,6 +14,7 @@ import numpy as np
 from kinema.search import values
 from kinema.search.label_acts import Label
 from kinema.search.results import Window
+from kinema.search.sampling import spread_out
 from kinema.search.store import Database
 from kinema.search.video_windows import video_windows
 
@@ -21,6 +22,8 @@ LEAST = 0.5
 """The share of a window that labels of a class have to cover more than."""
 EXACT = 1e-6
 """Seconds that are no difference."""
+MOMENT = 1e-6
+"""Seconds that a label without length counts for where it keeps a window from being doubtful."""
 
 _NEAR = 1e-4
 """Seconds around a beginning in which all lie that are taken for it."""
@@ -130,6 +133,39 @@ def examples(db: Database, labels: Mapping[str, Sequence[Span]]) -> dict[int, st
             number: names[0] for number, names in zip(windows.ids.tolist(), classes, strict=True) if len(names) == 1
         }
     return found
+
+
+def margins(shares: np.ndarray) -> np.ndarray:
+    """(N,) how much likelier the best class is than the second, of probabilities (N, classes), at least two classes."""
+    best = np.partition(shares, -2, axis=1)
+    return best[:, -1] - best[:, -2]
+
+
+def most_doubtful(
+    windows: Sequence[Window], shares: np.ndarray, labelled: Mapping[str, Sequence[tuple[float, float]]], count: int
+) -> list[int]:
+    """Where one more label would teach a classifier most: the places among ``windows`` of those that it is least sure
+    of, by the margin between their two best classes.
+
+    They are spread over videos (:func:`~kinema.search.sampling.spread_out`), and sorted by the margin.
+
+    Args:
+        windows: of the library, in any order.
+        shares: (N, classes) the probabilities that the classifier gives them.
+        labelled: onset and offset in seconds of what is labelled already, by the video's path; windows that overlap it
+            are passed over.
+        count: how many, at most.
+    """
+    by_path: dict[str, list[int]] = {}
+    for place, window in enumerate(windows):
+        by_path.setdefault(window.path, []).append(place)
+    taken = np.zeros(len(windows), bool)
+    for path, parts in labelled.items():
+        if parts and (places := by_path.get(path)):
+            times = np.array([(windows[place].start, windows[place].end) for place in places])
+            taken[places] = covered(times, np.array([(start, max(end, start + MOMENT)) for start, end in parts])) > 0
+    ranked = np.argsort(margins(shares), kind="stable")
+    return spread_out(ranked[~taken[ranked]].tolist(), windows, count)
 
 
 def nearest_window(db: Database, path: str, at: float) -> Window:

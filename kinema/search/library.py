@@ -176,9 +176,9 @@ class Library(Queries):
     def export(self, out: str | Path, thumbnails: bool = False) -> int:
         """Write all windows with their vectors to a Parquet file; return how many there are.
 
-        See :func:`~kinema.search.export.write_parquet` for the columns and what is raised.
+        See :func:`~kinema.search.copying.write_parquet` for the columns and what is raised.
         """
-        from kinema.search.export import write_parquet
+        from kinema.search.copying import write_parquet
 
         about = {"encoder": str(self._source), "fingerprint": self._fingerprint, "windowing": asdict(self.windowing)}
         about |= {} if self.crop is None else {"crop": self.crop}

@@ -1,21 +1,12 @@
-"""Some of many: drawn evenly, the first of a ranking without those that show much the same, or the most doubtful.
-
-Where one more label would teach a classifier most are the windows that it is least sure of (sampling by margin).
-"""
+"""Some of many: drawn evenly, or the first of a ranking without those that show much the same."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from kinema.search.results import Window
-
-MOMENT = 1e-6
-"""Seconds that a label without length counts for."""
-
-Part = tuple[float, float]
 
 
 def evenly(count: int, most: int) -> np.ndarray:
@@ -45,48 +36,3 @@ def spread_out(ranked: Sequence[int], windows: Sequence[Window], count: int) -> 
             same.append(window)
     order = {place: rank for rank, place in enumerate(ranked)}
     return sorted(shown, key=order.__getitem__)
-
-
-def margins(shares: np.ndarray) -> np.ndarray:
-    """(N,) how much likelier the best class is than the second, of probabilities (N, classes), at least two classes."""
-    best = np.partition(shares, -2, axis=1)
-    return best[:, -1] - best[:, -2]
-
-
-def most_doubtful(
-    windows: Sequence[Window], shares: np.ndarray, labelled: Mapping[str, Iterable[Part]], count: int
-) -> list[int]:
-    """The places among ``windows`` of those with the smallest margin between their two best classes.
-
-    They are spread over videos (:func:`spread_out`), and sorted by the margin.
-
-    Args:
-        windows: of the library, in any order.
-        shares: (N, classes) the probabilities that the classifier gives them.
-        labelled: onset and offset in seconds of what is labelled already, by the video's path; windows that overlap it
-            are passed over.
-        count: how many, at most.
-    """
-    taken = {path: _joined(parts) for path, parts in labelled.items()}
-    ranked = [
-        place
-        for place in np.argsort(margins(shares), kind="stable").tolist()
-        if not _overlaps(windows[place], taken.get(windows[place].path, ()))
-    ]
-    return spread_out(ranked, windows, count)
-
-
-def _joined(parts: Iterable[Part]) -> list[Part]:
-    """The same seconds as parts that are apart, in the order of time."""
-    joined: list[Part] = []
-    for start, end in sorted((start, max(end, start + MOMENT)) for start, end in parts):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def _overlaps(window: Window, parts: Sequence[Part]) -> bool:
-    after = bisect_right(parts, window.start, key=lambda part: part[1])  # the first that ends later
-    return after < len(parts) and parts[after][0] < window.end

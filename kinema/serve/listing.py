@@ -13,7 +13,7 @@ from pathlib import Path
 from kinema.common.last_used import LastUsed
 from kinema.errors import KinemaError
 from kinema.search import IndexedVideo, Library
-from kinema.search.naming import base_of, naming_roots, short_names
+from kinema.search.labelled_videos import base_of, naming_roots, short_names
 
 SLOW, PATIENCE = 0.1, 20
 """Where it takes more than so many seconds to list a library, the list is good for so many times as long, whatever

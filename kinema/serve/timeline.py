@@ -12,7 +12,7 @@ from starlette.routing import Route
 from kinema.common.last_used import LastUsed
 from kinema.errors import ConfigError, KinemaError
 from kinema.search import EmbeddedQuery, Window
-from kinema.search.sampling import margins, most_doubtful
+from kinema.search.labelled_windows import margins, most_doubtful
 from kinema.search.video_windows import ComparedVideo, VideoWindows
 from kinema.serve import media
 from kinema.serve import requests as read

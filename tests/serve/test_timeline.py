@@ -15,7 +15,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from kinema.search import Library, Window
-from kinema.search.sampling import most_doubtful
+from kinema.search.labelled_windows import most_doubtful
 from kinema.search.video_windows import VideoWindows
 from kinema.serve.summaries import Runs, summary, visible
 
