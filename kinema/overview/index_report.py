@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -41,15 +41,8 @@ LISTED = 1000
 """Damaged videos that are named."""
 
 
-@dataclass(frozen=True)
-class ClassRow:
-    """A class on the page.
-
-    Attributes:
-        budget: how much time goes into it.
-        colour: as ``#rrggbb``.
-        pictures: an example with what is said of it, each.
-    """
+class ClassRow(NamedTuple):
+    """A class on the page: how much time goes into it, its colour, and examples, each with what is said of it."""
 
     budget: Budget
     colour: str

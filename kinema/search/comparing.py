@@ -17,10 +17,10 @@ import numpy as np
 
 from kinema.common.vectors import unit
 from kinema.common.whitening import Basis, Whitening
-from kinema.search.about import get_list, get_map
+from kinema.search.about import get_list, get_map, read_as
 from kinema.search.results import By
 from kinema.search.store import Database
-from kinema.search.values import check_length, read_as
+from kinema.search.values import check_length
 
 BASIS, WHITENING = "basis", "whitening"
 """Names of the maps in the database."""

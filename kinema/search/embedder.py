@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -205,23 +205,16 @@ def embed_video(
         raise ConfigError("an encoder that is open has its readout: give it to kinema.open_encoder")
     opened = encoder if isinstance(encoder, OpenedEncoder) else open_encoder(encoder, readout=readout)
     embedder = Embedder(opened.module, opened.clip, opened.name, device)
-    windows = _Told(WindowReader(opened.clip, Windowing(stride=stride)).read(path))
-    embedded = []
-    shown = iter(windows)
-    while batch := list(islice(shown, max(1, batch_size))):
+    embedded, fault = [], ""
+
+    def read() -> Iterator[SeenWindow]:
+        nonlocal fault
+        fault = yield from WindowReader(opened.clip, Windowing(stride=stride)).read(path)
+
+    windows = read()
+    while batch := list(islice(windows, max(1, batch_size))):
         embedded += embedder(batch)
-    if windows.fault:
-        warnings.warn(f"{path}: {windows.fault}", stacklevel=2)
+    if fault:
+        warnings.warn(f"{path}: {fault}", stacklevel=2)
     times = np.array([(window.start, window.end) for window in embedded], np.float64)
     return EmbeddedVideo(times.reshape(-1, 2), np.stack([window.motion for window in embedded]))
-
-
-class _Told:
-    """Windows, and what their reader says at the end of what is wrong with the file."""
-
-    def __init__(self, windows: Generator[SeenWindow, None, str]):
-        self._windows = windows
-        self.fault = ""
-
-    def __iter__(self) -> Generator[SeenWindow, None, None]:
-        self.fault = yield from self._windows

@@ -18,52 +18,33 @@ from kinema.search.embedding import Finished, embed_videos
 from kinema.search.windows import WindowReader
 
 
-class Embedding:
-    """What a worker of a cluster does: a video's windows with their vectors, and how it ended.
-
-    Args:
-        source: of the encoder.
-        device: where it computes.
-        fingerprint: what the encoder has to be.
-        basis: of the index.
-        windowing: how videos are cut.
-        batch_size: windows per forward pass.
-        crop: what clips are cut around.
+def embedding(
+    source: str,
+    device: str,
+    fingerprint: str,
+    basis: Basis | None,
+    windowing: Windowing,
+    batch_size: int,
+    crop: str | None,
+) -> Callable[[tuple[int, FileState]], list[EmbeddedWindow | Finished]]:
+    """What a worker of a cluster does: of a file, which comes with a number, the windows with their vectors, and how it
+    ended. All else is as of :func:`embed_on_cluster`, the encoder by what it was opened from.
 
     Raises:
-        CheckpointError: the encoder cannot be loaded there, or is another.
+        CheckpointError: the encoder cannot be loaded there, or is another than the one of the ``fingerprint``.
     """
+    embedder = open_embedder(source, device, crop)
+    if embedder.fingerprint != fingerprint:
+        raise CheckpointError(f"{source} is another encoder on a machine of the cluster; put the same one everywhere")
+    embedder.basis = basis
+    reader = WindowReader(embedder.clip, windowing)
 
-    def __init__(
-        self,
-        source: str,
-        device: str,
-        fingerprint: str,
-        basis: Basis | None,
-        windowing: Windowing,
-        batch_size: int,
-        crop: str | None = None,
-    ):
-        self._embedder, self._size = open_embedder(source, device, crop), batch_size
-        if self._embedder.fingerprint != fingerprint:
-            raise CheckpointError(
-                f"{source} is another encoder on a machine of the cluster; put the same one everywhere"
-            )
-        self._embedder.basis = basis
-        self._reader = WindowReader(self._embedder.clip, windowing)
+    def embedded(item: tuple[int, FileState]) -> list[EmbeddedWindow | Finished]:
+        path, content = item[1].path, lambda number: content_of(item[1])
+        found = embed_videos([path], reader, embedder, batch_size=batch_size, workers=1, sha256_of=content)
+        return [window for _, window in found]
 
-    def __call__(self, item: tuple[int, FileState]) -> list[EmbeddedWindow | Finished]:
-        """The windows of a file, which comes with a number, and how it ended."""
-        state = item[1]
-        found = embed_videos(
-            [state.path],
-            self._reader,
-            self._embedder,
-            batch_size=self._size,
-            workers=1,
-            sha256_of=lambda number: content_of(state),
-        )
-        return [content for _, content in found]
+    return embedded
 
 
 def embed_on_cluster(
@@ -106,7 +87,7 @@ def embed_on_cluster(
     for (number, _), found in spread(
         cluster,
         enumerate(files),
-        Embedding,
+        embedding,
         arguments,
         shared=shared,
         gpus=device != "cpu",

@@ -12,13 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
-from kinema.search.about import get_list, get_record, set_about, set_map
+from kinema.search.about import get_list, get_record, recorded, set_about, set_map
 from kinema.search.comparing import WHITENING, Comparison, comparison
 from kinema.search.connection import store_of, transaction
 from kinema.search.faiss_files import Seal, open_index
 from kinema.search.results import By
 from kinema.search.store import Database
-from kinema.search.values import recorded
 
 if TYPE_CHECKING:
     import faiss

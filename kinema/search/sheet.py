@@ -14,12 +14,7 @@ from kinema.search.results import Answer
 SHORT_SIDE = 112
 
 
-def moving_picture(path: str | Path, start: float, end: float) -> MovingPicture:
-    """The part of a video from ``start`` to ``end`` seconds, at most :data:`~kinema.report.pages.LONGEST_SHOWN`.
-
-    Raises:
-        VideoError: it cannot be read.
-    """
+def _moving(path: str | Path, start: float, end: float) -> MovingPicture:
     frames = read_part(path, start, end, SHORT_SIDE)
     with blaming(path):
         return shown(frames)
@@ -39,7 +34,7 @@ def write_sheet(library: Library, answers: list[Answer], out: str | Path) -> Pat
         key = (hit.path, hit.start, hit.end)
         if key not in pictures:
             try:
-                pictures[key] = moving_picture(*key)
+                pictures[key] = _moving(*key)
             except VideoError:
                 kept = base64.b64encode(library.thumbnail(hit.window)).decode()
                 pictures[key] = MovingPicture(*2 * (f"data:image/jpeg;base64,{kept}",))
@@ -49,7 +44,7 @@ def write_sheet(library: Library, answers: list[Answer], out: str | Path) -> Pat
         "search.html.j2",
         query=query,
         name=Path(query.path).name,
-        shown=moving_picture(query.path, query.start, query.end),
+        shown=_moving(query.path, query.start, query.end),
         answers=answers,
         pictures=pictures,
         clock=clock,

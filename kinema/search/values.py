@@ -6,10 +6,9 @@ as :class:`~kinema.search.store.Damage`, and told like the damage that SQLite it
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from kinema.errors import KinemaError
 from kinema.search.results import By, Window
 from kinema.search.store import Damage, Database
 
-Record = TypeVar("Record")
 Value = TypeVar("Value")
 
 LATEST = 2.0**40
@@ -108,45 +106,3 @@ def check_length(db: Database, by: By, length: int, what: str) -> None:
     stored = stored_length(db, by)
     if stored not in (None, length):
         raise Damage(f"vectors have {stored} values, and {what} has {length}")
-
-
-def parsed(value: Any, name: str) -> Any:
-    """What an index says under a name, which it keeps as JSON."""
-    try:
-        return json.loads(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _unreadable(name) from error
-
-
-def listed(value: Any, name: str, kind: type[Value]) -> list[Value]:
-    """A list of values of a kind."""
-    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        raise _unreadable(name)
-    return value
-
-
-def recorded(value: Any, name: str, kind: type[Record]) -> Record:
-    """A dataclass of its fields, which sees to their ranges itself; of numbers, whole ones are fractions too."""
-    try:
-        made, hints = kind(**value), get_type_hints(kind)
-    except (TypeError, KinemaError) as error:
-        raise _unreadable(name) from error
-    for field, hint in hints.items():
-        parts = get_args(hint) or (hint,)
-        fraction = any(isinstance(part, type) and issubclass(part, float) for part in parts)
-        allowed = hint | float | int if fraction else hint
-        if not isinstance(getattr(made, field), allowed):
-            raise _unreadable(name)
-    return made
-
-
-def read_as(read: Callable[[bytes], Value], content: bytes, name: str) -> Value:
-    """What a function reads from bytes that are kept under a name."""
-    try:
-        return read(content)
-    except KinemaError as error:
-        raise _unreadable(name) from error
-
-
-def _unreadable(name: str) -> Damage:
-    return Damage(f"what it says of {name} cannot be read")

@@ -82,10 +82,7 @@ class Labelling:
     def told(self) -> dict[str, Any]:
         """What there is, but for the labels themselves."""
         state = self._labels.state()
-        classes = [
-            {"name": one.name, "colour": one.colour, "count": one.count, "seconds": round(one.seconds, 3)}
-            for one in state.classes
-        ]
+        classes = [{**asdict(one), "seconds": round(one.seconds, 3)} for one in state.classes]
         return {
             "version": state.version,
             "classes": classes,
