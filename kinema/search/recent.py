@@ -62,12 +62,13 @@ class Recent:
         while len(self._blocks) > 1 and self._blocks[0][0][-1] <= after:
             del self._blocks[0]
         self._after = after
-        return [known for block in self._known() if len((known := _above(block, after))[0])]
-
-    def _known(self) -> list[Windows]:
-        if not self._blocks:
-            return []
-        return [*self._blocks[:-1], _part(self._blocks[-1], 0, self._filled)]
+        found = []
+        for number, (ids, vectors, videos) in enumerate(self._blocks, 1):
+            stop = self._filled if number == len(self._blocks) else BLOCK
+            first = int(np.searchsorted(ids[:stop], after, "right"))
+            if first < stop:
+                found.append((ids[first:stop], vectors[first:stop], videos[first:stop]))
+        return found
 
     def _append(self, added: Windows) -> None:
         """Put windows into the last block and as many new ones as they need."""
@@ -91,12 +92,3 @@ def recent_scores(blocks: Sequence[Windows], asked: np.ndarray) -> Windows:
         np.concatenate([np.zeros(0, np.float32), *(products(block[1], asked) for block in blocks)]),
         np.concatenate([np.zeros(0, np.int64), *(block[2] for block in blocks)]),
     )
-
-
-def _above(windows: Windows, after: int) -> Windows:
-    return _part(windows, int(np.searchsorted(windows[0], after, "right")), len(windows[0]))
-
-
-def _part(windows: Windows, first: int, last: int) -> Windows:
-    ids, vectors, videos = windows
-    return ids[first:last], vectors[first:last], videos[first:last]

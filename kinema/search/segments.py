@@ -95,7 +95,7 @@ def settle(
         index: what is called so.
         new: the segments.
         compared: how vectors are compared from now on.
-        seals: of all segments' files.
+        seals: of the files of segments that are new.
         fitted: how many windows there were when the whitening was fitted; None where it stays.
     """
     used, centre = comparison(db), None if compared.centre is None else compared.centre.tolist()
