@@ -128,7 +128,7 @@ class LabelReader:
     def with_ids(self, ids: Iterable[int]) -> list[Label]:
         """The labels with these numbers that there are, sorted by number."""
         with self._reading():
-            return list(self._labels(f"AND labels.id {values.among(ids)} ORDER BY labels.id"))
+            return list(self._labels(f"AND labels.id {values.among(map(int, ids))} ORDER BY labels.id"))
 
     def of_windows(self, numbers: Sequence[int]) -> dict[int, LabelledWindow]:
         """What windows are labelled, by their numbers; where no label touches one, or there is none, it is left out."""

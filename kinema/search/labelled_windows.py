@@ -108,7 +108,8 @@ def by_content(db: Database, numbers: Sequence[int]) -> dict[str, list[Window]]:
     """The windows with these numbers that there are, by the contents of their videos."""
     found: dict[str, list[Window]] = {}
     query = f"""SELECT sha256, windows.id, path, start, "end", strength
-                FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id {values.among(numbers)}"""
+                FROM windows JOIN videos ON windows.video = videos.id
+                WHERE windows.id {values.among(map(int, numbers))}"""
     for content, *row in db.execute(query):
         found.setdefault(values.text(content), []).append(values.window(row))
     return found

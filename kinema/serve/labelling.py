@@ -124,21 +124,12 @@ class Labelling:
         labels = self._labels.of_class(name, offset, LISTED)
         with snapshot(self._catalog.library.path) as db:
             videos = videos_with(db, (label.content for label in labels))
-            windows = {
-                label.id: nearest_window(db, videos[label.content].path, (label.start + label.end) / 2)
-                for label in labels
-                if label.content in videos
-            }
-        listed = [
-            {
-                **_one(label),
-                "video": videos[label.content].first,
-                "name": self._catalog.name(videos[label.content].path),
-                "window": self._catalog.window(windows[label.id]),
-            }
-            for label in labels
-            if label.id in windows
-        ]
+            there = [(label, videos[label.content]) for label in labels if label.content in videos]
+            windows = [nearest_window(db, video.path, (label.start + label.end) / 2) for label, video in there]
+        listed = []
+        for (label, video), window in zip(there, windows, strict=True):
+            place = {"video": video.first, "name": self._catalog.name(video.path)}
+            listed.append({**_one(label), **place, "window": self._catalog.window(window)})
         total = next((one.count for one in state.classes if one.name == name.strip()), 0)
         return {"version": state.version, "total": total, "labels": listed}
 
