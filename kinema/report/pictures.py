@@ -24,12 +24,14 @@ PALETTE: dict[str, tuple[str, str]] = {
 }
 """Names of colours and their values on light and on dark paper; the style sheet defines one variable for each."""
 
+QUALITY = 55
+"""Of pictures inside a page."""
 ARROW_COLOUR = (20, 20, 20)
 ARROW_SPACING = 8
 """Pixels of the original frame between two arrows of a flow overlay."""
 
 
-def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55) -> str:
+def animation(frames: np.ndarray, fps: float, scale: int = 2) -> str:
     """Return ``frames`` as an endless animated WebP in a data URI.
 
     Consecutive frames that look alike may be stored as one longer frame.
@@ -38,21 +40,20 @@ def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55)
         frames: (T, H, W, 3) uint8, RGB.
         fps: frames shown per second.
         scale: enlargement of width and height.
-        quality: of the lossy compression, 0 to 100.
     """
-    return _data_uri(animated_webp(frames, fps, scale, quality), "image/webp")
+    return _data_uri(animated_webp(frames, fps, scale), "image/webp")
 
 
-def animated_webp(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55) -> bytes:
-    """The file that :func:`animation` puts into a data URI."""
+def animated_webp(frames: np.ndarray, fps: float, scale: int = 2, quality: int = QUALITY) -> bytes:
+    """The file that :func:`animation` puts into a data URI; ``quality`` of the lossy compression goes from 0 to 100."""
     first, *rest = [_enlarged(frame, scale) for frame in frames]
     moving = {"save_all": True, "append_images": rest, "duration": round(1000 / fps), "loop": 0}
     return encoded(first, "WEBP", quality=quality, **moving)
 
 
-def still(frame: np.ndarray, scale: int = 2, quality: int = 55) -> str:
+def still(frame: np.ndarray, scale: int = 2) -> str:
     """Return one (H, W, 3) uint8 frame as a WebP in a data URI."""
-    return _data_uri(encoded(_enlarged(frame, scale), "WEBP", quality=quality), "image/webp")
+    return _data_uri(encoded(_enlarged(frame, scale), "WEBP", quality=QUALITY), "image/webp")
 
 
 def encoded(picture: Image.Image, format: str, **settings: Any) -> bytes:
