@@ -34,6 +34,7 @@ from kinema.annotations import Interval
 from kinema.annotations.agreement import compare
 from kinema.common.vectors import unit
 from kinema.common.whitening import Whitening
+from kinema.config.windows import AddingConfig
 from kinema.jobs.labelling import label_library, teach
 from kinema.search import Library, database, fitting
 from kinema.search.about import set_about, set_map
@@ -145,7 +146,7 @@ def stream(folder: Path, source: Path) -> dict[str, Any]:
         database.create_tables(db, {MIRROR: True})
         set_about(db, "whitened", 10**9)  # what is learned once is not of the windows
         cpu = time.process_time()
-        bring_up_to_date(db, again.path, source.resolve(), library.embedder, reader, batch_size=64, workers=None)
+        bring_up_to_date(db, again.path, source.resolve(), library.embedder, reader, AddingConfig())
         indexing = time.process_time() - cpu
     cpu, windows = time.process_time(), 0
     for path in paths:

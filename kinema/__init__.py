@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kinema.models.registry import create_model, list_models
     from kinema.models.sources import open_encoder
     from kinema.models.weights import load_encoder
-    from kinema.search.one_video import embed_video
+    from kinema.search.embedder import embed_video
 
 __version__ = "0.2.0.dev0"
 
@@ -37,7 +37,7 @@ __getattr__, __dir__ = load_on_use(
         "models.registry": ("create_model", "list_models"),
         "models.sources": ("open_encoder",),
         "models.weights": ("load_encoder",),
-        "search.one_video": ("embed_video",),
+        "search.embedder": ("embed_video",),
     },
     [
         "annotations",

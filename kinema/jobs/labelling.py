@@ -16,13 +16,12 @@ from kinema.common.progress import make_bar
 from kinema.config import BoutConfig
 from kinema.errors import DataError
 from kinema.search import Classifier, Labels, Library
-from kinema.search.applying import AT_A_TIME, label_windows
+from kinema.search.classifier import AT_A_TIME, label_windows
 from kinema.search.comparing import comparison
 from kinema.search.connection import snapshot
 from kinema.search.cross_validation import HeldOut, doubts, hold_out
 from kinema.search.examples import LabelledVideo, examples, labelled_videos
-from kinema.search.labelled_videos import IndexedVideos
-from kinema.search.naming import naming_roots, short_name
+from kinema.search.labelled_videos import IndexedVideos, naming_roots, short_name
 
 
 @dataclass(frozen=True)

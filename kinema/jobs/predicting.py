@@ -93,8 +93,7 @@ def predict(
     def said(windows: Sequence[SeenWindow]) -> list[SaidWindow]:
         if not windows:
             return []
-        shares = embedder.features(np.concatenate([window.clips for window in windows]))
-        shares = shares.reshape(len(windows), -1, shares.shape[1]).mean(1)
+        shares = embedder.means(windows)
         return [SaidWindow(window.start, window.end, one) for window, one in zip(windows, shares, strict=True)]
 
     notes: dict[str, str] = {}

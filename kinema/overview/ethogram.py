@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from kinema.annotations.interval import Interval
 from kinema.common.clock import clock
-from kinema.search.strengths import Strengths
+from kinema.search.video_windows import VideoWindows
 
 BINS = 200
 """Points of the line of motion strength."""
@@ -43,16 +43,16 @@ class Activity:
     line: np.ndarray
 
     @classmethod
-    def of(cls, video: Strengths) -> Activity:
+    def of(cls, path: str, windows: VideoWindows) -> Activity:
         """That of a video's windows."""
-        seconds, count = float(video.ends.max()), len(video.starts)
+        seconds, count = float(windows.ends.max()), len(windows)
         bins = min(BINS, count)
-        middles = (video.starts + video.ends) / 2
+        middles = (windows.starts + windows.ends) / 2
         places = np.clip(bins * middles / max(seconds, 1e-9), 0, bins - 1).astype(int)
-        sums, counts = np.bincount(places, video.strengths, bins), np.bincount(places, minlength=bins)
+        sums, counts = np.bincount(places, windows.strengths, bins), np.bincount(places, minlength=bins)
         with np.errstate(invalid="ignore"):
             line = (sums / counts).astype(np.float32)
-        return cls(video.path, count, seconds, float(video.strengths.mean()), line)
+        return cls(path, count, seconds, float(windows.strengths.mean()), line)
 
 
 def ethogram(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -15,7 +15,6 @@ from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.interval import by_file
 from kinema.common.addresses import address_of
 from kinema.common.clock import clock
-from kinema.common.files import write_text
 from kinema.common.progress import track
 from kinema.config import overlaid
 from kinema.config.examples import ExamplesConfig
@@ -23,12 +22,12 @@ from kinema.errors import ConfigError
 from kinema.overview.ethogram import Activity, ethogram
 from kinema.overview.examples import Examples
 from kinema.overview.labelled import LabelledFiles
-from kinema.report.pages import MovingPicture, pages, shown
+from kinema.report.pages import MovingPicture, shown, write_page
 from kinema.search.about import get_about
 from kinema.search.connection import snapshot
+from kinema.search.labelled_videos import naming_roots, short_name
 from kinema.search.library import Library
-from kinema.search.naming import naming_roots, short_name
-from kinema.search.strengths import strengths
+from kinema.search.video_windows import by_video
 
 SHORT_SIDE = 80
 """Pixels of moving pictures."""
@@ -42,15 +41,8 @@ LISTED = 1000
 """Damaged videos that are named."""
 
 
-@dataclass(frozen=True)
-class ClassRow:
-    """A class on the page.
-
-    Attributes:
-        budget: how much time goes into it.
-        colour: as ``#rrggbb``.
-        pictures: an example with what is said of it, each.
-    """
+class ClassRow(NamedTuple):
+    """A class on the page: how much time goes into it, its colour, and examples, each with what is said of it."""
 
     budget: Budget
     colour: str
@@ -105,7 +97,7 @@ def write_index_report(
     library = Library(index)
     known = library.videos()
     with snapshot(library.path) as db:
-        activities = sorted(map(Activity.of, strengths(db)), key=lambda one: (-one.mean, one.path))
+        activities = sorted(starmap(Activity.of, by_video(db)), key=lambda one: (-one.mean, one.path))
         encoder = get_about(db, "encoder", str) or ""
     seconds = sum(one.seconds for one in activities)
     table = budgets(labelled.intervals, seconds, labelled.colours)
@@ -124,13 +116,16 @@ def write_index_report(
     for one in drawn:
         name = short_name(one.path, roots)
         figures.append((name, one, ethogram(name, one, files.get(named.get(one.path, ""), ()), labelled.colours, top)))
-    page = pages().get_template("index.html.j2").render(
+    windows = sum(one.windows for one in activities)
+    path = write_page(
+        out,
+        "index.html.j2",
         title=library.name,
         encoder=Path(encoder).name,
         windowing=library.windowing,
         videos=len(activities),
         seconds=seconds,
-        windows=sum(one.windows for one in activities),
+        windows=windows,
         labels=len(labelled.intervals),
         labelled_videos=len(files),
         classes=classes,
@@ -143,9 +138,7 @@ def write_index_report(
         gone_in_all=len(gone),
         notes=notes,
         clock=clock,
-    )  # fmt: skip
-    path = write_text(out, page)
-    windows = sum(one.windows for one in activities)
+    )
     return Reported(path, len(activities), seconds, windows, tuple(table), tuple(notes))
 
 

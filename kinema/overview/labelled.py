@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from kinema.annotations.interval import Interval, by_file
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import DataError, KinemaError, first_few
 from kinema.search.connection import named
-from kinema.search.label_colours import next_colour
+from kinema.search.label_classes import next_colour
 from kinema.search.labelled_videos import IndexedVideos
 from kinema.search.labels import Labels
 
@@ -56,10 +57,6 @@ class _PassesOver(LabelledVideos):
         return found
 
 
-class _OfFolder(_PassesOver):
-    pass
-
-
 class _OfIndex(_PassesOver, IndexedVideos):
     pass
 
@@ -79,7 +76,7 @@ def labels_in_files(
         ConfigError: there is no such format.
         DataError: the labels cannot be read, or are of none of the videos.
     """
-    return _read(file, format, _OfFolder(videos, fps))
+    return _read(file, format, _PassesOver(videos, fps))
 
 
 def labels_in_index(
@@ -98,14 +95,11 @@ def labels_in_index(
         DataError: there is no index, or the labels cannot be read, or are of none of its videos.
     """
     videos = _OfIndex(index, fps)
-    labels = Labels(index, keep=False)
-    try:
+    with closing(Labels(index, keep=False)) as labels:
         colours = {one.name: one.colour for one in labels.state().classes}
         if file is not None:
             return _read(file, format, videos, colours)
         return _with_colours(labels.intervals(videos), videos, colours)
-    finally:
-        labels.close()
 
 
 def no_labels(index: str | Path) -> DataError:

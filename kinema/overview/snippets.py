@@ -13,8 +13,7 @@ from kinema.common.progress import track
 from kinema.config import overlaid
 from kinema.config.examples import ExamplesConfig
 from kinema.errors import DataError, KinemaError, blaming
-from kinema.overview.examples import Example, Examples, part_shown
-from kinema.overview.grids import TILE, contact_sheet, moving_grid
+from kinema.overview.examples import TILE, Example, Examples, contact_sheet, moving_grid, part_shown
 from kinema.overview.labelled import LabelledFiles
 
 SHEET = "contact_sheet"

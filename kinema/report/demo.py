@@ -12,23 +12,22 @@ import numpy as np
 from markupsafe import Markup
 
 from kinema import __version__
-from kinema.common.files import write_text
 from kinema.config import POOLED, ReadoutConfig
 from kinema.report.demo_content import MEASURES, SHOWN, DemoContent, LabelledVideo, Measure, PeopleContent, Query
-from kinema.report.pages import FPS, MovingPicture, moving_picture, pages, read_frames
-from kinema.report.pictures import animation, colour_wheel, flow_view, still
+from kinema.report.pages import MovingPicture, moving_picture, read_frames, shown, write_page
+from kinema.report.pictures import colour_wheel, flow_view
 from kinema.report.plots import (
     METHOD_NAMES,
     LabelStyle,
     accuracy_curve,
     embedding_map,
+    figure_svg,
     label_styles,
     loss_curves,
     loss_terms,
     project,
     result_bars,
 )
-from kinema.report.svg import figure_svg
 
 MAP_POINTS = 300
 
@@ -44,36 +43,33 @@ def write_demo_report(path: str | Path, content: DemoContent) -> Path:
     styles = {
         aspect: label_styles([getattr(point, aspect) for point in content.points]) for aspect in ("motion", "scene")
     }
-    page = (
-        pages()
-        .get_template("demo.html.j2")
-        .render(
-            content=content,
-            environment={"kinema": __version__, **content.environment},
-            names=METHOD_NAMES,
-            measures=MEASURES,
-            methods=results["methods"],
-            headline={method: ways[SHOWN] for method, ways in results["methods"].items()},
-            readout=readout_in_words(content),
-            shown=SHOWN,
-            verdict=verdict(content),
-            error=standard_error,
-            bars={measure.key: _bars(content, measure) for measure in MEASURES},
-            people_bars={key: _people_bars(content.people, key) for key in ("motion", "scene")},
-            right={method: _right_first(content.queries, method) for method in results["methods"]},
-            people_right={method: _right_first(content.people.queries, method) for method in content.people.methods},
-            options=_as_options(results["readout"]),
-            losses={method: _losses(method, rows) for method, rows in content.curves.items()},
-            terms=loss_terms([row for rows in content.curves.values() for row in rows]),
-            accuracy=_accuracy(content),
-            pictures=_pictures([*content.queries, *content.people.queries]),
-            flows=[(video, _flow_picture(video)) for video in content.samples],
-            wheel=colour_wheel(),
-            styles=styles,
-            maps=_maps(content, styles),
-        )
+    return write_page(
+        path,
+        "demo.html.j2",
+        content=content,
+        environment={"kinema": __version__, **content.environment},
+        names=METHOD_NAMES,
+        measures=MEASURES,
+        methods=results["methods"],
+        headline={method: ways[SHOWN] for method, ways in results["methods"].items()},
+        readout=readout_in_words(content),
+        shown=SHOWN,
+        verdict=verdict(content),
+        error=standard_error,
+        bars={measure.key: _bars(content, measure) for measure in MEASURES},
+        people_bars={key: _people_bars(content.people, key) for key in ("motion", "scene")},
+        right={method: _right_first(content.queries, method) for method in results["methods"]},
+        people_right={method: _right_first(content.people.queries, method) for method in content.people.methods},
+        options=_as_options(results["readout"]),
+        losses={method: _losses(method, rows) for method, rows in content.curves.items()},
+        terms=loss_terms([row for rows in content.curves.values() for row in rows]),
+        accuracy=_accuracy(content),
+        pictures=_pictures([*content.queries, *content.people.queries]),
+        flows=[(video, _flow_picture(video)) for video in content.samples],
+        wheel=colour_wheel(),
+        styles=styles,
+        maps=_maps(content, styles),
     )
-    return write_text(path, page)
 
 
 def standard_error(share: float, trials: int) -> float:
@@ -185,5 +181,4 @@ def _flow_picture(video: LabelledVideo) -> MovingPicture:
     from kinema.flow import create_estimator
 
     frames = read_frames(video.path)
-    shown = flow_view(frames, create_estimator("dis").estimate(frames))
-    return MovingPicture(animation(shown, FPS, scale=1), still(shown[len(shown) // 2], scale=1))
+    return shown(flow_view(frames, create_estimator("dis").estimate(frames)))

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from kinema.common.files import write_text
+from kinema.annotations.agreement import confusion as counted
 from kinema.data.labels import LabelledSet
 from kinema.evaluation.diagnosis import DiagnosisResult, Sight
 from kinema.evaluation.outcome import Evaluation
 from kinema.evaluation.probe import ProbeResult
 from kinema.evaluation.retrieval import RetrievalResult
 from kinema.report.evaluation_plots import confusion_matrix, few_label_curve, order_bars, pair_bars, retrieval_bars
-from kinema.report.pages import MovingPicture, in_words, moving_picture, pages
+from kinema.report.pages import MovingPicture, in_words, moving_picture, write_page
 from kinema.report.pictures import PALETTE
-from kinema.report.plots import LabelStyle, embedding_map, label_styles, project
-from kinema.report.svg import figure_svg
+from kinema.report.plots import LabelStyle, embedding_map, figure_svg, label_styles, project
 
 EXAMPLES, NEIGHBOURS = 6, 5
 MAP_POINTS = 500
@@ -63,23 +62,20 @@ def write_evaluation_page(path: str | Path, evaluation: Evaluation) -> Path:
     retrieval = results.get("retrieval")
     found = retrieval if isinstance(retrieval, RetrievalResult) else None
     name = evaluation.encoder["name"]
-    page = (
-        pages()
-        .get_template("evaluation.html.j2")
-        .render(
-            evaluation=evaluation,
-            name=name,
-            headline=headline(evaluation),
-            results=results,
-            charts=_charts(evaluation, sights),
-            matrix_classes=MATRIX_CLASSES,
-            retrieved={} if found is None else {name: found, **evaluation.baselines},
-            examples=[] if found is None else _examples(evaluation, found),
-            maps=_maps(evaluation, found),
-            points=min(MAP_POINTS, len(evaluation.labelled) if found is None else len(found.queries)),
-        )
+    return write_page(
+        path,
+        "evaluation.html.j2",
+        evaluation=evaluation,
+        name=name,
+        headline=headline(evaluation),
+        results=results,
+        charts=_charts(evaluation, sights),
+        matrix_classes=MATRIX_CLASSES,
+        retrieved={} if found is None else {name: found, **evaluation.baselines},
+        examples=[] if found is None else _examples(evaluation, found),
+        maps=_maps(evaluation, found),
+        points=min(MAP_POINTS, len(evaluation.labelled) if found is None else len(found.queries)),
     )
-    return write_text(path, page)
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -134,9 +130,7 @@ def confusion(probe: ProbeResult, labelled: LabelledSet) -> tuple[np.ndarray, li
 
     With more than :data:`MATRIX_CLASSES` classes, those are given that are most often mistaken, in their order.
     """
-    count = len(labelled.classes)
-    table = np.zeros((count, count))
-    np.add.at(table, (labelled.labels[probe.queries], np.array(probe.predicted)), 1)
+    table = counted(labelled.labels[probe.queries], np.array(probe.predicted), len(labelled.classes))
     asked = table.sum(1)
     mistaken = asked - table.diagonal()
     chosen = np.sort(np.argsort(-mistaken, kind="stable")[:MATRIX_CLASSES])

@@ -16,7 +16,7 @@ from kinema.evaluation.few_label import FewLabelResult
 from kinema.evaluation.pairs import PairsResult
 from kinema.report.pages import in_words
 from kinema.report.pictures import PALETTE
-from kinema.report.plots import bare_axes
+from kinema.report.plots import bare_figure
 
 INK, MUTED, RULE, PAPER = (PALETTE[name][0] for name in ("ink", "muted", "rule", "paper"))
 ASPECTS = {"motion": PALETTE["mscl"][0], "appearance": PALETTE["moco"][0]}
@@ -27,8 +27,7 @@ NUMBERED = 16
 
 def retrieval_bars(sights: Mapping[str, Sight]) -> Figure:
     """Draw R@1 by aspect, with a line at what guessing reaches."""
-    figure = Figure(figsize=(4.4, 0.5 + 0.45 * len(sights)), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(4.4, 0.5 + 0.45 * len(sights))
     for row, (aspect, sight) in enumerate(sights.items()):
         axes.barh(row, sight.r1, 0.62, color=ASPECTS[aspect])
         axes.plot([sight.chance] * 2, [row - 0.42, row + 0.42], color=INK, linewidth=1.2, linestyle=(0, (2, 1.5)))
@@ -44,8 +43,7 @@ def retrieval_bars(sights: Mapping[str, Sight]) -> Figure:
 
 def order_bars(sights: Mapping[str, Sight]) -> Figure:
     """Draw the probe's top-1 by aspect, a bar for each order of the frames."""
-    figure = Figure(figsize=(4.4, 2.5), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(4.4, 2.5)
     width = 0.76 / len(sights)
     for number, (aspect, sight) in enumerate(sights.items()):
         for place, share in enumerate(sight.probe.values()):
@@ -66,8 +64,7 @@ def order_bars(sights: Mapping[str, Sight]) -> Figure:
 
 def few_label_curve(result: FewLabelResult) -> Figure:
     """Draw top-1 over the number of labels, each draw as a dot and the mean as a line."""
-    figure = Figure(figsize=(4.4, 2.5), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(4.4, 2.5)
     places = range(len(result.sizes))
     for place, size in zip(places, result.sizes, strict=True):
         axes.plot([place] * len(size.by_draw), size.by_draw, ".", color=ASPECTS["motion"], alpha=0.5, markersize=5)
@@ -83,8 +80,7 @@ def few_label_curve(result: FewLabelResult) -> Figure:
 
 def pair_bars(result: PairsResult) -> Figure:
     """Draw the accuracy within each pair, from the line of guessing."""
-    figure = Figure(figsize=(6.4, 0.6 + 0.32 * len(result.pairs)), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(6.4, 0.6 + 0.32 * len(result.pairs))
     for row, pair in enumerate(result.pairs):
         axes.barh(row, pair.accuracy - result.chance, 0.66, left=result.chance, color=ASPECTS["motion"])
         axes.text(
@@ -104,8 +100,7 @@ def confusion_matrix(shares: np.ndarray, names: Sequence[str]) -> Figure:
     """Draw (C, C) shares, 0 to 1, of the videos of each true class (rows) that were taken for another (columns)."""
     count = len(names)
     side = min(9.0, 2.2 + 0.42 * count)
-    figure = Figure(figsize=(side, side * 0.86), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(side, side * 0.86)
     colour = to_rgb(ASPECTS["motion"])
     for row, column in np.argwhere(shares > 0).tolist():
         share = float(shares[row, column])

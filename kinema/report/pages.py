@@ -1,14 +1,16 @@
-"""What all pages share: the templates' surroundings, and moving pictures of videos."""
+"""What all pages share: their surroundings, and moving pictures of videos."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kinema import __version__
+from kinema.common.files import write_text
 from kinema.report.pictures import PALETTE, animation, still, themed
 
 FPS = 8
@@ -25,8 +27,12 @@ class MovingPicture:
     still: str
 
 
-def pages() -> Environment:
-    """The templates of the package, with what all of them need."""
+def write_page(path: str | Path, template: str, /, **content: Any) -> Path:
+    """Write what a template of the package makes of some content, in the surroundings of all pages; return the path.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     environment = Environment(
         loader=PackageLoader("kinema", "report"),
         autoescape=True,
@@ -38,7 +44,7 @@ def pages() -> Environment:
     environment.filters["percent"] = lambda share, digits=1: f"{share:.{digits}%}"
     environment.filters["words"] = in_words
     environment.filters["themed"] = themed
-    return environment
+    return write_text(path, environment.get_template(template).render(**content))
 
 
 def in_words(label: str) -> str:
@@ -81,12 +87,12 @@ def read_part(path: str | Path, start: float, end: float, short_side: int) -> np
         return video.at_times((start + (np.arange(count) + 0.25) / FPS).tolist()).frames
 
 
-def shown(frames: np.ndarray) -> MovingPicture:
-    """Frames (T, H, W, 3) uint8 at :data:`FPS` as a moving picture, whose still is the middle one."""
-    return MovingPicture(animation(frames, FPS, scale=1), still(frames[len(frames) // 2], scale=1))
+def shown(frames: np.ndarray, place: int | None = None) -> MovingPicture:
+    """Frames (T, H, W, 3) uint8 at :data:`FPS` as a moving picture, whose still is that at a place, or the middle."""
+    chosen = frames[len(frames) // 2 if place is None else place]
+    return MovingPicture(animation(frames, FPS, scale=1), still(chosen, scale=1))
 
 
 def moving_picture(path: Path) -> MovingPicture:
     """A small moving picture of a video; errors as of :func:`read_frames`."""
-    frames = read_frames(path)
-    return MovingPicture(animation(frames, FPS, scale=1), still(frames[0], scale=1))
+    return shown(read_frames(path), 0)

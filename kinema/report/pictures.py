@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -23,12 +24,14 @@ PALETTE: dict[str, tuple[str, str]] = {
 }
 """Names of colours and their values on light and on dark paper; the style sheet defines one variable for each."""
 
+QUALITY = 55
+"""Of pictures inside a page."""
 ARROW_COLOUR = (20, 20, 20)
 ARROW_SPACING = 8
 """Pixels of the original frame between two arrows of a flow overlay."""
 
 
-def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55) -> str:
+def animation(frames: np.ndarray, fps: float, scale: int = 2) -> str:
     """Return ``frames`` as an endless animated WebP in a data URI.
 
     Consecutive frames that look alike may be stored as one longer frame.
@@ -37,32 +40,27 @@ def animation(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55)
         frames: (T, H, W, 3) uint8, RGB.
         fps: frames shown per second.
         scale: enlargement of width and height.
-        quality: of the lossy compression, 0 to 100.
     """
-    return _data_uri(animated_webp(frames, fps, scale, quality), "image/webp")
+    return _data_uri(animated_webp(frames, fps, scale), "image/webp")
 
 
-def animated_webp(frames: np.ndarray, fps: float, scale: int = 2, quality: int = 55) -> bytes:
-    """The file that :func:`animation` puts into a data URI."""
+def animated_webp(frames: np.ndarray, fps: float, scale: int = 2, quality: int = QUALITY) -> bytes:
+    """The file that :func:`animation` puts into a data URI; ``quality`` of the lossy compression goes from 0 to 100."""
     first, *rest = [_enlarged(frame, scale) for frame in frames]
-    buffer = io.BytesIO()
-    first.save(
-        buffer,
-        format="WEBP",
-        save_all=True,
-        append_images=rest,
-        duration=round(1000 / fps),
-        loop=0,
-        quality=quality,
-    )
-    return buffer.getvalue()
+    moving = {"save_all": True, "append_images": rest, "duration": round(1000 / fps), "loop": 0}
+    return encoded(first, "WEBP", quality=quality, **moving)
 
 
-def still(frame: np.ndarray, scale: int = 2, quality: int = 55) -> str:
+def still(frame: np.ndarray, scale: int = 2) -> str:
     """Return one (H, W, 3) uint8 frame as a WebP in a data URI."""
+    return _data_uri(encoded(_enlarged(frame, scale), "WEBP", quality=QUALITY), "image/webp")
+
+
+def encoded(picture: Image.Image, format: str, **settings: Any) -> bytes:
+    """A picture as the bytes of a file of a format, with settings of Pillow's."""
     buffer = io.BytesIO()
-    _enlarged(frame, scale).save(buffer, format="WEBP", quality=quality)
-    return _data_uri(buffer.getvalue(), "image/webp")
+    picture.save(buffer, format=format, **settings)
+    return buffer.getvalue()
 
 
 def flow_view(frames: np.ndarray, flow: np.ndarray, scale: int = 2) -> np.ndarray:
@@ -144,9 +142,7 @@ def colour_wheel(size: int = 160) -> str:
     from kinema.flow import wheel_legend
 
     disc = (255 * wheel_legend(size).permute(1, 2, 0).numpy()).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(disc).save(buffer, format="PNG", optimize=True)
-    return _data_uri(buffer.getvalue(), "image/png")
+    return _data_uri(encoded(Image.fromarray(disc), "PNG", optimize=True), "image/png")
 
 
 def themed(text: str) -> str:

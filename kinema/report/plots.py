@@ -1,16 +1,22 @@
-"""The charts of a report, as matplotlib figures in the colours of :data:`kinema.report.pictures.PALETTE`."""
+"""The charts of a report: matplotlib figures in the colours of :data:`kinema.report.pictures.PALETTE`, also as SVG."""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from kinema.report.pictures import PALETTE
+from kinema.report.pictures import PALETTE, themed
 
 METHOD_NAMES = {"random": "Untrained", "moco": "RGB MoCo", "mscl": "MSCL", "motion": "motion"}
 """What a reader is told instead of the name on the command line."""
@@ -60,8 +66,7 @@ def result_bars(scores: Mapping[str, float], chance: float, trials: int) -> Figu
         chance: the share that guessing reaches, drawn as a dashed line.
         trials: questions asked; the whiskers span one standard error to either side.
     """
-    figure = Figure(figsize=(4.4, 1.6), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(4.4, 1.6)
     for row, (method, score) in enumerate(scores.items()):
         error = np.sqrt(score * (1 - score) / trials)
         axes.barh(row, score, height=0.66, color=PALETTE[method][0])
@@ -96,8 +101,7 @@ def loss_curves(rows: Sequence[Mapping[str, float]], terms: Mapping[str, tuple[s
         rows: one per logged step, with ``step`` and the losses.
         terms: as from :func:`loss_terms`.
     """
-    figure = Figure(figsize=(3.6, 2.6), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(3.6, 2.6)
     for column, (_, colour) in terms.items():
         _curve(axes, rows, column, colour)
     axes.set_ylim(bottom=0)
@@ -107,8 +111,7 @@ def loss_curves(rows: Sequence[Mapping[str, float]], terms: Mapping[str, tuple[s
 
 def accuracy_curve(rows: Sequence[Mapping[str, float]], chance: float | None) -> Figure:
     """Draw how often MSCL matches a moment of the pictures with the same moment of the flow, over the steps."""
-    figure = Figure(figsize=(3.6, 2.6), layout="constrained")
-    axes = bare_axes(figure)
+    figure, axes = bare_figure(3.6, 2.6)
     _curve(axes, rows, "lmcl_accuracy", PALETTE["mscl"][0])
     if chance is not None:
         axes.axhline(chance, color=INK, linewidth=1, linestyle=(0, (3, 2)))
@@ -162,13 +165,57 @@ def embedding_map(points: np.ndarray, labels: Sequence[str], styles: Mapping[str
     return figure
 
 
-def bare_axes(figure: Figure) -> Axes:
-    """Axes with two quiet edges, the only ones of a figure."""
+def bare_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure, so many inches wide and high, and its only axes, with two quiet edges."""
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[:].set_color(RULE)
     axes.tick_params(colors=RULE, labelcolor=MUTED, labelsize=9, width=0.8)
-    return axes
+    return figure, axes
+
+
+def figure_svg(figure: Figure, description: str) -> Markup:
+    """Return a figure as an SVG element to stand inside a page.
+
+    Colours of :data:`PALETTE` turn into the page's variables, so one drawing serves light and dark paper; text stays
+    text, in the page's font.
+
+    Args:
+        figure: drawn with the light colours of :data:`PALETTE`.
+        description: what somebody who cannot see the figure is told.
+    """
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kinema"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    source = themed(buffer.getvalue())
+    root = ElementTree.fromstring(source)
+    for parent in list(root.iter()):
+        for child in [child for child in parent if child.tag.endswith(("}metadata", "}style"))]:
+            parent.remove(child)
+    # Several figures share one page, so the names of their parts must differ from figure to figure.
+    prefix = "f" + hashlib.sha256((source + description).encode(errors="surrogateescape")).hexdigest()[:8]
+    used = set(re.findall(r"#([\w.-]+)[\")]", source))
+    for element in root.iter():
+        attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+        if attributes.get("id", "") not in used:
+            attributes.pop("id", None)
+        elif "id" in attributes:
+            attributes["id"] = f"{prefix}-{attributes['id']}"
+        for key in ("href", "clip-path"):
+            if key in attributes:
+                attributes[key] = attributes[key].replace("#", f"#{prefix}-")
+        element.tag = element.tag.rpartition("}")[2]
+        element.attrib = attributes
+    width, height = figure.get_size_inches() * 72
+    root.attrib = {
+        "viewBox": f"0 0 {width:g} {height:g}",
+        "class": "figure",
+        "role": "img",
+        "aria-label": description,
+        "style": f"max-width: {width * 1.35:.0f}px",
+    }
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
 def _curve(axes: Axes, rows: Sequence[Mapping[str, float]], name: str, colour: str) -> None:

@@ -13,6 +13,7 @@ from kinema.common.addresses import shown
 from kinema.common.clock import clock
 from kinema.common.progress import make_bar
 from kinema.common.whitening import Whitening
+from kinema.config.windows import AddingConfig
 from kinema.errors import VideoError
 from kinema.search import approximate, database
 from kinema.search.about import get_about, get_list, set_about
@@ -40,10 +41,7 @@ def bring_up_to_date(
     root: Path,
     embedder: Embedder,
     reader: WindowReader,
-    *,
-    batch_size: int,
-    workers: int | None,
-    cluster: str | None = None,
+    how: AddingConfig,
     device: str = "auto",
 ) -> Added:
     """Embed what is new or has changed under ``root``, and forget what is gone; every step is one transaction.
@@ -54,10 +52,8 @@ def bring_up_to_date(
         root: searched with all folders in it.
         embedder: gives windows their vectors.
         reader: cuts videos into windows.
-        batch_size: windows per forward pass.
-        workers: threads that decode; None as of :func:`~kinema.search.embedding.embed_videos`.
-        cluster: whose machines decode and embed (:mod:`kinema.common.cluster`); None for this process.
-        device: where they embed.
+        how: by how many threads, in which batches, and on which cluster.
+        device: where its machines embed.
 
     Raises:
         DataError: there is no such folder or no video in it.
@@ -71,15 +67,15 @@ def bring_up_to_date(
         _note_changes(db, root, changes)
 
     def embedded(todo: Sequence[FileState], wanted: Callable[[int], bool]) -> Items:
-        if cluster is not None and todo:
-            return embed_on_cluster(cluster, todo, embedder, device, reader.windowing, batch_size, wanted)
+        if how.cluster is not None and todo:
+            return embed_on_cluster(how.cluster, todo, embedder, device, reader.windowing, how.batch_size, wanted)
         paths = [state.path for state in todo]
         return embed_videos(
             paths,
             reader,
             embedder,
-            batch_size=batch_size,
-            workers=workers,
+            batch_size=how.batch_size,
+            workers=how.workers,
             waiting=waiting,
             wanted=wanted,
             sha256_of=lambda number: content_of(todo[number]),

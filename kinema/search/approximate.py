@@ -187,12 +187,7 @@ def _merge(db: Database, index: Path, now: Covered, first: int) -> None:
     """Make one segment of those from the ``first`` on."""
     faiss = import_faiss()
     merged, number = now.segments[first:], now.groups.number + 1
-    seals: dict[tuple[By, int], Seal] = {
-        (by, segment.number): seal
-        for segment in now.segments[:first]
-        for by in get_args(By)
-        if (seal := seal_of(db, segment.number, by))
-    }
+    seals: dict[tuple[By, int], Seal] = {}
     for by in get_args(By):
         vectors, *others = (faiss.read_index(str(segment_path(db, index, segment.number, by))) for segment in merged)
         for other in others:

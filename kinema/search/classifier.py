@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,16 @@ from safetensors import SafetensorError
 from kinema.common.files import refuse_pipe
 from kinema.common.tensors import read_tensors, write_tensors
 from kinema.errors import DataError
+from kinema.search import values
 from kinema.search.comparing import Compared
+from kinema.search.store import Damage, Database
 
 FORMAT = 2
 STRENGTH = 100.0
 """Inverse of the regularisation, on vectors of length 1; of little matter to which class is the likeliest."""
+AT_A_TIME = 10_000
+"""Windows that are read and labelled together."""
+DISORDER = "it holds windows of a video that are not in the order of time"
 
 
 @dataclass(frozen=True)
@@ -157,3 +163,56 @@ def fit_classifier(
         weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
     classes = tuple(str(name) for name in model.classes_)
     return Classifier(classes, weight.astype(np.float32), bias.astype(np.float32), fingerprint, compared)
+
+
+@dataclass(frozen=True)
+class LabelledWindows:
+    """Windows of a video that follow one another in time, and what a classifier says of them.
+
+    Attributes:
+        path: of the video.
+        starts: (N,) seconds.
+        ends: (N,) seconds.
+        shares: (N, classes) float32 probabilities.
+        last: whether these are its last ones; long videos come in several parts.
+    """
+
+    path: str
+    starts: np.ndarray
+    ends: np.ndarray
+    shares: np.ndarray
+    last: bool
+
+
+def label_windows(db: Database, classifier: Classifier) -> Iterator[LabelledWindows]:
+    """What a classifier says of all windows, video by video; memory is bounded, however many there are.
+
+    A video is written in one transaction, so that its windows' numbers follow one another, in the order of time.
+
+    Raises:
+        Damage: the index holds what cannot be.
+    """
+    paths = dict(db.execute("SELECT id, path FROM videos"))
+    query = """SELECT vectors.id, motion, video, start, "end", strength FROM windows CROSS JOIN vectors USING (id)
+               ORDER BY windows.id"""
+    found = db.stream(query)
+    held: LabelledWindows | None = None
+    while rows := list(islice(found, AT_A_TIME)):
+        vectors = values.as_matrix([row[:2] for row in rows])[1]
+        values.check_length(db, "motion", len(classifier.compared.map), "the classifier")
+        shares = classifier.predict(vectors)
+        if not np.isfinite(shares).all():
+            raise Damage("a vector holds what is no number")
+        videos, starts, ends, _ = values.columns([row[2:] for row in rows])
+        edges = np.flatnonzero(np.diff(videos, prepend=-1, append=-1)).tolist()
+        if ((np.diff(starts) < 0) & (np.diff(videos) == 0)).any():
+            raise Damage(DISORDER)
+        for first, stop in pairwise(edges):
+            path, part = values.text(paths.get(int(videos[first]))), slice(first, stop)
+            if held is not None and held.path == path and starts[first] < held.starts[-1]:
+                raise Damage(DISORDER)
+            if held is not None:
+                yield LabelledWindows(held.path, held.starts, held.ends, held.shares, held.path != path)
+            held = LabelledWindows(path, starts[part], ends[part], shares[part], True)
+    if held is not None:
+        yield held

@@ -17,10 +17,10 @@ import numpy as np
 
 from kinema.common.vectors import unit
 from kinema.common.whitening import Basis, Whitening
-from kinema.search.about import get_list, get_map
+from kinema.search.about import get_list, get_map, read_as
 from kinema.search.results import By
 from kinema.search.store import Database
-from kinema.search.values import check_length, read_as
+from kinema.search.values import check_length
 
 BASIS, WHITENING = "basis", "whitening"
 """Names of the maps in the database."""
@@ -93,6 +93,9 @@ class Comparison:
         )
 
 
+_whitening = lru_cache(maxsize=4)(Whitening.from_bytes)
+
+
 def comparison(db: Database) -> Comparison:
     """That of the state of the database."""
     centre = get_list(db, "centre", float)
@@ -103,11 +106,6 @@ def comparison(db: Database) -> Comparison:
     if whitening is not None:
         check_length(db, "motion", len(whitening.mean), "the whitening")
     return Comparison(whitening, None if centre is None else np.array(centre, np.float32))
-
-
-@lru_cache(maxsize=4)
-def _whitening(content: bytes) -> Whitening:
-    return Whitening.from_bytes(content)
 
 
 def kept_basis(db: Database) -> Basis | None:

@@ -11,12 +11,11 @@ from kinema.boxes.box import Place
 from kinema.common.addresses import shown
 from kinema.errors import DataError
 from kinema.search import database
-from kinema.search.about import get_about, get_list
+from kinema.search.about import get_about, get_list, has_boxes
 from kinema.search.connection import snapshot, store_of
-from kinema.search.placing import places_of
 from kinema.search.results import By, Filters, IndexedVideo, Window
 from kinema.search.sampling import evenly
-from kinema.search.values import among
+from kinema.search.values import among, place
 from kinema.search.video_windows import ComparedVideo, VideoWindows, compared_video, video_windows
 
 
@@ -95,7 +94,10 @@ class Contents:
     def places(self, ids: Sequence[int]) -> dict[int, Place]:
         """Where in the picture windows lie, by their numbers; nothing of an index of whole frames."""
         with snapshot(self.path) as db:
-            return places_of(db, ids)
+            if not has_boxes(db):
+                return {}
+            query = 'SELECT id, "left", top, "right", bottom, subject FROM boxes WHERE id'
+            return {number: place(row) for number, *row in db.execute(f"{query} {among(map(int, ids))}")}
 
     def count(self) -> int:
         """How many windows there are."""

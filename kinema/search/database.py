@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinema.search import placing, values
-from kinema.search.about import set_about
+from kinema.search import values
+from kinema.search.about import has_boxes, set_about
 from kinema.search.results import By, Filters, IndexedVideo, Window
 from kinema.search.sampling import evenly
 from kinema.search.store import Database
@@ -26,6 +26,9 @@ STAGE = 512
 """Windows of an unfinished video that are held in memory; more of them wait in the database, unseen by searches."""
 AT_A_TIME = 20_000
 """Vectors that are read at a time."""
+
+Allowed = tuple[str, tuple[Any, ...]]
+"""Which windows may be found: SQL on ``windows`` and ``videos``, and its values."""
 
 _WINDOW, _BLOBS = 'start, "end", strength', "motion, appearance, thumbnail"
 
@@ -66,8 +69,10 @@ def stage(db: Database, video: int, windows: Sequence[EmbeddedWindow]) -> None:
         return
     for window, row in zip(windows, rows, strict=True):
         assert window.place is not None
+        box, subject = window.place.box, window.place.subject
         number = db.execute(f"{insert} RETURNING rowid", row).fetchone()[0]
-        db.execute("INSERT INTO staged_boxes VALUES (?, ?, ?, ?, ?, ?)", (number, *placing.row_of(window.place)))
+        placed = (number, box.left, box.top, box.right, box.bottom, subject)
+        db.execute("INSERT INTO staged_boxes VALUES (?, ?, ?, ?, ?, ?)", placed)
 
 
 def put_video(db: Database, number: int, state: FileState, windows: Iterable[EmbeddedWindow], error: str) -> None:
@@ -76,7 +81,7 @@ def put_video(db: Database, number: int, state: FileState, windows: Iterable[Emb
     row = (state.path, state.size, state.mtime, state.sha256, error)
     insert = "INSERT INTO videos (path, size, mtime, sha256, error) VALUES (?, ?, ?, ?, ?) RETURNING id"
     video = db.execute(insert, row).fetchone()[0]
-    if placing.has_boxes(db):
+    if has_boxes(db):
         _put_placed(db, number, video, windows)
     else:
         query = f"SELECT {_WINDOW}, {_BLOBS} FROM staged WHERE video = ? ORDER BY start"
@@ -123,7 +128,7 @@ def _put_windows(db: Database, video: int, rows: Iterable[Sequence[Any]]) -> lis
 def drop_staged(db: Database, number: int | None = None) -> None:
     """Forget the windows that were put aside of one unfinished video, or of all."""
     where, bound = ("", ()) if number is None else (" WHERE video = ?", (number,))
-    if placing.has_boxes(db):
+    if has_boxes(db):
         db.execute(f"DELETE FROM staged_boxes WHERE id IN (SELECT rowid FROM staged{where})", bound)
     db.execute(f"DELETE FROM staged{where}", bound)
 
@@ -164,9 +169,7 @@ def indexed_videos(db: Database) -> list[IndexedVideo]:
     ]
 
 
-def condition(
-    filters: Filters, without: Sequence[str] = (), apart: tuple[str, float, float] | None = None
-) -> tuple[str, list[Any]]:
+def condition(filters: Filters, without: Sequence[str] = (), apart: tuple[str, float, float] | None = None) -> Allowed:
     """The filters as SQL on ``windows`` and ``videos``, and its values.
 
     Args:
@@ -188,13 +191,7 @@ def condition(
         if value is not None:
             parts.append(sql)
             bound.append(value)
-    return " AND ".join(parts) or "1 = 1", bound
-
-
-def place_of(db: Database, number: int) -> tuple[str, float, float] | None:
-    """The content, start and end of a window, which stay when the index is made anew; None if there is no such one."""
-    query = 'SELECT sha256, start, "end" FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id = ?'
-    return db.execute(query, (number,)).fetchone()
+    return " AND ".join(parts) or "1 = 1", tuple(bound)
 
 
 def windows_where(db: Database, where: str, bound: Sequence[Any]) -> Iterator[Window]:
@@ -258,7 +255,7 @@ def videos_of(db: Database, ids: np.ndarray) -> np.ndarray:
         among = f"BETWEEN {ids[0]} AND {ids[-1]}"
     else:
         among = values.among(ids.tolist())
-    table, run = ("boxes", "run") if placing.has_boxes(db) else ("windows", "video")
+    table, run = ("boxes", "run") if has_boxes(db) else ("windows", "video")
     rows = db.execute(f"SELECT id, {run} FROM {table} WHERE id {among} ORDER BY id").fetchall()
     found = np.array(rows, np.int64)
     videos: np.ndarray = found[np.isin(found[:, 0], ids), 1]

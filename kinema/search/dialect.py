@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from kinema.search.label_tables import TABLES as LABEL_TABLES
-from kinema.search.tables import BOXES, STAGED, STAGED_BOXES, TABLES
+from kinema.search.tables import BOXES, LABEL_TABLES, STAGED, STAGED_BOXES, TABLES
 
 LONG = 4000
 """Letters of statements that are not remembered."""
@@ -37,14 +36,14 @@ ALTER TABLE vectors SET (toast_tuple_target = 4080)"""
 
 def translated(sql: str) -> bytes:
     """A statement with psycopg's marks for values."""
-    return (
-        _translated(sql) if len(sql) < 4000 else _MARKS.sub(_mark, sql).encode()
-    )  # lists of numbers do not come twice
+    return _remembered(sql) if len(sql) < LONG else _marked(sql)  # lists of numbers do not come twice
 
 
-@lru_cache(maxsize=512)
-def _translated(sql: str) -> bytes:
+def _marked(sql: str) -> bytes:
     return _MARKS.sub(_mark, sql).encode()
+
+
+_remembered = lru_cache(maxsize=512)(_marked)
 
 
 def _mark(found: re.Match[str]) -> str:

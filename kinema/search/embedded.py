@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from kinema.common.files import atomic_path, make_folder, on_disk
@@ -60,10 +60,9 @@ class SQLite(sqlite3.Connection):
                 self.execute("ROLLBACK")
             raise
 
-    @contextmanager
-    def alone(self, wait: bool) -> Iterator[bool]:
+    def alone(self, wait: bool) -> AbstractContextManager[bool]:
         """Who adds is alone already."""
-        yield True
+        return nullcontext(True)
 
 
 def opened(path: str | Path, uri: bool = False, threads: bool = False) -> SQLite:
@@ -155,10 +154,9 @@ class FolderStore:
         with alone(make_folder(self.path)), self.connected() as db:
             yield db
 
-    @contextmanager
-    def claims(self) -> Iterator[Claims]:
+    def claims(self) -> AbstractContextManager[Claims]:
         """Nobody else adds."""
-        yield Unshared()
+        return nullcontext(Unshared())
 
     def labels(self, keep: bool) -> LabelTables:
         """The file of labels, or what is in it."""
@@ -192,16 +190,14 @@ class FolderStore:
         with self._explained(), closing(opened(address, uri=True)) as db:
             yield db
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> AbstractContextManager[None]:
         path = self._database
-        with explained(
+        return explained(
             lambda said: OutputError(
                 f"cannot use the index {path}: {said}; give write permission and free space, on a disk of this machine"
             ),
             lambda said: DataError(f"{path} is damaged or no index ({said}); delete it and run `kinema index` again"),
-        ):
-            yield
+        )
 
 
 @contextmanager

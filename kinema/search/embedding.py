@@ -75,11 +75,23 @@ def embed_videos(
     """
     if batch_size < 1 or (workers is not None and workers < 1):
         raise ConfigError("embedding needs at least one window a batch and one worker; use positive numbers")
+
+    def read(number: int, path: str | Path) -> Iterator[SeenWindow | Finished]:
+        if not wanted(number):
+            return
+        try:
+            error = yield from reader.read(path)
+        except VideoError as failure:
+            error = failure.reason
+        except KinemaError as failure:
+            error = str(failure)
+        yield Finished(error, sha256_of(number))
+
     count = usual_workers() if workers is None else workers
     waiting = waiting or Waiting()
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)  # the readers are parallel already
-    team = _Readers(paths, reader, min(count, len(paths)), 2 * batch_size, wanted, sha256_of)
+    team = _Readers(paths, read, min(count, len(paths)), 2 * batch_size)
     try:
         held: list[tuple[int, SeenWindow | Finished]] = []
         windows = 0
@@ -112,14 +124,11 @@ class _Readers:
     def __init__(
         self,
         paths: Sequence[str | Path],
-        reader: WindowReader,
+        read: Callable[[int, str | Path], Iterator[SeenWindow | Finished]],
         count: int,
         room: int,
-        wanted: Callable[[int], bool],
-        sha256_of: Callable[[int], str],
     ):
-        self._reader, self._wanted, self._sha256_of = reader, wanted, sha256_of
-        self._todo = iter(enumerate(paths))
+        self._read, self._todo = read, iter(enumerate(paths))
         self._lock = threading.Lock()
         self._queue: queue.Queue[tuple[int, SeenWindow | Finished] | BaseException | None] = queue.Queue(room)
         self._stopped = threading.Event()
@@ -156,26 +165,12 @@ class _Readers:
                     number, path = next(self._todo, (None, None))
                 if number is None or path is None:
                     break
-                if self._wanted(number):
-                    error = self._read(number, path)
-                    self._put((number, Finished(error, self._sha256_of(number))))
+                for item in self._read(number, path):
+                    if not self._put((number, item)):
+                        break
         except BaseException as error:  # a fault of ours: the main thread shall fail with it
             self._put(error)
         self._put(None)
-
-    def _read(self, number: int, path: str | Path) -> str:
-        """Hand on the windows of a video; return what is wrong with it."""
-        try:
-            windows = self._reader.read(path)
-            while self._put((number, next(windows))):
-                pass
-        except StopIteration as end:
-            return str(end.value)
-        except VideoError as error:
-            return error.reason
-        except KinemaError as error:
-            return str(error)
-        return "reading was stopped"
 
     def _put(self, item: tuple[int, SeenWindow | Finished] | BaseException | None) -> bool:
         while not self._stopped.is_set():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from kinema.common.last_used import LastUsed
 from kinema.errors import KinemaError
 from kinema.search.about import get_about
 from kinema.search.comparing import Comparison, comparison
@@ -71,11 +71,12 @@ class Following:
 
     def __init__(self, index: Path):
         self._index = index
-        self._counting, self._reading, self._opening, self._drawing = (threading.Lock() for _ in range(4))
+        self._counting, self._reading, self._opening = (threading.Lock() for _ in range(3))
         self._searches = 0
         self._recent: dict[By, Recent] = {way: Recent(way) for way in get_args(By)}
         self._segments: dict[By, dict[int, faiss.IndexIVF]] = {way: {} for way in get_args(By)}
-        self._backgrounds: OrderedDict[tuple[By, int], tuple[Comparison, int, np.ndarray]] = OrderedDict()
+        self._backgrounds: LastUsed[tuple[Comparison, int, np.ndarray]] = LastUsed(KEPT)
+        self._lengths: dict[By, int] = {}  # of the last search
         self._asked: dict[By, float] = dict.fromkeys(get_args(By), -inf)
         self._state: int | None = None
         self._changed = -inf
@@ -135,15 +136,11 @@ class Following:
         """See :func:`~kinema.search.stretches.background`; read anew where vectors are compared otherwise, or the
         library has grown to ``grown`` times what it was, so that a search beside one who adds need not do so."""
         last = db.execute("SELECT max(id) FROM windows").fetchone()[0] or 0
-        with self._drawing:
-            held = self._backgrounds.get((by, length))
+        held = self._backgrounds.look((by, length))
         if held is None or not held[1] <= last <= grown * held[1] or not compared.same_as(held[0]):
             held = compared, last, background(db, by, compared, length)
-        with self._drawing:
-            self._backgrounds[by, length] = held
-            self._backgrounds.move_to_end((by, length))
-            while len(self._backgrounds) > KEPT:
-                self._backgrounds.popitem(last=False)
+        self._backgrounds.put((by, length), held)
+        self._lengths[by] = length
         return held[2]
 
     def _follow_changes(self) -> None:
@@ -169,10 +166,8 @@ class Following:
                 more = more or self._recent[by].read - before >= BITE
                 if self._segments[by]:
                     self.segments(db, by, ready.covered)
-                with self._drawing:
-                    lengths = [length for way, length in self._backgrounds if way == by]
-                for length in lengths[-1:]:  # that of the last search
-                    self.background(db, by, ready.compared, length, FRESH)
+                if by in self._lengths:
+                    self.background(db, by, ready.compared, self._lengths[by], FRESH)
         return SHORT_PAUSE if more else PAUSE
 
 

@@ -1,16 +1,30 @@
-"""The classes of labels, as one version changes them."""
+"""The classes of labels, as one version changes them, and their colours."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kinema.errors import ConfigError, DataError
 from kinema.search.label_acts import checked
-from kinema.search.label_colours import checked_colour, next_colour
 from kinema.search.store import Database
 
 MOST_CLASSES = 1000
 """Classes of an index."""
+PALETTE = (
+    "#0078b4",
+    "#e07700",
+    "#00a569",
+    "#a54b78",
+    "#a578ff",
+    "#78692d",
+    "#ff4b5a",
+    "#b42da5",
+    "#789687",
+)
+"""Chosen one after another, each as far from those before it as can be, also for eyes that lack the cones for red or
+green. Their luminances stand out of a white page and of a black one: a contrast of at least 3."""
 
 
 class ClassRow(NamedTuple):
@@ -99,3 +113,23 @@ class Classes:
     def _put(self, one: ClassRow) -> None:
         row = (one.id, self._version, self._version, one.name, one.colour)
         self._db.execute("INSERT INTO classes VALUES (?, ?, NULL, ?, ?, ?)", row)
+
+
+def next_colour(used: Iterable[str]) -> str:
+    """The first colour of the palette that is used least."""
+    counts = dict.fromkeys(PALETTE, 0)
+    for colour in used:
+        if colour in counts:
+            counts[colour] += 1
+    return min(PALETTE, key=lambda colour: counts[colour])
+
+
+def checked_colour(colour: object) -> str:
+    """A colour as ``#rrggbb`` in small letters.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+        raise ConfigError(f"{str(colour)[:40]!r} is no colour; write one as #rrggbb, such as {PALETTE[0]}")
+    return colour.lower()

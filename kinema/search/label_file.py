@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from kinema.errors import DataError, OutputError
 from kinema.search.embedded import SQLite, explained, opened
-from kinema.search.label_colours import next_colour
-from kinema.search.label_tables import FORMAT, NAMES, TABLES
+from kinema.search.label_classes import next_colour
 from kinema.search.store import Database
+from kinema.search.tables import LABEL_FORMAT, LABEL_TABLES, LABELS
 
 FILE = "labels.sqlite"
 
@@ -50,8 +50,8 @@ class LabelFile:
     def copy(cls, path: Path, others: Database) -> LabelFile:
         """Those of an index elsewhere, in memory."""
         db = opened(":memory:", threads=True)
-        db.make(TABLES)
-        for table in NAMES:
+        db.make(LABEL_TABLES)
+        for table in LABELS:
             for row in others.stream(f"SELECT * FROM {table}"):
                 db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
         return cls(path, False, db)
@@ -77,13 +77,11 @@ class LabelFile:
         self._db.close()
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    with explained(
+def _explained(path: Path) -> AbstractContextManager[None]:
+    return explained(
         lambda said: OutputError(f"cannot keep labels in {path}: {said}; give write permission and free space"),
         lambda said: DataError(f"{path} is damaged or holds no labels ({said}); move it away"),
-    ):
-        yield
+    )
 
 
 def _open(path: Path, kept: bool) -> SQLite:
@@ -94,7 +92,7 @@ def _open(path: Path, kept: bool) -> SQLite:
             with closing(opened(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as others:
                 others.backup(db)
         db.execute("PRAGMA temp_store = MEMORY")
-        if _format(db) != FORMAT:
+        if _format(db) != LABEL_FORMAT:
             with db.writing():
                 _bring_up_to_date(db, path)
         return db
@@ -110,21 +108,21 @@ def _format(db: SQLite) -> int:
 def _bring_up_to_date(db: SQLite, path: Path) -> None:
     """Make the tables, within a transaction; what the first format kept, one label for a window, comes along."""
     made = _format(db)
-    if made == FORMAT:  # by another process, meanwhile
+    if made == LABEL_FORMAT:  # by another process, meanwhile
         return
-    if made > FORMAT:
+    if made > LABEL_FORMAT:
         raise DataError(f"a later version of kinema made {path}; update kinema")
     old = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
     carried = {"changes", "steps", "labels"} <= old
     if carried:
         for name in ("changes", "labels"):
             db.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
-    db.make(TABLES)
+    db.make(LABEL_TABLES)
     if carried:
         _carry_over(db)
         for name in ("old_changes", "old_labels", "steps", "names"):
             db.execute(f"DROP TABLE IF EXISTS {name}")
-    db.execute(f"PRAGMA user_version = {FORMAT}")
+    db.execute(f"PRAGMA user_version = {LABEL_FORMAT}")
 
 
 def _carry_over(db: SQLite) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kinema.annotations.interval import Interval
-from kinema.search import label_history, label_queries, labelled_windows
+from kinema.search import label_history, labelled_windows, values
 from kinema.search.connection import snapshot, store_of
 from kinema.search.label_acts import Label
 from kinema.search.label_classes import Classes
 from kinema.search.label_history import Version
-from kinema.search.label_queries import LabelClass
 from kinema.search.labelled_videos import IndexedVideos, VideoRow, video_of_window, videos_with
 from kinema.search.labelled_windows import LabelledWindow
 from kinema.search.store import Database
@@ -23,6 +23,29 @@ MOST = 1_000_000
 """Labels of an index."""
 ALWAYS = 2.0**40
 """Seconds, later than any label ends."""
+
+_SELECT = """SELECT labels.id, labels.state, content, start, "end", name, subject, confidence, "by", at
+             FROM labels JOIN classes ON classes.id = labels.class AND classes.until IS NULL
+             WHERE labels.until IS NULL"""
+_SORTED = 'ORDER BY content, start, "end"'
+_TOUCHING = 'content = ? AND start <= ? AND "end" >= ?'
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """A class of labels.
+
+    Attributes:
+        name: of 1 to 120 letters.
+        colour: as ``#rrggbb``.
+        count: labels that it has.
+        seconds: how long they are together; where they overlap, more than once.
+    """
+
+    name: str
+    colour: str
+    count: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -69,7 +92,7 @@ class LabelReader:
         """The version, the classes with their numbers, and what can be undone and redone."""
         with self._reading():
             undoable, redoable = label_history.undoable(self._db), label_history.redoable(self._db)
-            version, classes = label_history.latest(self._db), label_queries.classes(self._db)
+            version, classes = label_history.latest(self._db), self._classes()
             return State(version, classes, sum(one.count for one in classes), undoable, redoable)
 
     def of_video(
@@ -89,8 +112,7 @@ class LabelReader:
         with snapshot(self._index) as db:
             content = video_of_window(db, video).content
         with self._reading():
-            count = label_queries.count_of_video(self._db, content, start, end)
-            return count, label_queries.of_video(self._db, content, start, end, most)
+            return self._count_touching(content, start, end), self._touching(content, start, end, most)
 
     def of_class(self, label: str, offset: int = 0, count: int = MOST) -> list[Label]:
         """A page of the labels of a class, newest first.
@@ -100,12 +122,13 @@ class LabelReader:
         """
         with self._reading():
             number = Classes(self._db, 0).named(label).id
-            return label_queries.of_class(self._db, number, offset, count)
+            page = "AND class = ? ORDER BY labels.id DESC LIMIT ? OFFSET ?"
+            return list(self._labels(page, (number, count, offset)))
 
     def with_ids(self, ids: Iterable[int]) -> list[Label]:
         """The labels with these numbers that there are, sorted by number."""
         with self._reading():
-            return label_queries.with_ids(self._db, ids)
+            return list(self._labels(f"AND labels.id {values.among(map(int, ids))} ORDER BY labels.id"))
 
     def of_windows(self, numbers: Sequence[int]) -> dict[int, LabelledWindow]:
         """What windows are labelled, by their numbers; where no label touches one, or there is none, it is left out."""
@@ -115,7 +138,7 @@ class LabelReader:
         with self._reading():
             for content, windows in by_content.items():
                 first, last = min(window.start for window in windows), max(window.end for window in windows)
-                labels = label_queries.of_video(self._db, content, first, last, MOST)
+                labels = self._touching(content, first, last, MOST)
                 if labels:
                     told = labelled_windows.labelled(windows, labels)
                     found |= {window.id: one for window, one in zip(windows, told, strict=True)}
@@ -130,7 +153,7 @@ class LabelReader:
         videos = videos or IndexedVideos(self._index)
         found, names, missing = [], dict[str, str | None](), 0
         with self._reading():
-            for one in label_queries.all_labels(self._db):
+            for one in self._labels(_SORTED):
                 if one.content not in names:
                     names[one.content] = videos.name(one.content)
                 name = names[one.content]
@@ -146,15 +169,15 @@ class LabelReader:
     def missing(self) -> int:
         """How many labels are of videos that the index does not hold now."""
         with self._reading(), snapshot(self._index) as db:
-            contents = list(label_queries.contents(self._db))
+            contents = list(self._contents())
             there = videos_with(db, contents)
             gone = [content for content in contents if content not in there]
-            return sum(label_queries.count_of_video(self._db, content, -ALWAYS, ALWAYS) for content in gone)
+            return sum(self._count_touching(content, -ALWAYS, ALWAYS) for content in gone)
 
     def videos(self) -> list[VideoRow]:
         """The labelled videos that the index holds; of copies the first."""
         with self._reading(), snapshot(self._index) as db:
-            return list(videos_with(db, label_queries.contents(self._db)).values())
+            return list(videos_with(db, self._contents()).values())
 
     def examples(self) -> dict[int, str]:
         """The windows that are of one class alone, by number, with that class; what a classifier learns from.
@@ -164,7 +187,7 @@ class LabelReader:
         """
         spans: dict[str, list[tuple[float, float, str]]] = {}
         with self._reading():
-            for one in label_queries.all_labels(self._db):
+            for one in self._labels(_SORTED):
                 spans.setdefault(one.content, []).append((one.start, one.end, one.label))
         with snapshot(self._index) as db:
             return labelled_windows.examples(db, spans)
@@ -179,3 +202,37 @@ class LabelReader:
         """One state of the labels, for as long as the block lasts."""
         with self._lock, self._tables.reading() as self._db:
             yield
+
+    def _classes(self) -> tuple[LabelClass, ...]:
+        counts = """SELECT class, count(*) AS number, sum("end" - start) AS seconds FROM labels
+                    WHERE until IS NULL GROUP BY class"""
+        query = f"""SELECT name, colour, coalesce(number, 0), coalesce(seconds, 0.0) FROM classes
+                    LEFT JOIN ({counts}) AS counts ON counts.class = classes.id WHERE until IS NULL ORDER BY id"""
+        rows = self._db.execute(query).fetchall()
+        return tuple(LabelClass(values.text(name), values.text(colour), *rest) for name, colour, *rest in rows)
+
+    def _total(self) -> int:
+        return self._db.execute("SELECT count(*) FROM labels WHERE until IS NULL").fetchone()[0]
+
+    def _contents(self) -> Iterator[str]:
+        """The contents of labelled videos."""
+        query = "SELECT min(content) FROM labels WHERE until IS NULL AND content > ?"
+        content = ""
+        while content is not None:  # a step in the index each, however many labels it has
+            content = self._db.execute(query, (content,)).fetchone()[0]
+            if content is not None:
+                yield values.text(content)
+
+    def _touching(self, content: str, start: float, end: float, most: int) -> list[Label]:
+        """The first ``most`` labels of a video that touch the seconds from start to end, sorted by time."""
+        rest = f'AND {_TOUCHING} ORDER BY start, "end", labels.id LIMIT ?'
+        return list(self._labels(rest, (content, end, start, most)))
+
+    def _count_touching(self, content: str, start: float, end: float) -> int:
+        query = f"SELECT count(*) FROM labels WHERE until IS NULL AND {_TOUCHING}"
+        return self._db.execute(query, (content, end, start)).fetchone()[0]
+
+    def _labels(self, rest: str, bound: Sequence[Any] = ()) -> Iterator[Label]:
+        for number, state, content, start, end, name, *about in self._db.execute(f"{_SELECT} {rest}", bound):
+            values.interval(start, end)
+            yield Label(number, state, values.text(content), start, end, values.text(name), *about)

@@ -1,10 +1,12 @@
-"""The videos of an index, as labels name them and as they know them."""
+"""The videos of an index: what they are called, as labels name them, and what labels know of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import commonpath
 from pathlib import Path
 
 from kinema.annotations.videos import LabelledVideos, check_end
@@ -13,8 +15,6 @@ from kinema.errors import DataError, KinemaError, blaming
 from kinema.search import values
 from kinema.search.about import get_list
 from kinema.search.connection import named, snapshot
-from kinema.search.database import place_of
-from kinema.search.naming import naming_roots, short_name
 from kinema.search.store import Database
 
 AT_A_TIME = 500
@@ -88,39 +88,31 @@ class IndexedVideos(LabelledVideos):
         return self._lengths[name]
 
 
-class Ends:
-    """How long the videos of an index are, by their contents, looked up once.
+def check_ends(
+    index: Path, labels: Sequence[tuple[str, float, str]], lengths: dict[str, tuple[float, float]], gone: bool = False
+) -> None:
+    """Make sure that labels end with their videos.
 
     Args:
-        index: its folder.
+        index: what is called so.
+        labels: content, end in seconds and class of each.
+        lengths: those of videos that have been looked up, by content; others are put there.
+        gone: whether videos may be missing.
+
+    Raises:
+        DataError: a label goes beyond its video's end, or there is no such video.
     """
-
-    def __init__(self, index: Path):
-        self._index = index
-        self._lengths: dict[str, tuple[float, float]] = {}
-
-    def check(self, labels: Iterable[tuple[str, float, str]], gone: bool = False) -> None:
-        """Make sure that labels end with their videos.
-
-        Args:
-            labels: content, end in seconds and class of each.
-            gone: whether videos may be missing.
-
-        Raises:
-            DataError: a label goes beyond its video's end, or there is no such video.
-        """
-        asked = list(labels)
-        if not asked:
-            return
-        with snapshot(self._index) as db:
-            rows = videos_with(db, (content for content, _, _ in asked))
-        for content, end, label in asked:
-            if content not in rows and not gone:
-                raise DataError("the library no longer holds the video that is to be labelled; index it again")
-            if content in rows:
-                if content not in self._lengths:
-                    self._lengths[content] = length(rows[content])
-                check_end(Path(rows[content].path).name, end, label, *self._lengths[content])
+    if not labels:
+        return
+    with snapshot(index) as db:
+        rows = videos_with(db, (content for content, _, _ in labels))
+    for content, end, label in labels:
+        if content in rows:
+            if content not in lengths:
+                lengths[content] = length(rows[content])
+            check_end(Path(rows[content].path).name, end, label, *lengths[content])
+        elif not gone:
+            raise DataError("the library no longer holds the video that is to be labelled; index it again")
 
 
 def length(row: VideoRow) -> tuple[float, float]:
@@ -152,12 +144,13 @@ def video_of_window(db: Database, number: int) -> VideoRow:
 
 
 def place_of_window(db: Database, number: int) -> tuple[str, float, float]:
-    """The content of a window's video, and its start and end in seconds.
+    """The content of a window's video, and its start and end in seconds, which stay when the index is made anew.
 
     Raises:
         DataError: there is no such window.
     """
-    place = place_of(db, number)
+    query = 'SELECT sha256, start, "end" FROM windows JOIN videos ON windows.video = videos.id WHERE windows.id = ?'
+    place = db.execute(query, (number,)).fetchone()
     if place is None:
         raise DataError(f"the library has no window {number}, or no longer; search again")
     return place
@@ -185,3 +178,32 @@ def _videos(db: Database, where: str, bound: Iterable[object]) -> list[VideoRow]
         VideoRow(values.text(path), values.text(content), first, values.of_kind(ending, float))
         for path, content, first, ending in db.execute(query, tuple(bound))
     ]
+
+
+def naming_roots(roots: Sequence[Path], paths: Sequence[str]) -> tuple[Path, ...]:
+    """The folders that were indexed, or what all videos have in common, of an index of before folders were noted."""
+    if not roots and paths:
+        return (Path(commonpath([str(Path(path).parent) for path in paths])),)
+    return tuple(roots)
+
+
+def base_of(path: Path, roots: Sequence[Path]) -> Path | None:
+    """Below which folder a video is named: its indexed folder, or the one around it if there are several."""
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    return root.parent if root is not None and len(roots) > 1 else root
+
+
+def short_name(path: str, roots: Sequence[Path]) -> str:
+    """A video's path below its indexed folder, which comes first where there are several; its bare name elsewhere."""
+    base = base_of(Path(path), roots)
+    return Path(path).name if base is None else Path(path).relative_to(base).as_posix()
+
+
+def short_names(paths: Iterable[str], roots: Sequence[Path]) -> Iterator[str]:
+    """As :func:`short_name`, of many: each folder is looked at once."""
+    before: dict[str, str] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in before:
+            before[folder] = short_name(path, roots).removesuffix(name)
+        yield before[folder] + name

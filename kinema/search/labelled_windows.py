@@ -13,8 +13,8 @@ import numpy as np
 
 from kinema.search import values
 from kinema.search.label_acts import Label
-from kinema.search.labelled_videos import AT_A_TIME
 from kinema.search.results import Window
+from kinema.search.sampling import spread_out
 from kinema.search.store import Database
 from kinema.search.video_windows import video_windows
 
@@ -22,6 +22,8 @@ LEAST = 0.5
 """The share of a window that labels of a class have to cover more than."""
 EXACT = 1e-6
 """Seconds that are no difference."""
+MOMENT = 1e-6
+"""Seconds that a label without length counts for where it keeps a window from being doubtful."""
 
 _NEAR = 1e-4
 """Seconds around a beginning in which all lie that are taken for it."""
@@ -105,13 +107,11 @@ def labelled(windows: Sequence[Window], labels: Sequence[Label]) -> list[Labelle
 def by_content(db: Database, numbers: Sequence[int]) -> dict[str, list[Window]]:
     """The windows with these numbers that there are, by the contents of their videos."""
     found: dict[str, list[Window]] = {}
-    for at in range(0, len(numbers), AT_A_TIME):
-        part = numbers[at : at + AT_A_TIME]
-        query = f"""SELECT sha256, windows.id, path, start, "end", strength
-                    FROM windows JOIN videos ON windows.video = videos.id
-                    WHERE windows.id IN ({", ".join("?" * len(part))})"""
-        for content, *row in db.execute(query, part):
-            found.setdefault(values.text(content), []).append(values.window(row))
+    query = f"""SELECT sha256, windows.id, path, start, "end", strength
+                FROM windows JOIN videos ON windows.video = videos.id
+                WHERE windows.id {values.among(map(int, numbers))}"""
+    for content, *row in db.execute(query):
+        found.setdefault(values.text(content), []).append(values.window(row))
     return found
 
 
@@ -134,6 +134,39 @@ def examples(db: Database, labels: Mapping[str, Sequence[Span]]) -> dict[int, st
             number: names[0] for number, names in zip(windows.ids.tolist(), classes, strict=True) if len(names) == 1
         }
     return found
+
+
+def margins(shares: np.ndarray) -> np.ndarray:
+    """(N,) how much likelier the best class is than the second, of probabilities (N, classes), at least two classes."""
+    best = np.partition(shares, -2, axis=1)
+    return best[:, -1] - best[:, -2]
+
+
+def most_doubtful(
+    windows: Sequence[Window], shares: np.ndarray, labelled: Mapping[str, Sequence[tuple[float, float]]], count: int
+) -> list[int]:
+    """Where one more label would teach a classifier most: the places among ``windows`` of those that it is least sure
+    of, by the margin between their two best classes.
+
+    They are spread over videos (:func:`~kinema.search.sampling.spread_out`), and sorted by the margin.
+
+    Args:
+        windows: of the library, in any order.
+        shares: (N, classes) the probabilities that the classifier gives them.
+        labelled: onset and offset in seconds of what is labelled already, by the video's path; windows that overlap it
+            are passed over.
+        count: how many, at most.
+    """
+    by_path: dict[str, list[int]] = {}
+    for place, window in enumerate(windows):
+        by_path.setdefault(window.path, []).append(place)
+    taken = np.zeros(len(windows), bool)
+    for path, parts in labelled.items():
+        if parts and (places := by_path.get(path)):
+            times = np.array([(windows[place].start, windows[place].end) for place in places])
+            taken[places] = covered(times, np.array([(start, max(end, start + MOMENT)) for start, end in parts])) > 0
+    ranked = np.argsort(margins(shares), kind="stable")
+    return spread_out(ranked[~taken[ranked]].tolist(), windows, count)
 
 
 def nearest_window(db: Database, path: str, at: float) -> Window:

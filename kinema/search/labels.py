@@ -14,7 +14,7 @@ from types import EllipsisType
 
 from kinema.annotations.interval import Interval
 from kinema.errors import ConfigError, DataError
-from kinema.search import label_history, label_queries
+from kinema.search import label_history
 from kinema.search.connection import snapshot
 from kinema.search.label_acts import (
     Act,
@@ -33,7 +33,7 @@ from kinema.search.label_acts import (
 from kinema.search.label_history import Kind
 from kinema.search.label_reader import MOST, LabelReader
 from kinema.search.label_writer import Writer
-from kinema.search.labelled_videos import Ends, IndexedVideos, place_of_window
+from kinema.search.labelled_videos import IndexedVideos, check_ends, place_of_window
 
 
 class Labels(LabelReader):
@@ -55,7 +55,7 @@ class Labels(LabelReader):
 
     def __init__(self, index: str | Path, keep: bool = True):
         super().__init__(index, keep)
-        self._ends = Ends(self._index)
+        self._lengths: dict[str, tuple[float, float]] = {}
 
     def do(self, acts: Sequence[Act], by: str | None = None) -> Done:
         """Do acts as one version: all of them, or none.
@@ -70,8 +70,10 @@ class Labels(LabelReader):
             LabelConflict: a label is no longer as it was seen.
         """
         moved = {act.id: act.end for act in acts if isinstance(act, Change) and act.end is not None}
-        self._ends.check((act.content, act.end, act.label) for act in acts if isinstance(act, Add))
-        self._ends.check(((one.content, moved[one.id], one.label) for one in self.with_ids(moved)), gone=True)
+        added = [(act.content, act.end, act.label) for act in acts if isinstance(act, Add)]
+        check_ends(self._index, added, self._lengths)
+        changed = [(one.content, moved[one.id], one.label) for one in self.with_ids(moved)]
+        check_ends(self._index, changed, self._lengths, gone=True)
         with self._version("change", by) as writer:
             conflicts, ids = list[int](), list[int | None]()
             for act in acts:
@@ -196,9 +198,9 @@ class Labels(LabelReader):
             Add(videos.content(one.file), one.start, one.end, one.label, one.subject, one.confidence) for one in placed
         ]
         with self._version("change", by) as writer:
-            before = label_queries.total(self._db)
+            before = self._total()
             writer.add(acts)
-            added = label_queries.total(self._db) - before
+            added = self._total() - before
         return Imported(writer.made, added, len(acts) - added)
 
     def undo(self, change: int | None = None, by: str | None = None) -> int:
@@ -240,7 +242,7 @@ class Labels(LabelReader):
             version = label_history.begin(self._db, at, by, kind)
             writer = Writer(self._db, version, by, at)
             yield writer
-            if label_queries.total(self._db) > MOST:
+            if self._total() > MOST:
                 raise ConfigError(f"an index keeps up to {MOST} labels; remove some, or make another index")
             if not label_history.touched(self._db, version):
                 raise _Unchanged

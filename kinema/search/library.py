@@ -122,17 +122,7 @@ class Library(Queries):
         reader = WindowReader(embedder.clip, self.windowing)
         with store_of(self.path).adding() as db:
             self._claim(db, embedder, root)
-            return bring_up_to_date(
-                db,
-                self.path,
-                root,
-                embedder,
-                reader,
-                batch_size=how.batch_size,
-                workers=how.workers,
-                cluster=how.cluster,
-                device=self._device,
-            )
+            return bring_up_to_date(db, self.path, root, embedder, reader, how, self._device)
 
     def train_classifier(self, labels: Mapping[int, str]) -> Classifier:
         """A classifier of windows from some that were labelled.
@@ -186,9 +176,9 @@ class Library(Queries):
     def export(self, out: str | Path, thumbnails: bool = False) -> int:
         """Write all windows with their vectors to a Parquet file; return how many there are.
 
-        See :func:`~kinema.search.export.write_parquet` for the columns and what is raised.
+        See :func:`~kinema.search.copying.write_parquet` for the columns and what is raised.
         """
-        from kinema.search.export import write_parquet
+        from kinema.search.copying import write_parquet
 
         about = {"encoder": str(self._source), "fingerprint": self._fingerprint, "windowing": asdict(self.windowing)}
         about |= {} if self.crop is None else {"crop": self.crop}

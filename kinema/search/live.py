@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from itertools import chain
 
 import av
 from av.container import InputContainer
@@ -28,20 +27,7 @@ PATIENCE = 10.0
 """Seconds without a frame after which a stream counts as broken."""
 
 
-@dataclass(frozen=True)
-class LiveWindow:
-    """A window and when it was complete.
-
-    Attributes:
-        seen: the window.
-        complete: when its last frame had been decoded, on the clock of :func:`time.perf_counter`.
-    """
-
-    seen: SeenWindow
-    complete: float
-
-
-def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
+def live_windows(source: str, reader: WindowReader) -> Iterator[SeenWindow]:
     """The windows of a source until it ends: a file as fast as it can be read, all else at its own pace.
 
     Args:
@@ -55,8 +41,7 @@ def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
         with blaming(source), Video(source, view=clip_view(reader.clip)) as video:
             clip = query_clip(reader.clip, source)
             layout, crop = reader.layout(video.info.fps), cropping(clip, source, video.info)
-            for seen in reader.cut((pixels for _, pixels in video.follow(layout.grid.on())), layout, crop=crop):
-                yield LiveWindow(seen, time.perf_counter())
+            yield from reader.cut((pixels for _, pixels in video.follow(layout.grid.on())), layout, crop=crop)
         return
     with _opened(source) as container:
         stream = video_stream(container, source)
@@ -66,9 +51,8 @@ def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
         if first is None:
             raise VideoError(source, "it sends no picture")
         convert = Converter(clip_view(reader.clip), first[1])
-        shown = on_screen(_with(first, frames), layout.grid.on(), convert)
-        for seen in reader.cut((pixels for _, pixels in shown), layout, crop=cropping(reader.clip)):
-            yield LiveWindow(seen, time.perf_counter())
+        shown = on_screen(chain([first], frames), layout.grid.on(), convert)
+        yield from reader.cut((pixels for _, pixels in shown), layout, crop=cropping(reader.clip))
 
 
 def is_live(source: str) -> bool:
@@ -109,10 +93,3 @@ def _timed(frames: Iterator[av.VideoFrame]) -> Iterator[tuple[float, av.VideoFra
             origin = at - last - 0.04
         last = at - origin
         yield last, frame
-
-
-def _with(
-    first: tuple[float, av.VideoFrame], frames: Iterator[tuple[float, av.VideoFrame]]
-) -> Iterator[tuple[float, av.VideoFrame]]:
-    yield first
-    yield from frames

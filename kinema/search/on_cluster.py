@@ -10,65 +10,41 @@ from kinema.boxes.box import MOTION
 from kinema.common.cluster import spread
 from kinema.common.whitening import Basis
 from kinema.config.windows import Windowing
-from kinema.errors import CheckpointError, KinemaError, VideoError
+from kinema.errors import CheckpointError, KinemaError
 from kinema.search.changes import content_of
 from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow, Embedder, open_embedder
-from kinema.search.embedding import Finished
-from kinema.search.windows import SeenWindow, WindowReader
+from kinema.search.embedding import Finished, embed_videos
+from kinema.search.windows import WindowReader
 
 
-class Embedding:
-    """What a worker of a cluster does: a video's windows with their vectors, and how it ended.
-
-    Args:
-        source: of the encoder.
-        device: where it computes.
-        fingerprint: what the encoder has to be.
-        basis: of the index.
-        windowing: how videos are cut.
-        batch_size: windows per forward pass.
-        crop: what clips are cut around.
+def embedding(
+    source: str,
+    device: str,
+    fingerprint: str,
+    basis: Basis | None,
+    windowing: Windowing,
+    batch_size: int,
+    crop: str | None,
+) -> Callable[[tuple[int, FileState]], list[EmbeddedWindow | Finished]]:
+    """What a worker of a cluster does: of a file, which comes with a number, the windows with their vectors, and how it
+    ended. All else is as of :func:`embed_on_cluster`, the encoder by what it was opened from.
 
     Raises:
-        CheckpointError: the encoder cannot be loaded there, or is another.
+        CheckpointError: the encoder cannot be loaded there, or is another than the one of the ``fingerprint``.
     """
+    embedder = open_embedder(source, device, crop)
+    if embedder.fingerprint != fingerprint:
+        raise CheckpointError(f"{source} is another encoder on a machine of the cluster; put the same one everywhere")
+    embedder.basis = basis
+    reader = WindowReader(embedder.clip, windowing)
 
-    def __init__(
-        self,
-        source: str,
-        device: str,
-        fingerprint: str,
-        basis: Basis | None,
-        windowing: Windowing,
-        batch_size: int,
-        crop: str | None = None,
-    ):
-        self._embedder, self._size = open_embedder(source, device, crop), batch_size
-        if self._embedder.fingerprint != fingerprint:
-            raise CheckpointError(
-                f"{source} is another encoder on a machine of the cluster; put the same one everywhere"
-            )
-        self._embedder.basis = basis
-        self._reader = WindowReader(self._embedder.clip, windowing)
+    def embedded(item: tuple[int, FileState]) -> list[EmbeddedWindow | Finished]:
+        path, content = item[1].path, lambda number: content_of(item[1])
+        found = embed_videos([path], reader, embedder, batch_size=batch_size, workers=1, sha256_of=content)
+        return [window for _, window in found]
 
-    def __call__(self, item: tuple[int, FileState]) -> tuple[list[EmbeddedWindow], Finished]:
-        """The windows of a file, which comes with a number."""
-        state = item[1]
-        windows: list[EmbeddedWindow] = []
-        seen: list[SeenWindow] = []
-        reading = self._reader.read(state.path)
-        try:
-            while True:
-                seen.append(next(reading))
-                if len(seen) == self._size:
-                    windows += self._embedder(seen)
-                    seen = []
-        except StopIteration as end:
-            reason = end.value
-        except VideoError as error:
-            reason = error.reason
-        return windows + self._embedder(seen), Finished(reason, content_of(state))
+    return embedded
 
 
 def embed_on_cluster(
@@ -111,17 +87,12 @@ def embed_on_cluster(
     for (number, _), found in spread(
         cluster,
         enumerate(files),
-        Embedding,
+        embedding,
         arguments,
         shared=shared,
         gpus=device != "cpu",
         weigh=lambda item: item[1].size,
         wanted=still_wanted,
     ):
-        if isinstance(found, KinemaError):
-            yield number, Finished(str(found))
-            continue
-        windows, finished = found
-        for window in windows:
-            yield number, window
-        yield number, finished
+        for content in [Finished(str(found))] if isinstance(found, KinemaError) else found:
+            yield number, content

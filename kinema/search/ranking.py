@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from kinema.common.last_used import LastUsed
 from kinema.common.vectors import products
 from kinema.search.approximate import candidates
-from kinema.search.choosing import Allowed, Choosing
 from kinema.search.comparing import comparison
 from kinema.search.connection import snapshot
-from kinema.search.database import windows_where
+from kinema.search.database import Allowed, ids_where, windows_where
 from kinema.search.faiss_files import DamagedFile, shown
 from kinema.search.following import Following, Ready
 from kinema.search.recent import recent_scores
@@ -30,6 +30,8 @@ are all compared."""
 SELECTIVE = 0.25
 """Of the candidates, the share that the filters allow below which windows are chosen before candidates are named."""
 LEAST_SPREAD = 1e-3
+KEPT = 4
+"""Filters whose windows are held."""
 
 Scored = tuple[np.ndarray, np.ndarray]
 """Numbers (N,) of windows and their scores (N,)."""
@@ -50,7 +52,7 @@ class Ranker:
         self._following = Following(index)
         self._lock = threading.Lock()
         self._broken: dict[By, tuple[Covered, str]] = {}
-        self._choosing = Choosing()
+        self._chosen: LastUsed[np.ndarray] = LastUsed(KEPT)
 
     def nearest(self, vectors: np.ndarray, by: By, top: int, allowed: Allowed, exact: bool) -> tuple[Hit, ...]:
         """The ``top`` places that are most like the query, best first, of one state of the index.
@@ -126,7 +128,7 @@ class Ranker:
             exact = exact or by in self._broken
         ids, cosines, videos = recent_scores(ready.recent, asked)
         recent = ids, along(cosines, videos, length)
-        wanted, among = 8 * top, self._choosing.known(ready.state, allowed)
+        wanted, among = 8 * top, self._chosen.look((ready.state, allowed))
         if among is not None and len(among) >= SELECTIVE * now.count:
             among = None
         while now.last and not exact and wanted <= FEW and (among is None or len(among) > FEW):
@@ -136,20 +138,28 @@ class Ranker:
             if len(hits) == top:
                 return hits
             if among is None and share < SELECTIVE:
-                among = self._choosing.windows(db, ready.state, allowed)
+                among = self._choose(db, ready.state, allowed)
             else:
                 wanted *= 4
         if now.last:
-            recent = scores_of(db, by, compared, asked, self._choosing.windows(db, ready.state, allowed), length)
+            recent = scores_of(db, by, compared, asked, self._choose(db, ready.state, allowed), length)
         while True:
             hits, share = _hits(db, *recent, top, wanted, allowed)
             if len(hits) == top or wanted >= len(recent[0]):
                 return hits
             if among is None and share < SELECTIVE:
-                among = self._choosing.windows(db, ready.state, allowed)
+                among = self._choose(db, ready.state, allowed)
                 recent = _those(recent, among)
             else:
                 wanted *= 4
+
+    def _choose(self, db: Database, state: int, allowed: Allowed) -> np.ndarray:
+        """(N,) the windows that filters leave in a state, sorted, looked for once."""
+        found = self._chosen.look((state, allowed))
+        if found is None:
+            found = ids_where(db, *allowed)
+        self._chosen.put((state, allowed), found)
+        return found
 
 
 def _hits(

@@ -26,6 +26,9 @@ class Recent:
 
     Args:
         by: what is compared.
+
+    Attributes:
+        read: the number up to which windows have been read.
     """
 
     def __init__(self, by: By):
@@ -36,7 +39,7 @@ class Recent:
     def _begin(self, after: int) -> None:
         self._blocks: list[Windows] = []
         self._filled = BLOCK  # of the last block
-        self._after, self._read = after, after
+        self._after, self.read = after, after
 
     def windows(self, db: Database, compared: Comparison, after: int, most: int | None = None) -> Sequence[Windows]:
         """The windows above the number ``after``, in their order; what is given out stays as it is.
@@ -47,10 +50,10 @@ class Recent:
             after: the last number that segments cover.
             most: read no more than so many that were not known; None to read all.
         """
-        if self._compared is None or not compared.same_as(self._compared) or not self._after <= after <= self._read:
+        if self._compared is None or not compared.same_as(self._compared) or not self._after <= after <= self.read:
             self._begin(after)
             self._compared = compared
-        rows = vectors_after(db, self._by, self._read)
+        rows = vectors_after(db, self._by, self.read)
         while part := list(islice(rows, BLOCK if most is None else min(BLOCK, most))):
             ids, vectors = as_matrix(part)
             self._append((ids, compared(self._by, vectors), videos_of(db, ids)))
@@ -59,17 +62,13 @@ class Recent:
         while len(self._blocks) > 1 and self._blocks[0][0][-1] <= after:
             del self._blocks[0]
         self._after = after
-        return [known for block in self._known() if len((known := _above(block, after))[0])]
-
-    @property
-    def read(self) -> int:
-        """The number up to which windows have been read."""
-        return self._read
-
-    def _known(self) -> list[Windows]:
-        if not self._blocks:
-            return []
-        return [*self._blocks[:-1], _part(self._blocks[-1], 0, self._filled)]
+        found = []
+        for number, (ids, vectors, videos) in enumerate(self._blocks, 1):
+            stop = self._filled if number == len(self._blocks) else BLOCK
+            first = int(np.searchsorted(ids[:stop], after, "right"))
+            if first < stop:
+                found.append((ids[first:stop], vectors[first:stop], videos[first:stop]))
+        return found
 
     def _append(self, added: Windows) -> None:
         """Put windows into the last block and as many new ones as they need."""
@@ -83,7 +82,7 @@ class Recent:
             for place, part in zip(self._blocks[-1], added, strict=True):
                 place[self._filled : self._filled + count] = part[put : put + count]
             put, self._filled = put + count, self._filled + count
-        self._read = int(added[0][-1])
+        self.read = int(added[0][-1])
 
 
 def recent_scores(blocks: Sequence[Windows], asked: np.ndarray) -> Windows:
@@ -93,12 +92,3 @@ def recent_scores(blocks: Sequence[Windows], asked: np.ndarray) -> Windows:
         np.concatenate([np.zeros(0, np.float32), *(products(block[1], asked) for block in blocks)]),
         np.concatenate([np.zeros(0, np.int64), *(block[2] for block in blocks)]),
     )
-
-
-def _above(windows: Windows, after: int) -> Windows:
-    return _part(windows, int(np.searchsorted(windows[0], after, "right")), len(windows[0]))
-
-
-def _part(windows: Windows, first: int, last: int) -> Windows:
-    ids, vectors, videos = windows
-    return ids[first:last], vectors[first:last], videos[first:last]

@@ -34,5 +34,5 @@ def spread_out(ranked: Sequence[int], windows: Sequence[Window], count: int) -> 
         if all(window.end <= other.start or window.start >= other.end for other in same):
             shown.append(place)
             same.append(window)
-    order = {place: rank for rank, place in enumerate(ranked)}
-    return sorted(shown, key=order.__getitem__)
+    chosen = set(shown)
+    return [place for place in ranked if place in chosen]

@@ -12,13 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
-from kinema.search.about import get_list, get_record, set_about, set_map
+from kinema.search.about import get_list, get_record, recorded, set_about, set_map
 from kinema.search.comparing import WHITENING, Comparison, comparison
 from kinema.search.connection import store_of, transaction
 from kinema.search.faiss_files import Seal, open_index
 from kinema.search.results import By
 from kinema.search.store import Database
-from kinema.search.values import recorded
 
 if TYPE_CHECKING:
     import faiss
@@ -96,7 +95,7 @@ def settle(
         index: what is called so.
         new: the segments.
         compared: how vectors are compared from now on.
-        seals: of all segments' files.
+        seals: of the files of segments that are new.
         fitted: how many windows there were when the whitening was fitted; None where it stays.
     """
     used, centre = comparison(db), None if compared.centre is None else compared.centre.tolist()

@@ -8,11 +8,10 @@ of a table; each machine that searches keeps a copy of them in its cache. No ext
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,10 @@ from kinema.common.files import atomic_path, make_folder
 from kinema.common.object_cache import cache_folder
 from kinema.common.streams import in_one_line
 from kinema.errors import ConfigError, DataError, OutputError, ServerError
+from kinema.search.about import get_about
 from kinema.search.faiss_files import Seal
 from kinema.search.server_address import ServerAddress
-from kinema.search.server_database import ServerClaims, ServerDatabase
+from kinema.search.server_database import ServerClaims, ServerDatabase, ServerLabels
 from kinema.search.store import Claims, Damage, Database, LabelTables
 
 IDLE = 8
@@ -91,7 +91,7 @@ class ServerStore:
         """Folder in the user's cache, of this very index."""
         if self._identity is None:
             with self.snapshot() as db:
-                self._identity = json.loads(_about(db, "identity") or '""')
+                self._identity = get_about(db, "identity", str) or ""
         digest = hashlib.sha256(f"{self._called} {self._identity}".encode()).hexdigest()[:32]
         return make_folder(cache_folder().parent / "indexes" / digest)
 
@@ -133,11 +133,9 @@ class ServerStore:
                 db.execute(statement)
             yield db
 
-    @contextmanager
-    def adding(self) -> Iterator[Database]:
+    def adding(self) -> AbstractContextManager[Database]:
         """:meth:`connected`: several may add."""
-        with self.connected() as db:
-            yield db
+        return self.connected()
 
     @contextmanager
     def claims(self) -> Iterator[Claims]:
@@ -148,7 +146,6 @@ class ServerStore:
     def labels(self, keep: bool) -> LabelTables:
         """The tables of labels, or a copy of what is in them."""
         from kinema.search.label_file import LabelFile
-        from kinema.search.server_labels import ServerLabels
 
         with self.snapshot() as db:
             may = db.execute("SELECT has_table_privilege('labels', 'INSERT, UPDATE, DELETE')").fetchone()[0]
@@ -156,11 +153,9 @@ class ServerStore:
                 return ServerLabels(self)
             return LabelFile.copy(self.path, db)
 
-    @contextmanager
-    def labelling(self) -> Iterator[ServerDatabase]:
+    def labelling(self) -> AbstractContextManager[ServerDatabase]:
         """A connection to write labels by; who adds videos need not wait for it."""
-        with self._session("labelling") as db:
-            yield db
+        return self._session("labelling")
 
     def segment(self, db: Database, name: str, seal: Seal | None) -> Path:
         """Where the copy of a segment's file lies, which is fetched where there is none."""
@@ -261,11 +256,6 @@ class ServerStore:
         except (psycopg.Error, Damage, UnicodeDecodeError) as error:
             said = f"{self._called} is damaged or no index ({in_one_line(str(error).splitlines()[0])})"
             raise DataError(f"{said}; name another schema (?schema=NAME), or drop this one and index again") from error
-
-
-def _about(db: Database, name: str) -> str | None:
-    row = db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-    return None if row is None else row[0]
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -1,4 +1,4 @@
-"""A connection to a PostgreSQL server, as this room's :class:`~kinema.search.store.Database`."""
+"""A connection to a PostgreSQL server, as this room's :class:`~kinema.search.store.Database`; what goes on over it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from kinema.search import dialect
-from kinema.search.store import Bound
+from kinema.search.store import Bound, Database
+
+if TYPE_CHECKING:
+    from kinema.search.server import ServerStore
 
 AT_A_TIME = 2_000
 """Rows of a stream that come together."""
@@ -146,6 +149,33 @@ class ServerClaims:
 
     def _key(self, path: str) -> int:
         return _key(f"{self._db._schema} video {path}")
+
+
+class ServerLabels:
+    """The labels of an index, in its tables, as :class:`~kinema.search.store.LabelTables`; a connection is asked for
+    each time.
+
+    Args:
+        store: of the index.
+    """
+
+    kept = True
+
+    def __init__(self, store: ServerStore):
+        self.path, self._store = store.path, store
+
+    def reading(self) -> AbstractContextManager[Database]:
+        """One state of the labels."""
+        return self._store.snapshot()
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """One change at a time, whoever makes it."""
+        with self._store.labelling() as db, db.writing():
+            yield db
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def _key(name: str) -> int:

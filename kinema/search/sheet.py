@@ -6,21 +6,15 @@ import base64
 from pathlib import Path
 
 from kinema.common.clock import clock
-from kinema.common.files import write_text
 from kinema.errors import VideoError, blaming
-from kinema.report.pages import MovingPicture, pages, read_part, shown
+from kinema.report.pages import MovingPicture, read_part, shown, write_page
 from kinema.search.library import Library
 from kinema.search.results import Answer
 
 SHORT_SIDE = 112
 
 
-def moving_picture(path: str | Path, start: float, end: float) -> MovingPicture:
-    """The part of a video from ``start`` to ``end`` seconds, at most :data:`~kinema.report.pages.LONGEST_SHOWN`.
-
-    Raises:
-        VideoError: it cannot be read.
-    """
+def _moving(path: str | Path, start: float, end: float) -> MovingPicture:
     frames = read_part(path, start, end, SHORT_SIDE)
     with blaming(path):
         return shown(frames)
@@ -40,21 +34,18 @@ def write_sheet(library: Library, answers: list[Answer], out: str | Path) -> Pat
         key = (hit.path, hit.start, hit.end)
         if key not in pictures:
             try:
-                pictures[key] = moving_picture(*key)
+                pictures[key] = _moving(*key)
             except VideoError:
                 kept = base64.b64encode(library.thumbnail(hit.window)).decode()
                 pictures[key] = MovingPicture(*2 * (f"data:image/jpeg;base64,{kept}",))
     query = answers[0].query
-    page = (
-        pages()
-        .get_template("search.html.j2")
-        .render(
-            query=query,
-            name=Path(query.path).name,
-            shown=moving_picture(query.path, query.start, query.end),
-            answers=answers,
-            pictures=pictures,
-            clock=clock,
-        )
+    return write_page(
+        out,
+        "search.html.j2",
+        query=query,
+        name=Path(query.path).name,
+        shown=_moving(query.path, query.start, query.end),
+        answers=answers,
+        pictures=pictures,
+        clock=clock,
     )
-    return write_text(out, page)

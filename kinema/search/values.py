@@ -6,18 +6,17 @@ as :class:`~kinema.search.store.Damage`, and told like the damage that SQLite it
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar
 
 import numpy as np
 
+from kinema.boxes.box import Box, Place
 from kinema.errors import KinemaError
 from kinema.search.results import By, Window
 from kinema.search.store import Damage, Database
 
-Record = TypeVar("Record")
 Value = TypeVar("Value")
 
 LATEST = 2.0**40
@@ -50,8 +49,19 @@ def window(row: Sequence[Any]) -> Window:
     return Window(number, text(path), start, end, strength)
 
 
-def columns(rows: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers int64, starts and ends float64 and strengths float32, (N,) each, of windows' rows, checked together."""
+def place(row: Sequence[Any]) -> Place:
+    """Where in the picture a window lies, of a row: left, top, right and bottom, and subject."""
+    *sides, subject = row
+    if not all(isfinite(of_kind(side, float)) for side in sides):
+        raise Damage("it holds a number without end")
+    try:
+        return Place(Box(*sides), text(subject))
+    except KinemaError as error:
+        raise Damage(f"it holds what is no box: {error}") from error
+
+
+def columns(rows: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers int64, and starts, ends and strengths float64, (N,) each, of windows' rows, checked together."""
     try:
         table = np.array(rows, np.float64).reshape(-1, 4)
     except (TypeError, ValueError) as error:
@@ -59,7 +69,7 @@ def columns(rows: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray, np
     number, start, end, strength = table.T
     if not (np.isfinite(table).all() and ((start > -LATEST) & (start <= end) & (end < LATEST)).all()):
         raise Damage("it holds a window that cannot be")
-    return number.astype(np.int64), start, end, strength.astype(np.float32)
+    return number.astype(np.int64), start, end, strength
 
 
 def interval(start: Any, end: Any) -> None:
@@ -96,45 +106,3 @@ def check_length(db: Database, by: By, length: int, what: str) -> None:
     stored = stored_length(db, by)
     if stored not in (None, length):
         raise Damage(f"vectors have {stored} values, and {what} has {length}")
-
-
-def parsed(value: Any, name: str) -> Any:
-    """What an index says under a name, which it keeps as JSON."""
-    try:
-        return json.loads(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _unreadable(name) from error
-
-
-def listed(value: Any, name: str, kind: type[Value]) -> list[Value]:
-    """A list of values of a kind."""
-    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        raise _unreadable(name)
-    return value
-
-
-def recorded(value: Any, name: str, kind: type[Record]) -> Record:
-    """A dataclass of its fields, which sees to their ranges itself; of numbers, whole ones are fractions too."""
-    try:
-        made, hints = kind(**value), get_type_hints(kind)
-    except (TypeError, KinemaError) as error:
-        raise _unreadable(name) from error
-    for field, hint in hints.items():
-        parts = get_args(hint) or (hint,)
-        fraction = any(isinstance(part, type) and issubclass(part, float) for part in parts)
-        allowed = hint | float | int if fraction else hint
-        if not isinstance(getattr(made, field), allowed):
-            raise _unreadable(name)
-    return made
-
-
-def read_as(read: Callable[[bytes], Value], content: bytes, name: str) -> Value:
-    """What a function reads from bytes that are kept under a name."""
-    try:
-        return read(content)
-    except KinemaError as error:
-        raise _unreadable(name) from error
-
-
-def _unreadable(name: str) -> Damage:
-    return Damage(f"what it says of {name} cannot be read")

@@ -1,8 +1,10 @@
-"""The windows of one video as columns, and as searches compare them: what draws a timeline of hours."""
+"""The windows of a video as columns, and as searches compare them: what draws a timeline of hours, and an ethogram."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -24,7 +26,7 @@ class VideoWindows:
         ids: (N,) int64, their numbers.
         starts: (N,) float64 seconds.
         ends: (N,) float64 seconds.
-        strengths: (N,) float32, how much moves, in widths of the frame per second.
+        strengths: (N,) how much moves, in widths of the frame per second.
     """
 
     ids: np.ndarray
@@ -65,7 +67,20 @@ def video_windows(db: Database, path: str) -> VideoWindows:
     """The windows of a video by its path; none where there is no such video."""
     query = """SELECT windows.id, start, "end", strength FROM windows
                WHERE video = (SELECT id FROM videos WHERE path = ?) ORDER BY start"""
-    return VideoWindows(*values.columns(db.execute(query, (path,)).fetchall()))
+    ids, starts, ends, strengths = values.columns(db.execute(query, (path,)).fetchall())
+    return VideoWindows(ids, starts, ends, strengths.astype(np.float32))
+
+
+def by_video(db: Database) -> Iterator[tuple[str, VideoWindows]]:
+    """The path and the windows of each video that has some.
+
+    Raises:
+        Damage: the index holds what cannot be.
+    """
+    paths = dict(db.execute("SELECT id, path FROM videos"))
+    rows = db.stream('SELECT video, id, start, "end", strength FROM windows ORDER BY video, start')
+    for video, part in groupby(rows, lambda row: row[0]):
+        yield values.text(paths.get(video)), VideoWindows(*values.columns([row[1:] for row in part]))
 
 
 def compared_video(db: Database, path: str) -> ComparedVideo:

@@ -23,11 +23,13 @@ from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
 from kinema.models.sources import clip_of
 from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedder import Embedder
-from kinema.search.live import LiveWindow, is_live, live_windows
+from kinema.search.live import is_live, live_windows
 from kinema.search.windows import SeenWindow, WindowReader
 
 TOGETHER = 8
 """Windows of a file that are labelled together: single ones take an encoder far longer."""
+Seen = tuple[SeenWindow, float]
+"""A window, and when its last frame had been decoded, on the clock of :func:`time.perf_counter`."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,12 @@ def watch(
         VideoError: the source cannot be opened, or breaks off.
     """
     live = is_live(source)
-    windows: queue.Queue[LiveWindow | BaseException | None] = queue.Queue(1 if live else TOGETHER)
+    windows: queue.Queue[Seen | BaseException | None] = queue.Queue(1 if live else TOGETHER)
     stopped, dropped = threading.Event(), 0
 
-    def put(item: LiveWindow | BaseException | None) -> None:
+    def put(item: Seen | BaseException | None) -> None:
         nonlocal dropped
-        if live and isinstance(item, LiveWindow) and windows.full():
+        if live and isinstance(item, tuple) and windows.full():
             with suppress(queue.Empty):
                 windows.get_nowait()
                 dropped += 1
@@ -91,7 +93,7 @@ def watch(
             for window in live_windows(source, reader):
                 if stopped.is_set():
                     return
-                put(window)
+                put((window, time.perf_counter()))
             put(None)
         except BaseException as error:
             put(error)
@@ -106,16 +108,15 @@ def watch(
     try:
         while True:
             items = [windows.get()]
-            while not live and isinstance(items[-1], LiveWindow) and len(items) < TOGETHER:
+            while not live and isinstance(items[-1], tuple) and len(items) < TOGETHER:
                 items.append(windows.get())
-            come = [item for item in items if isinstance(item, LiveWindow)]
-            for item, shares in zip(come, label([one.seen for one in come]) if come else (), strict=True):
+            come = [item for item in items if isinstance(item, tuple)]
+            for (seen, complete), shares in zip(come, label([one for one, _ in come]) if come else (), strict=True):
                 best = int(shares.argmax())
                 passed, told = dropped - told, dropped
-                latency = time.perf_counter() - item.complete
+                latency = time.perf_counter() - complete
                 all_shares = dict(zip(classes, shares.tolist(), strict=True))
                 likeliest = classes[best], float(shares[best])
-                seen = item.seen
                 yield Labelled(seen.start, seen.end, *likeliest, all_shares, seen.strength, latency, passed)
             if isinstance(items[-1], BaseException):
                 raise items[-1]
@@ -171,13 +172,7 @@ def watch_with_network(source: str, run: str | Path, device: str = "auto") -> It
     if clip.crop is not None:  # boxes that it was trained with are of other videos
         clip = replace(clip, crop=MOTION)
     embedder = Embedder(network, clip, str(run), device)
-    reader = WindowReader(embedder.clip, Windowing())
-
-    def label(seen: Sequence[SeenWindow]) -> np.ndarray:
-        shares = embedder.features(np.concatenate([window.clips for window in seen]))
-        return shares.reshape(len(seen), -1, shares.shape[1]).mean(1)
-
-    return watch(source, reader, classes, label)
+    return watch(source, WindowReader(embedder.clip, Windowing()), classes, embedder.means)
 
 
 def network_of(path: str | Path) -> Path | None:

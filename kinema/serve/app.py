@@ -25,7 +25,6 @@ from kinema.serve.catalog import Catalog
 from kinema.serve.files import Files
 from kinema.serve.guard import LOCAL, Guard
 from kinema.serve.labelling import Labelling
-from kinema.serve.pictures import Pictures
 from kinema.serve.predictions import Predictions
 from kinema.serve.responses import WRONG, Json
 from kinema.serve.routes import Routes
@@ -62,8 +61,7 @@ def create_app(
     searching, predictions = Searching(catalog, embedder, uploads), Predictions(catalog, labels)
     labelling = Labelling(catalog, labels)
     rooms = (
-        Routes(catalog, reader, uploads),
-        Pictures(catalog, reader, uploads, cache),
+        Routes(catalog, reader, uploads, cache),
         searching,
         Files(catalog, labels, labelling),
         labelling,

@@ -13,12 +13,13 @@ from kinema.annotations.agreement import compare
 from kinema.annotations.bouts import BACKGROUND
 from kinema.annotations.budgets import budgets
 from kinema.annotations.interval import Interval
+from kinema.common.last_used import LastUsed
 from kinema.search import Labels
 from kinema.search.sampling import evenly
 from kinema.search.video_windows import VideoWindows
 from kinema.serve import requests as read
 from kinema.serve.catalog import CLASSIFIED, Catalog
-from kinema.serve.predictions import Kept, Predictions, called
+from kinema.serve.predictions import Predictions, called
 from kinema.serve.responses import Json
 
 PARTS = 5
@@ -36,7 +37,7 @@ class Budgets:
 
     def __init__(self, catalog: Catalog, labels: Labels, predictions: Predictions):
         self._catalog, self._labels, self._predictions = catalog, labels, predictions
-        self._kept: Kept[dict[str, Any]] = Kept()
+        self._kept: LastUsed[dict[str, Any]] = LastUsed(16)
 
     def routes(self) -> list[Route]:
         """What can be asked for."""

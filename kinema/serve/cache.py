@@ -24,17 +24,16 @@ class Cache:
     Args:
         folder: made if there is none; where it cannot be, files are kept for as long as this object.
         limit: bytes; beyond them the files that were not asked for for longest are deleted.
-        at_a_time: how many may be made at the same time.
     """
 
-    def __init__(self, folder: Path, limit: int = 512 << 20, at_a_time: int | None = None):
+    def __init__(self, folder: Path, limit: int = 512 << 20):
         self._limit = limit
         try:
             self._folder = make_folder(folder)
         except OutputError:
             self._temporary = tempfile.TemporaryDirectory(prefix="kinema-previews-")
             self._folder = Path(self._temporary.name)
-        self._room = threading.Semaphore(at_a_time or available_cores())
+        self._room = threading.Semaphore(available_cores())
         self._lock = threading.Lock()
         self._written = limit  # look at the folder when the first file comes
 

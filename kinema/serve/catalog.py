@@ -13,7 +13,7 @@ import numpy as np
 from kinema.common.addresses import shown
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
-from kinema.search.naming import short_name
+from kinema.search.labelled_videos import short_name
 from kinema.search.sampling import evenly, spread_out
 from kinema.serve import media
 from kinema.serve.cache import Cache

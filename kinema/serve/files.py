@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,21 @@ from starlette.routing import Route
 
 from kinema.annotations import FORMATS, Interval, read_intervals, write_intervals
 from kinema.annotations.files import KINDS
+from kinema.common.files import file_name
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Labels
 from kinema.search.labelled_videos import IndexedVideos
-from kinema.serve import exports
+from kinema.serve import media
 from kinema.serve import requests as read
 from kinema.serve.catalog import Catalog
 from kinema.serve.labelling import Asked, Labelling
 from kinema.serve.responses import Json, attached
-from kinema.serve.uploads import TooLarge, shown_name
+from kinema.serve.uploads import shown_name
 
 MOST_IMPORTED = 32 << 20
 """Bytes of a file of labels."""
+COLUMNS = ("by", "rank", "score", "video", "start", "end", "motion_strength", "window")
+"""What a file of hits says of each; times in seconds, strength in widths per second."""
 NOTES = "X-Notes"
 """The header that says, as JSON, what a format could not hold."""
 
@@ -55,7 +60,7 @@ class Files:
 
     async def _export(self, request: Request) -> Response:
         makers: dict[str, Callable[[Asked], Response]] = {
-            "hits.csv": lambda asked: attached("hits.csv", "text/csv", exports.hits_csv(self._hits(asked)).encode()),
+            "hits.csv": lambda asked: attached("hits.csv", "text/csv", _as_csv(self._hits(asked)).encode()),
             "clips.zip": self._clips,
             "classifier.safetensors": self._saved,
         }
@@ -65,8 +70,23 @@ class Files:
         return await run_in_threadpool(make, await read.question(request))
 
     def _clips(self, asked: Asked) -> Response:
-        archive = exports.clips_zip(self._catalog, self._hits(asked))
-        return attached("clips.zip", "application/zip", iter(lambda: archive.read(1 << 16), b""))
+        """Hits as MP4 clips in a zip archive, with hits.csv; what could not be cut is named in problems.txt."""
+        hits, problems = self._hits(asked), list[str]()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (gone when it is closed, as when all of it has been sent)
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # video does not compress further
+            archive.writestr("hits.csv", _as_csv(hits))
+            for hit in hits:
+                video = file_name(Path(hit["video"]).with_suffix("").as_posix(), end=True)
+                name = f"{hit['by']}-{hit['rank']:02d}-{video}-{hit['start']:.2f}s.mp4"
+                try:
+                    path = self._catalog.file(self._catalog.library.window(hit["window"]).path)
+                    archive.writestr(name, media.cut(path, hit["start"], hit["end"]))
+                except KinemaError as error:
+                    problems.append(f"{name}: {error}\n")
+            if problems:
+                archive.writestr("problems.txt", "".join(problems))
+        file.seek(0)
+        return attached("clips.zip", "application/zip", iter(lambda: file.read(1 << 16), b""))
 
     def _saved(self, asked: Asked) -> Response:
         with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +100,7 @@ class Files:
             ranks[by] += 1
             window = self._catalog.library.window(number)
             row = (by, ranks[by], score, self._catalog.name(window.path), start, end, window.strength, number)
-            hits.append(dict(zip(exports.COLUMNS, row, strict=True)))
+            hits.append(dict(zip(COLUMNS, row, strict=True)))
         return hits
 
     def _formats(self, request: Request) -> Response:
@@ -114,17 +134,12 @@ class Files:
         return answer
 
     async def _import_labels(self, request: Request) -> Response:
-        asked, body = request.query_params, bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_IMPORTED:
-                raise TooLarge(
-                    f"the file has more than {MOST_IMPORTED >> 20} MiB; bring it in by `kinema labels import`"
-                )
+        refusal = f"the file has more than {MOST_IMPORTED >> 20} MiB; bring it in by `kinema labels import`"
+        asked, body = request.query_params, await read.body_of(request, MOST_IMPORTED, refusal)
         fps = None if not asked.get("fps") else read.number(asked["fps"], "frame rate") or None
         name, kind = shown_name(asked.get("name", "")), asked.get("from") or None
         by = asked.get("by") or None
-        return await run_in_threadpool(self._imported, bytes(body), name, kind, fps, by)
+        return await run_in_threadpool(self._imported, body, name, kind, fps, by)
 
     def _imported(self, content: bytes, name: str, kind: str | None, fps: float | None, by: str | None) -> Response:
         videos = self._videos(fps)
@@ -137,6 +152,14 @@ class Files:
         videos = IndexedVideos(self._catalog.library.path, fps)
         videos.searched = "the library"
         return videos
+
+
+def _as_csv(hits: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(hits)
+    return text.getvalue()
 
 
 def _read(content: bytes, name: str, kind: str | None, videos: IndexedVideos) -> list[Interval]:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kinema.common.last_used import LastUsed
 from kinema.errors import ConfigError
 from kinema.search import Labels
 from kinema.search.connection import snapshot
@@ -51,8 +52,8 @@ class Labelling:
 
     def __init__(self, catalog: Catalog, labels: Labels):
         self._catalog, self._labels = catalog, labels
-        self._missing: tuple[tuple[int, int], int] = (-1, -1), 0
-        self._drawn: tuple[int, list[int]] = -1, []
+        self._missing: LastUsed[int] = LastUsed(1)
+        self._drawn: LastUsed[list[int]] = LastUsed(1)
 
     def routes(self) -> list[Route]:
         """What can be asked for."""
@@ -81,10 +82,7 @@ class Labelling:
     def told(self) -> dict[str, Any]:
         """What there is, but for the labels themselves."""
         state = self._labels.state()
-        classes = [
-            {"name": one.name, "colour": one.colour, "count": one.count, "seconds": round(one.seconds, 3)}
-            for one in state.classes
-        ]
+        classes = [{**asdict(one), "seconds": round(one.seconds, 3)} for one in state.classes]
         return {
             "version": state.version,
             "classes": classes,
@@ -92,14 +90,8 @@ class Labelling:
             "redoable": state.redoable,
             "kept": self._labels.kept,
             "total": state.total,
-            "missing": self._count_missing(state.version),
+            "missing": self._missing.get((state.version, self._catalog.library.state), self._labels.missing),
         }
-
-    def _count_missing(self, version: int) -> int:
-        key = version, self._catalog.library.state
-        if self._missing[0] != key:
-            self._missing = key, self._labels.missing()
-        return self._missing[1]
 
     def _of_video(self, asked: Asked) -> dict[str, Any]:
         version = self._labels.version()  # as of before, so that what comes meanwhile is asked for again
@@ -111,7 +103,7 @@ class Labelling:
     def _of_windows(self, named: str) -> dict[str, Any]:
         version = self._labels.version()
         if named == "map":
-            numbers = self._on_map()
+            numbers = self._drawn.get(self._catalog.library.state, self._on_map)
         else:
             numbers = [int(read.number(number, "window")) for number in named.split(",")[: MOST_WINDOWS + 1]]
             if len(numbers) > MOST_WINDOWS:
@@ -125,32 +117,19 @@ class Labelling:
         return {"version": version, "windows": windows}
 
     def _on_map(self) -> list[int]:
-        """The windows of the map, which are drawn once for each state of the library."""
-        state = self._catalog.library.state
-        if self._drawn[0] != state:
-            self._drawn = state, [window.id for window in self._catalog.library.sample(MAP_POINTS)]
-        return self._drawn[1]
+        return [window.id for window in self._catalog.library.sample(MAP_POINTS)]
 
     def _of_class(self, name: str, offset: int) -> dict[str, Any]:
         state = self._labels.state()
         labels = self._labels.of_class(name, offset, LISTED)
         with snapshot(self._catalog.library.path) as db:
             videos = videos_with(db, (label.content for label in labels))
-            windows = {
-                label.id: nearest_window(db, videos[label.content].path, (label.start + label.end) / 2)
-                for label in labels
-                if label.content in videos
-            }
-        listed = [
-            {
-                **_one(label),
-                "video": videos[label.content].first,
-                "name": self._catalog.name(videos[label.content].path),
-                "window": self._catalog.window(windows[label.id]),
-            }
-            for label in labels
-            if label.id in windows
-        ]
+            there = [(label, videos[label.content]) for label in labels if label.content in videos]
+            windows = [nearest_window(db, video.path, (label.start + label.end) / 2) for label, video in there]
+        listed = []
+        for (label, video), window in zip(there, windows, strict=True):
+            place = {"video": video.first, "name": self._catalog.name(video.path)}
+            listed.append({**_one(label), **place, "window": self._catalog.window(window)})
         total = next((one.count for one in state.classes if one.name == name.strip()), 0)
         return {"version": state.version, "total": total, "labels": listed}
 

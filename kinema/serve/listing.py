@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from kinema.common.last_used import LastUsed
 from kinema.errors import KinemaError
 from kinema.search import IndexedVideo, Library
-from kinema.search.naming import base_of, naming_roots, short_names
+from kinema.search.labelled_videos import base_of, naming_roots, short_names
 
 SLOW, PATIENCE = 0.1, 20
 """Where it takes more than so many seconds to list a library, the list is good for so many times as long, whatever
@@ -53,7 +54,7 @@ class Listing:
         self._library = library
         self._making = threading.Lock()
         self._contents: Contents | None = None
-        self._known_roots: tuple[int, tuple[Path, ...]] | None = None
+        self._known_roots: LastUsed[tuple[Path, ...]] = LastUsed(1)
 
     def seen(self) -> Contents:
         """What the library held when it was last looked at."""
@@ -79,9 +80,7 @@ class Listing:
 
     def roots(self, state: int) -> tuple[Path, ...]:
         """The folders that are indexed in a state, which decide what may be shown."""
-        if self._known_roots is None or self._known_roots[0] != state:
-            self._known_roots = state, tuple(self._library.roots)
-        return self._known_roots[1]
+        return self._known_roots.get(state, lambda: tuple(self._library.roots))
 
     def _make_beside(self) -> None:
         """What a thread does, which releases the lock that was taken for it."""

@@ -16,7 +16,7 @@ from kinema.data.clips import NEVER, timeline
 from kinema.data.synthetic.files import encode_video
 from kinema.errors import VideoError, blaming
 from kinema.flow import create_estimator
-from kinema.report.pictures import animated_webp, flow_overlay
+from kinema.report.pictures import animated_webp, encoded, flow_overlay
 from kinema.video import Video, View
 
 Kind = Literal["clip", "flow"]
@@ -74,9 +74,7 @@ def still(thumbnail: bytes, box: Box | None) -> bytes:
     if box is None or box.whole:
         return thumbnail
     frame = np.asarray(Image.open(io.BytesIO(thumbnail)).convert("RGB"))
-    buffer = io.BytesIO()
-    Image.fromarray(outlined(frame[None], box)[0]).save(buffer, format="JPEG", quality=85)
-    return buffer.getvalue()
+    return encoded(Image.fromarray(outlined(frame[None], box)[0]), "JPEG", quality=85)
 
 
 def moving(path: str | Path, start: float, end: float, kind: Kind = "clip", box: Box | None = None) -> bytes:
@@ -118,9 +116,7 @@ def strip(path: str | Path, start: float = 0.0, end: float = NEVER) -> bytes:
     height, width = shown[0].shape[:2]
     size = max(1, round(min(width / height, 2) * STRIP_HEIGHT)), STRIP_HEIGHT
     picture = Image.fromarray(np.hstack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in shown]))
-    buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", quality=70)
-    return buffer.getvalue()
+    return encoded(picture, "WEBP", quality=70)
 
 
 def cut(path: str | Path, start: float, end: float, side: int = CUT_SIDE) -> bytes:

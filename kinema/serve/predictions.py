@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from kinema.annotations.bouts import find_bouts
 from kinema.annotations.interval import Interval
+from kinema.common.last_used import LastUsed
 from kinema.search import Classifier, Labels
 from kinema.search.video_windows import ComparedVideo, VideoWindows
 from kinema.serve.catalog import Catalog
 from kinema.serve.summaries import Runs
-
-KEPT = 16
-"""Videos of which what was computed is kept."""
-
-Value = TypeVar("Value")
-
-
-class Kept(Generic[Value]):
-    """The last few values that were made, by what they were made of; threads may share one, and make one at a time."""
-
-    def __init__(self, count: int = KEPT):
-        self._count = count
-        self._lock = threading.Lock()
-        self._values: OrderedDict[Hashable, Value] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value of a key, made where there is none."""
-        with self._lock:
-            if key not in self._values:
-                self._values[key] = make()
-                while len(self._values) > self._count:
-                    self._values.popitem(last=False)
-            self._values.move_to_end(key)
-            return self._values[key]
 
 
 class Predictions:
@@ -51,8 +25,8 @@ class Predictions:
 
     def __init__(self, catalog: Catalog, labels: Labels):
         self._catalog, self._labels = catalog, labels
-        self._examples: Kept[dict[int, str]] = Kept(2)
-        self._classifiers: Kept[Classifier | None] = Kept(2)
+        self._examples: LastUsed[dict[int, str]] = LastUsed(2)
+        self._classifiers: LastUsed[Classifier | None] = LastUsed(2)
 
     def version(self) -> tuple[int, int]:
         """Of library and labels; what was computed of others is out of date."""

@@ -32,6 +32,20 @@ class Digits(StringConvertor):
 register_url_convertor("digits", Digits())
 
 
+async def body_of(request: Request, most: int, refusal: str) -> bytes:
+    """The body of a request.
+
+    Raises:
+        TooLarge: it has more than ``most`` bytes; so it is said.
+    """
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise TooLarge(refusal)
+    return bytes(body)
+
+
 async def question(request: Request) -> dict[str, Any]:
     """The JSON object of a request's body.
 
@@ -39,11 +53,7 @@ async def question(request: Request) -> dict[str, Any]:
         TooLarge: it is too long.
         ConfigError: it is none.
     """
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise TooLarge("the page sent too much at once; choose fewer hits or labels")
+    body = await body_of(request, MOST_BYTES, "the page sent too much at once; choose fewer hits or labels")
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError) as error:

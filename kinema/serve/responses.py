@@ -6,6 +6,7 @@ import json
 import re
 import traceback
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from kinema.errors import KinemaError
+from kinema.errors import KinemaError, VideoError
 
 KEPT = {"Cache-Control": "private, max-age=3600"}
 WRONG = "something went wrong; the terminal in which the page was started says what"
@@ -27,6 +28,17 @@ class Json(JSONResponse):
     def render(self, content: Any) -> bytes:
         """The bytes."""
         return json.dumps(content, separators=(",", ":")).encode()
+
+
+@contextmanager
+def called(path: str, name: str) -> Iterator[None]:
+    """Errors call a file by the name that the page shows."""
+    try:
+        yield
+    except VideoError as error:
+        raise VideoError(name, error.reason) from error
+    except KinemaError as error:
+        raise type(error)(str(error).replace(path, name)) from error
 
 
 def webp(content: bytes) -> Response:

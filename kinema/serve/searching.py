@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kinema.errors import ConfigError, KinemaError, VideoError
+from kinema.common.last_used import LastUsed
+from kinema.errors import ConfigError
 from kinema.search import Answer, EmbeddedQuery
 from kinema.serve import requests as read
 from kinema.serve.catalog import Catalog
-from kinema.serve.responses import Steps, lines
+from kinema.serve.responses import Steps, called, lines
 from kinema.serve.uploads import Upload, Uploads
 from kinema.serve.worker import MAX_SECONDS, Guarded
 
@@ -43,7 +42,7 @@ class Searching:
     def __init__(self, catalog: Catalog, worker: Guarded, uploads: Uploads):
         self._catalog, self._worker, self._uploads = catalog, worker, uploads
         self._embedding = threading.Lock()
-        self._embedded: OrderedDict[tuple[str, float, float], EmbeddedQuery] = OrderedDict()
+        self._embedded: LastUsed[EmbeddedQuery] = LastUsed(REMEMBERED)
 
     def routes(self) -> list[Route]:
         """What can be asked for."""
@@ -101,27 +100,25 @@ class Searching:
             return upload.name, (yield from self._upload(upload, start, min(end, MAX_SECONDS)))
         window = self._catalog.library.window(int(read.number(source.get("window"), "window")))
         name = self._catalog.name(window.path)
-        with _called(window.path, name):
+        with called(window.path, name):
             return name, self._catalog.library.embed(window, start, end)
 
     def _upload(self, upload: Upload, start: float, end: float) -> Told:
         key = (upload.token, start, end)
-        while (known := self._embedded.get(key)) is None:
+        while (known := self._embedded.look(key)) is None:
             if not self._embedding.acquire(timeout=PATIENCE):
                 yield {"doing": "Waiting until another clip has been read"}
                 continue
             try:
-                if key not in self._embedded:  # else who waited here finds it done
-                    self._embedded[key] = yield from self._embed(upload, start, end)
-                    while len(self._embedded) > REMEMBERED:
-                        self._embedded.popitem(last=False)
+                if self._embedded.look(key) is None:  # else who waited here finds it done
+                    self._embedded.put(key, (yield from self._embed(upload, start, end)))
             finally:
                 self._embedding.release()
         return known
 
     def _embed(self, upload: Upload, start: float, end: float) -> Told:
         yield {"doing": f"Reading {upload.name}"}
-        with _called(str(upload.path), upload.name):
+        with called(str(upload.path), upload.name):
             steps = self._worker.follow("embed", str(upload.path), start, end)
             try:
                 while True:
@@ -139,14 +136,3 @@ class Searching:
                 warning = warning.replace(hit.path, self._catalog.name(hit.path))
             warnings.append(warning)
         return {"hits": [self._catalog.hit(answer, hit) for hit in answer.hits], "warnings": warnings}
-
-
-@contextmanager
-def _called(path: str, name: str) -> Generator[None, None, None]:
-    """Errors call a file by the name that the page shows."""
-    try:
-        yield
-    except VideoError as error:
-        raise VideoError(name, error.reason) from error
-    except KinemaError as error:
-        raise ConfigError(str(error).replace(path, name)) from error

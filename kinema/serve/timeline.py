@@ -9,18 +9,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kinema.common.last_used import LastUsed
 from kinema.errors import ConfigError, KinemaError
 from kinema.search import EmbeddedQuery, Window
-from kinema.search.uncertainty import margins, most_doubtful
+from kinema.search.labelled_windows import margins, most_doubtful
 from kinema.search.video_windows import ComparedVideo, VideoWindows
 from kinema.serve import media
 from kinema.serve import requests as read
 from kinema.serve.catalog import Catalog
-from kinema.serve.predictions import Kept, Predictions, runs_of
+from kinema.serve.predictions import Predictions, runs_of
 from kinema.serve.responses import Json
 from kinema.serve.searching import Searching
-from kinema.serve.summaries import Runs, Track, summary, visible
+from kinema.serve.summaries import Runs, summary, visible
 
+KEPT = 16
+"""Videos of which what was computed is kept."""
 MOST_BINS = 4096
 """Bins of a summary, at most: more than a screen has pixels side by side, with what lies beside it."""
 ASKED = 20_000
@@ -40,11 +43,11 @@ class Timeline:
 
     def __init__(self, catalog: Catalog, searching: Searching, predictions: Predictions):
         self._catalog, self._searching, self._predictions = catalog, searching, predictions
-        self._windows: Kept[VideoWindows] = Kept()
-        self._compared: Kept[ComparedVideo] = Kept(1)  # of hours they take tens of MB
-        self._similarities: Kept[Track] = Kept()
-        self._runs: Kept[tuple[tuple[str, ...], Runs]] = Kept()
-        self._doubtful: Kept[list[dict[str, Any]]] = Kept(2)
+        self._windows: LastUsed[VideoWindows] = LastUsed(KEPT)
+        self._compared: LastUsed[ComparedVideo] = LastUsed(1)  # of hours they take tens of MB
+        self._similarities: LastUsed[tuple[VideoWindows, np.ndarray]] = LastUsed(KEPT)
+        self._runs: LastUsed[tuple[tuple[str, ...], Runs]] = LastUsed(KEPT)
+        self._doubtful: LastUsed[list[dict[str, Any]]] = LastUsed(2)
 
     def routes(self) -> list[Route]:
         """What can be asked for."""
@@ -73,15 +76,15 @@ class Timeline:
     def _strength(self, request: Request) -> Response:
         window = self._catalog.library.window(read.window(request))
         windows, (start, end, bins) = self._windows_of(window), _stretch(request)
-        track = Track(windows.starts, windows.ends, windows.strengths)
-        strongest = float(np.quantile(track.values, 0.995))
-        return Json({**summary(track, start, end, bins), "most": round(strongest, 4)})
+        strongest = float(np.quantile(windows.strengths, 0.995))
+        return Json({**summary(windows, windows.strengths, start, end, bins), "most": round(strongest, 4)})
 
     def _similarity(self, request: Request) -> Response:
         window, (start, end, bins) = self._catalog.library.window(read.window(request)), _stretch(request)
         key, query = self._searching.known(request.query_params)
         held = (self._catalog.library.state, window.path, key)
-        return Json(summary(self._similarities.get(held, lambda: self._similar(window, query)), start, end, bins))
+        similar = self._similarities.get(held, lambda: self._similar(window, query))
+        return Json(summary(*similar, start, end, bins))
 
     def _predicted(self, request: Request) -> Response:
         window, (start, end, bins) = self._catalog.library.window(read.window(request)), _stretch(request)
@@ -102,9 +105,9 @@ class Timeline:
         key = self._catalog.library.state, window.path
         return self._compared.get(key, lambda: self._catalog.library.compared_video(window.path))
 
-    def _similar(self, window: Window, query: EmbeddedQuery) -> Track:
+    def _similar(self, window: Window, query: EmbeddedQuery) -> tuple[VideoWindows, np.ndarray]:
         video = self._compared_of(window)
-        return Track(video.windows.starts, video.windows.ends, self._catalog.library.outstanding(query, video))
+        return video.windows, self._catalog.library.outstanding(query, video)
 
     def _runs_of(self, window: Window) -> tuple[tuple[str, ...], Runs]:
         classifier = self._predictions.classifier()

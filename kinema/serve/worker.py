@@ -92,13 +92,12 @@ class Guarded:
     Args:
         index: the library.
         encoder: what it was made with; None for what the index says.
-        patience: seconds without a sign of life after which the process is ended.
         device: of the encoder.
     """
 
-    def __init__(self, index: str | Path, encoder: str | None = None, patience: float = 60.0, device: str = "auto"):
+    def __init__(self, index: str | Path, encoder: str | None = None, device: str = "auto"):
         self._arguments = (str(index), encoder, device)
-        self._patience = patience
+        self._patience = 60.0  # seconds without a sign of life after which the process is ended
         self._lock = threading.Lock()
         self._closed = False
         self._process: multiprocessing.process.BaseProcess | None = None

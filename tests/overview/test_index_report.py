@@ -15,7 +15,7 @@ from kinema.cli import main
 from kinema.overview import ethogram, index_report
 from kinema.overview.ethogram import STEPS, Activity, spans, ticks
 from kinema.search import Library
-from kinema.search.strengths import Strengths
+from kinema.search.video_windows import VideoWindows
 
 ODD = "a/b: 走る"
 
@@ -109,14 +109,16 @@ def test_lanes_are_where_bouts_are():
 
 
 def test_the_line_of_strength_is_the_mean_of_windows():
-    starts = np.arange(1000.0)
-    rising = Activity.of(Strengths("a.mp4", starts, starts + 1, starts / 1000))
+    def activity(starts: np.ndarray, strengths: list[float]) -> Activity:
+        return Activity.of("a.mp4", VideoWindows(np.arange(len(starts)), starts, starts + 1, np.array(strengths)))
+
+    rising = activity(np.arange(1000.0), [at / 1000 for at in range(1000)])
     assert (rising.windows, rising.seconds, len(rising.line)) == (1000, 1000.0, ethogram.BINS)
     assert rising.mean == pytest.approx(0.4995)
     np.testing.assert_allclose(rising.line, (np.arange(200) * 5 + 2) / 1000, atol=1e-6)
-    gap = Activity.of(Strengths("a.mp4", np.array([0.0, 9.0]), np.array([1.0, 10.0]), np.array([0.5, 0.25])))
+    gap = activity(np.array([0.0, 9.0]), [0.5, 0.25])
     np.testing.assert_allclose(gap.line, [0.5, 0.25])
-    holey = Activity.of(Strengths("a", np.array([0.0, 8, 9]), np.array([1.0, 9, 10]), np.array([0.5, 0.2, 0.4])))
+    holey = activity(np.array([0.0, 8, 9]), [0.5, 0.2, 0.4])
     np.testing.assert_allclose(holey.line, [0.5, np.nan, 0.3], atol=1e-6)
 
 

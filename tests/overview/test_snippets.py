@@ -13,8 +13,7 @@ from PIL import Image
 from kinema.annotations import Interval, write_intervals
 from kinema.cli import main
 from kinema.common.files import LONGEST_NAME, file_name, file_names
-from kinema.overview.examples import LONGEST_SHOWN, part_shown, spread
-from kinema.overview.grids import COLUMNS, TILE
+from kinema.overview.examples import COLUMNS, LONGEST_SHOWN, TILE, part_shown, spread
 from kinema.search import Library
 from kinema.video import Video
 

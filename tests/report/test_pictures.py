@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageSequence
 
 from kinema.report.pictures import PALETTE, animation, colour_wheel, flow_view, still, themed
-from kinema.report.svg import figure_svg
+from kinema.report.plots import figure_svg
 
 
 def opened(uri: str) -> Image.Image:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kinema.search.label_colours import PALETTE, next_colour
+from kinema.search.label_classes import PALETTE, next_colour
 
 PAGES = {"light": "#fdfdfc", "dark": "#16181b"}
 EYES = {  # Machado, Oliveira and Fernandes 2009, full severity, on linear RGB

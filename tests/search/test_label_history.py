@@ -12,10 +12,11 @@ import pytest
 from a_server import IN_A_FOLDER
 
 from kinema.errors import DataError
-from kinema.search import Labels, Library, database
+from kinema.search import Labels, Library
 from kinema.search.connection import snapshot
 from kinema.search.label_acts import Add, Change, Clear, Delete, LabelConflict, MakeClass, Recolour, Remove, Rename
 from kinema.search.label_file import FILE
+from kinema.search.labelled_videos import place_of_window
 
 OLD = Path(__file__).parent / "samples" / "labels_1.sql"
 
@@ -101,7 +102,7 @@ def test_any_changes_are_taken_back_to_what_was_before(copied):
     rng = np.random.default_rng(0)
     labels, windows = Labels(copied.path), copied.windows()
     with snapshot(copied.path) as db:
-        contents = [database.place_of(db, window.id)[0] for window in windows]
+        contents = [place_of_window(db, window.id)[0] for window in windows]
     before: dict[int, list[object]] = {}
 
     def act():
@@ -191,7 +192,7 @@ def carried(copied: Library) -> Labels:
     text = OLD.read_text()
     with snapshot(copied.path) as db:
         for number, window in enumerate(copied.windows()[:6:2]):
-            text = text.replace(f"CONTENT{number}", database.place_of(db, window.id)[0])
+            text = text.replace(f"CONTENT{number}", place_of_window(db, window.id)[0])
     with closing(sqlite3.connect(copied.path / FILE)) as db:
         db.executescript(text)
     return Labels(copied.path)

@@ -18,7 +18,7 @@ from kinema.annotations import Interval
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.search import Labels, Library
 from kinema.search.label_acts import Add, Change, LabelConflict, MakeClass, Remove, Rename
-from kinema.search.label_colours import PALETTE
+from kinema.search.label_classes import PALETTE
 from kinema.search.label_file import FILE
 
 

@@ -10,8 +10,8 @@ from a_server import IN_A_FOLDER
 
 from kinema.errors import ConfigError, DataError
 from kinema.search import Library, Windowing
+from kinema.search.about import recorded
 from kinema.search.store import Damage
-from kinema.search.values import recorded
 
 
 def test_no_index_an_empty_one_and_too_few_hits(tmp_path, encoder, folder):

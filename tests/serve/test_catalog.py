@@ -13,7 +13,7 @@ from kinema.search import Library, database
 from kinema.search.connection import connected, transaction
 from kinema.search.database import FileState
 from kinema.search.embedder import EmbeddedWindow
-from kinema.search.naming import short_name, short_names
+from kinema.search.labelled_videos import short_name, short_names
 from kinema.serve import listing
 from kinema.serve.cache import Cache
 from kinema.serve.catalog import Catalog

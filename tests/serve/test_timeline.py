@@ -15,8 +15,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from kinema.search import Library, Window
-from kinema.search.uncertainty import most_doubtful
-from kinema.serve.summaries import Runs, Track, summary, visible
+from kinema.search.labelled_windows import most_doubtful
+from kinema.search.video_windows import VideoWindows
+from kinema.serve.summaries import Runs, summary, visible
 
 ALL = {"from": 0, "to": 10, "bins": 100}
 
@@ -144,29 +145,32 @@ def test_the_file_itself_comes_in_ranges(page: TestClient, library: Library) -> 
     assert page.get("/media/video/999999").status_code == 404
 
 
+def seconds_from(starts: np.ndarray) -> VideoWindows:
+    return VideoWindows(np.arange(len(starts)), starts, starts + 1, np.zeros(len(starts)))
+
+
 def test_a_summary_of_many_windows_keeps_what_stands_out() -> None:
     starts = np.arange(0, 14_400, 0.5)
     values = np.full(len(starts), 0.5, np.float32)
     values[20_001] = 9.0
-    track = Track(starts, starts + 1, values)
-    told = summary(track, 0, 14_400, 700)
+    told = summary(seconds_from(starts), values, 0, 14_400, 700)
     assert len(told["at"]) <= 702 and told["step"] > 0.5
     assert max(told["high"]) == 9.0 and min(told["low"]) == max(told["low"]) == 0.5
     peak = int(np.argmax(told["high"]))
     assert abs(told["at"][peak] - starts[20_001]) < 14_400 / 700
-    near = summary(track, 10_000, 10_002, 700)
+    near = summary(seconds_from(starts), values, 10_000, 10_002, 700)
     assert 9.0 in near["mean"] and near["step"] == 0.5
 
 
 def test_a_summary_beyond_the_end_is_empty_or_next_to_it() -> None:
-    track = Track(np.arange(4.0), np.arange(4.0) + 1, np.ones(4, np.float32))
-    assert len(summary(track, 100, 200, 10)["at"]) <= 2
-    assert summary(Track(*[np.zeros(0)] * 3), 0, 1, 10)["at"] == []
+    ones = np.ones(4, np.float32)
+    assert len(summary(seconds_from(np.arange(4.0)), ones, 100, 200, 10)["at"]) <= 2
+    assert summary(seconds_from(np.zeros(0)), np.zeros(0), 0, 1, 10)["at"] == []
 
 
 def test_gaps_are_told_apart_from_steps() -> None:
     starts = np.array([0.0, 1, 2, 50, 51, 52])
-    told = summary(Track(starts, starts + 1, np.ones(6, np.float32)), 0, 60, 100)
+    told = summary(seconds_from(starts), np.ones(6, np.float32), 0, 60, 100)
     assert max(np.diff(told["at"])) > 1.6 * told["step"]
 
 
