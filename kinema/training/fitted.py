@@ -10,7 +10,6 @@ from kinema.common.files import write_json
 from kinema.common.provenance import software_versions
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.training.callbacks import Loading
-from kinema.training.metrics import METRICS, last_metrics
 from kinema.training.trainer import Trainer
 
 
@@ -36,7 +35,7 @@ class Fitted:
         config, plan, last = module.config, module.plan, list[dict[str, float]]()
         if self.trainer.metrics is not None:
             self.trainer.metrics.save()
-            last = last_metrics(module.out / METRICS, "loss", plan.steps_per_epoch)
+            last = self.trainer.metrics.last
         names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
         means = {name: [row[name] for row in last if name in row] for name in names}
         settings = asdict(config)

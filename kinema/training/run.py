@@ -113,7 +113,7 @@ def fit(
     )
     end = min(plan.steps, (config.trainer.stop_after or plan.length) * plan.unit)
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
-    metrics = MetricsWriter(out, step, phases) if together.rank == 0 else None
+    metrics = MetricsWriter(out, step, phases, plan.steps_per_epoch) if together.rank == 0 else None
     trainer = Trainer(module, together, device, precision, metrics)
     fitted = Fitted(trainer, Loading(), facts, warn(plan))
     every = config.trainer.keep_every
