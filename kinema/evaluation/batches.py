@@ -15,8 +15,7 @@ from kinema.config import ClipConfig
 from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
 from kinema.evaluation.store import Facts
 from kinema.evaluation.table import Seen
-from kinema.models.modes import evaluating
-from kinema.models.passes import features_of
+from kinema.models.passes import evaluating, features_of
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from torch import Tensor
 from kinema.common.vectors import unit
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure
 from kinema.evaluation.folds import Folds, make_folds
+from kinema.evaluation.neighbours import checked_features
 from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
 from kinema.evaluation.retrieval import RetrievalSpec, evaluate_retrieval

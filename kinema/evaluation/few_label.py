@@ -16,9 +16,9 @@ from kinema.common.progress import track
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure, classification
 from kinema.evaluation.folds import Folds
+from kinema.evaluation.neighbours import checked_features
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
 
 

@@ -107,16 +107,17 @@ def describe_data(
         "hours": features.duration / 3600,
         "classes": list(labelled.classes),
         "files_sha256": ids_sha256(labelled.files),
-        "labels_sha256": _labels_sha256(labelled),
+        "labels_sha256": labels_sha256(labelled),
     }
     if appearance is not None:
         facts["appearance_column"] = asked.appearance_column
         facts["appearance_classes"] = list(appearance.classes)
-        facts["appearance_sha256"] = _labels_sha256(appearance)
+        facts["appearance_sha256"] = labels_sha256(appearance)
     return {**facts, **labelled.facts}
 
 
-def _labels_sha256(labelled: LabelledSet) -> str:
+def labels_sha256(labelled: LabelledSet) -> str:
+    """A fingerprint of the videos and their labels, whatever the videos hold."""
     pairs = zip(labelled.files, labelled.labels, strict=True)
     return ids_sha256(f"{file},{labelled.classes[label]}" for file, label in pairs)
 

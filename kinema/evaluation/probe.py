@@ -15,9 +15,9 @@ from kinema.common.progress import track
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
 from kinema.errors import DataError
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure, classification
 from kinema.evaluation.folds import Folds, make_folds
+from kinema.evaluation.neighbours import checked_features
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression

@@ -10,9 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from kinema.data.labels import LabelledSet
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.folds import Folds
-from kinema.evaluation.neighbours import find_neighbours
+from kinema.evaluation.neighbours import checked_features, find_neighbours
 
 T = TypeVar("T")
 Other = TypeVar("Other")

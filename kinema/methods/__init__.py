@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from kinema.methods.hcml import HCML, apply_phase
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
     from kinema.methods.masked import MaskedMotion
-    from kinema.methods.momentum import MomentumEncoder, cosine_momentum
+    from kinema.methods.momentum import KeyQueue, MomentumEncoder, cosine_momentum
     from kinema.methods.motion_objective import MotionObjective
     from kinema.methods.mscl import MSCL
     from kinema.methods.mscl_hcml import MSCLWithHCML
     from kinema.methods.progressive import Phase, ProgressiveSchedule
-    from kinema.methods.queue import KeyQueue
     from kinema.methods.recognition import Recognition, load_classifier
     from kinema.methods.registry import create_method, register_method, settings_for
     from kinema.methods.tubelet import TubeletContrast
@@ -66,12 +65,11 @@ __getattr__, __dir__ = load_on_use(
         "hcml": ("HCML", "apply_phase"),
         "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
         "masked": ("MaskedMotion",),
-        "momentum": ("MomentumEncoder", "cosine_momentum"),
+        "momentum": ("KeyQueue", "MomentumEncoder", "cosine_momentum"),
         "motion_objective": ("MotionObjective",),
         "mscl": ("MSCL",),
         "mscl_hcml": ("MSCLWithHCML",),
         "progressive": ("Phase", "ProgressiveSchedule"),
-        "queue": ("KeyQueue",),
         "recognition": ("Recognition", "load_classifier"),
         "registry": ("create_method", "register_method", "settings_for"),
         "tubelet": ("TubeletContrast",),

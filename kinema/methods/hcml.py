@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from kinema.config import HCMLConfig, ModelConfig, PretrainConfig, TrainConfig
 from kinema.data.plan import Plan
 from kinema.errors import ConfigError, refuse
-from kinema.methods.base import Draws, Losses, Method, Views, draw
-from kinema.methods.checks import SETTINGS
+from kinema.methods.base import SETTINGS, Draws, Losses, Method, Views, draw
 from kinema.methods.motion_objective import MotionObjective
 from kinema.methods.parts import with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule

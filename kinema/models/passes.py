@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -46,3 +47,16 @@ def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse:
         return run(clips)
     most = max(2, PIXELS_AT_ONCE // math.prod(clips.shape[1:4]))
     return torch.cat(on_a_core_each(run_alike, clips.tensor_split(math.ceil(len(clips) / most))))
+
+
+@contextmanager
+def evaluating(*modules: nn.Module) -> Iterator[None]:
+    """Modules in evaluation mode; in the end each of their parts is in the mode that it was in."""
+    modes = {part: part.training for module in modules for part in module.modules()}
+    try:
+        for module in modules:
+            module.eval()
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode

@@ -10,7 +10,7 @@ from kinema.config import FinetuneConfig, Motion, PretrainConfig, TrainConfig
 from kinema.data.clips import span
 from kinema.errors import ConfigError, refuse
 from kinema.flow import create_estimator
-from kinema.methods.checks import SETTINGS
+from kinema.methods.base import SETTINGS
 from kinema.methods.hcml import try_hierarchy
 from kinema.methods.registry import METHODS, create_method
 from kinema.models import build_encoder

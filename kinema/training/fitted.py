@@ -8,9 +8,29 @@ from typing import Any
 
 from kinema.common.files import write_json
 from kinema.common.provenance import software_versions
+from kinema.config import TrainConfig
+from kinema.models.encoder import VideoEncoder
 from kinema.models.weights import ENCODER_FILE, save_encoder
 from kinema.training.callbacks import Loading
 from kinema.training.trainer import Trainer
+
+
+def recorded(config: TrainConfig) -> dict[str, Any]:
+    """Settings of a training as plain values, but for where flow was kept."""
+    settings = asdict(config)
+    settings["flow"].pop("cache")
+    return settings
+
+
+def card_settings(encoder: VideoEncoder, config: TrainConfig) -> dict[str, Any]:
+    """What the card of an encoder says of the settings that it was trained with."""
+    settings = recorded(config)
+    return {
+        **{name: settings[name] for name in ("seed", "clip", "model", "readout")},
+        **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
+        "config": settings,
+        "features": encoder.features_by(config.readout),
+    }
 
 
 @dataclass(frozen=True)
@@ -38,18 +58,9 @@ class Fitted:
             last = self.trainer.metrics.last
         names = sorted({name for row in last for name in row if name.startswith("loss") or name.endswith("_accuracy")})
         means = {name: [row[name] for row in last if name in row] for name in names}
-        settings = asdict(config)
-        settings["flow"].pop("cache")
-        encoder = module.method.trained_encoder()
         return {
             **self.facts,
-            "seed": config.seed,
-            "clip": settings["clip"],
-            "model": settings["model"],
-            "readout": settings["readout"],
-            **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
-            "config": settings,
-            "features": encoder.features_by(config.readout),
+            **card_settings(module.method.trained_encoder(), config),
             "training": {
                 "steps": steps,
                 "steps_planned": plan.steps,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from kinema.methods.beginning import new_network
 from kinema.methods.registry import create_method, settings_for
 from kinema.models.encoder import VideoEncoder
 from kinema.training.callbacks import CHECKPOINT
+from kinema.training.fitted import card_settings
 from kinema.training.resuming import opened_checkpoint
 
 Config = TypeVar("Config", bound=TrainConfig)
@@ -36,14 +37,9 @@ def encoder_from_checkpoint(run: str | Path) -> VideoEncoder:
         method, config = _rebuilt(made_by, state["config"], weights)
         method.load_state_dict({name.removeprefix("method."): value for name, value in weights.items()})
     encoder = method.trained_encoder().read_by(config.readout).eval()
-    settings = asdict(config)
-    settings["flow"].pop("cache")
     encoder.card = {
         "method": "recognition" if made_by.startswith(RECOGNITION) else made_by,
-        **{name: settings[name] for name in ("seed", "clip", "model", "readout")},
-        **({"hcml": settings["hcml"]} if encoder.hierarchical else {}),
-        "config": settings,
-        "features": encoder.features,
+        **card_settings(encoder, config),
         "training": {"steps": state["global_step"]},
     }
     return encoder

@@ -11,8 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import __main__
 from kinema.methods.base import Method
-from kinema.methods.momentum import MomentumEncoder
-from kinema.methods.queue import KeyQueue
+from kinema.methods.momentum import KeyQueue, MomentumEncoder
 from kinema.training.ranks import Place
 
 

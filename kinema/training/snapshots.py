@@ -15,7 +15,7 @@ from kinema.common.files import make_folder
 from kinema.config import ReadoutConfig
 from kinema.errors import KinemaError
 from kinema.models.encoder import VideoEncoder
-from kinema.models.modes import evaluating
+from kinema.models.passes import evaluating
 from kinema.models.weights import save_encoder
 from kinema.training.callbacks import Callback
 from kinema.training.trainer import Trainer
