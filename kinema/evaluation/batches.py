@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kinema.common.device import find_device
 from kinema.common.precision import quick_bfloat16
 from kinema.config import ClipConfig
-from kinema.evaluation.reading import ClipsOfVideos, Read, Unread
+from kinema.evaluation.reading import ClipsOfVideos, Read
 from kinema.evaluation.store import Facts
 from kinema.evaluation.table import Seen
 from kinema.models.passes import evaluating, features_of
@@ -34,14 +33,6 @@ class Arithmetic:
     def precision(self) -> str:
         """In a word."""
         return "bfloat16" if self.coarse else "32"
-
-    @contextmanager
-    def around(self, encoders: Sequence[nn.Module]) -> Iterator[None]:
-        """Encoders on the device and in evaluation mode; their former mode comes back at the end."""
-        with evaluating(*encoders):
-            for encoder in encoders:
-                encoder.to(self.device)
-            yield
 
 
 def arithmetic(device: str, precision: str) -> Arithmetic:
@@ -90,26 +81,28 @@ class Made:
     waited: float
 
 
+@dataclass(frozen=True, eq=False)
 class Seeing:
     """Encoders that look at batches of videos.
 
-    Args:
+    Attributes:
         asked: the encoders and their looks, by name. They are put into evaluation mode for each batch.
         clip: the clips' geometry.
         how: they compute.
         batch_size: clips at a time.
     """
 
-    def __init__(self, asked: Mapping[str, Seen], clip: ClipConfig, how: Arithmetic, batch_size: int):
-        self.how = how
-        self._asked, self._clip, self._size = asked, clip, batch_size
+    asked: Mapping[str, Seen]
+    clip: ClipConfig
+    how: Arithmetic
+    batch_size: int
 
     def clips(self, videos: Sequence[Wanted]) -> ClipsOfVideos:
         """What is to be read of some videos."""
-        looks = [tuple(dict.fromkeys(self._asked[name].look for name in video.names)) for video in videos]
-        return ClipsOfVideos([video.path for video in videos], self._clip, looks)
+        looks = [tuple(dict.fromkeys(self.asked[name].look for name in video.names)) for video in videos]
+        return ClipsOfVideos([video.path for video in videos], self.clip, looks)
 
-    def __call__(self, videos: Sequence[Wanted], reads: Sequence[Read | Unread], waited: float) -> Made:
+    def __call__(self, videos: Sequence[Wanted], reads: Sequence[Read | str], waited: float) -> Made:
         """The features of a batch.
 
         Args:
@@ -120,13 +113,14 @@ class Seeing:
         both = list(zip(videos, reads, strict=True))
         good = [(video, read) for video, read in both if isinstance(read, Read)]
         features: dict[str, dict[int, Tensor]] = {}
-        with self.how.around([seen.encoder for seen in self._asked.values()]):
-            for name, seen in self._asked.items():
+        with evaluating(*(seen.encoder for seen in self.asked.values())):
+            for name, seen in self.asked.items():
+                seen.encoder.to(self.how.device)
                 shown = {video.position: read for video, read in good if name in video.names}
                 if shown:
                     features[name] = dict(zip(shown, self._features(seen, list(shown.values())), strict=True))
         return Made(
-            failed={video.position: read.error for video, read in both if isinstance(read, Unread)},
+            failed={video.position: read for video, read in both if isinstance(read, str)},
             facts={video.position: read.facts for video, read in good},
             features=features,
             waited=waited,
@@ -143,7 +137,7 @@ class Seeing:
         inputs = groups if several else [torch.cat(groups)]
         device, coarse = self.how.device, self.how.coarse
         outputs = [
-            torch.cat([features_of(seen.encoder, part, device, coarse).cpu() for part in group.split(self._size)])
+            torch.cat([features_of(seen.encoder, part, device, coarse).cpu() for part in group.split(self.batch_size)])
             for group in inputs
         ]
         each = torch.cat(outputs).split([len(group) for group in groups])

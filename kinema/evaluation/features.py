@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.common.addresses import shown
-from kinema.common.cluster import connected
+from kinema.common.cluster import ask, connected
 from kinema.common.processes import available_cores
 from kinema.common.progress import track
 from kinema.config import ClipConfig
@@ -27,7 +27,7 @@ from kinema.data.loader import explaining, make_loader
 from kinema.errors import DataError, first_few
 from kinema.evaluation.batches import Made, Seeing, Wanted, arithmetic
 from kinema.evaluation.looks import Uniform
-from kinema.evaluation.on_cluster import arithmetic_of, see_on_cluster
+from kinema.evaluation.on_cluster import see_on_cluster
 from kinema.evaluation.table import FeatureTable, Seen
 from kinema.video.decoders import in_recipes
 
@@ -118,17 +118,21 @@ def extract_features(
     asked = {name: given if isinstance(given, Seen) else Seen(given, usual) for name, given in encoders.items()}
     failed: dict[int, str] = {}
     with nullcontext() if cluster is None else connected(cluster):
-        how = arithmetic(device, precision) if cluster is None else arithmetic_of(cluster, device, precision)
+        if cluster is None:
+            how = arithmetic(device, precision)
+        else:
+            how = ask(cluster, arithmetic, device, precision, gpus=device != "cpu")
         recipe = {"clip": described(clip), "precision": how.precision, "device": how.device.type, **in_recipes()}
         table = FeatureTable(asked, paths, cache, recipe)
         missing = table.missing().items()
         todo = [Wanted(position, shown(paths[position]), tuple(names)) for position, names in missing]
         size = max(1, batch_size // clips)
         batches = [todo[first : first + size] for first in range(0, len(todo), size)]
+        see = Seeing(asked, clip, how, batch_size)
         if cluster is None:
-            made = _see_here(Seeing(asked, clip, how, batch_size), batches, workers)
+            made = _see_here(see, batches, workers)
         else:
-            made = see_on_cluster(cluster, asked, clip, batches, how, batch_size, device, precision)
+            made = see_on_cluster(cluster, see, batches, device, precision)
         with table, explaining():
             for found in track(made, "Reading videos", total=len(batches)) if todo else ():
                 failed |= found.failed
