@@ -30,9 +30,7 @@ def evaluate(protocol: Protocol, data: str, out: str, config: EvaluationConfig, 
     from kinema.jobs.full_evaluation import evaluate_and_write
 
     evaluation, files = evaluate_and_write(protocol, run, data, out, _checked(config))
-    print(evaluation.summary())
-    for path in files:
-        print(path)
+    print(evaluation.summary(), *files, sep="\n")
 
 
 def evaluate_triplets(folder: str, config: FeatureConfig, encoder: str = "motion", out: str | None = None) -> None:

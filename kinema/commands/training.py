@@ -73,9 +73,8 @@ def pretrain(
         resume=resume,
     )
     if is_first():  # of several processes one speaks
-        print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
-        for path in run.files:
-            print(path)
+        told = f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data"
+        print(told, *run.files, sep="\n")
 
 
 def finetune(
@@ -115,9 +114,7 @@ def finetune(
         say_if_anew(out)
     found = finetune(videos, out, config, task, preset=preset, manifest=manifest, resume=resume)
     if is_first():
-        print(found.summary())
-        for path in found.files:
-            print(path)
+        print(found.summary(), *found.files, sep="\n")
 
 
 def say_if_anew(out: str) -> None:
@@ -148,8 +145,7 @@ def demo(config: PretrainConfig, comparison: ComparisonConfig, out: str = "demo"
     """
     from kinema.jobs.demo import demo
 
-    for path in demo(out, config, videos=comparison.videos):
-        print(path)
+    print(*demo(out, config, videos=comparison.videos), sep="\n")
 
 
 def ablate_mscl(out: str, config: PretrainConfig, ladder: LadderConfig) -> None:
@@ -162,8 +158,7 @@ def ablate_mscl(out: str, config: PretrainConfig, ladder: LadderConfig) -> None:
     """
     from kinema.jobs.ablation import ablate_mscl
 
-    for path in ablate_mscl(out, config, ladder):
-        print(path)
+    print(*ablate_mscl(out, config, ladder), sep="\n")
 
 
 def ablate_hcml(out: str, config: FinetuneConfig, ladder: HCMLLadderConfig) -> None:
@@ -176,5 +171,4 @@ def ablate_hcml(out: str, config: FinetuneConfig, ladder: HCMLLadderConfig) -> N
     """
     from kinema.jobs.ablation import ablate_hcml
 
-    for path in ablate_hcml(out, config, ladder):
-        print(path)
+    print(*ablate_hcml(out, config, ladder), sep="\n")

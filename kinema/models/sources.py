@@ -18,7 +18,7 @@ from kinema.common.provenance import file_sha256
 from kinema.config import POOLED, ClipConfig, ModelConfig, ReadoutConfig, Settings, from_plain
 from kinema.errors import CheckpointError, ConfigError
 from kinema.models.encoder import VideoEncoder, random_encoder
-from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, name_of, weights_file
+from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, load_encoder, name_of, weights_file
 
 RANDOM = "random"
 HISTOGRAM = "histogram"
@@ -102,15 +102,11 @@ def open_encoder(
 
 
 def _trained(path: str | Path, readout: ReadoutConfig | None) -> OpenedEncoder:
-    from kinema.models import load_encoder
-
     encoder = load_encoder(path, readout=readout)
     return OpenedEncoder(encoder, name_of(path), file_sha256(weights_file(path)), encoder.card, clip_of(encoder))
 
 
 def _random(like: str | Path | None, seed: int, readout: ReadoutConfig | None) -> OpenedEncoder:
-    from kinema.models import load_encoder
-
     card = {} if like is None else load_encoder(like).card
     readout = readout or _from_card(ReadoutConfig, card, "readout")
     encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed, hierarchy_of(card), readout)

@@ -73,14 +73,21 @@ def load_encoder(path: str | Path, partial: bool = False, readout: ReadoutConfig
         ConfigError: the network has not got what ``readout`` wants.
     """
     path = weights_file(path)
-    if not path.is_file():
-        rounds = sorted(other.parent for other in path.parent.glob(f"round-*/{ENCODER_FILE}"))
-        way = (
-            f"it has one of each round: name {rounds[0]}, or another" if rounds else "train one with `kinema pretrain`"
-        )
-        raise CheckpointError(f"there is no encoder at {path}; {way}")
+    refuse_absent(path, ENCODER_FILE, "encoder", "kinema pretrain")
     encoder = _own(path) if has_card(path) else _published(path, partial)
     return encoder if readout is None else encoder.read_by(readout)
+
+
+def refuse_absent(path: Path, name: str, what: str, command: str) -> None:
+    """Refuse a file that is not there; a training in rounds has one of each, of that ``name``.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    if not path.is_file():
+        rounds = sorted(other.parent for other in path.parent.glob(f"round-*/{name}"))
+        way = f"it has one of each round: name {rounds[0]}, or another" if rounds else f"train one with `{command}`"
+        raise CheckpointError(f"there is no {what} at {path}; {way}")
 
 
 def weights_file(path: str | Path) -> Path:
