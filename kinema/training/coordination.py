@@ -24,7 +24,7 @@ from kinema.common.files import write_text
 from kinema.common.streams import in_one_line
 from kinema.errors import KinemaError, TrainingError, words_of
 from kinema.training.launching import begin_others
-from kinema.training.ranks import Place
+from kinema.training.ranks import ALONE, Place
 
 WAITING = timedelta(days=1)
 """Longest that a process waits for others in a step: that they live, their lines say; the first may have to measure."""
@@ -48,15 +48,15 @@ class Together:
     """One process that trains alone, which agrees with itself; what several share.
 
     Attributes:
-        place: which process it is; None if it is alone.
+        place: which process it is, with the number ``rank``, from 0, of ``count``.
         store: by which the processes find each other.
         begun: the processes that this one began, on its node.
     """
 
     store: distributed.Store
 
-    def __init__(self, place: Place | None = None):
-        self.place = place
+    def __init__(self, place: Place = ALONE):
+        self.place, self.rank, self.count = place, place.rank, place.count
         self.begun: Sequence[Popen[bytes]] = ()
         self.changed = threading.Condition()
         self.reason: str | None = None
@@ -64,16 +64,6 @@ class Together:
         self.mine = False
         """Whether this process is the one to say so."""
         self.left = threading.Event()
-
-    @property
-    def rank(self) -> int:
-        """The number of this process, from 0."""
-        return 0 if self.place is None else self.place.rank
-
-    @property
-    def count(self) -> int:
-        """How many processes train together."""
-        return 1 if self.place is None else self.place.count
 
     def agree(self, name: str, value: str) -> str:
         """What the first process says under a name, which it alone need know: its ``value``; the others wait for it.
@@ -89,12 +79,12 @@ class Together:
         Raises:
             TrainingError: some have not come, or have failed.
         """
-        if self.place is not None and self.place.begins and not self.begun:
+        if self.place.begins and not self.begun:
             self.begun = begin_others(self.place)
 
     def join(self, device: torch.device) -> None:
         """Let the processes, once all are there, exchange tensors from now on; each trains on its ``device``."""
-        if self.place is not None and not distributed.is_initialized():
+        if self.count > 1 and not distributed.is_initialized():
             backend, own = ("nccl", device) if device.type == "cuda" else ("gloo", None)
             distributed.init_process_group(backend, None, WAITING, self.count, self.rank, self.store, device_id=own)
             atexit.register(distributed.destroy_process_group)

@@ -43,8 +43,12 @@ class Place:
         return frozenset(range(0, self.count, self.begins + 1)) - {self.rank}
 
 
-def find_place(devices: int, nodes: int) -> Place | None:
-    """This process's place; None where one process trains alone.
+ALONE = Place(0, 1, 0, 0, "", 0)
+"""The place of a process that trains alone."""
+
+
+def find_place(devices: int, nodes: int) -> Place:
+    """This process's place; :data:`ALONE` where one process trains alone.
 
     Where nobody says which process this is, it is the first of its node, and begins the others there.
 
@@ -61,10 +65,10 @@ def find_place(devices: int, nodes: int) -> Place | None:
         return _begun_by(TORCHRUN, devices, nodes)
     if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
         return _begun_by(SLURM, devices, nodes)
-    return _begun_by_hand(devices, nodes) if devices * nodes > 1 else None
+    return _begun_by_hand(devices, nodes) if devices * nodes > 1 else ALONE
 
 
-def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place | None:
+def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place:
     """The place that a system's variables say."""
     try:
         rank, count, local, node = (int(os.environ[name]) for name in names[:4])
@@ -82,7 +86,7 @@ def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place | None:
             f"0, of a node, of which there are {on}; change these settings, or begin as many processes on each node"
         )
     if count == 1:
-        return None
+        return ALONE
     hosts = os.environ.get("SLURM_NODELIST", "127.0.0.1")  # such as n[07-09,12],m3
     first = re.split("[ ,]", re.sub(r"\[([^],-]+)[^]]*\]", r"\1", hosts))[0]
     address = os.environ.get("MASTER_ADDR", first)

@@ -82,7 +82,7 @@ def fit(
             finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
-    device = choose_device(config.trainer, 0 if together.place is None else together.place.local)
+    device = choose_device(config.trainer, together.place.local)
     precision = choose_precision(config.trainer, device)
     out = make_folder(out)
     checkpoint = out / CHECKPOINT
