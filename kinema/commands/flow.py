@@ -6,8 +6,7 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
-from kinema.commands.printing import print_table
-from kinema.commands.stores import entries_of, print_extraction
+from kinema.commands.printing import entries_of, print_extraction, print_table
 from kinema.common.processes import available_cores
 from kinema.common.streams import in_one_line
 from kinema.config import ExtractConfig

@@ -20,9 +20,8 @@ from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation.diagnosis import evaluate_diagnosis
 from kinema.evaluation.few_label import FewLabelSpec, evaluate_few_label
-from kinema.evaluation.gather import gather
+from kinema.evaluation.gather import gather, open_asked
 from kinema.evaluation.knn import evaluate_knn
-from kinema.evaluation.opening import open_asked
 from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.outcome import Evaluation, Result, describe_data, notes_on
 from kinema.evaluation.pairs import checked_pairs, evaluate_pairs

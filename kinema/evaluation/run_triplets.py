@@ -10,8 +10,7 @@ from kinema.common.files import write_json
 from kinema.common.provenance import config_sha256, ids_sha256, software_versions
 from kinema.config import overlaid
 from kinema.config.requests import FeatureConfig
-from kinema.evaluation.gather import gather
-from kinema.evaluation.opening import open_asked
+from kinema.evaluation.gather import gather, open_asked
 from kinema.evaluation.run import kept_beside
 from kinema.evaluation.triplets import TripletsResult, evaluate_triplets, find_triplets
 

@@ -14,9 +14,8 @@ from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.errors import ConfigError, refuse
 from kinema.flow import rotate_flow
 from kinema.methods.base import SETTINGS, Draws, Losses, Method, Views
-from kinema.methods.branches import FlowBranch, RGBBranch
 from kinema.methods.dense_motion import DenseLMCL, MotionPrediction
-from kinema.methods.losses import clip_info_nce, in_step, lmcl
+from kinema.methods.losses import FlowBranch, RGBBranch, clip_info_nce, in_step, lmcl
 from kinema.methods.momentum import KeyQueue, MomentumEncoder, Negatives
 from kinema.methods.parts import in_parts
 from kinema.methods.progressive import Phase

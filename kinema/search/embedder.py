@@ -18,8 +18,7 @@ from kinema.common.vectors import unit
 from kinema.common.whitening import Basis
 from kinema.config import ClipConfig
 from kinema.models.encoder import VideoEncoder
-from kinema.models.folding import fold_batch_norms
-from kinema.models.passes import features_of
+from kinema.models.passes import features_of, fold_batch_norms
 from kinema.models.sources import open_encoder, weights_sha256
 from kinema.search.appearance import appearance_vectors
 from kinema.search.windows import SeenWindow

@@ -23,8 +23,7 @@ from torch import distributed
 from kinema.common.files import write_text
 from kinema.common.streams import in_one_line
 from kinema.errors import KinemaError, TrainingError, words_of
-from kinema.training.launching import begin_others
-from kinema.training.ranks import ALONE, Place
+from kinema.training.ranks import ALONE, Place, begin_others
 
 WAITING = timedelta(days=1)
 """Longest that a process waits for others in a step: that they live, their lines say; the first may have to measure."""

@@ -19,8 +19,7 @@ from kinema.data.pairs import Batch
 from kinema.data.plan import Plan, make_plan
 from kinema.methods.base import Method
 from kinema.training.coordination import Together
-from kinema.training.hardware import choose_device, choose_precision
-from kinema.training.memory import forget_peak, free_memory, peak_memory
+from kinema.training.hardware import choose_device, choose_precision, forget_peak, free_memory, peak_memory
 from kinema.training.module import TERM, TrainingModule
 from kinema.training.trainer import Trainer, seed_everything
 

@@ -1,12 +1,15 @@
-"""Which of the processes of a training this one is, as torchrun, SLURM or those who begin them by hand say."""
+"""Which of the processes of a training this one is, as those who begin them say; and beginning the others."""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
+import sys
 from dataclasses import dataclass
+from subprocess import Popen
 
+import __main__
 from kinema.errors import ConfigError
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE")
@@ -111,3 +114,14 @@ def _begun_by_hand(devices: int, nodes: int) -> Place:
         address, port = told.get("MASTER_ADDR", "127.0.0.1"), told.get("MASTER_PORT", free.getsockname()[1])
     begins = 0 if "LOCAL_RANK" in told else devices - 1
     return Place(node * devices + local, devices * nodes, local, node, address, int(port), begins)
+
+
+def begin_others(place: Place) -> list[Popen[bytes]]:
+    """Begin the others of this node: this program once more for each, whose environment says which it is. This one's
+    says from now on that they were begun, as later trainings of the program have to know."""
+    os.environ |= {"MASTER_ADDR": place.address, "MASTER_PORT": str(place.port)}
+    os.environ |= {"NODE_RANK": str(place.node), "LOCAL_RANK": str(place.local)}
+    module = getattr(__main__, "__spec__", None)
+    program = [os.path.abspath(sys.argv[0])] if module is None else ["-m", module.name]
+    call = [sys.executable, *program, *sys.argv[1:]]
+    return [Popen(call, env={**os.environ, "LOCAL_RANK": str(1 + other)}) for other in range(place.begins)]

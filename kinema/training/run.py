@@ -25,19 +25,17 @@ from kinema.data.plan import Plan, make_plan
 from kinema.data.training_data import TrainingData
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.methods.base import Method
-from kinema.training.callbacks import CHECKPOINT, Checkpoints, Loading
+from kinema.training.callbacks import CHECKPOINT, Checkpoints, Loading, Telling
 from kinema.training.checks import check_remaining
 from kinema.training.coordination import Together
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos
 from kinema.training.hardware import choose_device, choose_precision, threads_given_back, use_threads
-from kinema.training.launching import share_statistics
 from kinema.training.metrics import MetricsWriter
 from kinema.training.module import TrainingModule
-from kinema.training.progress import Telling
 from kinema.training.resuming import check_checkpoint, common_settings
 from kinema.training.snapshots import Keeping, Monitor
-from kinema.training.trainer import Trainer, seed_everything
+from kinema.training.trainer import Trainer, seed_everything, share_statistics
 from kinema.video import Manifest, usable
 from kinema.video.manifest import MANIFEST
 
