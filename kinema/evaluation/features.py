@@ -25,9 +25,8 @@ from kinema.config.requests import Precision
 from kinema.data.crops import described
 from kinema.data.loader import explaining, make_loader
 from kinema.errors import DataError, first_few
-from kinema.evaluation.batches import Made, Seeing, Wanted, arithmetic
+from kinema.evaluation.batches import Made, Seeing, Wanted, arithmetic, see_on_cluster
 from kinema.evaluation.looks import Uniform
-from kinema.evaluation.on_cluster import see_on_cluster
 from kinema.evaluation.table import FeatureTable, Seen
 from kinema.video.decoders import in_recipes
 

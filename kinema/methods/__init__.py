@@ -12,13 +12,12 @@ from kinema.common.lazy import load_on_use
 if TYPE_CHECKING:
     from kinema.methods.base import Draws, Losses, Method, Views, draw, step_generator
     from kinema.methods.dense_contrast import DenseContrast, DenseDraws, dense_info_nce, draw_dense
-    from kinema.methods.hcml import HCML, apply_phase
+    from kinema.methods.hcml import HCML, MSCLWithHCML, apply_phase
     from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
     from kinema.methods.masked import MaskedMotion
     from kinema.methods.momentum import KeyQueue, MomentumEncoder, cosine_momentum
     from kinema.methods.motion_objective import MotionObjective
     from kinema.methods.mscl import MSCL
-    from kinema.methods.mscl_hcml import MSCLWithHCML
     from kinema.methods.progressive import Phase, ProgressiveSchedule
     from kinema.methods.recognition import Recognition, load_classifier
     from kinema.methods.registry import create_method, register_method, settings_for
@@ -62,13 +61,12 @@ __getattr__, __dir__ = load_on_use(
     {
         "dense_contrast": ("DenseContrast", "DenseDraws", "dense_info_nce", "draw_dense"),
         "base": ("Draws", "Losses", "Method", "Views", "draw", "step_generator"),
-        "hcml": ("HCML", "apply_phase"),
+        "hcml": ("HCML", "MSCLWithHCML", "apply_phase"),
         "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
         "masked": ("MaskedMotion",),
         "momentum": ("KeyQueue", "MomentumEncoder", "cosine_momentum"),
         "motion_objective": ("MotionObjective",),
         "mscl": ("MSCL",),
-        "mscl_hcml": ("MSCLWithHCML",),
         "progressive": ("Phase", "ProgressiveSchedule"),
         "recognition": ("Recognition", "load_classifier"),
         "registry": ("create_method", "register_method", "settings_for"),

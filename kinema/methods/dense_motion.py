@@ -14,7 +14,7 @@ from kinema.common.processes import gather
 from kinema.flow import direction_histogram, flow_gradients, magnitude, stabilise
 from kinema.flow.histogram import DIRECTIONS
 from kinema.methods.losses import LocalContrast
-from kinema.models.pooling import average_to
+from kinema.models.backbone import average_to
 
 UNIT = 1 / 30
 """Seconds in which targets measure motion, whatever time a flow field spans."""

@@ -13,8 +13,8 @@ from kinema.methods.base import SETTINGS
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.methods.progressive import Phase
+from kinema.models.backbone import average_to
 from kinema.models.hierarchy import MotionFeatures
-from kinema.models.pooling import average_to
 from kinema.models.prime_motion import DisplacementHead
 
 

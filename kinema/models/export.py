@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kinema.common.extras import needed_for
 from kinema.common.files import atomic_path
 from kinema.config import ClipConfig
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, first_line
 
 BATCH = "batch"
 
@@ -92,5 +92,5 @@ def _explained(path: str | Path, format: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the exporters raise whatever they meet
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error, type(error).__name__)
         raise ConfigError(f"{path} cannot be made: this encoder has no form in {format} ({reason})") from error

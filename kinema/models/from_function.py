@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from kinema.config import ClipConfig, from_plain
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, first_line
 
 PREFIXES = ("torchvision", "hf")
 """What else stands before a colon where an encoder is named."""
@@ -40,7 +40,7 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
         try:
             module = make()
         except Exception as error:  # it is not ours
-            raise ConfigError(f"{spec}() failed with {type(error).__name__} ({_first_line(error)}); mend it") from error
+            raise ConfigError(f"{spec}() failed with {type(error).__name__} ({first_line(error)}); mend it") from error
     if not isinstance(module, nn.Module):
         raise ConfigError(f"{spec}() gave a {type(module).__name__}; let it give a torch.nn.Module")
     return module, _card(getattr(module, "card", {}), spec), _clip(getattr(module, "clip", ClipConfig()), spec)
@@ -63,7 +63,7 @@ def find_function(spec: str, where: str, which: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:  # it is not ours
         near = difflib.get_close_matches(place, PREFIXES)
         advice = f"did you mean {near[0]}:{name}?" if near else f"name {where}"
-        raise ConfigError(f"{spec} cannot be imported ({_first_line(error)}): {advice}") from error
+        raise ConfigError(f"{spec} cannot be imported ({first_line(error)}): {advice}") from error
     found = getattr(home, name, None)
     if not callable(found):
         near = difflib.get_close_matches(name, [known for known, value in vars(home).items() if callable(value)])
@@ -81,10 +81,6 @@ def _current_folder() -> Iterator[None]:
         yield
     finally:
         sys.path.remove(folder)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["no words"])[0]
 
 
 def _card(said: Any, spec: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kinema.common.provenance import file_sha256
 from kinema.config import POOLED, ClipConfig, ModelConfig, ReadoutConfig, Settings, from_plain
-from kinema.errors import CheckpointError, ConfigError
+from kinema.errors import CheckpointError, ConfigError, first_line
 from kinema.models.encoder import VideoEncoder, random_encoder
 from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, load_encoder, name_of, weights_file
 
@@ -149,7 +149,7 @@ def _try_out(name: str, module: nn.Module, clip: ClipConfig) -> None:
     except Exception as error:  # it is not ours
         raise ConfigError(
             f"{name} failed on clips of the shape {tuple(clips.shape)} with {type(error).__name__} "
-            f"({str(error).splitlines()[0] if str(error) else 'no words'}); let its clip say what it takes"
+            f"({first_line(error)}); let its clip say what it takes"
         ) from error
     if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != 2:
         gave = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"

@@ -10,7 +10,7 @@ from itertools import zip_longest
 import numpy as np
 
 from kinema.annotations.interval import Interval, by_file
-from kinema.config.examples import ExamplesConfig, Order
+from kinema.config.requests import ExamplesConfig, Order
 from kinema.errors import KinemaError
 from kinema.overview.labelled import LabelledFiles
 from kinema.report.pages import LONGEST_SHOWN, read_part

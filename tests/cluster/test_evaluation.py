@@ -17,8 +17,7 @@ from kinema.common.tensors import read_tensors
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation import extract_features
-from kinema.evaluation.batches import Arithmetic, Seeing
-from kinema.evaluation.on_cluster import looking
+from kinema.evaluation.batches import Arithmetic, Seeing, looking
 
 pytestmark = pytest.mark.timeout(900)
 CLIP = ClipConfig(frames=4, step=0.1, short_side=32, size=(24, 24))
