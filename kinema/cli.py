@@ -153,15 +153,7 @@ def _run(command: Command, name: str, words: list[str]) -> None:
 
 
 def _settled(parser: ArgumentParser, words: list[str], parsed: Namespace, preset: str, job: Job) -> Namespace:
-    """The user's words with all that lies beneath them: what the weights to begin with say, on what the preset says.
-
-    Args:
-        parser: of the command.
-        words: the user's.
-        parsed: them, with ``preset`` beneath.
-        preset: the one that the words name, or the default.
-        job: whose presets are meant.
-    """
+    """The user's words with all that lies beneath them: what the weights to begin with say, on what the preset says."""
     weights = parsed.get("weights") if job == "pretrain" else None
     beneath: dict[str, Any] = {}
     if weights is not None and parsed.preset is None:

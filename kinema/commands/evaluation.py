@@ -51,11 +51,7 @@ def evaluate_triplets(folder: str, config: FeatureConfig, encoder: str = "motion
 
 
 def _checked(config: Request) -> Request:
-    """The settings of readout and clips as their types want them.
-
-    Raises:
-        ArgumentError: as of :func:`checked_settings`.
-    """
+    """The settings of readout and clips as their types want them."""
     given = {"readout": (ReadoutConfig, config.readout), "clip": (ClipConfig, config.clip)}
     checked = {name: checked_settings(kind, asked) for name, (kind, asked) in given.items() if asked is not None}
     return replace(config, **checked)  # type: ignore[arg-type]

@@ -175,11 +175,7 @@ def _fit_on(labelled: LabelledSet, split: Split) -> tuple[Sequence[int], bool]:
 def _whatever_is_possible(
     measures: Mapping[Protocol, Callable[[], Result]],
 ) -> tuple[dict[Protocol, Result], dict[Protocol, str]]:
-    """The results of all protocols that the data allow, and why they do not allow the others.
-
-    Raises:
-        DataError: they allow none.
-    """
+    """The results of all protocols that the data allow, one at the least, and why they do not allow the others."""
     results: dict[Protocol, Result] = {}
     left_out: dict[Protocol, str] = {}
     for name, measure in measures.items():

@@ -148,7 +148,6 @@ def _gives_backbones(found: Callable[..., Any]) -> bool:
 
 
 def _made(name: str, factory: Factory, **settings: Any) -> Backbone:
-    """A backbone that is not kinema's."""
     try:
         network = factory(**settings)
     except ConfigError:

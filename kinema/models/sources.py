@@ -128,7 +128,6 @@ def _hugging_face(word: str, readout: ReadoutConfig | None) -> OpenedEncoder:
 def _foreign(
     name: str, module: nn.Module, card: dict[str, Any], clip: ClipConfig, readout: ReadoutConfig | None
 ) -> OpenedEncoder:
-    """An encoder that is not of kinema."""
     readout = readout or ReadoutConfig()
     if readout.stage != POOLED:
         raise ConfigError(

@@ -123,7 +123,6 @@ def has_card(path: str | Path) -> bool:
 
 
 def _own(path: Path) -> VideoEncoder:
-    """An encoder that kinema wrote."""
     try:
         weights, about = read_tensors(path)
     except (SafetensorError, OSError) as error:
@@ -164,7 +163,6 @@ def _weighted(encoder: VideoEncoder) -> nn.Module:
 
 
 def _published(path: Path, partial: bool) -> VideoEncoder:
-    """An encoder that others published."""
     published = read_published(path)
     name, settings = matching_model(published)
     channels = settings.pop("channels")

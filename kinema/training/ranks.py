@@ -72,7 +72,6 @@ def find_place(devices: int, nodes: int) -> Place:
 
 
 def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place:
-    """The place that a system's variables say."""
     try:
         rank, count, local, node = (int(os.environ[name]) for name in names[:4])
         on = int(os.environ.get(names[4], nodes))

@@ -22,8 +22,7 @@ from torch.distributed import DistError, PrefixStore, TCPStore
 
 from kinema.errors import KinemaError, TrainingError, words_of
 from kinema.training import coordination as together
-from kinema.training.channel import Line, forgotten_by_forks
-from kinema.training.coordination import Together
+from kinema.training.coordination import Line, Together, forgotten_by_forks
 from kinema.training.ranks import Place
 
 _stores: list[TCPStore] = []
@@ -31,7 +30,6 @@ _stores: list[TCPStore] = []
 
 
 def _store(place: Place) -> PrefixStore:
-    """The store of the training."""
     of_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = TCPStore(

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import ConfigError
-from kinema.methods import HCML, Losses, Phase, ProgressiveSchedule, Views, dense_info_nce, draw, draw_dense
+from kinema.methods import HCML, Losses, Phase, ProgressiveSchedule, Views, draw
+from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.models import MotionFeatures, add_motion_hierarchy
 

@@ -109,7 +109,6 @@ def _gather(runs: Mapping[str, Run], config: PretrainConfig, motion: LabelledSet
 
 
 def _ways(each: Gathered) -> dict[Way, np.ndarray]:
-    """The features of one encoder by each way."""
     readout, pooled = np.asarray(each.readout.values), np.asarray(each.pooled.values)
     assert each.readout.whitening is not None and each.pooled.whitening is not None
     return {
