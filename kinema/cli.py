@@ -46,8 +46,6 @@ SWITCHES = (
 """Parameters of commands that are given without a value, where they are true or false."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What options are that may be given without a value, if they are."""
-KEYWORDS = ("from_",)
-"""Parameters whose options are named by words that Python keeps for itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -231,7 +229,7 @@ def _parser(command: Command, name: str) -> ArgumentParser:
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
     switches = [name for name in SWITCHES if name in parameters and parameters[name].annotation is bool]
-    keywords = [name for name in KEYWORDS if name in parameters]
+    keywords = [name for name in parameters if name.endswith("_")]  # named by a word that Python keeps for itself
     by_hand: set[str | int] = {*command.positionals, *switches, *keywords, *kinds}
     for name in command.positionals:
         parameter = parameters[name]

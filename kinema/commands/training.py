@@ -143,7 +143,7 @@ def demo(config: PretrainConfig, comparison: ComparisonConfig, out: str = "demo"
         comparison: on what they are compared.
         out: folder to write; what an earlier, interrupted call left there is used.
     """
-    from kinema.jobs.demo import demo
+    from kinema.jobs.demo.job import demo
 
     print(*demo(out, config, videos=comparison.videos), sep="\n")
 
@@ -156,7 +156,7 @@ def ablate_mscl(out: str, config: PretrainConfig, ladder: LadderConfig) -> None:
         config: settings of every rung, the tiny preset to begin with.
         ladder: on what rungs are trained.
     """
-    from kinema.jobs.ablation import ablate_mscl
+    from kinema.jobs.ablation.mscl import ablate_mscl
 
     print(*ablate_mscl(out, config, ladder), sep="\n")
 
@@ -169,6 +169,6 @@ def ablate_hcml(out: str, config: FinetuneConfig, ladder: HCMLLadderConfig) -> N
         config: settings of every rung, the tiny preset to begin with.
         ladder: on what rungs are trained.
     """
-    from kinema.jobs.ablation import ablate_hcml
+    from kinema.jobs.ablation.hcml import ablate_hcml
 
     print(*ablate_hcml(out, config, ladder), sep="\n")

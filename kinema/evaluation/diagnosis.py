@@ -21,10 +21,9 @@ from kinema.data.labels import LabelledSet
 from kinema.evaluation.figures import Figure
 from kinema.evaluation.folds import Folds, make_folds
 from kinema.evaluation.neighbours import checked_features
-from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
 from kinema.evaluation.retrieval import RetrievalSpec, evaluate_retrieval
-from kinema.evaluation.shortcuts import Backwards, Leak, backwards, leak
+from kinema.evaluation.shortcuts import NORMAL, ORDERS, Backwards, Leak, backwards, leak
 
 
 @dataclass(frozen=True)

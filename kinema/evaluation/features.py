@@ -138,7 +138,13 @@ def extract_features(
                 waiting += found.waited
                 for name, features in found.features.items():
                     table.add(name, {place: found.facts[place] for place in features}, list(features.values()))
-    _refuse_unreadable(failed, paths)
+    if failed:
+        first, *_ = order = sorted(failed)
+        unreadable = first_few([Path(paths[position]).name for position in order])
+        raise DataError(
+            f"{len(failed)} of {len(paths)} videos cannot be used: {unreadable} (the first: {failed[first]}); "
+            "repair them or take them out of the labels"
+        )
     values, duration, short, early = table.finished()
     return Features(
         values=values,
@@ -168,13 +174,3 @@ def _see_here(see: Seeing, batches: Sequence[Sequence[Wanted]], workers: int | N
     for batch, reads in zip(batches, loader, strict=True):
         yield see(batch, reads, time.perf_counter() - begun)
         begun = time.perf_counter()
-
-
-def _refuse_unreadable(failed: Mapping[int, str], paths: Sequence[str | Path]) -> None:
-    if failed:
-        first, *_ = order = sorted(failed)
-        names = first_few([Path(paths[position]).name for position in order])
-        raise DataError(
-            f"{len(failed)} of {len(paths)} videos cannot be used: {names} (the first: {failed[first]}); "
-            "repair them or take them out of the labels"
-        )

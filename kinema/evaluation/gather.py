@@ -16,8 +16,8 @@ from kinema.config import ClipConfig, ReadoutConfig, overlaid
 from kinema.errors import DataError
 from kinema.evaluation.features import Features, extract_features
 from kinema.evaluation.looks import Copies, Jittered, Shaken
-from kinema.evaluation.orders import Order, Reordered
 from kinema.evaluation.representation import Representation
+from kinema.evaluation.shortcuts import Order, Reordered
 from kinema.evaluation.table import Seen
 from kinema.models import OpenedEncoder, VideoEncoder, open_encoder
 

@@ -22,11 +22,11 @@ from kinema.evaluation.diagnosis import evaluate_diagnosis
 from kinema.evaluation.few_label import FewLabelSpec, evaluate_few_label
 from kinema.evaluation.gather import gather, open_asked
 from kinema.evaluation.knn import evaluate_knn
-from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.outcome import Evaluation, Result, describe_data, notes_on
 from kinema.evaluation.pairs import checked_pairs, evaluate_pairs
 from kinema.evaluation.probe import evaluate_probe
 from kinema.evaluation.retrieval import evaluate_retrieval
+from kinema.evaluation.shortcuts import NORMAL, ORDERS
 
 FeatureSettings = TypeVar("FeatureSettings", bound=FeatureConfig)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 
 from kinema.common.provenance import file_sha256
 from kinema.common.tensors import read_about, read_tensors, write_tensors
@@ -140,7 +140,8 @@ def _own(path: Path) -> VideoEncoder:
             f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
         ) from error
     expected = _weighted(encoder).state_dict()
-    wrong = _differing(expected, weights)
+    found, wanted = ({name: value.shape for name, value in state.items()} for state in (weights, expected))
+    wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
     if wrong:
         raise CheckpointError(
             f"{path} holds another architecture than its card says: {len(wrong)} weights differ, first {wrong[0]}; "
@@ -179,15 +180,6 @@ def _published(path: Path, partial: bool) -> VideoEncoder:
         "weights": {"file": path.name, "sha256": file_sha256(path), **encoder.report.counts},
     }
     return encoder.eval()
-
-
-def _differing(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """The names that are not in both, or not of the same shape."""
-    return sorted(
-        name
-        for name in expected.keys() | found.keys()
-        if name not in found or name not in expected or found[name].shape != expected[name].shape
-    )
 
 
 def hierarchy_of(card: dict[str, Any]) -> HCMLConfig | None:
