@@ -1,4 +1,4 @@
-"""What a diagnosis asks beside retrieval: of frames in another order, videos played backwards, actors that do otherwise."""
+"""What a diagnosis asks beside retrieval: of frames in other orders, videos played backwards, the same actor again."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def projector(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class RGBBranch(nn.Module):
-    """RGB encoder, projector and, for LMCL, the temporal pyramid."""
+    """RGB encoder and projector."""
 
     def __init__(self, encoder: VideoEncoder, embedding: int):
         super().__init__()

@@ -6,8 +6,7 @@ import dataclasses
 import difflib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,9 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
     Raises:
         ConfigError: there is no such function, it failed, or what it gave is no module with a clip of sense.
     """
-    with _current_folder():
+    folder = str(Path.cwd())
+    sys.path.append(folder)
+    try:
         make = find_function(
             spec, "a module on PYTHONPATH or in this folder", "one that takes nothing and gives a module"
         )
@@ -41,6 +42,8 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
             module = make()
         except Exception as error:  # it is not ours
             raise ConfigError(f"{spec}() failed with {type(error).__name__} ({first_line(error)}); mend it") from error
+    finally:
+        sys.path.remove(folder)
     if not isinstance(module, nn.Module):
         raise ConfigError(f"{spec}() gave a {type(module).__name__}; let it give a torch.nn.Module")
     return module, _card(getattr(module, "card", {}), spec), _clip(getattr(module, "clip", ClipConfig()), spec)
@@ -70,17 +73,6 @@ def find_function(spec: str, where: str, which: str) -> Callable[..., Any]:
         advice = f"did you mean {' or '.join(near)}?" if near else f"name {which}"
         raise ConfigError(f"{home.__file__} has no function {name!r}: {advice}")
     return found
-
-
-@contextmanager
-def _current_folder() -> Iterator[None]:
-    """The current folder on Python's path, at its end."""
-    folder = str(Path.cwd())
-    sys.path.append(folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 def _card(said: Any, spec: str) -> dict[str, Any]:
