@@ -53,14 +53,14 @@ def clip_info_nce(
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
 
 
-class LocalContrast(NamedTuple):
-    """What :func:`lmcl` returns."""
+class Contrast(NamedTuple):
+    """What a contrast of parts of clips gives, be they moments or places."""
 
     loss: Tensor
-    """The mean loss over clips and time steps, a scalar."""
+    """The mean loss over all parts, a scalar."""
     accuracy: Tensor
-    """The share of time steps whose most similar flow is the one of that moment, from 0 to 1; chance is one in the
-    number of candidates."""
+    """The share of parts that are more like what belongs to them than like any other candidate, from 0 to 1; chance is
+    one in the number of candidates."""
 
 
 def in_step(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,7 +73,7 @@ def in_step(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return fewer(first), fewer(second)
 
 
-def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperature: float = 0.07) -> LocalContrast:
+def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperature: float = 0.07) -> Contrast:
     """Local Motion Contrastive Learning: which moment's flow belongs to this moment's RGB? (MSCL, section 3.2)
 
     The positive of an RGB time step is the flow of the same step; the negatives are the flow of the clip's other steps
@@ -91,7 +91,7 @@ def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperatur
     target = torch.arange(steps, device=logits.device).expand(clips, steps)
     loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
     accuracy = (logits.argmax(dim=2) == target).float().mean()
-    return LocalContrast(loss, accuracy)
+    return Contrast(loss, accuracy)
 
 
 def projector(inputs: int, outputs: int) -> nn.Sequential:
