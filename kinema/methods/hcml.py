@@ -30,7 +30,33 @@ from kinema.models.hierarchy import MotionFeatures, WithMotion
 from kinema.models.registry import narrow
 
 
-class HCML(Method):
+class Hierarchical(Method):
+    """A method whose encoder has a motion hierarchy, of which one level learns after another, and then all.
+
+    Attributes:
+        hcml: the hierarchy and its losses.
+        objective: what it learns from.
+    """
+
+    hierarchical = True
+    hcml: HCMLConfig
+    objective: MotionObjective
+
+    @property
+    def motion(self) -> WithMotion:
+        """The encoder's backbone, with its motion hierarchy."""
+        return motion_of(self.trained_encoder())
+
+    def schedule(self, plan: Plan) -> ProgressiveSchedule:
+        """One level after another, and then all together, with other losses if there are any."""
+        return ProgressiveSchedule(self.hcml, plan.length, plan.unit)
+
+    def enter(self, phase: Phase) -> None:
+        """Freeze what the phase does not train of the encoder; what is beside it gets no gradient in that phase."""
+        apply_phase(self.motion, self.objective, phase)
+
+
+class HCML(Hierarchical):
     """The method on its own, without labels: an encoder with a motion hierarchy, and what that learns from.
 
     Args:
@@ -42,11 +68,9 @@ class HCML(Method):
         ConfigError: a setting is out of range.
     """
 
-    hierarchical = True
-
     def __init__(self, model: ModelConfig, config: HCMLConfig, encoder: VideoEncoder | None = None):
         super().__init__()
-        self.config = config
+        self.hcml = config
         self.encoder = encoder or build_encoder(model, config)
         self.objective = MotionObjective(self.motion.motion_widths, config)
 
@@ -68,11 +92,6 @@ class HCML(Method):
         )
         refuse({problem: try_hierarchy(config).terms}, SETTINGS)
 
-    @property
-    def motion(self) -> WithMotion:
-        """The encoder's backbone, with its motion hierarchy."""
-        return motion_of(self.encoder)
-
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """The losses of a batch, of which the query clips alone are looked at; there are no keys.
 
@@ -91,14 +110,6 @@ class HCML(Method):
     def pairs_from(self, plan: Plan) -> int:
         """None: there are no keys."""
         return plan.steps
-
-    def schedule(self, plan: Plan) -> ProgressiveSchedule:
-        """One level after another, and then all."""
-        return ProgressiveSchedule(self.config, plan.length, plan.unit)
-
-    def enter(self, phase: Phase) -> None:
-        """Freeze what the phase does not train."""
-        apply_phase(self.motion, self.objective, phase)
 
 
 def motion_of(encoder: VideoEncoder) -> WithMotion:
@@ -154,7 +165,7 @@ def try_hierarchy(config: TrainConfig) -> Losses:
             ) from error
 
 
-class MSCLWithHCML(MSCL):
+class MSCLWithHCML(Hierarchical, MSCL):
     """All losses of MSCL on an encoder with a motion hierarchy, and HCML's; the key encoder has the hierarchy too.
 
     While a level learns alone, MSCL's losses rest, as its other parts do.
@@ -168,8 +179,6 @@ class MSCLWithHCML(MSCL):
     Raises:
         ConfigError: a setting of the hierarchy is out of range.
     """
-
-    hierarchical = True
 
     def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig, encoder: VideoEncoder | None = None):
         super().__init__(model, config, hcml, encoder)
@@ -186,11 +195,6 @@ class MSCLWithHCML(MSCL):
         """See to both; MSCL's losses are enough for the hierarchy."""
         super().check(config)
         try_hierarchy(config)
-
-    @property
-    def motion(self) -> WithMotion:
-        """The RGB encoder's backbone, with its motion hierarchy."""
-        return motion_of(self.rgb.encoder)
 
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """HCML's losses of the query clips and, unless a level learns alone, MSCL's of the same pass.
@@ -209,11 +213,3 @@ class MSCLWithHCML(MSCL):
     def pairs_from(self, plan: Plan) -> int:
         """That in which MSCL's losses begin."""
         return next(phase.steps.start for phase in self.schedule(plan).phases if not phase.frozen)
-
-    def schedule(self, plan: Plan) -> ProgressiveSchedule:
-        """One level after another, and then all together with MSCL's losses."""
-        return ProgressiveSchedule(self.hcml, plan.length, plan.unit)
-
-    def enter(self, phase: Phase) -> None:
-        """Freeze what the phase does not train of the encoder; what is beside it gets no gradient in that phase."""
-        apply_phase(self.motion, self.objective, phase)
