@@ -41,7 +41,7 @@ from kinema.data.synthetic import synthesise
 from kinema.data.synthetic.files import write_video
 from kinema.search import Library
 from kinema.video import scan_folder
-from kinema.video.scan import Scanning, size_of
+from kinema.video.scan import scan_file, size_of
 
 FEW = 4
 MANY = {"scan": 2000, "index": 204, "extraction": 200}
@@ -161,12 +161,12 @@ class Timed:
     def __init__(self, root: Path):
         import ray
 
-        self._work, self._node = Scanning(root), ray.get_runtime_context().get_node_id()
+        self._root, self._node = root, ray.get_runtime_context().get_node_id()
 
     def __call__(self, item: tuple[int, Path]) -> tuple[str, float, float]:
         """The node, and when it began and ended."""
         begun = time.time()
-        self._work(item)
+        scan_file(item[1], self._root)
         return self._node, begun, time.time()
 
 

@@ -10,8 +10,14 @@ import json
 import tempfile
 import time
 from pathlib import Path
+from typing import get_args
 
-from kinema.data.synthetic import SETS, synthesise
+import av
+import numpy as np
+from common import surroundings
+
+from kinema.config.synthesis import Set
+from kinema.data.synthetic import synthesise
 
 
 def measure(difficulty: str, videos: int, size: int, frames: int) -> float:
@@ -28,8 +34,13 @@ def main() -> None:
     for name, default in (("videos", 100), ("size", 64), ("frames", 48)):
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = vars(parser.parse_args())
-    seconds = {difficulty: round(measure(difficulty, **asked), 4) for difficulty in SETS}
-    print(json.dumps({**asked, "cpu_seconds_a_video": seconds}))
+    seconds = {difficulty: round(measure(difficulty, **asked), 4) for difficulty in get_args(Set)}
+    print(
+        json.dumps(
+            {**surroundings(1, numpy=np.__version__, av=av.__version__), **asked, "cpu_seconds_a_video": seconds},
+            indent=2,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -30,8 +30,9 @@ from few_intervals import clips_of, draws, over_classes
 from sklearn.linear_model import LogisticRegression
 
 import kinema.data.crops as crops
-from kinema.boxes import Box, framed, own_motion, small
 from kinema.boxes import motion as moving
+from kinema.boxes.box import Box, framed
+from kinema.boxes.motion import own_motion, small
 from kinema.common.vectors import unit
 from kinema.common.whitening import Whitening
 from kinema.config.windows import Windowing
@@ -128,7 +129,7 @@ def boxes_of(name: str, clips: dict[Path, np.ndarray], out: Path) -> str:
 
 
 def framing(asked: str) -> Callable[..., Box]:
-    """What takes the place of :func:`kinema.boxes.framed`."""
+    """What takes the place of :func:`kinema.boxes.box.framed`."""
     kind, _, number = asked.partition(":")
 
     def fitted(box: Box, shape: tuple[int, int], aspect: float, squeeze: bool) -> Box:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,22 @@ def test_tutorials_do_what_they_say(name, tmp_path):
         words = [sys.executable, "-c", code] if kind == "python" else ["bash", "-c", kinema + code]
         done = subprocess.run(words, **run)
         assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "tutorials").iterdir()), ids=lambda page: page.stem)
+def test_a_notebook_has_all_that_its_page_has(page):
+    import nbformat
+
+    made = runpy.run_path(str(DOCS / "notebooks.py"))["notebook"](page.read_text())
+    nbformat.validate(made)
+    install, *code = (cell.source for cell in made.cells if cell.cell_type == "code")
+    assert install.startswith("%pip install")
+    marks = {"sh": "%%sh\n", "python": ""}
+    assert code == [
+        (f"%%writefile {file}\n" if file else marks[kind]) + text.rstrip("\n")
+        for kind, file, text in BLOCK.findall(page.read_text())
+    ]
+    assert not re.search(r"\]\((?!https?://)", "".join(cell.source for cell in made.cells))
 
 
 def test_every_tutorial_is_tested():

@@ -217,6 +217,14 @@ def test_an_estimator_without_parameters_says_so(theirs):
         create_estimator("nothing", finest_scale=1)
 
 
+def test_an_estimator_is_offered_by_its_own_name(theirs, monkeypatch):
+    import theirs as package
+
+    monkeypatch.setitem(ESTIMATORS._registered, "still", package.Nothing)
+    with pytest.raises(ConfigError, match="'still' has the name 'nothing' for itself: its package has to offer it as"):
+        create_estimator("still")
+
+
 def test_flow_of_another_shape_or_type_is_refused(theirs):
     import theirs as package
 

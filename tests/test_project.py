@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -67,6 +69,25 @@ def test_reports_of_faults_ask_for_what_is_installed():
     form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text())
     (asked,) = [part for part in form["body"] if "kinema info" in part["attributes"]["label"]]
     assert asked["validations"]["required"]
+
+
+BESIDE = sorted(
+    path for room in ("benchmarks", "ci", "docs", "examples", "experiments") for path in (ROOT / room).rglob("*.py")
+)
+PROGRAMS = re.compile(r"^```python[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("path", [*BESIDE, *ROOT.rglob("docs/**/*.md"), ROOT / "README.md"], ids=lambda path: path.name)
+def test_what_is_taken_from_the_package_is_there(path):
+    """Of programs beside the package, and of those in pages, many of which no test runs."""
+    text = path.read_text()
+    for program in PROGRAMS.findall(text) if path.suffix == ".md" else [text]:
+        for found in ast.walk(ast.parse(program)):
+            if isinstance(found, ast.ImportFrom) and (found.module or "").partition(".")[0] == "kinema":
+                module = importlib.import_module(found.module)
+                for name in (one.name for one in found.names):
+                    if not hasattr(module, name):  # a module of a room
+                        importlib.import_module(f"{found.module}.{name}")
 
 
 def test_the_citation_names_both_papers():

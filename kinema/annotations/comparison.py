@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from kinema.annotations.agreement import OVERLAP, STEP, Agreement, compare
 from kinema.annotations.bouts import BACKGROUND
@@ -13,13 +12,6 @@ from kinema.annotations.files import read_intervals
 from kinema.annotations.interval import Interval
 from kinema.annotations.videos import LabelledVideos
 from kinema.errors import DataError, first_few
-
-
-class ComparedFiles(NamedTuple):
-    """How two files agree, and sentences on what was left out."""
-
-    agreement: Agreement
-    notes: tuple[str, ...]
 
 
 def compare_files(
@@ -30,8 +22,8 @@ def compare_files(
     overlap: float = OVERLAP,
     videos: str | Path | None = None,
     fps: float | None = None,
-) -> ComparedFiles:
-    """How the labels of B agree with those of A.
+) -> tuple[Agreement, tuple[str, ...]]:
+    """How the labels of B agree with those of A, and sentences on what was left out.
 
     Videos are the same where their paths are, or else their names without ending, if each side has such a name but
     once. Those that B alone labels are left out, since A may not have looked at them.
@@ -66,7 +58,7 @@ def compare_files(
         for file in {one.file for one in (*ours, *theirs)}:
             info = known.info(file)
             seconds[file] = info.duration or 0.0 if info is not None else 0.0
-    return ComparedFiles(compare(ours, theirs, seconds, step, overlap), (*known.notes, *notes))
+    return compare(ours, theirs, seconds, step, overlap), (*known.notes, *notes)
 
 
 def _named_alike(a: Sequence[Interval], b: Sequence[Interval]) -> tuple[list[Interval], list[Interval]]:

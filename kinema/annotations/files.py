@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 from kinema.annotations.format import Format
 from kinema.annotations.formats.intervals import NEEDED
 from kinema.annotations.interval import Interval, by_file
-from kinema.annotations.registry import FORMATS, known_by_name
+from kinema.annotations.registry import FORMATS, format_named, format_to_write
 from kinema.annotations.videos import LabelledVideos
-from kinema.common.files import atomic_path, refuse_pipe
+from kinema.common.files import atomic_path, refuse_pipe, refuse_present
 from kinema.common.tables import read_table
-from kinema.errors import ConfigError, DataError, OutputError, first_few, words_of
+from kinema.errors import DataError, OutputError, first_few, words_of
 
 KINDS = {
     ".csv": "table",
@@ -57,11 +57,11 @@ def read_intervals(
     if not path.is_dir():
         chosen, content = _recognised(path, format)
         with _blaming(path, chosen):
-            found = videos.placed(chosen.read(content, videos))
+            found = videos.placed(list(chosen.read(content, videos)))
     else:
         files = sorted(one for one in path.rglob("[!.]*") if one.suffix.lower() in KINDS and one.is_file())
         if format is not None:
-            files = [one for one in files if KINDS[one.suffix.lower()] == _named(format).kind]
+            files = [one for one in files if KINDS[one.suffix.lower()] == format_named(format).kind]
         if not files:
             way = INDEX_SAID if (path / INDEX_LABELS).is_file() else f"; their names end in {', '.join(KINDS)}"
             raise DataError(f"{path} holds no files of labels{way}")
@@ -92,14 +92,11 @@ def write_intervals(
         OutputError: something is there already, or the file cannot be written.
     """
     path, videos = Path(path), videos or LabelledVideos()
-    chosen = known_by_name(path) if format is None else _named(format)
+    chosen = format_to_write(path, format)
     ordered = sorted(intervals, key=lambda one: (one.file, one.start, one.end, one.label, one.subject or ""))
     files = by_file(ordered)
-    if not chosen.single:
-        targets = {path: ordered}
-    elif path.suffix.lower() == chosen.suffix:
-        if len(files) > 1:
-            raise one_video(path, chosen, len(files))
+    check_videos(path, format, lambda: len(files))
+    if not chosen.single or path.suffix.lower() == chosen.suffix:
         targets = {path: ordered}
     else:
         targets = {path / _beneath(file, chosen.suffix): part for file, part in files.items()}
@@ -107,9 +104,7 @@ def write_intervals(
             raise DataError(
                 f"several videos would have their labels in one file in {path}; give them paths that differ"
             )
-    for target in targets:
-        if target.exists() or target.is_symlink():
-            raise OutputError(f"{target} is there already; name another file, or move it away")
+    refuse_present(*targets)
     videos.notes += chosen.losses(ordered)
     for target, part in targets.items():
         with atomic_path(target) as temporary, _blaming(target, chosen, reading=False):
@@ -117,12 +112,53 @@ def write_intervals(
     return list(targets)
 
 
-def one_video(path: Path, format: Format, count: int) -> OutputError:
-    """What is to be said of a file whose format holds one video, where there are ``count`` of them."""
-    return OutputError(
-        f"{format.title} holds one video a file, and there are {count}: name a folder in place of {path}, and the "
-        f"format with --to {format.name}"
-    )
+def check_target(out: str | Path, format: str | None, *others: str | Path | None) -> None:
+    """Refuse a place for labels, and for what else is written, before the work begins.
+
+    Raises:
+        ConfigError: there is no such format.
+        DataError: the file's name means none, or several.
+        OutputError: something is there, or two would be one file.
+    """
+    format_to_write(Path(out), format)
+    refuse_present(out, *others)
+
+
+def check_videos(out: str | Path, format: str | None, count: Callable[[], int]) -> None:
+    """Refuse a file of a format that holds one video, where there are several.
+
+    Args:
+        out: what is to be written.
+        format: its format; None to go by the name.
+        count: says how many videos there are, if that matters.
+
+    Raises:
+        OutputError: there are several.
+    """
+    chosen = format_to_write(Path(out), format)
+    if chosen.single and Path(out).suffix.lower() == chosen.suffix and (number := count()) > 1:
+        raise OutputError(
+            f"{chosen.title} holds one video a file, and there are {number}: name a folder in place of {out}, and the "
+            f"format with --to {chosen.name}"
+        )
+
+
+def write_labels(
+    out: str | Path, intervals: Sequence[Interval], format: str | None = None, fps: float | None = None
+) -> list[str]:
+    """Write found intervals, and return lines that say what the format could not hold, and where the files are.
+
+    Raises:
+        DataError: there are none, or the format needs to know a frame rate.
+        OutputError: something is there already, or it cannot be written.
+    """
+    if not intervals:
+        raise DataError(
+            f"nothing was found that could be written to {out}; lower --enter and --shortest, or label more"
+        )
+    videos = LabelledVideos(fps=fps)
+    files = write_intervals(out, intervals, format, videos)
+    return [*(f"note: {note}" for note in dict.fromkeys(videos.notes)), *map(str, files)]
 
 
 def _beneath(file: str, suffix: str) -> PurePosixPath:
@@ -131,15 +167,9 @@ def _beneath(file: str, suffix: str) -> PurePosixPath:
     return PurePosixPath(*parts[:-1], parts[-1] + suffix)
 
 
-def _named(name: str) -> Format:
-    if name not in FORMATS:
-        raise ConfigError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
-    return FORMATS[name]
-
-
 def _recognised(path: Path, name: str | None) -> tuple[Format, Any]:
     """The format of a file, and its content as far as all formats of its kind take it in the same way."""
-    wanted = None if name is None else _named(name)
+    wanted = None if name is None else format_named(name)
     kind = wanted.kind if wanted else KINDS.get(path.suffix.lower())
     if path.name == INDEX_LABELS:
         raise DataError(f"{path} is no file of labels{INDEX_SAID}")
@@ -171,14 +201,11 @@ def _content(path: Path, kind: str) -> Any:
             path.open("rb").close()
             return path
         text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(
-            f"cannot read the labels {path}: {error.strerror or error}; name a file that is there"
-        ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not text in UTF-8 ({error}); export the labels anew") from error
-    except ValueError as error:  # a name with a zero in it
-        raise DataError(f"cannot read the labels {path}: {error}; name a file that is there") from error
+    except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read the labels {path}: {why}; name a file that is there") from error
     try:
         if kind == "json":
             return json.loads(text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +38,7 @@ class Format:
     kind: Kind
     suffix: str
     knows: Callable[[Any], bool]
-    read: Callable[[Any, LabelledVideos], list[Interval]]
+    read: Callable[[Any, LabelledVideos], Iterable[Interval]]
     write: Callable[[Path, Sequence[Interval], LabelledVideos], None]
     subjects: bool = True
     confidence: bool = True
@@ -46,15 +47,11 @@ class Format:
 
     def losses(self, intervals: Sequence[Interval]) -> list[str]:
         """Sentences about what of the intervals the format cannot hold."""
-        counts = {
-            "subjects, which are left out": 0 if self.subjects else sum(one.subject is not None for one in intervals),
-            "confidence, which is left out": 0
-            if self.confidence
-            else sum(one.confidence is not None for one in intervals),
-            f"points in time, which become {self.point}": 0
-            if not self.point
-            else sum(one.start == one.end for one in intervals),
-        }
+        counts = Counter[str]()
+        for one in intervals:
+            counts["subjects, which are left out"] += one.subject is not None and not self.subjects
+            counts["confidence, which is left out"] += one.confidence is not None and not self.confidence
+            counts[f"points in time, which become {self.point}"] += one.start == one.end and bool(self.point)
         return [
             f"{self.title} holds no {what} ({count} of {len(intervals)} intervals)"
             for what, count in counts.items()

@@ -17,32 +17,35 @@ from kinema.annotations.formats import (
     nwb,
     via,
 )
-from kinema.errors import DataError
+from kinema.errors import ConfigError, DataError
 
 FORMATS: dict[str, Format] = {
-    one.name: one
-    for one in (
-        intervals.FORMAT,
-        boris.FORMAT,
-        boris_events.FORMAT,
-        elan.FORMAT,
-        cvat.FORMAT,
-        label_studio.FORMAT,
-        via.FORMAT,
-        fiftyone.FORMAT,
-        activitynet.FORMAT,
-        nwb.FORMAT,
-    )
+    module.FORMAT.name: module.FORMAT
+    for module in (intervals, boris, boris_events, elan, cvat, label_studio, via, fiftyone, activitynet, nwb)
 }
 """By name."""
 
 
-def known_by_name(path: Path) -> Format:
-    """The format that a file to be written means by its name.
+def format_named(name: str) -> Format:
+    """The format of a name.
 
     Raises:
-        DataError: it means none, or several.
+        ConfigError: there is none.
     """
+    if name not in FORMATS:
+        raise ConfigError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def format_to_write(path: Path, name: str | None) -> Format:
+    """The format of a name, or, without one, that which a file to be written means by its own.
+
+    Raises:
+        ConfigError: there is no format of that name.
+        DataError: the file's name means none, or several.
+    """
+    if name is not None:
+        return format_named(name)
     exact = [one for one in FORMATS.values() if path.name == one.suffix]
     fitting = exact or [one for one in FORMATS.values() if path.suffix and path.suffix.lower() == one.suffix]
     if len(fitting) != 1:

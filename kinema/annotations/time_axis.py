@@ -22,15 +22,11 @@ class TimeAxis:
         """The bin after the last one."""
         return self._first + len(self._counts)
 
-    def grow(self, stop: int) -> None:
-        """Let there be bins up to ``stop``."""
-        more = max(0, stop - self.stop)
-        self._sums = np.concatenate([self._sums, np.zeros((more, self._sums.shape[1]))])
-        self._counts = np.concatenate([self._counts, np.zeros(more)])
-
     def put(self, first: np.ndarray, stop: np.ndarray, shares: np.ndarray) -> None:
         """Add windows to their bins, of each bin in the order of the windows."""
-        self.grow(int(stop.max(initial=self.stop)))
+        more = int(stop.max(initial=self.stop)) - self.stop
+        self._sums = np.pad(self._sums, ((0, more), (0, 0)))
+        self._counts = np.pad(self._counts, (0, more))
         lengths, begin = stop - first, first - self._first
         distinct, shortest = bool((np.diff(first) > 0).all()), int(lengths.min(initial=0))
         for place in range(int(lengths.max(initial=0)) - 1, -1, -1):

@@ -64,7 +64,7 @@ def check_tracks(source: str, folder: Path, videos: Iterable[Path] | None = None
     if without:
         raise DataError(
             f"{source} has boxes of {first_few(list(tracks.videos))}, and of none of the {without} videos in "
-            f"{shown(folder)}: name the file that belongs to them"
+            f"{shown(folder)}: name the file that belongs to them, or motion, as crop"
         )
 
 
@@ -111,5 +111,7 @@ def _state(path: Path) -> tuple[int, int]:
         status = path.stat()
     except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
         why = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read the boxes {shown(path)}: {why}; crop is motion, or a file of boxes") from error
+        raise DataError(
+            f"cannot read the boxes {shown(path)}: {why}; name a file of the boxes of these videos, or motion, as crop"
+        ) from error
     return status.st_size, status.st_mtime_ns

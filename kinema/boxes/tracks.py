@@ -17,6 +17,8 @@ OUTLIERS = 0.05
 """Share of a window's boxes that may reach beyond its box on each side: trackers jump."""
 NEAR = 0.5
 """Seconds from a window at which a box still says where the subject is in it, where there is none within."""
+FEWEST = 2
+"""Keypoints that a pose must have to say where its subject is."""
 SPARE = 2
 """Frames that boxes may go on after a video's end: headers miscount by as much, and some tools count from 1."""
 
@@ -38,6 +40,14 @@ class Found:
     sides: np.ndarray
     subjects: Sequence[str]
     seconds: bool = False
+
+    @classmethod
+    def of(
+        cls, video: str, rows: Iterable[tuple[float, Sequence[float] | np.ndarray, str]], seconds: bool = False
+    ) -> Found:
+        """Boxes that come one by one, at least one: the moment of each, its four sides, and its subject."""
+        moments, sides, subjects = zip(*rows, strict=True)
+        return cls(video, np.array(moments, np.float64), np.array(sides, np.float64), subjects, seconds)
 
 
 @dataclass(frozen=True)
@@ -175,6 +185,23 @@ class Tracks:
         order = np.argsort(times, kind="stable")
         subjects = np.array(found.subjects, dtype=str)
         return VideoBoxes(times[order], sides.clip(0, 1)[order], subjects[order])
+
+
+def boxes_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes around keypoints.
+
+    Args:
+        points: (N, K, 2) x and y in pixels; NaN where one was not found.
+
+    Returns:
+        (M,) which of N have enough of them, and (M, 4) left, top, right and bottom, a pixel wide and high at least.
+    """
+    seen = np.isfinite(points).all(2)
+    kept = np.flatnonzero(seen.sum(1) >= FEWEST)
+    found = points[kept]
+    low = np.where(seen[kept][..., None], found, np.inf).min(1) if len(kept) else np.zeros((0, 2))
+    high = np.where(seen[kept][..., None], found, -np.inf).max(1) if len(kept) else np.zeros((0, 2))
+    return kept, np.concatenate([low, np.maximum(high, low + 1)], 1)
 
 
 def _ends_with(path: PurePath, name: PurePath) -> bool:

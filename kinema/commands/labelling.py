@@ -40,7 +40,7 @@ def label(
         to: format of OUT; by its name by default.
         fps: frames a second, where times are frames; what the file says by default.
     """
-    from kinema.annotations.writing import check_target, check_videos, write_labels
+    from kinema.annotations.files import check_target, check_videos, write_labels
     from kinema.common.files import write_json
     from kinema.jobs.labelling import Taught, known_labels, label_library, teach
     from kinema.search import Classifier, Library
@@ -92,7 +92,7 @@ def predict(
         to: format of OUT; by its name by default.
         fps: frames a second, where OUT counts frames.
     """
-    from kinema.annotations.writing import check_target, check_videos, write_labels
+    from kinema.annotations.files import check_target, check_videos, write_labels
     from kinema.jobs.predicting import forget, predict, videos_at
 
     check_target(out, to)
@@ -127,8 +127,7 @@ def compare_labels(
         out: JSON file of the figures to write, where nothing is yet.
     """
     from kinema.annotations.comparison import compare_files
-    from kinema.annotations.writing import refuse_present
-    from kinema.common.files import write_json
+    from kinema.common.files import refuse_present, write_json
 
     refuse_present(out)
     found, notes = compare_files(a, b, step=step, overlap=overlap, videos=videos, fps=fps)

@@ -32,7 +32,7 @@ def write_snippets(
         from_: format of LABELS; by its name and content by default.
         fps: frames a second, where times are frames; what the file or the videos say by default.
     """
-    from kinema.annotations.writing import refuse_present
+    from kinema.common.files import refuse_present
     from kinema.overview import labels_in_files, labels_in_index, write_snippets
     from kinema.overview.labelled import no_labels
 

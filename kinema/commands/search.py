@@ -165,7 +165,7 @@ def watch(
     """
     import statistics
 
-    from kinema.annotations.writing import check_target, write_labels
+    from kinema.annotations.files import check_target, write_labels
     from kinema.search.watching import LiveBouts
 
     if out is not None:

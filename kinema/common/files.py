@@ -54,12 +54,10 @@ def make_folder(path: str | Path) -> Path:
         OutputError: it cannot be created or written to.
     """
     folder = on_disk(path)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise _explained(folder, error) from error
     return folder
 
 
@@ -77,18 +75,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     target = on_disk(path)
     temporary = target.with_name(f".{target.stem}.{token_hex(4)}.tmp{target.suffix}")
     try:
-        sink = target.exists() and not target.is_file() and not target.is_dir()
-        if sink:
-            temporary = Path(tempfile.gettempdir(), temporary.name)
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        if sink:
-            with temporary.open("rb") as content, target.open("wb") as there:
-                shutil.copyfileobj(content, there)
-        else:
-            os.replace(temporary, target)
-    except OSError as error:
-        raise _explained(target, error) from error
+        with writing(target):
+            sink = target.exists() and not target.is_file() and not target.is_dir()
+            if sink:
+                temporary = Path(tempfile.gettempdir(), temporary.name)
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            if sink:
+                with temporary.open("rb") as content, target.open("wb") as there:
+                    shutil.copyfileobj(content, there)
+            else:
+                os.replace(temporary, target)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -101,11 +98,16 @@ def clear_leftovers(path: str | Path) -> None:
         left.unlink(missing_ok=True)
 
 
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write ``content``, atomically; return the path."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
 def write_text(path: str | Path, text: str) -> Path:
     """Write ``text`` as UTF-8, atomically; return the path. Names of files that are no UTF-8 keep their bytes."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
-    return Path(path)
+    return write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_json(path: str | Path, value: Any) -> Path:
@@ -172,10 +174,23 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _explained(path, error) from error
+        blocked = isinstance(error, FileExistsError)  # what making a folder says where a file is in the way
+        reason = os.strerror(errno.ENOTDIR) if blocked else error.strerror or str(error)
+        raise OutputError(
+            f"cannot write {path}: {reason}; choose a folder with write permission and free space"
+        ) from error
 
 
-def _explained(path: Path, error: OSError) -> OutputError:
-    blocked = isinstance(error, FileExistsError)  # what making a folder says where a file is in the way
-    reason = os.strerror(errno.ENOTDIR) if blocked else error.strerror or str(error)
-    return OutputError(f"cannot write {path}: {reason}; choose a folder with write permission and free space")
+def refuse_present(*paths: str | Path | None) -> None:
+    """Refuse to write over what is there; None is no place.
+
+    Raises:
+        OutputError: something is, or a path is named twice.
+    """
+    places = set()
+    for path in (path for path in paths if path is not None):
+        if os.path.lexists(path):
+            raise OutputError(f"{path} is there already; name another file, or move it away")
+        if (place := os.path.abspath(path)) in places:
+            raise OutputError(f"{path} is to hold two things; give each a file of its own")
+        places.add(place)

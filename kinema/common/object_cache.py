@@ -31,23 +31,6 @@ TRIES = 3
 COUNT, PART, LOCK, HELD = "bytes", ".part", ".lock", "held"
 
 
-class Held:
-    """A copy that is kept from being deleted, until it is let go, or the process that made this ends."""
-
-    def __init__(self, place: Path):
-        """To be called with the copy's lock."""
-        self._lock = ExitStack()
-        make_folder(folder := cache_folder() / HELD)
-        self._lock.enter_context(locked(folder / f"{place.stem}.{token_hex(4)}", ""))
-
-    def close(self) -> None:
-        """Let it be deleted."""
-        self._lock.close()
-
-    def __del__(self) -> None:
-        self.close()
-
-
 def cache_folder() -> Path:
     """Where copies lie: in KINEMA_CACHE, or else in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -80,20 +63,17 @@ def fetched(path: str | Path) -> Iterator[Path]:
         OutputError: no copy can be written.
     """
     local, held = fetch(path)
-    try:
+    with held:
         yield local
-    finally:
-        if held is not None:
-            held.close()
 
 
-def fetch(path: str | Path) -> tuple[Path, Held | None]:
-    """As :func:`fetched`, until what comes with the place is closed; None for what is no copy."""
+def fetch(path: str | Path) -> tuple[Path, ExitStack]:
+    """As :func:`fetched`, until what comes with the place is closed."""
     address = address_of(path)
     if address is None:
-        return Path(path), None
+        return Path(path), ExitStack()
     if address.startswith("file:"):
-        return Path(address.removeprefix("file://")), None
+        return Path(address.removeprefix("file://")), ExitStack()
     for attempt in range(TRIES):
         state = storage.state_of(address, anew=attempt > 0)
         place = _place(address, state)
@@ -145,13 +125,18 @@ def _place(address: str, state: storage.State) -> Path:
     return cache_folder() / digest[:2] / f"{digest[2:34]}{Path(address).suffix[:16]}"
 
 
-def _held(address: str, state: storage.State, place: Path) -> Held | None:
-    """Hold the copy of an object, which is made where there is none; None if the object is not what it was any more."""
+def _held(address: str, state: storage.State, place: Path) -> ExitStack | None:
+    """Keep the copy of an object from being deleted until what this returns is closed, or the process ends.
+
+    The copy is made where there is none; None if the object is not what it was any more.
+    """
     make_folder(place.parent)
     with locked(Path(f"{place}{LOCK}"), "", wait=True):
-        if place.exists() or _fetch(address, state, place):
-            return Held(place)
-    return None
+        if not (place.exists() or _fetch(address, state, place)):
+            return None
+        held = ExitStack()
+        held.enter_context(locked(make_folder(cache_folder() / HELD) / f"{place.stem}.{token_hex(4)}", ""))
+        return held
 
 
 def _fetch(address: str, state: storage.State, place: Path) -> bool:
@@ -203,7 +188,9 @@ def _delete(folder: Path, wanted: int) -> int:
     for place in folder.glob("??/*"):
         with suppress(FileNotFoundError):
             if place.name.endswith(PART):
-                _delete_left_over(place)
+                copy = str(place).removesuffix(PART)
+                with suppress(OutputError), locked(Path(f"{copy}{LOCK}"), "it is being written"):
+                    _remove(place)
             elif LOCK not in place.name:
                 found.append((place.stat().st_mtime, _size(place), place))
     total = sum(size for _, size, _ in found)
@@ -226,11 +213,6 @@ def _in_use(folder: Path, place: Path) -> bool:
         except OutputError:
             return True
     return False
-
-
-def _delete_left_over(part: Path) -> None:
-    with suppress(OutputError), locked(Path(f"{str(part).removesuffix(PART)}{LOCK}"), "it is being written"):
-        _remove(part)
 
 
 def _size(place: Path) -> int:

@@ -14,33 +14,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def make_bar(*fields: str) -> Progress:
+def make_bar(*fields: str, wanted: bool = True) -> Progress:
     """A progress bar on standard error with the time left for all of it; disabled where that is no terminal.
 
     Args:
         fields: names of what its tasks show beside that, which is text.
+        wanted: disabled otherwise, too.
     """
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        *(TextColumn(f"{{task.fields[{name}]}}") for name in fields),
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+        *(progress.TextColumn(f"{{task.fields[{name}]}}") for name in fields),
+        console=console,
+        disable=not (wanted and console.is_terminal),
     )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

@@ -81,10 +81,10 @@ def ids_sha256(ids: Iterable[str]) -> str:
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
 
-def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """In words, which of two sets of plain settings are not the same: ``name was 1, is 2``, sorted by name."""
+def differing(found: Mapping[str, Any], wanted: Mapping[str, Any], *, words: str = "{} was {}, is {}") -> list[str]:
+    """Which of two sets of plain settings are not the same, sorted by name; ``words`` of name and both values."""
     return [
-        f"{name} was {found.get(name)}, is {wanted.get(name)}"
+        words.format(name, found.get(name), wanted.get(name))
         for name in sorted(found.keys() | wanted.keys())
         if found.get(name) != wanted.get(name)
     ]

@@ -10,8 +10,7 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +39,14 @@ NO_CREDENTIALS = {
     "ClientAuthenticationError",
 }
 
+SAID: dict[type[OSError], tuple[int, str]] = {
+    FileNotFoundError: (errno.ENOENT, "there is no such object"),
+    NotADirectoryError: (errno.ENOTDIR, "it is no folder"),
+    PermissionError: (errno.EACCES, "the storage does not permit it"),
+}
+"""What is said of errors that storages' libraries raise as Python does."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What the file system here says where it takes no more."""
 SETTINGS = ("AWS_", "GOOGLE_", "AZURE_", "FSSPEC_")
 """How the names of environment variables begin by which storages' libraries know who asks, and where they are."""
 
@@ -167,15 +174,15 @@ def download(addresses: Sequence[str], targets: Sequence[Path]) -> None:
         OSError: something cannot be read, or not be written.
         ConfigError: no library here knows the kind of storage.
     """
+    files = [str(target) for target in targets]
 
     def get(system: Any, place: str) -> None:
-        with _own_faults(targets):
-            if len(targets) == 1:
-                system.get_file(place, str(targets[0]))
-            else:
-                system.get([system._strip_protocol(address) for address in addresses], [str(t) for t in targets])
+        if len(files) == 1:
+            system.get_file(place, files[0])
+        else:
+            system.get([system._strip_protocol(address) for address in addresses], files)
 
-    _ask(addresses[0], get)
+    _ask(addresses[0], get, files)
 
 
 def ends(address: str, size: int, most: int) -> tuple[bytes, bytes]:
@@ -204,24 +211,9 @@ def upload(source: Path, address: str) -> None:
     _known.pop(address, None)
 
 
-class _OwnFault(Exception):
-    """The file system here is at fault, whatever the storage does."""
-
-    def __init__(self, error: OSError):
-        self.error = error
-
-
-@contextmanager
-def _own_faults(files: Iterable[Path]) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) or error.filename in set(map(str, files)):
-            raise _OwnFault(error) from error
-        raise
-
-
-def _ask(address: str, do: Callable[[Any, str], Found]) -> Found:
+def _ask(address: str, do: Callable[[Any, str], Found], own: Sequence[str] = ()) -> Found:
+    """What ``do`` finds with the storage's library, and an address as that writes it; ``own`` are files that it writes
+    here, whose faults are none of the storage's."""
     from fsspec import get_filesystem_class
 
     for pause in (*PAUSES, None):
@@ -230,17 +222,14 @@ def _ask(address: str, do: Callable[[Any, str], Found]) -> Found:
             system = kind(**kind._get_kwargs_from_urls(address))
             system.invalidate_cache()  # what was listed before may be another by now
             return do(system, kind._strip_protocol(address))
-        except _OwnFault as fault:
-            raise fault.error from None
         except ImportError as error:
             raise ConfigError(f"{address} needs a package ({error}); for s3: {remedy('s3fs')}") from error
-        except FileNotFoundError as error:
-            raise FileNotFoundError(errno.ENOENT, "there is no such object", address) from error
-        except NotADirectoryError as error:
-            raise NotADirectoryError(errno.ENOTDIR, "it is no folder", address) from error
-        except PermissionError as error:
-            raise PermissionError(errno.EACCES, "the storage does not permit it", address) from error
         except Exception as error:  # storages' libraries have no common class of errors
+            if own and isinstance(error, OSError) and (error.errno in FULL or error.filename in own):
+                raise
+            for known, (number, words) in SAID.items():
+                if isinstance(error, known):
+                    raise known(number, words, address) from error
             if isinstance(error, ValueError) and "rotocol not known" in str(error):
                 raise ConfigError(f"{address}: there is no such kind of storage; s3:// and gs:// are two") from error
             if type(error).__name__ in NO_CREDENTIALS:

@@ -33,12 +33,11 @@ def read_table(path: str | Path, needs: str, remedy: str) -> tuple[list[str], li
         reader = csv.DictReader(lines, restval="", strict=True, delimiter=delimiter)
         rows = [row for row in reader if any(value for value in row.values())]
         columns = [name.strip() for name in reader.fieldnames or ()]
-    except OSError as error:
-        raise DataError(f"cannot read the labels {shown(path)}: {error.strerror or error}; {remedy}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{shown(path)} is not a CSV file in UTF-8 ({error}); export the labels as one") from error
-    except ValueError as error:  # a name with a zero in it
-        raise DataError(f"cannot read the labels {shown(path)}: {error}; {remedy}") from error
+    except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read the labels {shown(path)}: {why}; {remedy}") from error
     twice = [repr(name) for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise DataError(f"{shown(path)} has more than one column {first_few(twice)}; give each a name of its own")

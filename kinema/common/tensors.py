@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from kinema.common.files import atomic_path
+from kinema.common.files import write_bytes
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> None:
@@ -25,8 +25,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], about: dict[s
         OutputError: the file cannot be written.
     """
     content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata=about)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)  # safetensors' own writer has an error of its own for a full disk
+    write_bytes(path, content)  # safetensors' own writer has an error of its own for a full disk
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -9,13 +9,15 @@ copies. It is transductive where it is fitted on the videos that are then search
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from kinema.common.files import atomic_path
+from kinema.common.files import write_bytes
 from kinema.errors import CheckpointError, ConfigError, DataError
 
 FAINT = 1e-10
@@ -37,6 +39,11 @@ class _Kept:
 
         arrays = {field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
         return save(arrays)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @classmethod
     def from_bytes(cls, content: bytes, source: str = "what was kept") -> Self:
@@ -66,9 +73,7 @@ class _Kept:
         Raises:
             OutputError: it cannot be written.
         """
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(self.to_bytes())
-        return Path(path)
+        return write_bytes(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

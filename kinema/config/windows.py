@@ -80,17 +80,22 @@ class AddingConfig(EmbeddingConfig):
 
 
 @dataclass(frozen=True)
-class IndexConfig(DeviceConfig, AddingConfig, Windowing):
-    """How an index is made.
+class SubjectConfig:
+    """What is looked at of the frames.
 
     Attributes:
         crop: cut windows around their subject: motion (what moves), or a file or folder of boxes or keypoints, of
-            DeepLabCut, SLEAP, COCO or a table; whole frames by default.
+            DeepLabCut, SLEAP, COCO or a table; as in the encoder's training by default, mostly whole frames.
     """
 
     crop: str | None = None
 
 
 @dataclass(frozen=True)
-class PredictionConfig(DeviceConfig, EmbeddingConfig, Windowing):
+class IndexConfig(DeviceConfig, AddingConfig, SubjectConfig, Windowing):
+    """How an index is made."""
+
+
+@dataclass(frozen=True)
+class PredictionConfig(DeviceConfig, EmbeddingConfig, SubjectConfig, Windowing):
     """How a network is shown videos."""

@@ -24,10 +24,6 @@ def draw_uniform(
     return values.to(like.device).view(-1, 1, 1, 1, 1)
 
 
-def _grey(clips: Tensor) -> Tensor:
-    return (clips * clips.new_tensor(LUMA).view(1, 3, 1, 1, 1)).sum(dim=1, keepdim=True)
-
-
 def hue_matrix(turn: Tensor) -> Tensor:
     """Linear maps (B, 3, 3) of RGB that turn the hue, from shares (B,) of the full circle.
 
@@ -72,7 +68,8 @@ def random_grey_(clips: Tensor, probability: float, generator: torch.Generator, 
     """Drop, in place, the colour of a share ``probability`` of the clips (B, 3, T, H, W)."""
     chosen = draw_uniform(len(clips), 0, 1, generator, clips, part).flatten() < probability
     if chosen.any():
-        clips[chosen] = _grey(clips[chosen]).expand(-1, 3, -1, -1, -1)
+        grey = (clips[chosen] * clips.new_tensor(LUMA).view(1, 3, 1, 1, 1)).sum(dim=1, keepdim=True)
+        clips[chosen] = grey.expand(-1, 3, -1, -1, -1)
     return clips
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from kinema.config import ClipConfig
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kinema.video import Video, View
+    from kinema.video import ManifestEntry, Video, VideoInfo, View
 
 NEVER = 1e9
 """Seconds: later than any video's end."""
@@ -22,24 +22,16 @@ MISSING = -1
 """In place of the number of a frame that a video is too short for."""
 
 
-class Timed(Protocol):
-    """What has a length and a frame rate: a manifest's entry, a file's header, or a :class:`Timeline`."""
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-
-    @property
-    def fps(self) -> float:
-        """Frames per second, on average."""
-
-
 @dataclass(frozen=True)
 class Timeline:
     """Length in seconds and frames per second of a video, both positive."""
 
     duration: float
     fps: float
+
+
+Timed: TypeAlias = "Timeline | VideoInfo | ManifestEntry"
+"""What has a length and a frame rate."""
 
 
 def timeline(video: Video, shown: float | None = None) -> Timeline:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinema.boxes import LEAST, MOTION, WHOLE, Box, Place, box_settings, cut, framed, motion_box, own_motion, small
+from kinema.boxes.box import LEAST, MOTION, WHOLE, Box, Place, cut, framed
 from kinema.boxes.files import check_tracks, open_tracks
+from kinema.boxes.motion import box_settings, motion_box, own_motion, small
 from kinema.config import ClipConfig
 from kinema.data.clips import MISSING
+from kinema.video.clip import VideoInfo
 from kinema.video.fragment import fragment_of
-from kinema.video.info import VideoInfo
 
 if TYPE_CHECKING:
     from kinema.boxes.tracks import VideoBoxes
@@ -84,11 +85,6 @@ class Cropping:
     config: ClipConfig
     boxes: VideoBoxes | None = None
 
-    @property
-    def by_motion(self) -> bool:
-        """Whether it goes by what moves."""
-        return self.boxes is None
-
     def places(self, frames: np.ndarray, times: np.ndarray) -> list[Place]:
         """What is cut of a clip: one place for each subject that is seen, at least one.
 
@@ -97,7 +93,7 @@ class Cropping:
             times: (T,) seconds.
         """
         motion = None
-        if self.by_motion and len(frames) > 1:
+        if self.boxes is None and len(frames) > 1:
             grey = [small(frame) for frame in frames]
             moves = [own_motion(one, other) for one, other in pairwise(grey)]
             motion = np.mean(moves, axis=0)
@@ -107,7 +103,7 @@ class Cropping:
         """As :meth:`places`, where it is known what moves.
 
         Args:
-            motion: (h, w) as of :func:`~kinema.boxes.motion_box`; None where nothing does, or it does not count.
+            motion: (h, w) as of :func:`~kinema.boxes.motion.motion_box`; None where nothing does, or it does not count.
             start: seconds of the first frame.
             end: of the last.
             shape: height and width of the frames.

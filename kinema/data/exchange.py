@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from kinema.common.files import atomic_path
+from kinema.common.files import write_bytes
 from kinema.common.progress import track
 from kinema.data.extraction import Extraction, add_flow, adding, summarise
 from kinema.data.fields import ClipReader
@@ -130,5 +130,4 @@ def _write(folder: Path, number: int, field: np.ndarray, format: Literal["jpg", 
         return
     grey = np.clip(np.round((field + bound) * (255 / (2 * bound))), 0, 255).astype(np.uint8)
     for axis, component in zip("xy", grey, strict=True):
-        with atomic_path(folder / f"flow_{axis}_{number:05d}.jpg") as temporary:
-            temporary.write_bytes(cv2.imencode(".jpg", component)[1].tobytes())
+        write_bytes(folder / f"flow_{axis}_{number:05d}.jpg", cv2.imencode(".jpg", component)[1].tobytes())

@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from kinema.common.addresses import resolved
 from kinema.common.cluster import spread
@@ -17,7 +17,7 @@ from kinema.common.files import clear_leftovers, write_csv
 from kinema.common.progress import track
 from kinema.config import ClipConfig, ExtractConfig, FlowConfig
 from kinema.data.fields import ClipReader
-from kinema.data.loader import make_loader
+from kinema.data.loader import Each, make_loader
 from kinema.data.on_device import DevicePairs, flow_device, in_threads
 from kinema.errors import ConfigError, DataError, KinemaError, OutputError, VideoError, blaming
 from kinema.flow import FlowStore
@@ -110,11 +110,12 @@ def extract_flow(
     with adding(reader, entries) as store:
         results: contextlib.AbstractContextManager[Iterable[Result]]
         if where.type == "cpu":
-            results = contextlib.nullcontext(make_loader(_Videos(reader, store, entries), workers, batch_size=None))
+            videos = Each(partial(_extracted, reader=reader, store=store), entries)
+            results = contextlib.nullcontext(make_loader(videos, workers, batch_size=None))
         else:
             pairs = DevicePairs(reader.estimator, where)
-            videos = _Videos(reader, store, entries, pairs, DEVICE_BATCH)
-            results = in_threads(videos.__getitem__, len(entries), max(1, workers), pairs.stop)
+            work = partial(_extracted, reader=reader, store=store, pairs=pairs, batch=DEVICE_BATCH)
+            results = in_threads(lambda place: work(entries[place]), len(entries), max(1, workers), pairs.stop)
         with results as made:
             return summarise(store, entries, track(made, "extracting flow", len(entries)))
 
@@ -128,7 +129,7 @@ def _on_cluster(cluster: str, reader: ClipReader, entries: Sequence[ManifestEntr
     for (number, _), found in spread(
         cluster,
         enumerate(entries),
-        Extracting,
+        _extracting,
         arguments,
         shared=folders,
         gpus=on_gpus,
@@ -140,24 +141,22 @@ def _on_cluster(cluster: str, reader: ClipReader, entries: Sequence[ManifestEntr
             place += 1
 
 
-class Extracting:
-    """What a worker of a cluster does: it writes a video's flow to the store that all share.
+def _extracting(
+    folder: Path, clip: ClipConfig, flow: FlowConfig, device: str
+) -> Callable[[tuple[int, ManifestEntry]], Result]:
+    """What a worker of a cluster does with numbered entries: it writes their flow to the store that all share.
 
     Raises:
         ConfigError: the estimator cannot be used there.
     """
-
-    def __init__(self, folder: Path, clip: ClipConfig, flow: FlowConfig, device: str):
-        reader = ClipReader(folder, clip, flow)
-        reader.estimator.require()
-        assert reader.store is not None
-        where = flow_device(reader.estimator, device)
-        on_gpu = () if where.type == "cpu" else (DevicePairs(reader.estimator, where), DEVICE_BATCH)
-        self._videos = _Videos(reader, reader.store, [], *on_gpu)
-
-    def __call__(self, item: tuple[int, ManifestEntry]) -> Result:
-        """Whether the flow was made now; the entry comes with a number."""
-        return self._videos.add(item[1])
+    reader = ClipReader(folder, clip, flow)
+    reader.estimator.require()
+    assert reader.store is not None
+    work = partial(_extracted, reader=reader, store=reader.store)
+    where = flow_device(reader.estimator, device)
+    if where.type != "cpu":
+        work = partial(work, pairs=DevicePairs(reader.estimator, where), batch=DEVICE_BATCH)
+    return lambda item: work(item[1])
 
 
 @contextlib.contextmanager
@@ -198,39 +197,16 @@ def summarise(store: FlowStore, entries: Sequence[ManifestEntry], results: Itera
     return Extraction(made, found, failures, report if failures else None)
 
 
-def missing_flow(reader: ClipReader, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
-    """The videos of which the reader's store holds nothing."""
-    assert reader.store is not None
-    return [entry for entry in entries if not reader.store.has(entry.path)]
+def _extracted(
+    entry: ManifestEntry, *, reader: ClipReader, store: FlowStore, pairs: Pairs | None = None, batch: int = BATCH
+) -> Result:
+    """Write the flow of a video, and say how that went."""
 
+    def fields(entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
+        with blaming(entry.path), reader.open(entry) as video:
+            yield from video_fields(reader, video, entry, pairs, batch)
 
-class _Videos(Dataset[Result]):
-    """Extracts a video when it is asked for, and says how that went."""
-
-    def __init__(
-        self,
-        reader: ClipReader,
-        store: FlowStore,
-        entries: Sequence[ManifestEntry],
-        pairs: Pairs | None = None,
-        batch: int = BATCH,
-    ):
-        self.reader, self.store, self.entries = reader, store, entries
-        self.pairs, self.batch = pairs, batch
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __getitem__(self, index: int) -> Result:
-        return self.add(self.entries[index])
-
-    def add(self, entry: ManifestEntry) -> Result:
-        """Write the flow of a video, and say how that went."""
-        return add_flow(self.reader, self.store, entry, self._fields)
-
-    def _fields(self, entry: ManifestEntry) -> Iterator[tuple[float, np.ndarray]]:
-        with blaming(entry.path), self.reader.open(entry) as video:
-            yield from video_fields(self.reader, video, entry, self.pairs, self.batch)
+    return add_flow(reader, store, entry, fields)
 
 
 def add_flow(

@@ -95,7 +95,10 @@ class ClipReader:
         Raises:
             VideoError: it cannot be read (any more), or has changed since it was scanned.
         """
-        _refuse_changed(os.path.join(self.folder, entry.path), entry.bytes)
+        path = os.path.join(self.folder, entry.path)
+        size, _ = size_and_time(path)
+        if entry.bytes and size != entry.bytes:
+            raise VideoError(path, f"it had {entry.bytes} bytes when it was scanned, and has {size} now")
         return self.shelf.open(self.folder / entry.path, clip_view(self.clip), entry.frames)
 
     def fingerprint(self, entry: ManifestEntry) -> str:
@@ -213,13 +216,6 @@ def _shown(video: AnyVideo, entry: ManifestEntry, times: np.ndarray) -> np.ndarr
     if clip.warning and entry.status == OK:
         raise VideoError(clip.path, f"{clip.warning}, and all was well when it was scanned")
     return clip.frames
-
-
-def _refuse_changed(path: str, size: int) -> None:
-    """Refuse what is no file any more, or one of another size than when it was scanned (0: not known)."""
-    now, _ = size_and_time(path)
-    if size and now != size:
-        raise VideoError(path, f"it had {size} bytes when it was scanned, and has {now} now")
 
 
 @lru_cache(maxsize=1 << 16)  # of a large data set; computed once by each process

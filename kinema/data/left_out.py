@@ -47,10 +47,11 @@ class LeftOut:
         return f"{self.path}, from step {self.step} on: {self.reason}"
 
 
+@dataclass(frozen=True)
 class Mender:
     """Makes batches whole: other videos take the places of those that are left out.
 
-    Args:
+    Attributes:
         pairs: makes examples.
         sampler: says which; it learns here what is left out.
         share: of the videos, from 0 to 1, that may be left out.
@@ -59,16 +60,11 @@ class Mender:
         tell: given each video that is left out.
     """
 
-    def __init__(
-        self,
-        pairs: ClipPairs,
-        sampler: EpochSampler,
-        share: float,
-        agree: Callable[[Mapping[int, str]], Mapping[int, str]],
-        tell: Callable[[LeftOut], None],
-    ):
-        self.pairs, self.sampler, self.share = pairs, sampler, share
-        self.agree, self.tell = agree, tell
+    pairs: ClipPairs
+    sampler: EpochSampler
+    share: float
+    agree: Callable[[Mapping[int, str]], Mapping[int, str]]
+    tell: Callable[[LeftOut], None]
 
     def mend(self, batch: Batch, step: int) -> Batch:
         """The batch of a step, whole.

@@ -8,10 +8,11 @@ import os
 import pickle
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from kinema.errors import ConfigError, KinemaError
 from kinema.flow import set_opencv_threads
+
+Made = TypeVar("Made", covariant=True)
 
 FULL = (
     "processes that read videos hand them over in shared memory, and /dev/shm is full; make it larger (docker run "
@@ -43,6 +46,20 @@ def make_loader(data: Dataset[Any], workers: int, **options: Any) -> DataLoader[
     return _Loader(data, num_workers=workers, worker_init_fn=partial(_start_worker, os.getpid()), **options)
 
 
+@dataclass(eq=False, repr=False)
+class Each(Dataset[Made]):
+    """What ``work`` makes of each of the items, when it is asked for."""
+
+    work: Callable[[Any], Made]
+    items: Sequence[Any]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Made:
+        return self.work(self.items[index])
+
+
 class _Loader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         try:
@@ -51,11 +68,10 @@ class _Loader(DataLoader[Any]):
             raise ConfigError(FULL) from error
         while True:
             try:
-                batch = next(loaded)
+                with explaining():
+                    batch = next(loaded)
             except StopIteration:
                 return
-            except RuntimeError as error:
-                raise _explained(error) or error from error
             yield batch
 
 

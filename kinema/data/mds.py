@@ -5,22 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import overload
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from kinema.common.files import atomic_path
 from kinema.common.parts import ROWS, Parts
 from kinema.common.progress import track
 from kinema.common.provenance import config_sha256
 from kinema.data.fields import ClipReader, clip_positions
-from kinema.data.loader import make_loader
+from kinema.data.loader import Each, make_loader
 from kinema.errors import DataError, KinemaError, blaming, words_of
 from kinema.flow import clip_scores, grid_scores, kept_starts
 from kinema.flow.differential import Variant
@@ -64,28 +65,13 @@ def start_scores(reader: ClipReader, entry: ManifestEntry, scores: Tensor) -> Te
     return clip_scores(scores, clip_positions(reader.clip, 0).tolist())[: reader.starts(entry)]
 
 
-class _ByVideo(Sequence[Tensor | KinemaError]):
-    """Something of each video, found when it is asked for."""
+class ByVideo(Protocol):
+    """Something of each video by its position, found when it is asked for, or why there is none."""
 
-    def __init__(self, count: int):
-        self._count = count
-
-    def _of(self, place: int) -> Tensor | KinemaError:
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, place: int) -> Tensor | KinemaError: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Tensor | KinemaError]: ...
-    def __getitem__(self, place: int | slice) -> Tensor | KinemaError | list[Tensor | KinemaError]:
-        places = range(self._count)[place]
-        return self._of(places) if isinstance(places, int) else [self._of(one) for one in places]
+    def __getitem__(self, place: int, /) -> Tensor | KinemaError: ...
 
 
-class MotionScores(_ByVideo):
+class MotionScores:
     """The :func:`field_scores` of videos, in one table, or why there are none.
 
     Args:
@@ -95,10 +81,9 @@ class MotionScores(_ByVideo):
     """
 
     def __init__(self, table: pa.Table, rows: np.ndarray, failed: Mapping[int, KinemaError]):
-        super().__init__(len(rows))
         self._scores, self._rows, self._failed = table.column("scores"), rows, failed
 
-    def _of(self, place: int) -> Tensor | KinemaError:
+    def __getitem__(self, place: int) -> Tensor | KinemaError:
         if place in self._failed:
             return self._failed[place]
         return torch.from_numpy(self._scores[int(self._rows[place])].values.to_numpy().copy())
@@ -134,10 +119,11 @@ def score_videos(
     failed: dict[int, KinemaError] = {}
     lacking = np.flatnonzero(rows < 0)
     if len(lacking):
-        loader = make_loader(_Scores(reader, entries, lacking, variant), workers, batch_size=None)
-        made = len(known)
+        places, made = lacking.tolist(), len(known)
+        each = Each(partial(_scored, reader, entries, variant), places)
+        loader = make_loader(each, workers, batch_size=None)
         try:
-            for place, scores in zip(lacking.tolist(), track(loader, "looking for motion", len(lacking)), strict=True):
+            for place, scores in zip(places, track(loader, "looking for motion", len(places)), strict=True):
                 if isinstance(scores, KinemaError):
                     failed[place] = scores
                 else:
@@ -153,25 +139,26 @@ def score_videos(
     return MotionScores(known, rows, failed)
 
 
-class Kept(_ByVideo):
+@dataclass(eq=False, repr=False)
+class Kept:
     """For each video the grid positions, ascending, of the starts whose score lies above the video's median. Of a video
     without scores, the reason for that.
 
-    Args:
+    Attributes:
         reader: whose clips start there.
         entries: the videos.
         scores: from :func:`score_videos`.
     """
 
-    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], scores: Sequence[Tensor | KinemaError]):
-        super().__init__(len(entries))
-        self._reader, self._entries, self._scores = reader, entries, scores
+    reader: ClipReader
+    entries: Sequence[ManifestEntry]
+    scores: ByVideo
 
-    def _of(self, place: int) -> Tensor | KinemaError:
-        own = self._scores[place]
+    def __getitem__(self, place: int) -> Tensor | KinemaError:
+        own = self.scores[place]
         if isinstance(own, KinemaError):
             return own
-        return kept_starts(start_scores(self._reader, self._entries[place], own))
+        return kept_starts(start_scores(self.reader, self.entries[place], own))
 
 
 def _table(rows: Sequence[tuple[int, int, Tensor]], about: Mapping[bytes, bytes]) -> pa.Table:
@@ -197,22 +184,13 @@ def _find(known: pa.Table, keys: np.ndarray) -> np.ndarray:
     return np.where((have[rows] == keys).all(1) & (place < len(have)), rows, -1)
 
 
-class _Scores(Dataset[Tensor | KinemaError]):
-    """The scores of some of the entries."""
-
-    def __init__(self, reader: ClipReader, entries: Sequence[ManifestEntry], places: np.ndarray, variant: Variant):
-        self.reader, self.entries, self.places, self.variant = reader, entries, places, variant
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> Tensor | KinemaError:
-        entry = self.entries[int(self.places[index])]
-        try:
-            with blaming(entry.path):
-                return field_scores(self.reader, entry, self.variant)
-        except KinemaError as error:
-            return error
+def _scored(reader: ClipReader, entries: Sequence[ManifestEntry], variant: Variant, place: int) -> Tensor | KinemaError:
+    entry = entries[place]
+    try:
+        with blaming(entry.path):
+            return field_scores(reader, entry, variant)
+    except KinemaError as error:
+        return error
 
 
 def _read_scores(file: Path, about: Mapping[bytes, bytes]) -> pa.Table:

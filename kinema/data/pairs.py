@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils.data import Dataset, default_collate
 
 from kinema.config import AugmentConfig, SamplingConfig
 from kinema.data.fields import ClipReader, positions_per_step
+from kinema.data.mds import ByVideo
 from kinema.data.sampler import Draw
 from kinema.errors import KinemaError, blaming
 from kinema.flow import crop_resize, crop_resize_flow, key_start
@@ -50,12 +52,13 @@ class Batch(TypedDict, total=False):
     """The places of the batch whose videos could not be read; B does not count them. Present if there are any."""
 
 
+@dataclass(eq=False, repr=False)
 class ClipPairs(Dataset[Batch | Unread]):
     """Draws a query and a key clip from a video and cuts, scales and flips each of them, RGB and flow alike.
 
     An example is a pure function of its :class:`~kinema.data.sampler.Draw`.
 
-    Args:
+    Attributes:
         entries: the videos.
         reader: reads their clips.
         sampling: which clips are drawn.
@@ -68,27 +71,15 @@ class ClipPairs(Dataset[Batch | Unread]):
         labels: (N,) the class of each video; None for none.
     """
 
-    def __init__(
-        self,
-        entries: Sequence[ManifestEntry],
-        reader: ClipReader,
-        sampling: SamplingConfig,
-        augment: AugmentConfig,
-        with_flow: bool,
-        kept: Sequence[Tensor | KinemaError] | None = None,
-        pairs_from: int = 0,
-        labels: Sequence[int] | None = None,
-        with_key: bool = True,
-    ):
-        self.entries = entries
-        self.reader = reader
-        self.sampling = sampling
-        self.augment = augment
-        self.with_flow = with_flow
-        self.with_key = with_key
-        self.kept = kept
-        self.pairs_from = pairs_from
-        self.labels = labels
+    entries: Sequence[ManifestEntry]
+    reader: ClipReader
+    sampling: SamplingConfig
+    augment: AugmentConfig
+    with_flow: bool
+    kept: ByVideo | None = None
+    pairs_from: int = 0
+    labels: Sequence[int] | None = None
+    with_key: bool = True
 
     def __len__(self) -> int:
         return len(self.entries)

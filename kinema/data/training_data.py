@@ -16,7 +16,7 @@ from kinema.common.addresses import shown
 from kinema.common.processes import anywhere, rank_and_count
 from kinema.common.streams import in_one_line
 from kinema.config import TrainConfig
-from kinema.data.extraction import extract_flow, missing_flow
+from kinema.data.extraction import extract_flow
 from kinema.data.fields import ClipReader
 from kinema.data.left_out import LeftOut, Mender
 from kinema.data.loader import make_loader
@@ -92,7 +92,7 @@ class TrainingData:
         """
         config, reader = self.config, self.reader
         wanted = self.with_flow or config.sampling.mds is not None
-        if reader.store is not None and wanted and missing_flow(reader, self.entries):
+        if reader.store is not None and wanted and not all(map(reader.store.has, self.entries.paths())):
             device = "cpu" if config.trainer.accelerator == "cpu" else "auto"
             done = extract_flow(reader, self.entries, workers=config.trainer.workers, device=device)
             if len(done.failures) > config.trainer.max_bad_share * len(self.entries):

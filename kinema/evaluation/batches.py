@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kinema.boxes import MOTION
+from kinema.boxes.box import MOTION
 from kinema.common.addresses import absolute
 from kinema.common.cluster import Lost, spread
 from kinema.common.device import find_device

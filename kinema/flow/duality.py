@@ -14,13 +14,16 @@ comes out right without a case of its own.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from kinema.flow.median import median_filter
+
+if TYPE_CHECKING:
+    from kinema.flow.tvl1 import TVL1
 
 CHECK_EVERY = 5
 """Iterations between two looks at the change, each of which costs about a tenth of one and waits for the device."""
@@ -132,14 +135,7 @@ def ascend(p: Tensor, gradient: Tensor, step: float, scratch: Tensor) -> None:
 
 
 def iterate(
-    u: Tensor,
-    p: Tensor,
-    data: DataTerm,
-    bound: float,
-    theta: float,
-    step: float,
-    gradient: Tensor,
-    scratch: Tensor,
+    u: Tensor, p: Tensor, data: DataTerm, bound: float, theta: float, step: float, gradient: Tensor, scratch: Tensor
 ) -> None:
     """One iteration on u and p, in place.
 
@@ -159,19 +155,7 @@ def iterate(
     ascend(p, gradient, step, scratch)
 
 
-def minimise(
-    u: Tensor,
-    p: Tensor,
-    data: DataTerm,
-    *,
-    tau: float,
-    lambda_: float,
-    theta: float,
-    epsilon: float,
-    inner_iterations: int,
-    outer_iterations: int,
-    median_filtering: int,
-) -> None:
+def minimise(u: Tensor, p: Tensor, data: DataTerm, settings: TVL1) -> None:
     """Iterate on u and p, in place, until each pair has converged or the iterations are spent.
 
     A pair has converged when the root of the mean squared change of its vectors in one iteration is at most epsilon.
@@ -181,23 +165,24 @@ def minimise(
         u: ``(2, N, H, W)``, pixels.
         p: ``(2, 2, N, H, W)``.
         data: of the last warp.
-        tau, lambda_, theta, epsilon, inner_iterations, outer_iterations, median_filtering: see
-            :class:`~kinema.flow.tvl1.TVL1`.
+        settings: when to stop, and the weights of the terms.
     """
+    theta = settings.theta
+    bound, step = settings.lambda_ * theta, settings.tau / theta
     active = torch.arange(u.shape[1], device=u.device)
     now_u, now_p = u, p
     gradient, scratch, before = torch.empty_like(p), torch.empty_like(u), torch.empty_like(u)
-    for _ in range(outer_iterations):
-        now_u = median_filter(now_u, median_filtering)
-        for iteration in range(1, inner_iterations + 1):
-            look = iteration % CHECK_EVERY == 0 or iteration == inner_iterations
+    for _ in range(settings.outer_iterations):
+        now_u = median_filter(now_u, settings.median_filtering)
+        for iteration in range(1, settings.inner_iterations + 1):
+            look = iteration % CHECK_EVERY == 0 or iteration == settings.inner_iterations
             if look:
                 before.copy_(now_u)
-            iterate(now_u, now_p, data, lambda_ * theta, theta, tau / theta, gradient, scratch)
+            iterate(now_u, now_p, data, bound, theta, step, gradient, scratch)
             if not look:
                 continue
             change = torch.linalg.vector_norm(before.sub_(now_u), dim=(0, 2, 3)) / before[0, 0].numel() ** 0.5
-            going = change > epsilon
+            going = change > settings.epsilon
             left = int(going.sum())
             if left == len(active):
                 continue

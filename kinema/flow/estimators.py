@@ -154,9 +154,15 @@ def create_estimator(name: str = "dis", **parameters: Any) -> FlowEstimator:
     """The estimator of that name, with its defaults overridden by ``parameters``.
 
     Raises:
-        ConfigError: the name, a parameter or its value is unknown; the message lists what exists.
+        ConfigError: the name, a parameter or its value is unknown, and the message lists what exists; or a package
+            offers the estimator by another name than its own, by which stores of its flow know it.
     """
-    return ESTIMATORS.get(name).create(**parameters)
+    kind = ESTIMATORS.get(name)
+    if (own := getattr(kind, "name", None)) != name:
+        raise ConfigError(
+            f"the flow estimator {name!r} has the name {own!r} for itself: its package has to offer it as that"
+        )
+    return kind.create(**parameters)
 
 
 def parse_estimator(text: str) -> FlowEstimator:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinema.common.files import atomic_path
+from kinema.common.files import write_bytes
 from kinema.errors import ConfigError, DataError
 
 _MAGIC = np.float32(202021.25).tobytes()
@@ -72,9 +72,7 @@ def write_flow(path: str | Path, flow: np.ndarray, valid: np.ndarray | None = No
         content = write(flow, valid)
     except ValueError as error:
         raise ConfigError(f"cannot write the flow {path}: {error}") from error
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
-    return path
+    return write_bytes(path, content)
 
 
 def _read_flo(data: bytes) -> tuple[np.ndarray, np.ndarray]:

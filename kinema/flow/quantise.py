@@ -35,15 +35,6 @@ SHORTEST_MATCH = 6
 _CACHE_BYTES = 1 << 18
 
 
-def quantisation_step(field: np.ndarray) -> float:
-    """The step, in pixels, that a field is rounded to.
-
-    Each component is then off by half a step at most: by 1/16 pixel, and by 1/80 of the field's largest component. An
-    error that is anything between, as rounding errors are, makes an endpoint error of 0.38 steps on average.
-    """
-    return _step(_largest(field))
-
-
 def pack_field(field: np.ndarray) -> tuple[bytes, float]:
     """Pack one field.
 
@@ -51,16 +42,19 @@ def pack_field(field: np.ndarray) -> tuple[bytes, float]:
         field: ``(2, H, W)`` floating point, pixels.
 
     Returns:
-        The bytes and the step, see :func:`quantisation_step`.
+        The bytes, and the step, in pixels, that the field is rounded to. Each component is off by half a step at most:
+        by 1/16 pixel, and by 1/80 of the field's largest component. An error that is anything between, as rounding
+        errors are, makes an endpoint error of 0.38 steps on average.
 
     Raises:
         DataError: the field holds numbers that are not finite.
     """
     field = np.asarray(field, np.float32)
-    largest = _largest(field)
+    largest = float(np.maximum(field.max(initial=0.0), -field.min(initial=0.0)))  # nan if a component is
     if not math.isfinite(largest):
         raise DataError("a flow field with values that are not finite cannot be stored: mend or leave out its frames")
-    step = _step(largest)
+    wanted = np.float32(min(LARGEST_STEP, largest / STEPS) or LARGEST_STEP)
+    step = float(max(wanted, np.float32(largest / np.iinfo(np.int16).max), np.finfo(np.float32).tiny))
     counts = field / np.float32(step)
     np.rint(counts, out=counts)
     short = np.rint(np.float32(largest) / np.float32(step)) <= np.iinfo(np.int8).max
@@ -95,16 +89,6 @@ def unpack_fields(packed: Sequence[bytes], steps: Sequence[float], out: np.ndarr
             view[...] = part
         begin = end
     out *= np.array(steps, np.float32).reshape(-1, 1, 1, 1)
-
-
-def _largest(field: np.ndarray) -> float:
-    """The largest component of a field, without its sign; not a number if it holds one that is none."""
-    return float(np.maximum(field.max(initial=0.0), -field.min(initial=0.0)))
-
-
-def _step(largest: float) -> float:
-    step = np.float32(min(LARGEST_STEP, largest / STEPS) or LARGEST_STEP)
-    return float(max(step, np.float32(largest / np.iinfo(np.int16).max), np.finfo(np.float32).tiny))
 
 
 def _same(rows: np.ndarray, fields: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -7,10 +7,10 @@ into one folder or into folders that are copied together afterwards, and a kille
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from kinema.common.files import clear_leftovers, make_folder, write_json
 from kinema.common.locking import locked
+from kinema.common.provenance import differing
 from kinema.errors import ConfigError, DataError
 from kinema.flow.container import VideoFlow, open_video_flow, write_video_flow
 
@@ -48,24 +49,13 @@ class FlowStore:
             make_folder(folder)
             with self._locked(".making", wait=True):  # some begin together, and each finds a folder without a store
                 if not description.exists():
-                    self._begin(description)
-        self._compare(read_recipe(self.folder))
-
-    def _begin(self, description: Path) -> None:
-        if any(not path.name.startswith(".") for path in self.folder.iterdir()):
-            raise ConfigError(f"{self.folder} is neither empty nor a flow store: choose another folder")
-        write_json(description, {"format": FORMAT, "recipe": self.recipe})
-
-    def _compare(self, found: dict[str, Any]) -> None:
-        differing = [
-            f"{name} was {found.get(name)!r}, is {self.recipe.get(name)!r}"
-            for name in sorted(found.keys() | self.recipe.keys())
-            if found.get(name) != self.recipe.get(name)
-        ]
-        if differing:
+                    if any(not path.name.startswith(".") for path in self.folder.iterdir()):
+                        raise ConfigError(f"{self.folder} is neither empty nor a flow store: choose another folder")
+                    write_json(description, {"format": FORMAT, "recipe": self.recipe})
+        if changed := differing(read_recipe(self.folder), self.recipe, words="{} was {!r}, is {!r}"):
             raise ConfigError(
-                f"the flow store {self.folder} was made otherwise ({'; '.join(differing)}); use the same settings, "
-                "or another folder"
+                f"the flow store {self.folder} was made otherwise ({'; '.join(changed)}); use the same settings, or "
+                "another folder"
             )
 
     def path(self, name: str) -> Path:
@@ -106,24 +96,20 @@ class FlowStore:
             )
         return flow
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Be the one who adds to the store, alone or with the processes and machines that work for it.
 
         Raises:
             OutputError: another process is writing it.
         """
-        with self._locked(".writing"):
-            yield
+        return self._locked(".writing")
 
-    @contextlib.contextmanager
-    def _locked(self, name: str, wait: bool = False) -> Iterator[None]:
+    def _locked(self, name: str, wait: bool = False) -> AbstractContextManager[None]:
         busy = (
             f"cannot write to the flow store {self.folder}: another process is writing to it; wait for it, or use "
             "another folder"
         )
-        with locked(self.folder / name, busy, wait=wait):
-            yield
+        return locked(self.folder / name, busy, wait=wait)
 
 
 def stored_names(folder: str | Path) -> list[str]:

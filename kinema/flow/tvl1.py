@@ -109,7 +109,6 @@ class TVL1(FlowEstimator):
         for size in self._sizes(*first.shape[1:])[1:]:
             pyramid.append(tuple(_scaled(frames, size, antialias=True) for frames in pyramid[-1]))  # type: ignore[arg-type]
         u = first.new_zeros((2, len(first), *pyramid[-1][0].shape[1:]))
-        settings = {name: value for name, value in self.parameters.items() if name in _MINIMISE}
         for first, second in reversed(pyramid):
             (height, width), (old_height, old_width) = first.shape[1:], u.shape[2:]
             u = torch.stack([_scaled(u[0], (height, width)), _scaled(u[1], (height, width))])
@@ -118,7 +117,7 @@ class TVL1(FlowEstimator):
             p = u.new_zeros((2, *u.shape))
             from_, to = (torch.cat((frames[:, None], picture_gradient(frames)), 1) for frames in (first, second))
             for _ in range(self.warps):
-                minimise(u, p, linearise(from_, to, u), **settings)
+                minimise(u, p, linearise(from_, to, u), self)
         return u.transpose(0, 1)
 
     def _sizes(self, height: int, width: int) -> list[tuple[int, int]]:
@@ -130,9 +129,6 @@ class TVL1(FlowEstimator):
                 break
             sizes.append((height, width))
         return sizes
-
-
-_MINIMISE = {"tau", "lambda_", "theta", "epsilon", "inner_iterations", "outer_iterations", "median_filtering"}
 
 
 def _scaled(fields: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:

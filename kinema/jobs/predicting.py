@@ -7,7 +7,7 @@ the end; a call that was stopped goes on from there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from kinema.annotations.interval import Interval
 from kinema.common.progress import make_bar
 from kinema.config import BoutConfig, overlaid
 from kinema.config.windows import PredictionConfig, Windowing
+from kinema.data.crops import check_boxes, described
 from kinema.errors import DataError, VideoError
 from kinema.jobs.journal import Kept, SaidWindow, place_beside
 from kinema.jobs.labelling import Found
@@ -56,16 +57,20 @@ def predict(
     Raises:
         ConfigError: there is no such setting, or its number is not positive.
         CheckpointError: there is no such network.
-        DataError: there are no videos, or none can be read.
+        DataError: there are no videos, or none can be read, or boxes are of none of them.
         OutputError: what is done cannot be kept.
     """
     how = overlaid("predict", config or PredictionConfig(), settings)
     network, classes = load_classifier(run)
-    embedder = Embedder(network, clip_of(network.encoder), str(run), how.device)
+    clip = clip_of(network.encoder)
+    embedder = Embedder(network, clip if how.crop is None else replace(clip, crop=how.crop), str(run), how.device)
     windowing = Windowing(how.length, how.stride)
     reader = WindowReader(embedder.clip, windowing)
     root, paths = videos_at(videos)
+    check_boxes(embedder.clip, root, paths)
     about = {"version": VERSION, "network": embedder.fingerprint, "classes": classes, "windowing": asdict(windowing)}
+    if embedder.clip.crop is not None:
+        about["crop"] = described(embedder.clip)["crop"]
 
     def said(windows: Sequence[SeenWindow]) -> list[SaidWindow]:
         if not windows:

@@ -8,8 +8,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kinema.annotations.writing import refuse_present
-from kinema.common.files import atomic_path, file_name, file_names, write_csv
+from kinema.common.files import atomic_path, file_name, file_names, refuse_present, write_csv
 from kinema.common.progress import track
 from kinema.config import overlaid
 from kinema.config.requests import ExamplesConfig

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from kinema.boxes import MOTION
+from kinema.boxes.box import MOTION
 from kinema.common.addresses import resolved, shown
 from kinema.common.clock import clock
 from kinema.common.storage import exists

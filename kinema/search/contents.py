@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinema.boxes import Place
+from kinema.boxes.box import Place
 from kinema.common.addresses import shown
 from kinema.errors import DataError
 from kinema.search import database

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kinema.boxes import MOTION, Place
+from kinema.boxes.box import MOTION, Place
 from kinema.common.device import find_devices
 from kinema.common.provenance import config_sha256
 from kinema.common.vectors import unit

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinema import __version__
-from kinema.boxes import MOTION
+from kinema.boxes.box import MOTION
 from kinema.common.addresses import resolved, shown
 from kinema.common.whitening import Basis
 from kinema.config import overlaid
@@ -162,8 +162,8 @@ class Library(Queries):
     def _vectors_fingerprint(self) -> str:
         """Of the encoder, and of the basis in which the index keeps its vectors."""
         assert self._fingerprint is not None, "an index that exists has one"
-        content = b"" if self._basis is None else self._basis.to_bytes()
-        return f"{self._fingerprint} {hashlib.sha256(content).hexdigest()}"
+        basis = hashlib.sha256(b"").hexdigest() if self._basis is None else self._basis.sha256
+        return f"{self._fingerprint} {basis}"
 
     def watch(self, source: str, classifier: Classifier) -> Iterator[Labelled]:
         """Label the windows of a video file, camera or network stream as they come; see :func:`~.watching.watch`.

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from kinema.data.clips import clip_view
 from kinema.data.crops import cropping
 from kinema.errors import VideoError, blaming
+from kinema.search.asking import query_clip
 from kinema.search.windows import SeenWindow, WindowReader
 from kinema.video import Video
 from kinema.video.clock import BROADCAST_PAUSE
@@ -52,7 +53,8 @@ def live_windows(source: str, reader: WindowReader) -> Iterator[LiveWindow]:
     """
     if not is_live(source):
         with blaming(source), Video(source, view=clip_view(reader.clip)) as video:
-            layout, crop = reader.layout(video.info.fps), cropping(reader.clip, source, video.info)
+            clip = query_clip(reader.clip, source)
+            layout, crop = reader.layout(video.info.fps), cropping(clip, source, video.info)
             for seen in reader.cut((pixels for _, pixels in video.follow(layout.grid.on())), layout, crop=crop):
                 yield LiveWindow(seen, time.perf_counter())
         return

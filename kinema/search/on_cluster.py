@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from os.path import commonpath
 from pathlib import Path
 
-from kinema.boxes import MOTION
+from kinema.boxes.box import MOTION
 from kinema.common.cluster import spread
 from kinema.common.whitening import Basis
 from kinema.config.windows import Windowing

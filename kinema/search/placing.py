@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
-from kinema.boxes import Box, Place
+from kinema.boxes.box import Box, Place
 from kinema.errors import KinemaError
 from kinema.search.about import get_about
 from kinema.search.store import Damage, Database

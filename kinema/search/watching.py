@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,7 @@ import numpy as np
 
 from kinema.annotations.bouts import BoutFinder
 from kinema.annotations.interval import Interval, posix
+from kinema.boxes.box import MOTION
 from kinema.config import BoutConfig
 from kinema.config.windows import Windowing
 from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
@@ -24,6 +25,9 @@ from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedder import Embedder
 from kinema.search.live import LiveWindow, is_live, live_windows
 from kinema.search.windows import SeenWindow, WindowReader
+
+TOGETHER = 8
+"""Windows of a file that are labelled together: single ones take an encoder far longer."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def watch(
     """Label the windows of a source one by one until it ends.
 
     Of a live source the latest window is labelled, and those that there is no time for are passed over; of a file none
-    is, and those that wait are labelled together.
+    is, and several are labelled together.
 
     Args:
         source: see :func:`~kinema.search.live.live_windows`.
@@ -69,7 +73,7 @@ def watch(
         VideoError: the source cannot be opened, or breaks off.
     """
     live = is_live(source)
-    windows: queue.Queue[LiveWindow | BaseException | None] = queue.Queue(1 if live else 8)
+    windows: queue.Queue[LiveWindow | BaseException | None] = queue.Queue(1 if live else TOGETHER)
     stopped, dropped = threading.Event(), 0
 
     def put(item: LiveWindow | BaseException | None) -> None:
@@ -92,14 +96,17 @@ def watch(
         except BaseException as error:
             put(error)
 
+    from threadpoolctl import threadpool_limits
+
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
     told, threads = 0, cv2.getNumThreads()
     cv2.setNumThreads(1)  # frames are so small that a second thread costs more than it saves
+    limit = threadpool_limits(1, "blas")  # and so are the products of a few vectors
     try:
         while True:
             items = [windows.get()]
-            while not live and not windows.empty():
+            while not live and isinstance(items[-1], LiveWindow) and len(items) < TOGETHER:
                 items.append(windows.get())
             come = [item for item in items if isinstance(item, LiveWindow)]
             for item, shares in zip(come, label([one.seen for one in come]) if come else (), strict=True):
@@ -117,6 +124,7 @@ def watch(
     finally:
         stopped.set()
         cv2.setNumThreads(threads)
+        limit.restore_original_limits()
 
 
 class LiveBouts:
@@ -147,6 +155,8 @@ class LiveBouts:
 def watch_with_network(source: str, run: str | Path, device: str = "auto") -> Iterator[Labelled]:
     """Label the windows of a source, as of :func:`watch`, by a network that `kinema finetune` trained.
 
+    One that was trained on clips that are cut around boxes is shown windows that are cut around what moves.
+
     Args:
         source: a video file, a camera or an address.
         run: the training's folder.
@@ -157,7 +167,10 @@ def watch_with_network(source: str, run: str | Path, device: str = "auto") -> It
         VideoError: the source cannot be opened, or breaks off.
     """
     network, classes = load_classifier(run)
-    embedder = Embedder(network, clip_of(network.encoder), str(run), device)
+    clip = clip_of(network.encoder)
+    if clip.crop is not None:  # boxes that it was trained with are of other videos
+        clip = replace(clip, crop=MOTION)
+    embedder = Embedder(network, clip, str(run), device)
     reader = WindowReader(embedder.clip, Windowing())
 
     def label(seen: Sequence[SeenWindow]) -> np.ndarray:

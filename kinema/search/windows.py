@@ -15,7 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kinema.boxes import WHOLE, Place, cut, own_motion, small
+from kinema.boxes.box import WHOLE, Place, cut
+from kinema.boxes.motion import own_motion, small
 from kinema.config import ClipConfig
 from kinema.config.windows import Windowing
 from kinema.data.clips import Grid, center_cut, clip_view, span, step_seconds, stretched
@@ -182,7 +183,7 @@ class WindowReader:
         since, first = 0, True  # frames since the latest window ended; whether there is none yet
         number, stays = 0, 0  # and for how many times of the grid the latest frame has been on screen
         still = layout.frames + LONGEST_STILL / layout.grid.spacing
-        for number, frame in enumerate(_in_grey(frames, crop is not None and crop.by_motion), 1):
+        for number, frame in enumerate(_in_grey(frames, crop is not None and crop.boxes is None), 1):
             stays = stays + 1 if held and frame.pixels is held[-1].pixels else 1
             held.append(frame)
             since += 1

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from kinema.boxes import Box
+from kinema.boxes.box import Box
 from kinema.data.clips import NEVER, timeline
 from kinema.data.synthetic.files import encode_video
 from kinema.errors import VideoError, blaming

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from kinema.common.lazy import load_on_use
 
 if TYPE_CHECKING:
-    from kinema.video.clip import Clip
+    from kinema.video.clip import Clip, VideoInfo
     from kinema.video.decoder import Decoder
     from kinema.video.decoders import register_decoder
     from kinema.video.folder import find_videos, passed_over
     from kinema.video.frame_cache import HeldVideo, Shelf
-    from kinema.video.info import VideoInfo
     from kinema.video.manifest import Manifest, ManifestEntry, usable
     from kinema.video.manifest_files import read_manifest, write_manifest
     from kinema.video.reader import Video
@@ -44,14 +43,13 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
-        "clip": ("Clip",),
+        "clip": ("Clip", "VideoInfo"),
         "decoder": ("Decoder",),
         "decoders": ("register_decoder",),
         "frame_cache": ("HeldVideo", "Shelf"),
         "folder": ("find_videos", "passed_over"),
         "manifest": ("Manifest", "ManifestEntry", "usable"),
         "manifest_files": ("read_manifest", "write_manifest"),
-        "info": ("VideoInfo",),
         "reader": ("Video",),
         "scan": ("scan_folder",),
         "view": ("View",),

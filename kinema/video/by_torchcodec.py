@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +17,7 @@ import numpy as np
 from av import VideoFrame
 
 from kinema.common.extras import remedy
+from kinema.common.provenance import installed
 from kinema.errors import ConfigError, blaming
 from kinema.video.clock import longest_pause
 from kinema.video.damage import Damage
@@ -220,10 +220,7 @@ class TorchCodecOnGPU(TorchCodec):
 
 def version() -> str:
     """The version of torchcodec; empty where it is not installed."""
-    try:
-        return metadata.version("torchcodec")
-    except metadata.PackageNotFoundError:
-        return ""
+    return installed(["torchcodec"]).get("torchcodec", "")
 
 
 @cache

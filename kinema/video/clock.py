@@ -33,14 +33,13 @@ class Clock:
     """Follows the times of a stream's packets, and mends those after a jump.
 
     Attributes:
-        jumps: how many there have been.
-        first: seconds by which the first of them went, ahead or back.
+        first: seconds by which the first jump went, ahead or back.
         even: whether decoding times have only grown so far.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream):
         base = stream.time_base or Fraction(1, av.time_base)
-        self.jumps, self.first, self.even = 0, 0.0, True
+        self.first, self.even = 0.0, True
         self._base = float(base)
         self._ahead = longest_pause(container) / self._base
         self._back = -BACK / self._base
@@ -75,7 +74,6 @@ class Clock:
             self._step = step if step > 0 else self._step
             return False
         self.first = self.first or step * self._base
-        self.jumps += 1
         return True
 
 

@@ -32,22 +32,16 @@ def open_stream(path: str, opened: ExitStack) -> tuple[InputContainer, VideoStre
     """
     size_and_time(path)
     with blaming(path), ExitStack() as unwanted:
-        local = _local(path, unwanted)
+        try:
+            local, held = fetch(path)
+        except OSError as error:
+            raise VideoError(path, in_words(error)) from error
+        unwanted.push(held)
         container = open_pictures(local, Path(path)) if local.is_dir() else _open_file(local, path)
         unwanted.callback(container.close)
         stream = video_stream(container, path)
         opened.push(unwanted.pop_all())
     return container, stream
-
-
-def _local(path: str, unwanted: ExitStack) -> Path:
-    try:
-        local, held = fetch(path)
-    except OSError as error:
-        raise VideoError(path, in_words(error)) from error
-    if held is not None:
-        unwanted.callback(held.close)
-    return local
 
 
 def _open_file(local: Path, path: str) -> InputContainer:

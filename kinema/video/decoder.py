@@ -33,7 +33,7 @@ class Shown(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a file says of its video; the attributes are those of :class:`~kinema.video.info.VideoInfo`."""
+    """What a file says of its video; the attributes are those of :class:`~kinema.video.clip.VideoInfo`."""
 
     frames: int
     fps: float

@@ -30,7 +30,7 @@ class Fragment(NamedTuple):
     end: float
 
     def __str__(self) -> str:
-        return f"{self.path}#t={_seconds(self.start)},{_seconds(self.end)}"
+        return f"{self.path}#t={in_decimals(self.start)},{in_decimals(self.end)}"
 
 
 def named_part(name: str) -> Fragment | None:
@@ -63,6 +63,6 @@ def whole_of(path: str | os.PathLike[str]) -> str:
     return os.fspath(path) if found is None else found.path
 
 
-def _seconds(value: float) -> str:
-    """To the microsecond, without zeros at the end."""
-    return f"{value:.6f}".rstrip("0").rstrip(".")
+def in_decimals(seconds: float) -> str:
+    """Seconds to the microsecond, without zeros at the end."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")

@@ -23,8 +23,11 @@ def root_cause(error: Exception) -> str:
     """
     spec = find_spec("torchcodec")
     folder = Path(spec.origin).parent if spec and spec.origin else None
-    said = {} if folder is None else {_number(file): _refused(file) for file in folder.glob("libtorchcodec_core*.*")}
-    return verdict({number: why for number, why in said.items() if why}) or _first_cause(error)
+    said: dict[int, str] = {}
+    for library in folder.glob("libtorchcodec_core*.*") if folder is not None else ():
+        if why := _refused(library):
+            said[int("".join(filter(str.isdigit, library.stem)) or 0)] = why
+    return verdict(said) or _first_cause(error)
 
 
 def verdict(said: dict[int, str]) -> str:
@@ -52,10 +55,6 @@ def verdict(said: dict[int, str]) -> str:
     if "undefined symbol" in said[number] or "Symbol not found" in said[number]:
         return f"{tried} it was built for another version of PyTorch; install the torchcodec that goes with this one"
     return f"{tried} the system says: {' '.join(said[number].split())[:200]}"
-
-
-def _number(library: Path) -> int:
-    return int("".join(filter(str.isdigit, library.stem)) or 0)
 
 
 def _refused(library: Path) -> str:

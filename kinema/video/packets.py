@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import lru_cache
 from typing import NamedTuple
 
 import av
 import numpy as np
-from av.packet import Packet
 
 from kinema.video.clock import Clock
 from kinema.video.container import open_stream
@@ -55,7 +53,9 @@ def _packets(path: str, by_dts: bool, _state: tuple[int, int]) -> Packets | str:
         container, stream = open_stream(path, opened)
         clock, places, entries = Clock(container, stream), set(), []
         try:
-            for packet in _filled(container.demux(stream)):
+            for packet in container.demux(stream):
+                if packet.size == 0 and packet.dts is None and packet.pts is None:  # which PyAV puts at the end
+                    continue
                 if clock.mend(packet):
                     return "its clock jumps"
                 if packet.is_discard:
@@ -75,8 +75,3 @@ def _packets(path: str, by_dts: bool, _state: tuple[int, int]) -> Packets | str:
     frames = [{"pts": at, "duration": lasts, "key_frame": int(at == entries[0][0])} for at, lasts in entries]
     shown = np.array([entry[0] for entry in entries], np.int64)
     return Packets(shown, json.dumps({"frames": frames}), entries[-1][1] if entries else 0)
-
-
-def _filled(packets: Iterator[Packet]) -> Iterator[Packet]:
-    """Without the one that PyAV puts at the end."""
-    return (packet for packet in packets if packet.size or packet.dts is not None or packet.pts is not None)

@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count, takewhile
 from math import inf
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 
 from kinema.common.addresses import shown as as_written
 from kinema.errors import KinemaError, VideoError, blaming
-from kinema.video.clip import Clip
+from kinema.video.clip import Clip, VideoInfo
 from kinema.video.decoder import Decoder, LeftToPyAV, Shown
 from kinema.video.decoders import open_decoder
 from kinema.video.fragment import fragment_of
-from kinema.video.info import VideoInfo
 from kinema.video.screen import TOLERANCE, on_screen
 from kinema.video.view import Pixels, View
 
@@ -58,7 +56,9 @@ class Video:
         try:
             if part is not None:
                 self._begin, self._until = part.start, part.end
-                self._refuse_beyond(self._decoder.duration())
+                promised = self._decoder.duration()
+                if promised and self._begin >= promised and self.steady:
+                    raise self._beyond(promised)
             with blaming(path):
                 self._convert = self._decoder.converter(view or View())
         except KinemaError as error:
@@ -68,9 +68,7 @@ class Video:
     def __enter__(self) -> Video:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -80,19 +78,10 @@ class Video:
     @property
     def info(self) -> VideoInfo:
         """What the header says."""
-        header = self._decoder.header
-        return VideoInfo(
-            path=self._path,
-            duration=self._length(),
-            frames=header.frames if self._whole else round(self._length() * header.fps),
-            fps=header.fps,
-            width=header.width,
-            height=header.height,
-            rotation=header.rotation,
-            codec=header.codec,
-            pixel_format=header.pixel_format,
-            start=self._decoder.origin + self._begin,
-        )
+        header, length = self._decoder.header, self._length()
+        if not self._whole:
+            header = header._replace(frames=round(length * header.fps))
+        return VideoInfo(self._path, length, *header, start=self._decoder.origin + self._begin)
 
     def at_times(self, seconds: Sequence[float]) -> Clip:
         """Return the frame on screen at each time: the last that comes on screen at or before it.
@@ -213,10 +202,6 @@ class Video:
         if self._whole:
             return promised
         return (min(self._until, promised) if promised and self.steady else self._until) - self._begin
-
-    def _refuse_beyond(self, promised: float) -> None:
-        if promised and self._begin >= promised and self.steady:
-            raise self._beyond(promised)
 
     def _refuse_ended(self) -> None:
         """Once all is decoded: headers may promise nothing, or what is not there."""

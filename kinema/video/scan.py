@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from kinema.common.addresses import resolved
 from kinema.common.clock import clock
 from kinema.common.cluster import spread
 from kinema.common.processes import available_cores
-from kinema.common.progress import make_bar
+from kinema.common.progress import make_bar, track
 from kinema.errors import DataError, KinemaError, VideoError, blaming
 from kinema.video.folder import walk_videos, without_videos
 from kinema.video.identity import size_and_time
@@ -78,8 +79,7 @@ def scan_folder(
                 else:
                     bar.advance(task)
 
-        bar = make_bar("at")
-        bar.disable = bar.disable or not progress
+        bar = make_bar("at", wanted=progress)
         task = bar.add_task("Scanning", total=count, at="")
 
         def decoded(item: tuple[int, Path]) -> ManifestEntry:
@@ -105,7 +105,7 @@ def _on_cluster(
     cluster: str, items: Iterable[tuple[int, Path]], root: Path
 ) -> Iterator[tuple[tuple[int, Path], ManifestEntry]]:
     """As :func:`_as_they_come` of :func:`scan_file`; a file over which workers are lost is unreadable."""
-    for item, found in spread(cluster, items, Scanning, [root], shared=[root], weigh=size_of):
+    for item, found in spread(cluster, items, partial, [scan_numbered, root], shared=[root], weigh=size_of):
         if isinstance(found, KinemaError):
             found = ManifestEntry(item[1].relative_to(root).as_posix(), UNREADABLE, error=str(found))
         yield item, found
@@ -119,19 +119,9 @@ def size_of(item: tuple[int, Path]) -> int:
         return 0
 
 
-class Scanning:
-    """What a worker of a cluster does: it decodes a video, and says what it holds.
-
-    Args:
-        root: the folder that entries' paths are relative to.
-    """
-
-    def __init__(self, root: Path):
-        self._root = root
-
-    def __call__(self, item: tuple[int, Path]) -> ManifestEntry:
-        """The entry of a file, which comes with a number."""
-        return scan_file(item[1], self._root)
+def scan_numbered(root: Path, item: tuple[int, Path]) -> ManifestEntry:
+    """As :func:`scan_file`, of a file that comes with a number: what a worker of a cluster does."""
+    return scan_file(item[1], root)
 
 
 def _count(root: Path) -> int:
@@ -145,29 +135,20 @@ def _count(root: Path) -> int:
     return count
 
 
-def probe_files(
-    root: Path, files: Sequence[str], *, workers: int | None = None, progress: bool = True
-) -> dict[str, str]:
+def probe_files(root: Path, files: Sequence[str], *, workers: int | None = None) -> dict[str, str]:
     """Open videos and decode their first frames: quicker than to scan them, and blind to damage further on.
 
     Args:
         root: the folder that ``files`` are relative to.
         files: the videos.
         workers: files opened at the same time; None for as many as there are processor cores.
-        progress: show a bar with the time left.
 
     Returns:
         Why a file cannot be read, for each that cannot.
     """
-    bar = make_bar()
-    bar.disable = bar.disable or not progress
-    reasons: dict[str, str] = {}
-    with bar:
-        opened = _as_they_come(files, lambda file: _first_frame(root / file), workers or available_cores())
-        for file, reason in bar.track(opened, total=len(files), description="Opening"):
-            if reason:
-                reasons[file] = reason
-    return {file: reasons[file] for file in files if file in reasons}
+    opened = _as_they_come(files, lambda file: _first_frame(root / file), workers or available_cores())
+    reasons = dict(track(opened, "Opening", len(files)))
+    return {file: reasons[file] for file in files if reasons[file]}
 
 
 def _first_frame(path: Path) -> str:

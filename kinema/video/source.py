@@ -238,13 +238,10 @@ class Source(Decoder):
         try:
             return packet.decode()
         except av.FFmpegError as error:
-            if not self._begins_anew(packet):
+            theora = self.stream.codec_context.name == "theora"
+            if not (theora and packet.size > 0 and bytes(packet)[0] >= 0x80):  # a header, as where files were joined
                 self.damage.lost(self._place(packet), error)
             return []
-
-    def _begins_anew(self, packet: Packet) -> bool:
-        """Whether a packet is a header of Theora and no picture, as where two files were joined."""
-        return self.stream.codec_context.name == "theora" and packet.size > 0 and bytes(packet)[0] >= 0x80
 
     def _place(self, packet: Packet) -> float:
         """When a packet's frame would come on screen, in seconds from the first frame."""

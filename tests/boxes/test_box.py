@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinema.boxes import WHOLE, Box, cut, framed
+from kinema.boxes.box import WHOLE, Box, cut, framed
 from kinema.errors import DataError
 
 SHARES = st.floats(0, 1)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinema.boxes import Box, motion_box, own_motion, small
+from kinema.boxes.box import Box
+from kinema.boxes.motion import motion_box, own_motion, small
 
 HEIGHT, WIDTH = 128, 192
 

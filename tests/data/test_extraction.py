@@ -19,7 +19,7 @@ from known_videos import FPS
 from kinema.config import ExtractConfig
 from kinema.data.extraction import store_reader, video_fields
 from kinema.flow import set_opencv_threads
-from kinema.flow.quantise import quantisation_step
+from kinema.flow.quantise import pack_field
 from kinema.flow.store import stored_names
 from kinema.video import read_manifest, scan_folder, write_manifest
 
@@ -174,5 +174,5 @@ def test_the_error_is_small_on_real_videos(shared_data, tmp_path, estimator, sid
             error = np.linalg.norm(found - field, axis=0)
             assert error.mean() < 0.05
             assert error.mean() <= 0.01 * np.linalg.norm(field, axis=0).max()  # DIS finds no motion at all in some
-            assert np.abs(found - field).max() <= 0.5 * quantisation_step(field) * (1 + 1e-5)
+            assert np.abs(found - field).max() <= 0.5 * pack_field(field)[1] * (1 + 1e-5)
     assert len(entries) == len(videos) >= 3

@@ -15,7 +15,7 @@ from kinema.data.clips import span, usable_part
 from kinema.data.extraction import extract_flow
 from kinema.data.fields import ClipReader, clip_positions, flow_positions
 from kinema.errors import ConfigError, DataError, VideoError
-from kinema.flow.quantise import quantisation_step
+from kinema.flow.quantise import pack_field
 from kinema.video import ManifestEntry
 
 CLIP = ClipConfig(frames=4, step=2 / FPS, short_side=64, size=(32, 32))
@@ -150,7 +150,7 @@ def plain(reader: ClipReader) -> ClipReader:
 
 def assert_same_flow(found: np.ndarray, expected: np.ndarray) -> None:
     for one, other in zip(found, expected, strict=True):
-        assert np.abs(one - other).max() <= 0.5 * quantisation_step(other) * (1 + 1e-5)
+        assert np.abs(one - other).max() <= 0.5 * pack_field(other)[1] * (1 + 1e-5)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from kinema.data.synthetic import FIGURE_MOTIONS, FigureSpec, SynthConfig, plan, render_figures, synthesise
-from kinema.data.synthetic.figures import CAMERAS, KINDS, PALETTES, SCENES
-from kinema.data.synthetic.figures.camera import develop, move_camera
-from kinema.data.synthetic.figures.cast import direct
-from kinema.data.synthetic.figures.scenery import draw_scenery
+from kinema.data.synthetic.figures.camera import CAMERAS, develop, move_camera
+from kinema.data.synthetic.figures.cast import KINDS
+from kinema.data.synthetic.figures.palettes import PALETTES
+from kinema.data.synthetic.figures.scenery import SCENES, draw_scenery
 from kinema.data.synthetic.figures.stage import Stage
 from kinema.errors import OutputError
 
@@ -78,7 +78,7 @@ def test_the_same_parameters_give_the_same_bytes_whatever_the_workers(small: Pat
 
 def test_another_seed_and_the_other_split_give_other_videos() -> None:
     def frames(split: str, seed: int) -> np.ndarray:
-        return render_figures(FigureSpec(split, 3, "person_wave", "room", "any", "still", seed), 32, 4)
+        return render_figures(FigureSpec(split, 3, "person_wave", "room", "any", "still", seed=seed), 32, 4)
 
     first = frames("train", 0)
     for other in (frames("train", 1), frames("test", 0)):
@@ -112,7 +112,7 @@ def test_colours_do_not_decide_how_anything_moves(motion: str) -> None:
     """The same draws in two palettes: the same outlines at all times, in other colours."""
     kind, name = FIGURE_MOTIONS[motion]
     acts = [
-        direct(kind, name, STAGE, PALETTES[palette], np.random.default_rng(5), np.random.default_rng(6))
+        KINDS[kind].stages(name, STAGE, PALETTES[palette], np.random.default_rng(5), np.random.default_rng(6))
         for palette in ("bright", "dark")
     ]
     one, other = acts
@@ -133,7 +133,7 @@ def test_what_moves_is_mostly_seen_and_finite(motion: str) -> None:
     seen = []
     for draw in range(4):
         movement, look = np.random.default_rng([1, draw]), np.random.default_rng([2, draw])
-        act = direct(kind, name, STAGE, PALETTES["any"], movement, look)
+        act = KINDS[kind].stages(name, STAGE, PALETTES["any"], movement, look)
         if act.surface is not None:
             assert all(np.isfinite(field).all() and np.isfinite(amount).all() for field, amount in act.modes)
             seen.append(max(np.ptp(amount) * np.abs(field).max() for field, amount in act.modes) > 0.002)

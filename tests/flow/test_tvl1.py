@@ -113,7 +113,7 @@ def test_the_scheme_matches_a_slow_reference(median_filtering, epsilon):
         )
         for n in range(u.shape[1])
     ]
-    scheme.minimise(u, p, data, **given_)
+    scheme.minimise(u, p, data, TVL1(**given_))
     for n, (slow_u, slow_p) in enumerate(expected):
         np.testing.assert_allclose(u[:, n], slow_u, atol=2e-4)
         np.testing.assert_allclose(p[:, :, n].transpose(0, 1), slow_p, atol=2e-3)

@@ -15,7 +15,7 @@ from kinema.config import ModelConfig
 from kinema.errors import OutputError
 from kinema.jobs.predicting import predict
 from kinema.methods.recognition import CLASSIFIER_FILE, Recognition, save_classifier
-from kinema.models import random_encoder, save_encoder
+from kinema.models import load_encoder, random_encoder, save_encoder
 from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedder import Embedder
 
@@ -133,3 +133,32 @@ def test_what_cannot_be_predicted(trained, folder, tmp_path, refused):
     out.write_text("earlier")
     assert "out.csv is there already" in refused("predict", folder, "--model", trained, "--out", out)
     assert out.read_text() == "earlier"
+
+
+def test_videos_have_boxes_of_their_own(trained, folder, tmp_path, capsys, refused):
+    """Those that a network was trained with are of other videos, and what it said of one box is not of another."""
+
+    def boxes(name: str, *videos: str, side: int = 8) -> Path:
+        rows = [f"{video},{frame},4,4,{4 + side},{4 + side}" for video in videos for frame in range(12)]
+        (tmp_path / name).write_text("\n".join(["file,frame,x0,y0,x1,y1", *rows, ""]))
+        return tmp_path / name
+
+    theirs = boxes("training.csv", "other.mp4")
+    network, out = tmp_path / "network", tmp_path / "out.csv"
+    shutil.copytree(trained, network)
+    encoder = load_encoder(network)
+    card = {**encoder.card, "clip": {**encoder.card["clip"], "crop": str(theirs)}}
+    save_encoder(encoder, network / ENCODER_FILE, card)
+
+    said = refused("predict", folder, "--model", network, "--out", out)
+    assert "training.csv has boxes of other.mp4, and of none of the 4 videos" in said and "as crop" in said
+    small = boxes("small.csv", "00000.mp4", "00001.mp4")
+    found = predict(folder, network, out, None, crop=str(small))
+    assert found.videos == 2 and any("00002.mp4: small.csv" in note.replace(f"{tmp_path}/", "") for note in found.notes)
+    others = predict(folder, network, out, None, crop=str(boxes("large.csv", "00000.mp4", "00001.mp4", side=16)))
+    assert [one.confidence for one in others.intervals] != [one.confidence for one in found.intervals]
+    assert predict(folder, network, out, None, crop="motion").videos == 3
+
+    capsys.readouterr()
+    assert run("watch", folder / "00000.mp4", "--classifier", network) == 0
+    assert capsys.readouterr().out.count("\n") >= 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kinema.boxes import Box
+from kinema.boxes.box import Box
 from kinema.data.synthetic.files import write_video
 from kinema.errors import VideoError
 from kinema.serve import media

@@ -5,7 +5,7 @@ A video is known by a name without ending there; files that are written hold the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,15 @@ def _knows(content: Any) -> bool:
     return isinstance(content, dict) and any(isinstance(content.get(name), dict) for name in ("database", "results"))
 
 
-def _read(content: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
+def _read(content: dict[str, Any], videos: LabelledVideos) -> Iterator[Interval]:
     if "database" in content:
         listed = {file: entry.get("annotations") or [] for file, entry in content["database"].items()}
     else:
         listed = content["results"]
-    found = []
     for file, segments in listed.items():
         for one in segments:
             start, end = one["segment"]
-            found.append(Interval.of(file, start, end, one["label"], confidence=one.get("score")))
-    return found
+            yield Interval.of(file, start, end, one["label"], confidence=one.get("score"))
 
 
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:

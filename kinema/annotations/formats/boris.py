@@ -6,7 +6,7 @@ observation and include its time offset. Where two players show media at once, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,14 @@ def _knows(project: Any) -> bool:
     return isinstance(project, dict) and {"observations", "behaviors_conf", "subjects_conf"} <= project.keys()
 
 
-def _read(project: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
+def _read(project: dict[str, Any], videos: LabelledVideos) -> Iterator[Interval]:
     version = str(project.get("project_format_version", "none"))
     if not version.split(".")[0].isdigit() or int(version.split(".")[0]) > VERSION:
         raise DataError(
             f"its project format is {version}, and known are those up to {VERSION}; save it with BORIS 7 or 8"
         )
     kinds = {one["code"]: str(one["type"]) for one in project["behaviors_conf"].values()}
-    found, others, modified = [], 0, 0
+    others, modified = 0, 0
     for name, observation in project["observations"].items():
         media = observation["file"]["1"] if isinstance(observation["file"], dict) else []
         if observation["type"] != "MEDIA" or not media:
@@ -50,9 +50,9 @@ def _read(project: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
             modified += bool(modifier) and modifier != "None"
             key, at = (subject, code, modifier), float(time) - offset
             if not kinds[code].startswith("State"):
-                found += on_media(media, observation["media_info"], at, at, code, subject)
+                yield from on_media(media, observation["media_info"], at, at, code, subject)
             elif key in begun:
-                found += on_media(media, observation["media_info"], begun.pop(key), at, code, subject)
+                yield from on_media(media, observation["media_info"], begun.pop(key), at, code, subject)
             else:
                 begun[key] = at
         if begun:
@@ -66,12 +66,11 @@ def _read(project: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
         videos.notes.append(f"{others} observations without video files (live, or of pictures) were left out")
     if modified:
         videos.notes.append(f"modifiers of {modified} events were left out")
-    return found
 
 
 def on_media(
     media: Sequence[str], info: Mapping[str, Any], start: float, end: float, label: str, subject: str
-) -> list[Interval]:
+) -> Iterator[Interval]:
     """An interval of an observation in the video that it lies in, or a part in each that it goes through.
 
     Args:
@@ -83,16 +82,15 @@ def on_media(
         subject: of the interval.
     """
     if not 0 <= start <= end:
-        return [Interval.of(media[0], start, end, label, subject)]  # which says what is wrong with it
-    begin, found = 0.0, []
+        yield Interval.of(media[0], start, end, label, subject)  # which says what is wrong with it
+    begin = 0.0
     for place, name in enumerate(media):
         last = place == len(media) - 1
         until = float("inf") if last else begin + float(info["length"][name])
         inside = max(start, begin), min(end, until)
         if inside[0] < inside[1] or (start == end and begin <= start < until):
-            found.append(Interval.of(name, inside[0] - begin, inside[1] - begin, label, subject))
+            yield Interval.of(name, inside[0] - begin, inside[1] - begin, label, subject)
         begin = until
-    return found
 
 
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:

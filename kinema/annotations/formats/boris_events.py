@@ -6,7 +6,7 @@ Times are those of the observation, which go on through its media and include it
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kinema.annotations.format import Format
@@ -50,10 +50,10 @@ def _knows(table: Table) -> bool:
     return {"Observation id", "Behavior", "Start (s)", "Stop (s)"} <= set(table[0])
 
 
-def _read(table: Table, videos: LabelledVideos) -> list[Interval]:
+def _read(table: Table, videos: LabelledVideos) -> Iterator[Interval]:
     if "Media file name" not in table[0]:
         raise DataError("it has no column 'Media file name'; export the aggregated events anew, with BORIS 8")
-    found, others = [], 0
+    others = 0
     for number, row in enumerate(table[1], 1):
         if row.get("Observation type", "Media file") != "Media file":
             others += 1
@@ -67,10 +67,9 @@ def _read(table: Table, videos: LabelledVideos) -> list[Interval]:
             ) from error
         media, lengths = _media(row)
         subject = "" if row.get("Subject") == NOBODY else row.get("Subject", "")
-        found += on_media(media, {"length": lengths}, start, end, row["Behavior"], subject)
+        yield from on_media(media, {"length": lengths}, start, end, row["Behavior"], subject)
     if others:
         videos.notes.append(f"{others} rows of observations without video files were left out")
-    return found
 
 
 def _media(row: dict[str, str]) -> tuple[list[str], dict[str, float]]:

@@ -23,19 +23,16 @@ def _knows(root: ET.Element) -> bool:
     return root.tag == "annotations" and root.find("meta") is not None
 
 
-def _read(root: ET.Element, videos: LabelledVideos) -> list[Interval]:
+def _read(root: ET.Element, videos: LabelledVideos) -> Iterator[Interval]:
     version = root.findtext("version", "none")
     if version != "1.1":
         raise DataError(f"its version is {version}, and known is 1.1; export it as 'CVAT for video 1.1'")
     if root.find("meta/project") is not None:
         raise DataError("it is a whole project of CVAT, whose videos cannot be told apart; export one task at a time")
-    file = root.findtext("meta//source") or root.findtext("meta/task/name")
-    file = posix(file)
+    file = posix(root.findtext("meta//source") or root.findtext("meta/task/name"))
     fps = videos.fps(file)
-    found = []
-    for label, subject, first, stop in [*_tracked(root), *_tagged(root)]:
-        found.append(Interval.of(file, first / fps, stop / fps, label, subject))
-    return found
+    for label, subject, first, stop in (*_tracked(root), *_tagged(root)):
+        yield Interval.of(file, first / fps, stop / fps, label, subject)
 
 
 def _tracked(root: ET.Element) -> Iterator[tuple[str, str | None, int, int]]:

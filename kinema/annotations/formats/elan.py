@@ -6,7 +6,7 @@ The label is an annotation's value, or its tier's name where that is empty; the 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -27,7 +27,7 @@ def _knows(root: ET.Element) -> bool:
     return root.tag == "ANNOTATION_DOCUMENT"
 
 
-def _read(root: ET.Element, videos: LabelledVideos) -> list[Interval]:
+def _read(root: ET.Element, videos: LabelledVideos) -> Iterator[Interval]:
     version = root.get("FORMAT", "none")
     if version.split(".")[0] not in ("2", "3"):
         raise DataError(f"its format is {version}, and known are 2 and 3; save it with a newer ELAN")
@@ -36,16 +36,15 @@ def _read(root: ET.Element, videos: LabelledVideos) -> list[Interval]:
     if units != "milliseconds":
         raise DataError(f"its times are in {units}; save it with a newer ELAN, which writes milliseconds")
     file, origin = _media(root)
-    times, found, derived = _times(root), [], 0
+    times, derived = _times(root), 0
     for tier in root.iter("TIER"):
         derived += len(tier.findall("ANNOTATION/REF_ANNOTATION"))
         for one in tier.findall("ANNOTATION/ALIGNABLE_ANNOTATION"):
             start, end = (times[one.attrib[f"TIME_SLOT_REF{which}"]] + origin for which in (1, 2))
             label = (one.findtext("ANNOTATION_VALUE") or "").strip() or tier.attrib["TIER_ID"]
-            found.append(Interval.of(file, start / 1000, end / 1000, label, tier.get("PARTICIPANT")))
+            yield Interval.of(file, start / 1000, end / 1000, label, tier.get("PARTICIPANT"))
     if derived:
         videos.notes.append(f"{derived} annotations without times of their own, which refer to others, were left out")
-    return found
 
 
 def _media(root: ET.Element) -> tuple[str, float]:

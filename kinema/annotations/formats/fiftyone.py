@@ -6,7 +6,7 @@ An attribute ``subject`` of a detection says who it is of.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,7 @@ def _knows(dataset: Any) -> bool:
     return isinstance(samples, list) and all(isinstance(one, dict) and "filepath" in one for one in samples)
 
 
-def _read(dataset: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
-    found = []
+def _read(dataset: dict[str, Any], videos: LabelledVideos) -> Iterator[Interval]:
     for sample in dataset["samples"]:
         file, known = sample["filepath"], sample.get("metadata") or {}
         for value in sample.values():
@@ -35,8 +34,7 @@ def _read(dataset: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
                 fps = videos.fps(file, known.get("frame_rate"))
                 first, last = one["support"]
                 who = one.get("subject")
-                found.append(Interval.of(file, (first - 1) / fps, last / fps, one["label"], who, one.get("confidence")))
-    return found
+                yield Interval.of(file, (first - 1) / fps, last / fps, one["label"], who, one.get("confidence"))
 
 
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kinema.annotations.format import Format
@@ -11,6 +11,7 @@ from kinema.annotations.videos import LabelledVideos
 from kinema.common.clock import seconds_of
 from kinema.common.files import write_csv
 from kinema.errors import DataError
+from kinema.video.fragment import in_decimals
 
 Table = tuple[list[str], list[dict[str, str]]]
 NEEDED = ("file", "start", "end", "label")
@@ -21,18 +22,16 @@ def _knows(table: Table) -> bool:
     return set(NEEDED) <= set(table[0])
 
 
-def _read(table: Table, videos: LabelledVideos) -> list[Interval]:
+def _read(table: Table, videos: LabelledVideos) -> Iterator[Interval]:
     """An empty end is that of a point."""
-    found = []
     for number, row in enumerate(table[1], 1):
         try:
             start = _seconds(row["start"])
             end = _seconds(row["end"]) if row["end"].strip() else start
             confidence = _share(row.get("confidence", "").strip())
-            found.append(Interval.of(row["file"], start, end, row["label"], row.get("subject"), confidence))
+            yield Interval.of(row["file"], start, end, row["label"], row.get("subject"), confidence)
         except (ValueError, DataError) as error:
             raise DataError(f"row {number}: {error}") from error
-    return found
 
 
 def _seconds(text: str) -> float:
@@ -50,18 +49,12 @@ def _share(text: str) -> float | None:
         raise DataError(f"the confidence {text!r} is no number; write one from 0 to 1, or nothing") from None
 
 
-def decimals(seconds: float, digits: int = 6) -> str:
-    """Seconds in as few decimals as they take, up to ``digits``."""
-    text = f"{seconds:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:
     columns = [*NEEDED, *(name for name in OPTIONAL if any(getattr(one, name) is not None for one in intervals))]
 
     def fields(one: Interval) -> list[str]:
-        texts = {"start": decimals(one.start), "end": decimals(one.end)}
-        sure = "" if one.confidence is None else decimals(one.confidence)
+        texts = {"start": in_decimals(one.start), "end": in_decimals(one.end)}
+        sure = "" if one.confidence is None else in_decimals(one.confidence)
         texts |= {"file": one.file, "label": one.label, "subject": one.subject or "", "confidence": sure}
         return [texts[name] for name in columns]
 

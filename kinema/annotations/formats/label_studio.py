@@ -29,8 +29,8 @@ def _knows(tasks: Any) -> bool:
     )
 
 
-def _read(tasks: list[dict[str, Any]], videos: LabelledVideos) -> list[Interval]:
-    found, several, others = [], 0, 0
+def _read(tasks: list[dict[str, Any]], videos: LabelledVideos) -> Iterator[Interval]:
+    several, others = 0, 0
     for task in tasks:
         data = task.get("data", task)
         file = _video(data)
@@ -43,12 +43,12 @@ def _read(tasks: list[dict[str, Any]], videos: LabelledVideos) -> list[Interval]
             spans = list(_spans(file, value, data.get("fps"), videos))
             others += not spans
             for start, end, labels in spans:
-                found += [Interval.of(file, start, end, label, confidence=result.get("score")) for label in labels]
+                for label in labels:
+                    yield Interval.of(file, start, end, label, confidence=result.get("score"))
     if several:
         videos.notes.append(f"{several} tasks have several annotations, of which the last was taken")
     if others:
         videos.notes.append(f"{others} regions without labels of a time were left out")
-    return found
 
 
 def _minimal(task: dict[str, Any]) -> list[dict[str, Any]]:

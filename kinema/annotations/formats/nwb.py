@@ -7,7 +7,7 @@ The label is the first of the columns in :data:`LABELS` that is there, or else t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,8 @@ def _external(pynwb: Any, session: Any) -> tuple[str | None, float]:
     return str(files[0]), float(times[0] if times is not None and len(times) else series[0].starting_time or 0)
 
 
-def _rows(table: Any, external: str | None, begin: float) -> list[Interval]:
+def _rows(table: Any, external: str | None, begin: float) -> Iterator[Interval]:
     point = "timestamp" in table.colnames
-    found = []
     name = next((one for one in LABELS if one in table.colnames), None)
     for row in table.to_dataframe().to_dict("records"):
         file, shift = (row["video"], 0.0) if "video" in row else (external, begin)
@@ -82,8 +81,7 @@ def _rows(table: Any, external: str | None, begin: float) -> list[Interval]:
         sure = row.get("confidence")
         confidence = None if sure is None or float(sure) != float(sure) else float(sure)  # NaN where a row has none
         for text in [label] if isinstance(label, str) or not hasattr(label, "__len__") else list(label):
-            found.append(Interval.of(file, start, end, text, row.get("subject"), confidence))
-    return found
+            yield Interval.of(file, start, end, text, row.get("subject"), confidence)
 
 
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:

@@ -5,7 +5,7 @@ The attribute ``subject`` says who a segment is of; every other attribute of seg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ def _knows(project: Any) -> bool:
     return isinstance(project, dict) and {"project", "attribute", "file", "view", "metadata"} <= project.keys()
 
 
-def _read(project: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
+def _read(project: dict[str, Any], videos: LabelledVideos) -> Iterator[Interval]:
     version = str(project["project"].get("data_format_version", "3"))
     if version.split(".")[0] != "3":
         raise DataError(f"its data format is {version}, and known is 3; save it with VIA 3")
-    found, regions = [], 0
+    regions = 0
     for segment in project["metadata"].values():
         times = segment["z"]
         if segment["xy"] or not times:
@@ -49,10 +49,10 @@ def _read(project: dict[str, Any], videos: LabelledVideos) -> list[Interval]:
         labels = [text for texts in values.values() for text in texts]
         if not labels:
             raise DataError(f"the segment from {times[0]} s of {file['fname']} has no label; give it one with VIA")
-        found += [Interval.of(file["fname"], times[0], times[-1], label, who) for label in labels]
+        for label in labels:
+            yield Interval.of(file["fname"], times[0], times[-1], label, who)
     if regions:
         videos.notes.append(f"{regions} regions and notes on whole files, which have no stretch of time, were left out")
-    return found
 
 
 def _texts(attribute: dict[str, Any], value: Any) -> list[str]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kinema.boxes.keypoints import boxes_of
-from kinema.boxes.tracks import Found
+from kinema.boxes.tracks import Found, boxes_of
 from kinema.errors import DataError, words_of
 
 NUMBERED = re.compile(r"^(.*?)[ _.-]?(?:frame[ _.-]?)?(\d+)$")
@@ -46,11 +45,7 @@ def read(path: Path) -> list[Found]:
                 found[video].append((frame, box, subject))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"it is not COCO's JSON ({type(error).__name__}: {words_of(error, 100)})") from error
-    return [
-        Found(video, np.array(moments, np.float64), np.stack(sides), subjects)
-        for video, rows in found.items()
-        for moments, sides, subjects in [tuple(zip(*rows, strict=True))]
-    ]
+    return [Found.of(video, rows) for video, rows in found.items()]
 
 
 def _frame(image: dict[str, Any], videos: dict[Any, str]) -> tuple[str, float]:

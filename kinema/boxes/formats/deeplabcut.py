@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinema.boxes.keypoints import boxes_of
-from kinema.boxes.tracks import Found
+from kinema.boxes.tracks import Found, boxes_of
 from kinema.errors import DataError
 
 SURE = 0.6

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kinema.boxes.keypoints import boxes_of
-from kinema.boxes.tracks import Found
+from kinema.boxes.tracks import Found, boxes_of
 from kinema.common.extras import needed_for
 from kinema.errors import DataError, words_of
 
@@ -68,9 +67,9 @@ def _project(file: Any) -> list[Found]:
     tracks = [_track_name(json.loads(_text(one))) for one in file["tracks_json"]] if "tracks_json" in file else []
     frames, instances = np.asarray(file["frames"]), np.asarray(file["instances"])
     points = {USER: np.asarray(file["points"]), PREDICTED: np.asarray(file["pred_points"])}
-    found: list[tuple[list[float], list[np.ndarray], list[str]]] = [([], [], []) for _ in videos]
+    found: list[list[tuple[float, np.ndarray, str]]] = [[] for _ in videos]
     for frame in frames:
-        moments, sides, subjects = found[int(frame["video"])]
+        rows = found[int(frame["video"])]
         for instance in instances[int(frame["instance_id_start"]) : int(frame["instance_id_end"])]:
             own = points[int(instance["instance_type"])]
             own = own[int(instance["point_id_start"]) : int(instance["point_id_end"])]
@@ -79,14 +78,9 @@ def _project(file: Any) -> list[Found]:
             kept, boxes = boxes_of(pose[None])
             track = int(instance["track"])
             if len(kept):
-                moments.append(float(frame["frame_idx"]))
-                sides.append(boxes[0])
-                subjects.append(tracks[track] if 0 <= track < len(tracks) else "")
-    return [
-        Found(name, np.array(moments), np.array(sides), subjects)
-        for name, (moments, sides, subjects) in zip(videos, found, strict=True)
-        if moments
-    ]
+                subject = tracks[track] if 0 <= track < len(tracks) else ""
+                rows.append((float(frame["frame_idx"]), boxes[0], subject))
+    return [Found.of(name, rows) for name, rows in zip(videos, found, strict=True) if rows]
 
 
 def _video_name(said: Any) -> str:

@@ -41,9 +41,4 @@ def read(path: Path) -> list[Found]:
         if not np.isfinite([at, *sides]).all() or at < 0 or sides[0] >= sides[2] or sides[1] >= sides[3]:
             raise DataError(f"row {number} is no box: x0 must be below x1, y0 below y1, and {moment} 0 or more")
         by_video[row["file"].strip()].append((at, sides, row.get("subject", "").strip()))
-    return [Found(name, *_columns(found), seconds=moment == "time") for name, found in by_video.items()]
-
-
-def _columns(found: list[tuple[float, list[float], str]]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    moments, sides, subjects = zip(*found, strict=True)
-    return np.array(moments, np.float64), np.array(sides, np.float64), list(subjects)
+    return [Found.of(name, found, moment == "time") for name, found in by_video.items()]

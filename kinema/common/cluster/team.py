@@ -71,18 +71,14 @@ def ask(address: str, question: Callable[..., Any], *arguments: Any, gpus: bool 
         ConfigError: there is no such cluster, or a machine of it cannot answer.
         KinemaError: what the question raises.
     """
-    ((_, answer),) = spread(address, [arguments], _Answering, [question], gpus=gpus)
+    ((_, answer),) = spread(address, [None], _answering, [question, *arguments], gpus=gpus)
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
-class _Answering:
-    def __init__(self, question: Callable[..., Any]):
-        self._question = question
-
-    def __call__(self, arguments: Sequence[Any]) -> Any:
-        return self._question(*arguments)
+def _answering(question: Callable[..., Any], *arguments: Any) -> Work:
+    return lambda _: question(*arguments)
 
 
 class _Team:

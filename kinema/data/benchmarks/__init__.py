@@ -5,30 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from kinema.config.requests import LabelConfig
-from kinema.data.benchmarks.description import SIDES, Benchmark, Listed, Side
+from kinema.data.benchmarks.description import Benchmark
 from kinema.data.benchmarks.diving48 import DIVING48
 from kinema.data.benchmarks.gym99 import GYM99
 from kinema.data.benchmarks.hmdb51 import HMDB51
 from kinema.data.benchmarks.jester import JESTER
 from kinema.data.benchmarks.kinetics import KINETICS400
 from kinema.data.benchmarks.something import SSV2
-from kinema.data.benchmarks.survey import Survey, find_annotations, survey
+from kinema.data.benchmarks.survey import survey
 from kinema.data.benchmarks.ucf101 import UCF101
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError
 
-__all__ = [
-    "BENCHMARKS",
-    "SIDES",
-    "Benchmark",
-    "Listed",
-    "Side",
-    "Survey",
-    "find_annotations",
-    "get_benchmark",
-    "read_labels",
-    "survey",
-]
+__all__ = ["BENCHMARKS", "get_benchmark", "read_labels", "survey"]
 
 BENCHMARKS = {one.name: one for one in (UCF101, HMDB51, KINETICS400, SSV2, DIVING48, GYM99, JESTER)}
 """By the name that the command line knows them by."""

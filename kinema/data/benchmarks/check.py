@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,16 +58,12 @@ class Checked:
         ready = f"ready: kinema evaluate retrieval RUN --data {root} --benchmark {name} --out figures.json"
         return "\n".join([*lines, *([f"to do: {task}" for task in self._to_do()] or [ready])])
 
-    def _of_fold(self, found: Survey) -> list[str]:
-        lines = []
+    def _of_fold(self, found: Survey) -> Iterator[str]:
         for side in SIDES:
             listed, missing = len(found.of(side)), len(found.missing(side))
             bad = sum(found.file(row) in self.unreadable for row in found.of(side))
             part = f"fold {found.fold} {side}"
-            lines.append(
-                f"{part:14}{listed:8} listed {listed - missing:8} found {missing:8} missing {bad:8} unreadable"
-            )
-        return lines
+            yield f"{part:14}{listed:8} listed {listed - missing:8} found {missing:8} missing {bad:8} unreadable"
 
     def _to_do(self) -> list[str]:
         """What keeps the folder from being ready; of the folds' problems, which are much alike, the first."""
@@ -88,7 +84,6 @@ def check(
     *,
     manifest: str | Path | None = None,
     workers: int | None = None,
-    progress: bool = True,
 ) -> Checked:
     """Look for all videos of a benchmark, and into those that are there.
 
@@ -98,7 +93,6 @@ def check(
         annotations: the folder of the official lists; None to look in the usual places.
         manifest: what ``kinema scan`` wrote of the folder; None to open every listed video and decode its first frame.
         workers: videos opened at the same time; None for as many as there are processor cores.
-        progress: show a bar with the time left.
 
     Raises:
         DataError: there is no such folder; lists are missing or not this data set's; two files have the name of one
@@ -107,7 +101,7 @@ def check(
     surveys = survey(benchmark, root, benchmark.folds, annotations)
     wanted = _listed_files(surveys)
     if manifest is None:
-        unreadable = probe_files(Path(root), wanted, workers=workers, progress=progress)
+        unreadable = probe_files(Path(root), wanted, workers=workers)
     else:
         unreadable = _from_manifest(Path(manifest), wanted)
     return Checked(tuple(surveys), unreadable, fully=manifest is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -51,7 +51,7 @@ class Benchmark:
     classes: int
     counts: tuple[tuple[int, int], ...]
     lists: tuple[tuple[str, ...], ...]
-    read: Callable[[Sequence[Path], int], list[Listed]]
+    read: Callable[[Sequence[Path], int], Iterable[Listed]]
     example: str
     places: tuple[str, ...] = ()
     test_is: str = "test"
@@ -89,7 +89,7 @@ class Benchmark:
             DataError: a list is missing, is not that of this data set, or has other counts than were published.
         """
         self.check_fold(fold)
-        rows = self.read(self.find_lists(folder, fold), fold)
+        rows = list(self.read(self.find_lists(folder, fold), fold))
         repeated = [name for name, count in Counter(self.key(row.name) for row in rows).items() if count > 1]
         if repeated:
             raise DataError(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kinema.data.benchmarks.description import SIDES, Benchmark, Listed, source_of
 from kinema.data.benchmarks.lists import not_a_list, read_json, read_records
 
 
-def read(lists: Sequence[Path], fold: int) -> list[Listed]:
+def read(lists: Sequence[Path], fold: int) -> Iterator[Listed]:
     """The vocabulary, the train list and the test list; the group is the broadcast that a dive was cut from.
 
     Of the vocabulary's 48 dives one, number 30, has no video.
@@ -19,15 +19,13 @@ def read(lists: Sequence[Path], fold: int) -> list[Listed]:
     if not isinstance(vocabulary, list) or not all(isinstance(words, list) for words in vocabulary):
         raise not_a_list(str(path), type(vocabulary).__name__, '[["Back", "15som", "05Twis", "FREE"], ...]')
     names = [" ".join(map(str, words)) for words in vocabulary]
-    rows = []
     for side, part in zip(SIDES, parts, strict=True):
         for record in read_records(part, ("vid_name", "label")):
             label = record["label"]
             if not isinstance(label, int) or not 0 <= label < len(names):
                 raise not_a_list(str(part), str(record), f'"label" from 0 to {len(names) - 1}')
             name = str(record["vid_name"])
-            rows.append(Listed(name, names[label], side, source_of(r"(.*)_\d+$", name)))
-    return rows
+            yield Listed(name, names[label], side, source_of(r"(.*)_\d+$", name))
 
 
 DIVING48 = Benchmark(

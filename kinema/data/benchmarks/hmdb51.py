@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kinema.data.benchmarks.description import Benchmark, Listed, Side
@@ -18,15 +18,13 @@ SIDE_OF: dict[str, Side] = {"1": "train", "2": "test"}
 """What the numbers in the lists mean; videos with 0 have no part in a fold."""
 
 
-def read(lists: Sequence[Path], fold: int) -> list[Listed]:
+def read(lists: Sequence[Path], fold: int) -> Iterator[Listed]:
     """A fold from the files of all classes, which lie beside the first."""
-    rows = []
     for name in CLASSES:
         path = find_list(lists[0].parent, [f"{name}_test_split{fold}.txt"], "HMDB51")
         for line in read_lines(path, r"(\S+)\.avi ([012])", "April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1"):
             if line[2] in SIDE_OF:
-                rows.append(Listed(line[1], name, SIDE_OF[line[2]]))
-    return rows
+                yield Listed(line[1], name, SIDE_OF[line[2]])
 
 
 HMDB51 = Benchmark(

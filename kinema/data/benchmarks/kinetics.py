@@ -22,13 +22,11 @@ def key(stem: str) -> str:
     return found[1] if found else stem
 
 
-def read(lists: Sequence[Path], fold: int) -> list[Listed]:
+def read(lists: Sequence[Path], fold: int) -> Iterator[Listed]:
     """The train list and the validation list, each as CSV or as a list of files."""
-    return [
-        Listed(name, label, side)
-        for side, path in zip(SIDES, lists, strict=True)
-        for name, label in (_from_csv(path) if path.suffix == ".csv" else _from_files(path))
-    ]
+    for side, path in zip(SIDES, lists, strict=True):
+        for name, label in _from_csv(path) if path.suffix == ".csv" else _from_files(path):
+            yield Listed(name, label, side)
 
 
 def _from_csv(path: Path) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kinema.data.benchmarks.description import SIDES, Benchmark, Listed
@@ -11,7 +11,7 @@ from kinema.data.benchmarks.lists import not_a_list, read_json, read_records
 LOOKS = '"template": "Holding [something] next to [something]"'
 
 
-def read(lists: Sequence[Path], fold: int) -> list[Listed]:
+def read(lists: Sequence[Path], fold: int) -> Iterator[Listed]:
     """The labels, the train list and the validation list.
 
     A video's label is its template without the brackets, as the list of labels spells it.
@@ -20,14 +20,12 @@ def read(lists: Sequence[Path], fold: int) -> list[Listed]:
     labels = read_json(path)
     if not isinstance(labels, dict):
         raise not_a_list(str(path), type(labels).__name__, '{"Approaching something with your camera": "0", ...}')
-    rows = []
     for side, part in zip(SIDES, parts, strict=True):
         for record in read_records(part, ("id", "template")):
             label = str(record["template"]).replace("[", "").replace("]", "")
             if label not in labels:
                 raise not_a_list(str(part), str(record["template"]), LOOKS)
-            rows.append(Listed(str(record["id"]), label, side))
-    return rows
+            yield Listed(str(record["id"]), label, side)
 
 
 SSV2 = Benchmark(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +109,7 @@ class Survey:
                     f"{len(missing)} of {len(self.of(side))} {side} videos of {self.title} are missing in {self.root} "
                     f"({share:.2%}; the first is {missing[0].name}), more than the share of {allowed:g} that is "
                     f"allowed; add them (`kinema data check {self.benchmark.name}` writes a list with --missing), or "
-                    f"go on without them with --max-missing {_rounded_up(share):g}"
+                    f"go on without them with --max-missing {math.ceil(100 * share) / 100:g}"
                 )
 
     def _refuse_one_sided(self, there: Sequence[Listed]) -> None:
@@ -187,8 +189,10 @@ def find_annotations(benchmark: Benchmark, root: Path, fold: int, given: str | P
     for base in bases:
         for name in (".", *benchmark.places, benchmark.name):
             folder = base / name
-            if folder.is_dir() and _has_lists(benchmark, folder, fold):
-                return folder
+            if folder.is_dir():
+                with suppress(DataError):
+                    benchmark.find_lists(folder, fold)
+                    return folder
     if given is not None:
         benchmark.find_lists(Path(given), fold)  # its error names the file
     names = ", ".join(names[0].format(fold=fold) for names in benchmark.lists)
@@ -196,15 +200,3 @@ def find_annotations(benchmark: Benchmark, root: Path, fold: int, given: str | P
         f"the official lists of {benchmark.title} ({names}) are neither in {root} nor in an annotations folder in or "
         "beside it; name their folder with --annotations"
     )
-
-
-def _has_lists(benchmark: Benchmark, folder: Path, fold: int) -> bool:
-    try:
-        return bool(benchmark.find_lists(folder, fold))
-    except DataError:
-        return False
-
-
-def _rounded_up(share: float) -> float:
-    """To two digits after the point, not below ``share``."""
-    return -(-share * 100 // 1) / 100

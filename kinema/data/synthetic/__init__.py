@@ -3,7 +3,8 @@
 from kinema.config.synthesis import SynthConfig
 from kinema.data.synthetic.appearance import SCENES, SHAPES
 from kinema.data.synthetic.dataset import SynthSummary, synthesise
-from kinema.data.synthetic.figures import FIGURE_MOTIONS, FigureSpec, render_figures
+from kinema.data.synthetic.figures.cast import FIGURE_MOTIONS
+from kinema.data.synthetic.figures.render import FigureSpec, render_figures
 from kinema.data.synthetic.files import load_true_flow
 from kinema.data.synthetic.motions import DIFFICULTIES, ORDERED_MOTIONS, SINGLE_MOTIONS, Difficulty
 from kinema.data.synthetic.plans import plan

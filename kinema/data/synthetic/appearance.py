@@ -68,12 +68,8 @@ def _bricks(u: Array, v: Array, rng: Rng) -> Array:
 
 def _clouds(u: Array, v: Array, rng: Rng) -> Array:
     cell = u.shape[0] * rng.uniform(0.14, 0.2)
-    return np.clip(
-        1.7 * (0.65 * smooth_noise(u.shape, (cell, cell), rng) + 0.35 * smooth_noise(u.shape, (cell / 3,) * 2, rng))
-        - 0.35,
-        0,
-        1,
-    )
+    coarse, fine = (smooth_noise(u.shape, (grain, grain), rng) for grain in (cell, cell / 3))
+    return np.clip(1.7 * (0.65 * coarse + 0.35 * fine) - 0.35, 0, 1)
 
 
 def _lagoon(u: Array, v: Array, rng: Rng) -> Array:
@@ -142,30 +138,18 @@ def _heart() -> Array:
     return np.stack([16 * np.sin(t) ** 3, 5 * np.cos(2 * t) + 2 * np.cos(3 * t) + np.cos(4 * t) - 13 * np.cos(t)], -1)
 
 
-_ARM = 0.36
+def _cross() -> Array:
+    arm = np.array([(0.36, 0.36), (0.36, 1), (-0.36, 1)])
+    quarter = np.array([(0, 1), (-1, 0)])
+    return np.concatenate([arm @ np.linalg.matrix_power(quarter, turns) for turns in range(4)])
+
+
 SHAPES: Mapping[str, list[Array]] = {
     "circle": [_polar(1.0, _ROUND)],
     "square": [_corners(4, 1.0)],
     "triangle": [_corners(3, 1.0)],
     "star": [_corners(10, 1.0, 0.52)],
-    "cross": [
-        np.array(
-            [
-                (_ARM, _ARM),
-                (_ARM, 1),
-                (-_ARM, 1),
-                (-_ARM, _ARM),
-                (-1, _ARM),
-                (-1, -_ARM),
-                (-_ARM, -_ARM),
-                (-_ARM, -1),
-                (_ARM, -1),
-                (_ARM, -_ARM),
-                (1, -_ARM),
-                (1, _ARM),
-            ]
-        )
-    ],
+    "cross": [_cross()],
     "ring": [_polar(1.0, _ROUND), _polar(0.5, _ROUND)],
     "heart": [_heart()],
     "moon": [_moon()],

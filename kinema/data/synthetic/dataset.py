@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -17,9 +16,10 @@ import cv2
 
 from kinema.common.files import make_folder, write_csv, write_json
 from kinema.common.progress import track
+from kinema.common.provenance import differing
 from kinema.config import overlaid
 from kinema.config.synthesis import SynthConfig
-from kinema.data.synthetic.figures import FigureSpec, render_figures
+from kinema.data.synthetic.figures.render import FigureSpec, render_figures
 from kinema.data.synthetic.files import write_true_flow, write_video
 from kinema.data.synthetic.motions import DIFFICULTIES
 from kinema.data.synthetic.plans import Spec, plan
@@ -103,28 +103,18 @@ def _claim(folder: Path, config: SynthConfig) -> Path:
         make_folder(folder)
         write_json(folder / "synth.json", wanted)
         return folder
-    found = _read_parameters(folder)
-    if found is None:
-        raise OutputError(f"{folder} is not empty and holds no synthetic videos; choose a new folder")
-    differing = [
-        f"{key} {found.get(key)} there, {wanted.get(key)} asked"
-        for key in wanted | found
-        if found.get(key) != wanted.get(key)
-    ]
-    if differing:
-        raise OutputError(
-            f"{folder} holds synthetic videos made with other parameters ({'; '.join(differing)}); "
-            "choose a new folder or delete this one"
-        )
-    return make_folder(folder)
-
-
-def _read_parameters(folder: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((folder / "synth.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+        found = None
+    if not isinstance(found, dict):
+        raise OutputError(f"{folder} is not empty and holds no synthetic videos; choose a new folder")
+    if changed := differing(found, wanted, words="{} {} there, {} asked"):
+        raise OutputError(
+            f"{folder} holds synthetic videos made with other parameters ({'; '.join(changed)}); "
+            "choose a new folder or delete this one"
+        )
+    return make_folder(folder)
 
 
 def _paths(folder: Path, spec: Spec) -> tuple[Path, ...]:
@@ -147,19 +137,12 @@ def _make(spec: Spec, folder: Path, config: SynthConfig) -> None:
 def _make_all(folder: Path, specs: Sequence[Spec], config: SynthConfig, workers: int) -> Iterator[None]:
     make = partial(_make, folder=folder, config=config)
     if workers == 1 or len(specs) < 2:
-        with _one_thread():
+        before = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # pictures are too small to be shared by several
+        try:
             yield from map(make, specs)
+        finally:
+            cv2.setNumThreads(before)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=set_opencv_threads) as pool:
         yield from pool.map(make, specs, chunksize=8)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep OpenCV from starting threads for pictures that are too small to share."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

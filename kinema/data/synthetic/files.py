@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from kinema.common.files import atomic_path
+from kinema.common.files import atomic_path, write_bytes
 from kinema.errors import DataError
 
 FLOW_UNIT = 1 / 256
@@ -45,8 +45,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encode_video(frames, fps))
+    write_bytes(path, encode_video(frames, fps))
 
 
 def write_true_flow(path: Path, flow: np.ndarray) -> None:

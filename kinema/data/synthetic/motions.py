@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -71,106 +72,85 @@ def sample_trajectory(program: Program, times: Array, rng: Rng) -> Trajectory:
     return Trajectory(centre, angle + change.turn + still, size * np.exp(change.growth + still), period)
 
 
-def translate(direction: float | None) -> Program:
+def translate(direction: float | None, times: Array, rng: Rng) -> Change:
     """Move straight by 1.1 to 2 pixels a frame (of 64 pixels, at 16 frames a second).
 
     Args:
         direction: in degrees, clockwise from rightwards; None for any.
+        times: as those of every program.
+        rng: likewise.
     """
-
-    def program(times: Array, rng: Rng) -> Change:
-        way = rng.uniform(0.275, 0.5) * times
-        angle = math.radians(rng.uniform(0, 360) if direction is None else direction)
-        return Change(math.cos(angle) * way, math.sin(angle) * way, wraps=True)
-
-    return program
+    way = rng.uniform(0.275, 0.5) * times
+    angle = math.radians(rng.uniform(0, 360) if direction is None else direction)
+    return Change(math.cos(angle) * way, math.sin(angle) * way, wraps=True)
 
 
-def rotate(sense: int | None) -> Program:
+def rotate(sense: int | None, times: Array, rng: Rng) -> Change:
     """Turn on the spot by 8 to 15 degrees a frame: clockwise (1), counter-clockwise (-1) or either (None)."""
-
-    def program(times: Array, rng: Rng) -> Change:
-        rate = rng.uniform(2.2, 4.0) * (rng.choice((-1, 1)) if sense is None else sense)
-        return Change(turn=rate * times)
-
-    return program
+    rate = rng.uniform(2.2, 4.0) * (rng.choice((-1, 1)) if sense is None else sense)
+    return Change(turn=rate * times)
 
 
-def zoom(sense: int) -> Program:
+def zoom(sense: int, times: Array, rng: Rng) -> Change:
     """Grow (1) or shrink (-1) by 3 to 4.3 % a frame, fourfold at most, with the usual size half-way through."""
-
-    def program(times: Array, rng: Rng) -> Change:
-        rate = min(rng.uniform(0.48, 0.68), math.log(4) / np.ptp(times))
-        return Change(growth=sense * rate * (times - times.mean()))
-
-    return program
+    rate = min(rng.uniform(0.48, 0.68), math.log(4) / np.ptp(times))
+    return Change(growth=sense * rate * (times - times.mean()))
 
 
-def oscillate(x: int, y: int) -> Program:
+def oscillate(x: int, y: int, times: Array, rng: Rng) -> Change:
     """Swing along an axis, 0.12 to 0.19 frame widths either way, to and fro in 0.85 to 1.2 seconds."""
-
-    def program(times: Array, rng: Rng) -> Change:
-        phase = 2 * math.pi * (rng.uniform() + times / rng.uniform(0.85, 1.2))
-        way = rng.uniform(0.12, 0.19) * np.sin(phase)
-        return Change(x * way, y * way)
-
-    return program
+    phase = 2 * math.pi * (rng.uniform() + times / rng.uniform(0.85, 1.2))
+    way = rng.uniform(0.12, 0.19) * np.sin(phase)
+    return Change(x * way, y * way)
 
 
-def circle(sense: int) -> Program:
+def circle(sense: int, times: Array, rng: Rng) -> Change:
     """Go round a circle of radius 0.12 to 0.19 frame widths in 1.1 to 1.5 seconds, without turning."""
-
-    def program(times: Array, rng: Rng) -> Change:
-        phase = 2 * math.pi * (rng.uniform() + sense * times / rng.uniform(1.1, 1.5))
-        radius = rng.uniform(0.12, 0.19)
-        return Change(radius * np.cos(phase), radius * np.sin(phase))
-
-    return program
-
-
-def two_paces(program: Program, first: float, second: float) -> Program:
-    """Run ``program`` at ``first`` times its pace, then ``second``; the change comes 40 to 60 % into the video."""
-
-    def changing(times: Array, rng: Rng) -> Change:
-        switch = times[0] + rng.uniform(0.4, 0.6) * np.ptp(times)
-        return program(first * np.minimum(times - switch, 0) + second * np.maximum(times - switch, 0), rng)
-
-    return changing
-
-
-def there_and_back(program: Program) -> Program:
-    """Run ``program``, then run it backwards."""
-    return two_paces(program, 1, -1)
+    phase = 2 * math.pi * (rng.uniform() + sense * times / rng.uniform(1.1, 1.5))
+    radius = rng.uniform(0.12, 0.19)
+    return Change(radius * np.cos(phase), radius * np.sin(phase))
 
 
 SINGLE_MOTIONS: Mapping[str, Program] = {
-    "translate_left": translate(180),
-    "translate_right": translate(0),
-    "translate_up": translate(270),
-    "translate_down": translate(90),
-    "rotate_cw": rotate(1),
-    "rotate_ccw": rotate(-1),
-    "zoom_in": zoom(1),
-    "zoom_out": zoom(-1),
-    "oscillate_horizontal": oscillate(1, 0),
-    "oscillate_vertical": oscillate(0, 1),
-    "circle_cw": circle(1),
-    "circle_ccw": circle(-1),
+    "translate_left": partial(translate, 180),
+    "translate_right": partial(translate, 0),
+    "translate_up": partial(translate, 270),
+    "translate_down": partial(translate, 90),
+    "rotate_cw": partial(rotate, 1),
+    "rotate_ccw": partial(rotate, -1),
+    "zoom_in": partial(zoom, 1),
+    "zoom_out": partial(zoom, -1),
+    "oscillate_horizontal": partial(oscillate, 1, 0),
+    "oscillate_vertical": partial(oscillate, 0, 1),
+    "circle_cw": partial(circle, 1),
+    "circle_ccw": partial(circle, -1),
 }
 
+
+def two_paces(program: Program, first: float, second: float, times: Array, rng: Rng) -> Change:
+    """Run ``program`` at ``first`` times its pace, then ``second``; the change comes 40 to 60 % into the video."""
+    switch = times[0] + rng.uniform(0.4, 0.6) * np.ptp(times)
+    return program(first * np.minimum(times - switch, 0) + second * np.maximum(times - switch, 0), rng)
+
+
+def there_and_back(name: str) -> Program:
+    """Run a single motion, then run it backwards."""
+    return partial(two_paces, SINGLE_MOTIONS[name], 1, -1)
+
+
 ORDERED_MOTIONS: Mapping[str, Program] = {
-    "left_then_right": there_and_back(translate(180)),
-    "right_then_left": there_and_back(translate(0)),
-    "up_then_down": there_and_back(translate(270)),
-    "down_then_up": there_and_back(translate(90)),
-    "rotate_cw_then_ccw": there_and_back(rotate(1)),
-    "rotate_ccw_then_cw": there_and_back(rotate(-1)),
-    "circle_cw_then_ccw": there_and_back(circle(1)),
-    "circle_ccw_then_cw": there_and_back(circle(-1)),
-    "slow_then_fast": two_paces(translate(None), 0.45, 1.25),
-    "fast_then_slow": two_paces(translate(None), 1.25, 0.45),
-    "spin_slow_then_fast": two_paces(rotate(None), 0.45, 1.25),
-    "spin_fast_then_slow": two_paces(rotate(None), 1.25, 0.45),
+    "left_then_right": there_and_back("translate_left"),
+    "right_then_left": there_and_back("translate_right"),
+    "up_then_down": there_and_back("translate_up"),
+    "down_then_up": there_and_back("translate_down"),
+    "rotate_cw_then_ccw": there_and_back("rotate_cw"),
+    "rotate_ccw_then_cw": there_and_back("rotate_ccw"),
+    "circle_cw_then_ccw": there_and_back("circle_cw"),
+    "circle_ccw_then_cw": there_and_back("circle_ccw"),
+    "slow_then_fast": partial(two_paces, partial(translate, None), 0.45, 1.25),
+    "fast_then_slow": partial(two_paces, partial(translate, None), 1.25, 0.45),
+    "spin_slow_then_fast": partial(two_paces, partial(rotate, None), 0.45, 1.25),
+    "spin_fast_then_slow": partial(two_paces, partial(rotate, None), 1.25, 0.45),
 }
 """Pairs of classes: the second shows what the first shows, in reverse order."""
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from kinema.config.synthesis import SynthConfig
 from kinema.data.synthetic.appearance import SCENES, SHAPES
-from kinema.data.synthetic.figures import CAMERAS, PALETTES, FigureSpec, dealt_motions
-from kinema.data.synthetic.figures import SCENES as SCENERIES
+from kinema.data.synthetic.figures.camera import CAMERAS
+from kinema.data.synthetic.figures.cast import dealt_motions
+from kinema.data.synthetic.figures.palettes import PALETTES
+from kinema.data.synthetic.figures.render import FigureSpec
+from kinema.data.synthetic.figures.scenery import SCENES as SCENERIES
 from kinema.data.synthetic.motions import DIFFICULTIES
 from kinema.data.synthetic.render import VideoSpec
 
@@ -24,31 +28,22 @@ def plan(config: SynthConfig) -> list[Spec]:
         ConfigError: there are no figures of a kind that is asked for.
     """
     test = round(config.videos * config.test_share)
-    deal = _figures if config.difficulty == "figures" else _objects
     specs: list[Spec] = []
     for split, count in (("train", config.videos - test), ("test", test)):
-        specs += deal(config, split, count, np.random.default_rng([config.seed, split == "test"]))
+        specs += _specs(config, split, count, np.random.default_rng([config.seed, split == "test"]))
     return specs
 
 
-def _objects(config: SynthConfig, split: str, count: int, rng: np.random.Generator) -> list[VideoSpec]:
+def _specs(config: SynthConfig, split: str, count: int, rng: np.random.Generator) -> list[Spec]:
+    figures = config.difficulty == "figures"
+    make: Callable[..., Spec] = FigureSpec if figures else VideoSpec
+    motions = dealt_motions(config.kinds) if figures else list(DIFFICULTIES[config.difficulty].motions)
+    scenes = list(SCENERIES if figures else SCENES)
+    looks = (PALETTES, CAMERAS) if figures else (SHAPES,)
     order = rng.permutation(count)
-    motions = list(DIFFICULTIES[config.difficulty].motions)
-    pairs = _crossed(rng.permutation(motions).tolist(), rng.permutation(list(SCENES)).tolist(), count)
-    shapes = _dealt(list(SHAPES), count, rng)
-    return [VideoSpec(split, i, pairs[k][0], pairs[k][1], shapes[i], config.seed) for i, k in enumerate(order)]
-
-
-def _figures(config: SynthConfig, split: str, count: int, rng: np.random.Generator) -> list[FigureSpec]:
-    order = rng.permutation(count)
-    pairs = _crossed(
-        rng.permutation(dealt_motions(config.kinds)).tolist(), rng.permutation(list(SCENERIES)).tolist(), count
-    )
-    palettes, cameras = _dealt(list(PALETTES), count, rng), _dealt(list(CAMERAS), count, rng)
-    return [
-        FigureSpec(split, i, pairs[k][0], pairs[k][1], palettes[i], cameras[i], config.seed)
-        for i, k in enumerate(order)
-    ]
+    pairs = _crossed(rng.permutation(motions).tolist(), rng.permutation(scenes).tolist(), count)
+    dealt = [_dealt(list(look), count, rng) for look in looks]
+    return [make(split, i, *pairs[k], *(look[i] for look in dealt), seed=config.seed) for i, k in enumerate(order)]
 
 
 def _dealt(values: list[str], count: int, rng: np.random.Generator) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -20,15 +20,14 @@ OVERSAMPLE = 2
 
 
 @dataclass(frozen=True)
-class VideoSpec:
-    """One video to make: its labels and where its random draws come from.
+class Member:
+    """One video of a set to make: its labels and where its random draws come from.
 
     Attributes:
         split: "train" or "test".
         index: its number within the split.
-        motion: a class of the difficulty.
+        motion: what moves how.
         scene: the background's family.
-        shape: the object's shape.
         seed: the seed of the whole set.
     """
 
@@ -36,18 +35,12 @@ class VideoSpec:
     index: int
     motion: str
     scene: str
-    shape: str
-    seed: int = 0
+    seed: int = field(default=0, kw_only=True)
 
     @property
     def name(self) -> str:
         """Path below the set's folder, without suffix."""
         return f"{self.split}/{self.index:05d}"
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Column to value."""
-        return {"motion": self.motion, "scene": self.scene, "shape": self.shape}
 
     def rng(self, purpose: int) -> np.random.Generator:
         """A generator of its own for each purpose, so that motion, textures and noise are drawn independently.
@@ -55,6 +48,22 @@ class VideoSpec:
         The split is part of the key: train and test share no texture.
         """
         return np.random.default_rng([self.seed, int(self.split == "test"), self.index, purpose])
+
+
+@dataclass(frozen=True)
+class VideoSpec(Member):
+    """A video of one object, whose ``motion`` is a class of the difficulty.
+
+    Attributes:
+        shape: the object's shape.
+    """
+
+    shape: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Column to value."""
+        return {"motion": self.motion, "scene": self.scene, "shape": self.shape}
 
 
 @dataclass(frozen=True)

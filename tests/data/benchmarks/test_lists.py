@@ -13,7 +13,8 @@ from typing import get_args
 import pytest
 
 from kinema.config import BenchmarkName
-from kinema.data.benchmarks import BENCHMARKS, Listed, get_benchmark
+from kinema.data.benchmarks import BENCHMARKS, get_benchmark
+from kinema.data.benchmarks.description import Listed
 from kinema.data.benchmarks.kinetics import key
 from kinema.errors import ConfigError, DataError
 

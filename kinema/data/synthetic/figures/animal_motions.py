@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kinema.data.synthetic.figures.animals import Stance
-from kinema.data.synthetic.figures.curves import Array, Rng, ease, hold, rhythm, strokes, wander
+from kinema.data.synthetic.figures.curves import Array, Rng, by_name, ease, hold, rhythm, strokes, wander
 
 
 def rest(pose: Stance, t: Array, rng: Rng) -> None:
@@ -16,9 +16,9 @@ def rest(pose: Stance, t: Array, rng: Rng) -> None:
     pose.hunch += 0.05 * np.sin(rhythm(t, rng, (1.0, 3.0)))
 
 
-def walk(pose: Stance, t: Array, rng: Rng, rate: tuple[float, float] = (0.8, 2.0), reach: float = 0.5) -> None:
+def walk(pose: Stance, t: Array, rng: Rng) -> None:
     """Go ahead, legs crosswise."""
-    phase, far = rhythm(t, rng, rate), reach * rng.uniform(0.6, 1.1)
+    phase, far = rhythm(t, rng, (0.8, 2.0)), 0.5 * rng.uniform(0.6, 1.1)
     for k in (0, 1):
         pose.paws[k][:] += far * np.sin(phase + math.pi * k)
         pose.fold[k][:] += 0.4 * far * (1 + np.cos(phase + math.pi * k))
@@ -144,11 +144,8 @@ def shake(pose: Stance, t: Array, rng: Rng) -> None:
     pose.tail += 0.8 * go * np.sin(quick + 1.5)
 
 
-ANIMAL_MOTIONS: Mapping[str, Callable[[Stance, Array, Rng], None]] = {
-    g.__name__: g
-    for g in (
-        *(rest, walk, run, turn_round, rear_up, lean_on_wall, raise_head),
-        *(sniff, groom, lick, scratch, stretch, shake),
-    )
-}
+ANIMAL_MOTIONS: Mapping[str, Callable[[Stance, Array, Rng], None]] = by_name(
+    *(rest, walk, run, turn_round, rear_up, lean_on_wall, raise_head),
+    *(sniff, groom, lick, scratch, stretch, shake),
+)
 """Name of what an animal does: what does it."""

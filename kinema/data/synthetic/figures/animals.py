@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinema.data.synthetic.figures.bodies import Array, Colour, Part, View, capsule, disc, patches
+from kinema.data.synthetic.figures.bodies import Array, Colour, Part, View, capsule, disc, patches, turned
 from kinema.data.synthetic.figures.curves import Rng, wander
 from kinema.data.synthetic.figures.palettes import Palette, darker
 
@@ -115,17 +115,9 @@ class Animal:
         count = int(rng.integers(0, 9))
         places = rng.uniform((0, 0), (1, 2 * math.pi), (count, 2))
         sizes = rng.uniform(0.04, 0.22, (count, 2))
-        return cls(
-            girth,
-            legs,
-            rng.uniform(0.12, 0.25) if small else rng.uniform(0.3, 0.6),
-            rng.uniform(0.25, 0.4),
-            rng.uniform(0.04, 0.12),
-            rng.uniform(0.1, 0.9),
-            colours,
-            places,
-            sizes,
-        )
+        neck = rng.uniform(0.12, 0.25) if small else rng.uniform(0.3, 0.6)
+        snout, ear, tail = rng.uniform(0.25, 0.4), rng.uniform(0.04, 0.12), rng.uniform(0.1, 0.9)
+        return cls(girth, legs, neck, snout, ear, tail, colours, places, sizes)
 
     def joints(self, pose: Stance) -> dict[str, Array]:
         """Joints (T, 3) forwards, to the left, up, by name; those of the left legs end in 0, of the right in 1."""
@@ -161,11 +153,7 @@ class Animal:
         back = direction(zero - 0.25 - 0.3 * pose.rear, math.pi + 0.4 * pose.tail)
         joints["tail"] = joints["rump"] + 0.5 * self.tail * back
         joints["tip"] = joints["tail"] + 0.5 * self.tail * direction(zero - 0.1, math.pi + 1.2 * pose.tail)
-        cos, sin = np.cos(pose.turn), np.sin(pose.turn)
-        for name, v in joints.items():
-            forward, left = cos * v[:, 0] - sin * v[:, 1], sin * v[:, 0] + cos * v[:, 1]
-            joints[name] = np.stack([forward + pose.forward, left, v[:, 2]], -1)
-        return joints
+        return turned(joints, pose.turn, pose.forward)
 
     def parts(self, pose: Stance, view: View) -> list[Part]:
         """What is seen of it in that pose; ``view.yaw`` is where it faces at first."""

@@ -7,7 +7,7 @@ length as the unit. On the stage lengths are short sides of the frame, x rightwa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -69,6 +69,15 @@ class View:
         down = near * math.sin(self.elevation) - up * math.cos(self.elevation)
         depth = -near * math.cos(self.elevation) - up * math.sin(self.elevation)
         return np.stack([self.x + size * right, self.ground + size * down], axis=-1), depth
+
+
+def turned(joints: Mapping[str, Array], turn: Array, forward: Array, aside: Array | float = 0.0) -> dict[str, Array]:
+    """Joints (T, 3) of a body that has turned to its left, and gone ahead and to the left."""
+    cos, sin = np.cos(turn), np.sin(turn)
+    return {
+        name: np.stack([cos * f - sin * left + forward, sin * f + cos * left + aside, up], -1)
+        for name, (f, left, up) in ((name, joint.T) for name, joint in joints.items())
+    }
 
 
 def capsule(start: Array, end: Array, start_radius: Array | float, end_radius: Array | float) -> Array:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
-from kinema.data.synthetic.figures.curves import Array, Rng, ease, wander
+from kinema.data.synthetic.figures.curves import Array, Rng, by_name, ease, wander
 from kinema.data.synthetic.figures.stage import Stage
 
 Path = tuple[Array, Array, Array, Array]
@@ -60,13 +60,7 @@ def _zoom(t: Array, rng: Rng) -> Path:
     return x, y, grow + way, roll
 
 
-CAMERAS: Mapping[str, Callable[[Array, Rng], Path]] = {
-    "still": _still,
-    "handheld": _handheld,
-    "jitter": _jitter,
-    "pan": _pan,
-    "zoom": _zoom,
-}
+CAMERAS: Mapping[str, Callable[[Array, Rng], Path]] = by_name(_still, _handheld, _jitter, _pan, _zoom)
 """Name of a kind of camera: how it moves over the times (T,)."""
 
 

@@ -156,10 +156,6 @@ def _hand(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng)
     return Act(hand.parts(grip))
 
 
-def _mouth(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
-    return speak(motion, stage, movement, look)
-
-
 @dataclass(frozen=True)
 class Kind:
     """A kind of actor.
@@ -186,16 +182,11 @@ KINDS: Mapping[str, Kind] = {
     "crowd": Kind(CROWD_MOTIONS, _crowd, 1),
     "animal": Kind(tuple(ANIMAL_MOTIONS), _animal, 3),
     "hand": Kind(tuple(HAND_MOTIONS), _hand, 2),
-    "mouth": Kind(tuple(MOUTH_MOTIONS), _mouth, 2),
+    "mouth": Kind(tuple(MOUTH_MOTIONS), speak, 2),
     "deforming": Kind(DEFORMING_MOTIONS, deform, 1),
     "object": Kind(tuple(OBJECT_MOTIONS), move_things, 1),
 }
 """Name of each kind: what it does."""
-
-
-def direct(kind: str, motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
-    """One of a kind's motions on the stage: ``movement`` draws how it goes, ``look`` how it looks and where it is."""
-    return KINDS[kind].stages(motion, stage, palette, movement, look)
 
 
 FIGURE_MOTIONS: Mapping[str, tuple[str, str]] = {

@@ -6,11 +6,19 @@ Tempo, moment and number of repetitions are drawn here, so that every motion var
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 Array = np.ndarray
 Rng = np.random.Generator
+Motion = TypeVar("Motion", bound=Callable[..., Any])
+
+
+def by_name(*motions: Motion) -> dict[str, Motion]:
+    """What moves something, by the names of the functions."""
+    return {motion.__name__.strip("_"): motion for motion in motions}
 
 
 def ease(t: Array, start: float, length: float) -> Array:

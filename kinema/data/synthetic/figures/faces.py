@@ -11,12 +11,12 @@ from kinema.data.synthetic.appearance import smooth_noise
 from kinema.data.synthetic.figures.bodies import Array, Colour, Part
 from kinema.data.synthetic.figures.curves import Rng, wander
 from kinema.data.synthetic.figures.mouth_motions import MOUTH_MOTIONS, Mouth
-from kinema.data.synthetic.figures.palettes import darker, skin
+from kinema.data.synthetic.figures.palettes import Palette, darker, skin
 from kinema.data.synthetic.figures.stage import Act, Stage
 
 
-def speak(motion: str, stage: Stage, movement: Rng, look: Rng) -> Act:
-    """A face near the camera that does ``motion``."""
+def speak(motion: str, stage: Stage, palette: Palette, movement: Rng, look: Rng) -> Act:
+    """A face near the camera that does ``motion``; its colours are those of skin, whatever the palette."""
     t, zero = stage.times, np.zeros_like(stage.times)
     mouth = Mouth(zero + 0.0, 0.02 * wander(t, movement), zero + 0.0, zero + 0.0, zero + 0.0, zero + 0.0)
     mouth.open += movement.uniform(0, 0.06)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from kinema.data.synthetic.figures.curves import Array, Rng, ease, hold, rhythm, strokes, wander
+from kinema.data.synthetic.figures.curves import Array, Rng, by_name, ease, hold, rhythm, strokes, wander
 from kinema.data.synthetic.figures.skeleton import Limb, Pose, shuffled
 from kinema.data.synthetic.figures.steps import jump, jumping_jack, march, run, sidestep, step, turn, walk
 
@@ -251,12 +251,9 @@ def improvise(pose: Pose, t: Array, rng: Rng) -> None:
         (walk if rng.random() < 0.7 else jump)(pose, t, rng)
 
 
-PERSON_MOTIONS: Mapping[str, Gesture] = {
-    g.__name__: g
-    for g in (
-        *(stand, walk, run, march, step, sidestep, turn, jump, jumping_jack, squat, lunge, fall),
-        *(bend_down, bow, side_bend, raise_arm, raise_arms, wave, wave_both, arm_circles, clap),
-        *(point, punch, push, throw, kick, knee),
-    )
-}
+PERSON_MOTIONS: Mapping[str, Gesture] = by_name(
+    *(stand, walk, run, march, step, sidestep, turn, jump, jumping_jack, squat, lunge, fall),
+    *(bend_down, bow, side_bend, raise_arm, raise_arms, wave, wave_both, arm_circles, clap),
+    *(point, punch, push, throw, kick, knee),
+)
 """Name of a gesture of one person: what does it."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
-from kinema.data.synthetic.figures.curves import Array, Rng, ease, hold, rhythm, strokes
+from kinema.data.synthetic.figures.curves import Array, Rng, by_name, ease, hold, rhythm, strokes
 from kinema.data.synthetic.figures.hands import FINGERS, Grip
 
 
@@ -69,24 +70,18 @@ def _twist(grip: Grip, t: Array, rng: Rng) -> None:
     grip.roll += rng.uniform(0.7, 1.2) * np.sin(rhythm(t, rng, (0.8, 2.4)))
 
 
-def _rotate(way: int) -> Callable[[Grip, Array, Rng], None]:
-    def rotate(grip: Grip, t: Array, rng: Rng) -> None:
-        grip.angle += way * rng.uniform(0.8, 1.6) * (ease(t, rng.uniform(0, 0.5), rng.uniform(0.5, 1.2)) - 0.5)
-
-    return rotate
+def _rotate(way: int, grip: Grip, t: Array, rng: Rng) -> None:
+    grip.angle += way * rng.uniform(0.8, 1.6) * (ease(t, rng.uniform(0, 0.5), rng.uniform(0.5, 1.2)) - 0.5)
 
 
-def _swipe(right: int, down: int) -> Callable[[Grip, Array, Rng], None]:
-    def swipe(grip: Grip, t: Array, rng: Rng) -> None:
-        seconds, far = rng.uniform(0.3, 0.8), rng.uniform(1.0, 1.8)
-        start = rng.uniform(0.1, max(0.15, t[-1] - seconds - 0.2))
-        go = ease(t, start, seconds) - 0.5
-        grip.x += right * far * go
-        grip.y += down * far * go
-        grip.angle += 0.35 * right * go
-        grip.pitch += 0.4 * down * go
-
-    return swipe
+def _swipe(right: int, down: int, grip: Grip, t: Array, rng: Rng) -> None:
+    seconds, far = rng.uniform(0.3, 0.8), rng.uniform(1.0, 1.8)
+    start = rng.uniform(0.1, max(0.15, t[-1] - seconds - 0.2))
+    go = ease(t, start, seconds) - 0.5
+    grip.x += right * far * go
+    grip.y += down * far * go
+    grip.angle += 0.35 * right * go
+    grip.pitch += 0.4 * down * go
 
 
 def _push(grip: Grip, t: Array, rng: Rng) -> None:
@@ -105,25 +100,13 @@ def _knock(grip: Grip, t: Array, rng: Rng) -> None:
 
 
 HAND_MOTIONS: Mapping[str, Callable[[Grip, Array, Rng], None]] = {
-    "wave": _wave,
-    "close": _close,
-    "open": _open,
-    "squeeze": _squeeze,
-    "ripple": _ripple,
-    "pinch": _pinch,
-    "beckon": _beckon,
-    "point": _point,
-    "count": _count,
-    "turn_over": _turn_over,
-    "twist": _twist,
-    "rotate_cw": _rotate(1),
-    "rotate_ccw": _rotate(-1),
-    "swipe_left": _swipe(-1, 0),
-    "swipe_right": _swipe(1, 0),
-    "swipe_up": _swipe(0, -1),
-    "swipe_down": _swipe(0, 1),
-    "push": _push,
-    "pull": _pull,
-    "knock": _knock,
+    **by_name(_wave, _close, _open, _squeeze, _ripple, _pinch, _beckon, _point, _count, _turn_over, _twist),
+    "rotate_cw": partial(_rotate, 1),
+    "rotate_ccw": partial(_rotate, -1),
+    "swipe_left": partial(_swipe, -1, 0),
+    "swipe_right": partial(_swipe, 1, 0),
+    "swipe_up": partial(_swipe, 0, -1),
+    "swipe_down": partial(_swipe, 0, 1),
+    **by_name(_push, _pull, _knock),
 }
 """Name of what a hand does: what does it. Directions are those on the screen, so no picture is mirrored."""

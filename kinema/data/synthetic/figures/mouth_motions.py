@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kinema.data.synthetic.figures.bodies import Array
-from kinema.data.synthetic.figures.curves import Rng, hold, rhythm, strokes, through
+from kinema.data.synthetic.figures.curves import Rng, by_name, hold, rhythm, strokes, through
 
 
 @dataclass
@@ -57,13 +57,15 @@ def say(word: str) -> Callable[[Mouth, Array, Rng], None]:
         steps = pace * rng.uniform(0.7, 1.4, len(shapes) + 1)
         start = rng.uniform(0.05, max(0.1, t[-1] - steps.sum() - 0.2))
         times = start + np.concatenate([[0], np.cumsum(steps)])
-        effort = rng.uniform(0.6, 1.25)
-        for k, name in enumerate(("open", "wide", "round", "tongue")):
-            values = np.concatenate([[0], effort * shapes[:, k], [0]])
-            curve = through(t, times, values)
-            setattr(mouth, name, getattr(mouth, name) + curve)
+        _go_through(mouth, t, times, np.pad(rng.uniform(0.6, 1.25) * shapes, ((1, 1), (0, 0))))
 
     return saying
+
+
+def _go_through(mouth: Mouth, t: Array, times: Array, shapes: Array) -> None:
+    """Take the shapes (N, 4) at ``times`` (N,), one after the other."""
+    for name, values in zip(("open", "wide", "round", "tongue"), shapes.T, strict=True):
+        setattr(mouth, name, getattr(mouth, name) + through(t, times, values))
 
 
 def _babble(mouth: Mouth, t: Array, rng: Rng) -> None:
@@ -74,9 +76,7 @@ def _babble(mouth: Mouth, t: Array, rng: Rng) -> None:
         at += rng.uniform(0.08, 0.22) + pause
         times.append(at)
         values.append(np.zeros(4) if pause else rng.uniform(0.6, 1.1) * np.array(sounds[rng.integers(len(sounds))]))
-    for k, name in enumerate(("open", "wide", "round", "tongue")):
-        curve = through(t, np.array(times), np.array(values)[:, k])
-        setattr(mouth, name, getattr(mouth, name) + curve)
+    _go_through(mouth, t, np.array(times), np.array(values))
 
 
 def _chew(mouth: Mouth, t: Array, rng: Rng) -> None:
@@ -117,12 +117,6 @@ def _lick(mouth: Mouth, t: Array, rng: Rng) -> None:
 
 MOUTH_MOTIONS: Mapping[str, Callable[[Mouth, Array, Rng], None]] = {
     **{f"say_{word}": say(word) for word in WORDS},
-    "babble": _babble,
-    "chew": _chew,
-    "yawn": _yawn,
-    "smile": _smile,
-    "kiss": _kiss,
-    "gape": _gape,
-    "lick": _lick,
+    **by_name(_babble, _chew, _yawn, _smile, _kiss, _gape, _lick),
 }
 """Name of what a mouth does: what does it."""

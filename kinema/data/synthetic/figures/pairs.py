@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kinema.data.synthetic.figures import gestures
-from kinema.data.synthetic.figures.curves import Array, Rng, delayed, ease, hold, pulse, rhythm, strokes
+from kinema.data.synthetic.figures.curves import Array, Rng, by_name, delayed, ease, hold, pulse, rhythm, strokes
 from kinema.data.synthetic.figures.skeleton import FOREARM, UPPER_ARM, Pose
 
 ARM = UPPER_ARM + FOREARM
@@ -54,10 +54,8 @@ def push(one: Pose, other: Pose, t: Array, rng: Rng) -> float:
     """Both hands against the other, who goes back."""
     length = rng.uniform(0.4, 0.9)
     start = _moment(t, rng, length + 0.4)
-    ready, go = (
-        pulse(t, start, 0.4 * length, 0.5 * length, 0.5),
-        pulse(t, start + 0.4 * length, 0.5 * length, 0.15, 0.5),
-    )
+    ready = pulse(t, start, 0.4 * length, 0.5 * length, 0.5)
+    go = pulse(t, start + 0.4 * length, 0.5 * length, 0.15, 0.5)
     near = rng.uniform(0.05, 0.2)
     for arm in one.arms:
         arm.swing += 0.6 * ready + 0.85 * go
@@ -66,9 +64,8 @@ def push(one: Pose, other: Pose, t: Array, rng: Rng) -> float:
     one.legs[0].swing += 0.35 * go
     one.legs[1].swing -= 0.25 * go
     one.forward += near * ease(t, start, 0.8 * length)
-    _stagger(
-        other, delayed(ease(t, start + 0.7 * length, rng.uniform(0.35, 0.7)), _lag(t, rng)), rng, rng.uniform(0.1, 0.5)
-    )
+    late = delayed(ease(t, start + 0.7 * length, rng.uniform(0.35, 0.7)), _lag(t, rng))
+    _stagger(other, late, rng, rng.uniform(0.1, 0.5))
     return ARM + 0.12 + near + rng.uniform(-0.03, 0.08)
 
 
@@ -247,11 +244,8 @@ def improvise_together(one: Pose, other: Pose, t: Array, rng: Rng) -> float:
     return rng.uniform(0.3, 0.9)
 
 
-PAIR_MOTIONS: Mapping[str, Interaction] = {
-    g.__name__: g
-    for g in (
-        *(push, pull, punch, kick, spar, handshake, high_five, hug),
-        *(point_at, hand_over, bow_to, approach, part, dance),
-    )
-}
+PAIR_MOTIONS: Mapping[str, Interaction] = by_name(
+    *(push, pull, punch, kick, spar, handshake, high_five, hug),
+    *(point_at, hand_over, bow_to, approach, part, dance),
+)
 """Name of what a pair does: what does it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinema.data.synthetic.figures.bodies import Array, Colour, Part, View, capsule, disc, patches
+from kinema.data.synthetic.figures.bodies import Array, Colour, Part, View, capsule, disc, patches, turned
 from kinema.data.synthetic.figures.curves import Rng
 from kinema.data.synthetic.figures.palettes import Palette, darker, skin
 from kinema.data.synthetic.figures.skeleton import Pose, skeleton
@@ -23,7 +23,6 @@ class Person:
         colours: of skin, hair, top, sleeves, trousers, shins, shoes, and marks.
         places: (M, 2) of the marks on trunk and limbs, see ``patches``.
         sizes: (M, 2) of them.
-        shine: lighter colours of one side, or None in flat light.
         skirt: whether a skirt hides the thighs.
     """
 
@@ -58,7 +57,8 @@ class Person:
 
     def parts(self, pose: Pose, view: View) -> list[Part]:
         """What is seen of this person in that pose; ``view.yaw`` is where they face at first."""
-        seen = {name: view.project(joint[:, None]) for name, joint in self._turned(pose).items()}
+        joints = turned(skeleton(pose), pose.turn, pose.forward, pose.aside)
+        seen = {name: view.project(joint[:, None]) for name, joint in joints.items()}
         at = {name: points[:, 0] for name, (points, _) in seen.items()}
         depth = {name: d[:, 0] for name, (_, d) in seen.items()}
         yaw = view.yaw - pose.turn
@@ -101,16 +101,6 @@ class Person:
             Part(disc(at["head"] + back, view.scale * self.head * facing), colours["hair"], depth["head"] - 0.001)
         )
         return parts
-
-    @staticmethod
-    def _turned(pose: Pose) -> dict[str, Array]:
-        cos, sin = np.cos(pose.turn), np.sin(pose.turn)
-
-        def turned(v: Array) -> Array:
-            f, left = cos * v[:, 0] - sin * v[:, 1], sin * v[:, 0] + cos * v[:, 1]
-            return np.stack([f + pose.forward, left + pose.aside, v[:, 2]], -1)
-
-        return {name: turned(joint) for name, joint in skeleton(pose).items()}
 
 
 def _marks(rng: Rng) -> tuple[Array, Array]:

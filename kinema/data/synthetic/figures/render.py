@@ -8,10 +8,11 @@ import numpy as np
 
 from kinema.data.synthetic.figures.bodies import Array, paint
 from kinema.data.synthetic.figures.camera import develop, move_camera
-from kinema.data.synthetic.figures.cast import FIGURE_MOTIONS, direct
+from kinema.data.synthetic.figures.cast import FIGURE_MOTIONS, KINDS
 from kinema.data.synthetic.figures.palettes import PALETTES
 from kinema.data.synthetic.figures.scenery import draw_scenery
 from kinema.data.synthetic.figures.stage import Act, Scenery, Stage, show_backdrop
+from kinema.data.synthetic.render import Member
 
 OVERSAMPLE = 2
 """Pictures are drawn this many times larger than the frame, with smooth edges, and averaged down."""
@@ -21,31 +22,16 @@ FORMATS = (0.5625, 0.625, 0.75, 1.0, 1.0, 1.25, 1.3333, 1.6, 1.7778)
 
 
 @dataclass(frozen=True)
-class FigureSpec:
-    """One video to make: its labels and where its random draws come from.
+class FigureSpec(Member):
+    """A video with bodies, whose ``motion`` is a label in ``FIGURE_MOTIONS`` and whose ``scene`` is in ``SCENES``.
 
     Attributes:
-        split: "train" or "test".
-        index: its number within the split.
-        motion: a label in ``FIGURE_MOTIONS``.
-        scene: a kind of backdrop, in ``scenery.SCENES``.
         palette: a family of colours, in ``PALETTES``.
         camera: a kind of camera, in ``CAMERAS``.
-        seed: the seed of the whole set.
     """
 
-    split: str
-    index: int
-    motion: str
-    scene: str
     palette: str
     camera: str
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """Path below the set's folder, without suffix."""
-        return f"{self.split}/{self.index:05d}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -53,10 +39,6 @@ class FigureSpec:
         kind, _ = FIGURE_MOTIONS[self.motion]
         own = {"motion": self.motion, "scene": self.scene, "palette": self.palette, "camera": self.camera}
         return {"kind": kind, **own}
-
-    def rng(self, purpose: int) -> np.random.Generator:
-        """A generator of its own for each purpose, so that movement, looks, scene and camera are independent."""
-        return np.random.default_rng([self.seed, int(self.split == "test"), self.index, purpose])
 
 
 def render_figures(spec: FigureSpec, size: int = 64, frames: int = 32, fps: float = 16) -> Array:
@@ -76,7 +58,8 @@ def render_figures(spec: FigureSpec, size: int = 64, frames: int = 32, fps: floa
     height, width = (round(size * side / 2) * 2 for side in (max(1, 1 / shape), max(1, shape)))
     stage = Stage(width / size, height / size, OVERSAMPLE * size, np.arange(frames) / fps)
     scenery = draw_scenery(spec.scene, stage, surroundings)
-    act = direct(*FIGURE_MOTIONS[spec.motion], stage, PALETTES[spec.palette], movement, look)
+    kind, motion = FIGURE_MOTIONS[spec.motion]
+    act = KINDS[kind].stages(motion, stage, PALETTES[spec.palette], movement, look)
     if act.surface is not None:
         act.surface(scenery.image)
         scenery.modes, scenery.shades = act.modes, act.shades  # a close-up leaves no room for leaves that tremble

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -205,9 +205,9 @@ def _flicker(scenery: Scenery, stage: Stage, rng: Rng) -> None:
     scenery.shades.append((rng.uniform(0.1, 0.4) * field, wander(t, rng, rng.uniform(0.3, 3))))
 
 
-def _movers(stage: Stage, rng: Rng) -> list[Part]:
+def _movers(stage: Stage, rng: Rng) -> Iterator[Part]:
     """Small things that cross the background or dance in it."""
-    t, parts = stage.times, []
+    t = stage.times
     crossing, size = rng.random() < 0.6, rng.uniform(0.01, 0.06)
     for _ in range(int(rng.integers(1, 6))):
         palette = PALETTES[str(rng.choice(list(PALETTES)))]
@@ -223,5 +223,4 @@ def _movers(stage: Stage, rng: Rng) -> list[Part]:
             outline = disc(path, own, rng.uniform(1, 2.5), 0.3 * wander(t, rng))
         else:
             outline = capsule(path - np.array([0, 1.8 * own]), path, own, 0.8 * own)
-        parts.append(Part(outline, darker(colour, 0.8)))
-    return parts
+        yield Part(outline, darker(colour, 0.8))

@@ -11,7 +11,7 @@ import numpy as np
 from kinema.data.synthetic.appearance import SCENES as PATTERNS
 from kinema.data.synthetic.appearance import draw_background, smooth_noise
 from kinema.data.synthetic.figures.bodies import Array
-from kinema.data.synthetic.figures.curves import Rng, hold, rhythm, strokes
+from kinema.data.synthetic.figures.curves import Rng, by_name, hold, rhythm, strokes
 from kinema.data.synthetic.figures.palettes import Palette
 from kinema.data.synthetic.figures.stage import Act, Stage
 
@@ -89,18 +89,9 @@ def _crawl(p: _Place, rng: Rng) -> Modes:
     ]
 
 
-SOFT_MOTIONS: Mapping[str, Callable[[_Place, Rng], Modes]] = {
-    "breathe": _breathe,
-    "beat": _beat,
-    "bulge": _bulge,
-    "wobble": _wobble,
-    "squash": _squash,
-    "stretch": _stretch,
-    "twist": _twist,
-    "shear": _shear,
-    "ripple": _ripple,
-    "crawl": _crawl,
-}
+SOFT_MOTIONS: Mapping[str, Callable[[_Place, Rng], Modes]] = by_name(
+    *(_breathe, _beat, _bulge, _wobble, _squash, _stretch, _twist, _shear, _ripple, _crawl)
+)
 
 CLOTH_MOTIONS = ("flutter", "billow")
 """A cloth with fast short waves that grow from its fixed edge, and one that swells and falls."""

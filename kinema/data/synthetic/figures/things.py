@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from kinema.data.synthetic.appearance import SHAPES
 from kinema.data.synthetic.figures.bodies import Array, Colour, Part
-from kinema.data.synthetic.figures.curves import Rng, ease, rhythm, wander
+from kinema.data.synthetic.figures.curves import Rng, by_name, ease, rhythm, wander
 from kinema.data.synthetic.figures.palettes import Palette
 from kinema.data.synthetic.figures.stage import Act, Stage
-from kinema.data.synthetic.motions import SINGLE_MOTIONS, Trajectory, sample_trajectory
+from kinema.data.synthetic.motions import SINGLE_MOTIONS, Program, Trajectory, sample_trajectory
 
 Courses = list[Trajectory]
 
@@ -42,16 +43,8 @@ def _shake(t: Array, rng: Rng) -> Courses:
     """Something that trembles on the spot."""
     phase, size = rhythm(t, rng, (4, 8)), rng.uniform(0.02, 0.05)
     x, y = rng.normal(0, 0.1, 2)
-    return [
-        _course(
-            x + size * np.sin(phase),
-            y + size * np.cos(1.3 * phase),
-            0.1 * np.sin(phase),
-            rng.uniform(0.25, 0.5),
-            t,
-            rng,
-        )
-    ]
+    x, y = x + size * np.sin(phase), y + size * np.cos(1.3 * phase)
+    return [_course(x, y, 0.1 * np.sin(phase), rng.uniform(0.25, 0.5), t, rng)]
 
 
 def _roll(t: Array, rng: Rng) -> Courses:
@@ -89,18 +82,14 @@ def _orbit(t: Array, rng: Rng) -> Courses:
     return [_course(s * far * np.cos(phase), s * far * np.sin(phase), 0, size, t, rng) for s in (-1, 1)]
 
 
-def _spread(sign: int) -> Callable[[Array, Rng], Courses]:
+def _spread(sign: int, t: Array, rng: Rng) -> Courses:
     """Several go apart (1) or come together (-1)."""
-
-    def spread(t: Array, rng: Rng) -> Courses:
-        count, start = int(rng.integers(3, 6)), rng.uniform(0, 2 * math.pi)
-        go = ease(t, rng.uniform(0, 0.3 * t[-1]), rng.uniform(0.5, 0.8) * t[-1])
-        away = 0.08 + rng.uniform(0.25, 0.4) * (go if sign > 0 else 1 - go)
-        angles = start + 2 * math.pi * np.arange(count) / count
-        size = rng.uniform(0.1, 0.2)
-        return [_course(away * math.cos(a), away * math.sin(a), 0, size, t, rng) for a in angles]
-
-    return spread
+    count, start = int(rng.integers(3, 6)), rng.uniform(0, 2 * math.pi)
+    go = ease(t, rng.uniform(0, 0.3 * t[-1]), rng.uniform(0.5, 0.8) * t[-1])
+    away = 0.08 + rng.uniform(0.25, 0.4) * (go if sign > 0 else 1 - go)
+    angles = start + 2 * math.pi * np.arange(count) / count
+    size = rng.uniform(0.1, 0.2)
+    return [_course(away * math.cos(a), away * math.sin(a), 0, size, t, rng) for a in angles]
 
 
 def _swarm(t: Array, rng: Rng) -> Courses:
@@ -112,22 +101,15 @@ def _swarm(t: Array, rng: Rng) -> Courses:
     ]
 
 
-def _single(name: str) -> Callable[[Array, Rng], Courses]:
-    return lambda t, rng: [sample_trajectory(SINGLE_MOTIONS[name], t * rng.uniform(0.6, 1.3), rng)]
+def _single(program: Program, t: Array, rng: Rng) -> Courses:
+    return [sample_trajectory(program, t * rng.uniform(0.6, 1.3), rng)]
 
 
 OBJECT_MOTIONS: Mapping[str, Callable[[Array, Rng], Courses]] = {
-    **{name: _single(name) for name in SINGLE_MOTIONS},
-    "bounce": _bounce,
-    "pendulum": _pendulum,
-    "shake": _shake,
-    "roll": _roll,
-    "fall": _fall,
-    "collide": _collide,
-    "cross": _cross,
-    "orbit": _orbit,
-    "scatter": _spread(1),
-    "gather": _spread(-1),
+    **{name: partial(_single, program) for name, program in SINGLE_MOTIONS.items()},
+    **by_name(_bounce, _pendulum, _shake, _roll, _fall, _collide, _cross, _orbit),
+    "scatter": partial(_spread, 1),
+    "gather": partial(_spread, -1),
     "swarm": _swarm,
 }
 """Name of what rigid things do: their courses. The first ones are those of the default set."""
