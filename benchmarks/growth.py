@@ -93,7 +93,7 @@ def scores(folder: Path, videos: int) -> dict[str, Any]:
 
 
 def metrics(folder: Path, videos: int) -> dict[str, Any]:
-    from kinema.training.metrics import METRICS, MetricsLogger, last_metrics
+    from kinema.training.metrics import METRICS, MetricsWriter
 
     steps, names = int(0.75 * videos), [f"part_{n}" for n in range(10)]
     with (folder / METRICS).open("w", newline="") as file:
@@ -101,12 +101,12 @@ def metrics(folder: Path, videos: int) -> dict[str, Any]:
         for step in range(steps):
             file.write(",".join([f"{(step * n) % 7919 / 7919:.16f}" for n in range(1, 12)]) + f",{step}\r\n")
     before = peak()
-    logger = MetricsLogger(folder, steps - 100)
+    writer = MetricsWriter(folder, steps - 100, epoch=20_000)
     result: dict[str, Any] = {"rows": steps, "megabytes": round((folder / METRICS).stat().st_size / 1e6)}
-    result["go_on"] = timed(lambda: logger.experiment)[0]
+    result["go_on"] = timed(writer.save)[0]
     row = {"loss": 1.0, "another": 2.0}
-    result["another_column"] = timed(lambda: (logger.log_metrics(row, steps - 100), logger.save()))[0]
-    result["last_rows"], rows = timed(lambda: last_metrics(folder / METRICS, "loss", 20_000))
+    result["another_column"] = timed(lambda: (writer.write(row, steps - 100), writer.save()))[0]
+    result["last_rows"], rows = timed(lambda: writer.last)
     return result | {"last": len(rows), "more_gib": round(peak() - before, 2)}
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kinema.common.files import write_text
-from kinema.jobs.ablation import hcml, mean_and_spread, mscl
+from kinema.jobs.ablation import hcml, mscl
+from kinema.jobs.ablation.ladder import mean_and_spread
 from kinema.results.recipes import FIGURES, SYNTHETIC, Recipe, Row, read_recipes, read_rows, rows_path
 
 PAGES = Path(__file__).parent

@@ -46,8 +46,6 @@ SWITCHES = (
 """Parameters of commands that are given without a value, where they are true or false."""
 USUAL = {"jitter": 8, "shaken": 0.3}
 """What options are that may be given without a value, if they are."""
-KEYWORDS = ("from_",)
-"""Parameters whose options are named by words that Python keeps for itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,15 +151,7 @@ def _run(command: Command, name: str, words: list[str]) -> None:
 
 
 def _settled(parser: ArgumentParser, words: list[str], parsed: Namespace, preset: str, job: Job) -> Namespace:
-    """The user's words with all that lies beneath them: what the weights to begin with say, on what the preset says.
-
-    Args:
-        parser: of the command.
-        words: the user's.
-        parsed: them, with ``preset`` beneath.
-        preset: the one that the words name, or the default.
-        job: whose presets are meant.
-    """
+    """The user's words with all that lies beneath them: what the weights to begin with say, on what the preset says."""
     weights = parsed.get("weights") if job == "pretrain" else None
     beneath: dict[str, Any] = {}
     if weights is not None and parsed.preset is None:
@@ -239,7 +229,7 @@ def _parser(command: Command, name: str) -> ArgumentParser:
         param.arg_name: param.description for param in docstring_parser.parse_from_object(command.function).params
     }
     switches = [name for name in SWITCHES if name in parameters and parameters[name].annotation is bool]
-    keywords = [name for name in KEYWORDS if name in parameters]
+    keywords = [name for name in parameters if name.endswith("_")]  # named by a word that Python keeps for itself
     by_hand: set[str | int] = {*command.positionals, *switches, *keywords, *kinds}
     for name in command.positionals:
         parameter = parameters[name]

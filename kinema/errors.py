@@ -118,6 +118,11 @@ def words_of(error: BaseException, longest: int = LONGEST) -> str:
     return " ".join(str(error).split())[:longest]
 
 
+def first_line(error: BaseException, otherwise: str = "no words") -> str:
+    """What an error of others' code says first."""
+    return (str(error).splitlines() or [otherwise])[0]
+
+
 def first_few(items: Sequence[object]) -> str:
     """The first three of ``items`` and how many more there are, for the sentence of an error."""
     shown = ", ".join(text if (text := str(item)).isprintable() else repr(text) for item in items[:3])

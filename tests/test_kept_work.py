@@ -33,7 +33,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(command, refuse
     def never(*_, **__):
         raise AssertionError("work began")
 
-    for work in ("kinema.video.scan.scan_file", "kinema.models.load_encoder"):
+    for work in ("kinema.video.scan.scan_file", "kinema.models.sources.load_encoder"):
         monkeypatch.setattr(work, never)
     (tmp_path / "file").write_text("in the way")
     out = tmp_path / "file" / "out.csv"

@@ -36,7 +36,7 @@ def settings_of(monkeypatch):
 def test_numbers_are_plain_ones(monkeypatch):
     """The parser's restricted kinds are none that other processes and checkpoints know."""
     told = []
-    monkeypatch.setattr("kinema.jobs.ablation.ablate_hcml", lambda out, config, asked: told.append(asked) or [])
+    monkeypatch.setattr("kinema.jobs.ablation.hcml.ablate_hcml", lambda out, config, asked: told.append(asked) or [])
     assert kinema_main("ablate", "hcml", "OUT", "--per_class", "[3, 4]", "--videos", 60) == 0
     (asked,) = told
     assert asked.per_class == (3, 4) and asked.videos == 60

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kinema.commands.benchmarks import check
 from kinema.commands.evaluation import evaluate, evaluate_triplets
 from kinema.commands.flow import evaluate_flow, export_flow, extract, import_flow, list_estimators, show_flow
 from kinema.commands.info import info
@@ -28,7 +27,7 @@ from kinema.commands.reproducing import list_recipes, reproduce
 from kinema.commands.search import copy, embed, index, search, watch
 from kinema.commands.serve import serve
 from kinema.commands.training import ablate_hcml, ablate_mscl, demo, finetune, pretrain
-from kinema.commands.videos import scan, synth
+from kinema.commands.videos import check, scan, synth
 from kinema.commands.weights import export, weights
 
 

@@ -30,9 +30,7 @@ def evaluate(protocol: Protocol, data: str, out: str, config: EvaluationConfig, 
     from kinema.jobs.full_evaluation import evaluate_and_write
 
     evaluation, files = evaluate_and_write(protocol, run, data, out, _checked(config))
-    print(evaluation.summary())
-    for path in files:
-        print(path)
+    print(evaluation.summary(), *files, sep="\n")
 
 
 def evaluate_triplets(folder: str, config: FeatureConfig, encoder: str = "motion", out: str | None = None) -> None:
@@ -53,11 +51,7 @@ def evaluate_triplets(folder: str, config: FeatureConfig, encoder: str = "motion
 
 
 def _checked(config: Request) -> Request:
-    """The settings of readout and clips as their types want them.
-
-    Raises:
-        ArgumentError: as of :func:`checked_settings`.
-    """
+    """The settings of readout and clips as their types want them."""
     given = {"readout": (ReadoutConfig, config.readout), "clip": (ClipConfig, config.clip)}
     checked = {name: checked_settings(kind, asked) for name, (kind, asked) in given.items() if asked is not None}
     return replace(config, **checked)  # type: ignore[arg-type]

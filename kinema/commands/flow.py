@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
-from kinema.commands.stores import entries_of, print_extraction
+from kinema.commands.printing import entries_of, print_extraction, print_table
 from kinema.common.processes import available_cores
 from kinema.common.streams import in_one_line
 from kinema.config import ExtractConfig
@@ -99,18 +98,14 @@ def evaluate_flow(truth: str, out: str, estimators: str = "dis,farneback,tvl1") 
         out: JSON file to write; a table of all scenes goes into a CSV file of the same name.
         estimators: names separated by commas, each with settings where wanted, such as dis:preset=medium,tvl1.
     """
-    from rich.console import Console
-
     from kinema.evaluation import evaluate_flow
 
     evaluation = evaluate_flow(truth, [name.strip() for name in estimators.split(",")], out)
     for row in evaluation.left_out:
         by = f" by {row['estimator']}" if "estimator" in row else ""
         print(in_one_line(f"left out: {row['scene']}{by}: {row['reason']}"))
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    with console.capture() as table:  # which would end the process by itself where nobody reads on
-        console.print(evaluation.table())
-    print(table.get(), end="")
+    head, *rows = evaluation.table()
+    print_table(head, rows)
     print(out)
 
 

@@ -70,7 +70,6 @@ def help_text(
 
 
 def _row(action: Action, defaults: Mapping[str, Any], width: int, brief: bool) -> list[str]:
-    """The lines of one option."""
     left = f"  {_option(action)} {_value(action)}" if action.option_strings else f"  {action.dest.upper()}"
     text = " ".join((action.help or "").replace("``", "").split())
     text = text if text.endswith("...") else text.removesuffix(".")

@@ -6,7 +6,7 @@ from jsonargparse.typing import PositiveFloat
 
 from kinema.commands.printing import print_budgets, print_notes, print_table
 from kinema.common.streams import in_one_line
-from kinema.config.examples import ExamplesConfig
+from kinema.config.requests import ExamplesConfig
 from kinema.errors import ConfigError
 
 

@@ -1,21 +1,24 @@
-"""What the commands of labelling print; the parser looks at all that a command's own module names."""
+"""What the commands of labelling and of flow share; the parser looks at all that a command's own module names."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kinema.common.addresses import shown
 from kinema.common.clock import clock
 from kinema.common.streams import in_one_line
-from kinema.errors import OutputError, first_few
+from kinema.errors import DataError, OutputError, first_few
 
 if TYPE_CHECKING:
     from kinema.annotations.agreement import Agreement
     from kinema.annotations.budgets import Budget
+    from kinema.data.extraction import Extraction
     from kinema.jobs.labelling import Taught
     from kinema.search import Labels
     from kinema.search.label_history import Version
+    from kinema.video import Manifest
 
 
 def print_notes(notes: Iterable[str]) -> None:
@@ -132,3 +135,26 @@ def done_by(change: Version) -> str:
     said = [f"{count} {how}" for count, how in counts if count]
     said += [first_few(change.classes)] if change.classes else []
     return ", ".join(said) or "all as before"
+
+
+def entries_of(videos: str, manifest: str | None) -> Manifest:
+    """The videos of a folder, as a manifest has them or as a scan finds them."""
+    from kinema.video import read_manifest, scan_folder
+
+    return scan_folder(videos) if manifest is None else read_manifest(manifest)
+
+
+def print_extraction(done: Extraction, source: str, out: str) -> None:
+    """Say what came into a store, and what did not.
+
+    Raises:
+        DataError: nothing did.
+    """
+    for path, reason in done.failures[:20]:
+        print(in_one_line(f"left out: {path}: {reason}"), file=sys.stderr)
+    if done.failures and not done.made + done.found:
+        path, reason = done.failures[0]
+        raise DataError(f"nothing of {source} has flow in {out} now (the first is {path}: {reason})")
+    print(f"{out}: {done.made} videos added, {done.found} found, {len(done.failures)} left out")
+    if done.report:
+        print(done.report)

@@ -16,7 +16,7 @@ from kinema.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from kinema.annotations import Interval
     from kinema.config.windows import IndexConfig, KnownEncoderConfig
-    from kinema.search import Added, Answer, Labelled, Library
+    from kinema.search import Answer, Labelled, Library
 
 
 def filled(index: str, folder: str, config: IndexConfig, encoder: str | None, mirror: bool | None = None) -> Library:
@@ -29,7 +29,19 @@ def filled(index: str, folder: str, config: IndexConfig, encoder: str | None, mi
 
     windowing = None if config.length is None and config.stride is None else Windowing(config.length, config.stride)
     library = Library(index, encoder, windowing=windowing, mirror=mirror, crop=config.crop, device=config.device)
-    print_added(library, folder, library.add(folder, config))
+    added = library.add(folder, config)
+    for video in added.problems:
+        print(in_one_line(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}"))
+    for name in added.remade:
+        print(f"made anew: {name}, which was damaged or gone")
+    print(added)
+    if added.problems and not library.count():
+        raise DataError(
+            f"none of the {len(added.problems)} videos in {shown(folder)} can be used: mend what is said of each, or "
+            "name another folder"
+        )
+    if not added.whitened:
+        print("there are too few windows to learn from them what does not count; add videos for better hits")
     return library
 
 
@@ -53,26 +65,6 @@ def labels_of(source: str, classifier: str, index: str | None, known: KnownEncod
             "belongs to (--index)"
         )
     return Library(index, known.encoder, device=known.device).watch(source, Classifier.load(classifier))
-
-
-def print_added(library: Library, folder: str, added: Added) -> None:
-    """Say what adding a folder did, and which videos could not be used.
-
-    Raises:
-        DataError: none could, and there were none before.
-    """
-    for video in added.problems:
-        print(in_one_line(f"{'partial' if video.windows else 'unreadable'}: {video.path}: {video.error}"))
-    for name in added.remade:
-        print(f"made anew: {name}, which was damaged or gone")
-    print(added)
-    if added.problems and not library.count():
-        raise DataError(
-            f"none of the {len(added.problems)} videos in {shown(folder)} can be used: mend what is said of each, or "
-            "name another folder"
-        )
-    if not added.whitened:
-        print("there are too few windows to learn from them what does not count; add videos for better hits")
 
 
 def print_answer(answer: Answer) -> None:

@@ -73,9 +73,8 @@ def pretrain(
         resume=resume,
     )
     if is_first():  # of several processes one speaks
-        print(f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data")
-        for path in run.files:
-            print(path)
+        told = f"trained in {run.seconds / 60:.1f} min, {run.data_wait:.1%} of it waiting for data"
+        print(told, *run.files, sep="\n")
 
 
 def finetune(
@@ -115,9 +114,7 @@ def finetune(
         say_if_anew(out)
     found = finetune(videos, out, config, task, preset=preset, manifest=manifest, resume=resume)
     if is_first():
-        print(found.summary())
-        for path in found.files:
-            print(path)
+        print(found.summary(), *found.files, sep="\n")
 
 
 def say_if_anew(out: str) -> None:
@@ -146,10 +143,9 @@ def demo(config: PretrainConfig, comparison: ComparisonConfig, out: str = "demo"
         comparison: on what they are compared.
         out: folder to write; what an earlier, interrupted call left there is used.
     """
-    from kinema.jobs.demo import demo
+    from kinema.jobs.demo.job import demo
 
-    for path in demo(out, config, videos=comparison.videos):
-        print(path)
+    print(*demo(out, config, videos=comparison.videos), sep="\n")
 
 
 def ablate_mscl(out: str, config: PretrainConfig, ladder: LadderConfig) -> None:
@@ -160,10 +156,9 @@ def ablate_mscl(out: str, config: PretrainConfig, ladder: LadderConfig) -> None:
         config: settings of every rung, the tiny preset to begin with.
         ladder: on what rungs are trained.
     """
-    from kinema.jobs.ablation import ablate_mscl
+    from kinema.jobs.ablation.mscl import ablate_mscl
 
-    for path in ablate_mscl(out, config, ladder):
-        print(path)
+    print(*ablate_mscl(out, config, ladder), sep="\n")
 
 
 def ablate_hcml(out: str, config: FinetuneConfig, ladder: HCMLLadderConfig) -> None:
@@ -174,7 +169,6 @@ def ablate_hcml(out: str, config: FinetuneConfig, ladder: HCMLLadderConfig) -> N
         config: settings of every rung, the tiny preset to begin with.
         ladder: on what rungs are trained.
     """
-    from kinema.jobs.ablation import ablate_hcml
+    from kinema.jobs.ablation.hcml import ablate_hcml
 
-    for path in ablate_hcml(out, config, ladder):
-        print(path)
+    print(*ablate_hcml(out, config, ladder), sep="\n")

@@ -96,7 +96,6 @@ def _first(patterns: Sequence[re.Pattern[str]], said: str) -> str | None:
 
 
 def _name(key: str, positionals: Sequence[str]) -> str:
-    """As users know it."""
     return key.upper() if key in positionals else "--" + key.replace("_", "-")
 
 

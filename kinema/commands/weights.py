@@ -62,7 +62,7 @@ def export(
         if format == "hub":
             _to_hub(chosen, out, asked, repo, private)
             return
-        from kinema.evaluation.opening import open_asked
+        from kinema.evaluation.gather import open_asked
         from kinema.models.export import export_onnx, export_torch
 
         opened, clip = open_asked(chosen, asked)
@@ -72,7 +72,7 @@ def export(
 def _of_checkpoint(run: str, folder: Path) -> str:
     """A file in ``folder`` with the encoder of a run's checkpoint."""
     from kinema.models import save_encoder
-    from kinema.training.from_checkpoint import encoder_from_checkpoint
+    from kinema.training.fitted import encoder_from_checkpoint
 
     encoder = encoder_from_checkpoint(run)
     return str(save_encoder(encoder, folder / f"{Path(run).name}.safetensors", encoder.card))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, first_line
 
 Thing = TypeVar("Thing")
 Given = TypeVar("Given")
@@ -87,10 +87,9 @@ class Registry(Generic[Thing]):
         try:
             thing = offered[0].load()
         except (Exception, SystemExit) as error:  # it is not ours
-            said = (str(error).splitlines() or ["no words"])[0]
             raise ConfigError(
                 f"the {self.what} {name!r} of the package {packages} cannot be loaded ({type(error).__name__}: "
-                f"{said}); mend, update or uninstall {packages}"
+                f"{first_line(error)}); mend, update or uninstall {packages}"
             ) from error
         return self._registered.setdefault(name, self._fitting(name, thing, f" of the package {packages}"))
 

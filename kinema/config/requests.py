@@ -1,4 +1,4 @@
-"""What evaluations and trainings are asked for beside the settings: each field is an option of their commands.
+"""What evaluations, trainings and examples of labels are asked for: each field is an option of their commands.
 
 They stand apart from the other settings (and are not among the names of :mod:`kinema.config`), since their numbers are
 of the kinds that the command line checks, whose library the others do without.
@@ -186,3 +186,22 @@ class MonitorConfig:
     def __post_init__(self) -> None:
         if self.monitor is None and self.monitor_labels is not None:
             raise ConfigError("--monitor-labels are those of a folder: name it by --monitor")
+
+
+Order = Literal["confident", "random"]
+"""In which order labels are looked at."""
+
+
+@dataclass(frozen=True)
+class ExamplesConfig:
+    """Which labels stand for their class.
+
+    Attributes:
+        count: examples of a class, spread over its videos.
+        order: confident (the most confident first; those that people gave before all others), or random.
+        seed: of the random order.
+    """
+
+    count: PositiveInt = 6
+    order: Order = "confident"
+    seed: int = 0

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from kinema.evaluation.flow_scenes import Scene, TrueFlow, find_scenes
     from kinema.evaluation.folds import Fold, Folds, make_folds
     from kinema.evaluation.knn import KNNResult, KNNSpec, evaluate_knn
-    from kinema.evaluation.orders import Reordered
     from kinema.evaluation.outcome import Evaluation
     from kinema.evaluation.pairs import PairsResult, PairsSpec, evaluate_pairs
     from kinema.evaluation.probe import ProbeResult, ProbeSpec, evaluate_probe
     from kinema.evaluation.representation import Representation, RetrievalFigures
     from kinema.evaluation.retrieval import RetrievalResult, RetrievalSpec, evaluate_retrieval
     from kinema.evaluation.run import evaluate
+    from kinema.evaluation.shortcuts import Reordered
 
 __all__ = [
     "DiagnosisResult",
@@ -77,12 +77,12 @@ __getattr__, __dir__ = load_on_use(
         "flow_scenes": ("Scene", "TrueFlow", "find_scenes"),
         "folds": ("Fold", "Folds", "make_folds"),
         "knn": ("KNNResult", "KNNSpec", "evaluate_knn"),
-        "orders": ("Reordered",),
         "outcome": ("Evaluation",),
         "pairs": ("PairsResult", "PairsSpec", "evaluate_pairs"),
         "probe": ("ProbeResult", "ProbeSpec", "evaluate_probe"),
         "representation": ("Representation", "RetrievalFigures"),
         "retrieval": ("RetrievalResult", "RetrievalSpec", "evaluate_retrieval"),
         "run": ("EvaluationConfig", "evaluate"),
+        "shortcuts": ("Reordered",),
     },
 )

@@ -18,13 +18,12 @@ from torch import Tensor
 from kinema.common.vectors import unit
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure
 from kinema.evaluation.folds import Folds, make_folds
-from kinema.evaluation.orders import NORMAL, ORDERS
+from kinema.evaluation.neighbours import checked_features
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
 from kinema.evaluation.retrieval import RetrievalSpec, evaluate_retrieval
-from kinema.evaluation.shortcuts import Backwards, Leak, backwards, leak
+from kinema.evaluation.shortcuts import NORMAL, ORDERS, Backwards, Leak, backwards, leak
 
 
 @dataclass(frozen=True)
@@ -223,17 +222,14 @@ def _probe(
     values: Mapping[str, np.ndarray], labelled: LabelledSet, split: Split, spec: DiagnosisSpec
 ) -> dict[str, float]:
     """Top-1 by the order of frames, of a probe that was trained on clips as they are."""
-    labels, groups = labelled.labels, None if labelled.groups is None else np.array(labelled.groups)
     probe = LinearProbe(spec.probe, len(labelled.classes))
     right = dict.fromkeys(values, 0)
     folds = trainable_folds(labelled, split, spec.probe.seed)
     for fold in folds:
-        train, targets = values[NORMAL][fold.gallery], labels[fold.gallery]
-        strength = probe.choose(train, targets, None if groups is None else groups[fold.gallery])
         asked = np.concatenate([table[fold.queries] for table in values.values()])
-        scores = probe.scores(train, targets, asked, [strength])[0]
+        scores, _ = probe.answer(values[NORMAL], labelled, fold.gallery, asked)
         for order, part in zip(values, np.split(scores, len(values)), strict=True):
-            right[order] += int((part.argmax(1) == labels[fold.queries]).sum())
+            right[order] += int((part.argmax(1) == labelled.labels[fold.queries]).sum())
     return {order: count / len(folds.queries) for order, count in right.items()}
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.common.addresses import shown
-from kinema.common.cluster import connected
+from kinema.common.cluster import ask, connected
 from kinema.common.processes import available_cores
 from kinema.common.progress import track
 from kinema.config import ClipConfig
@@ -25,9 +25,8 @@ from kinema.config.requests import Precision
 from kinema.data.crops import described
 from kinema.data.loader import explaining, make_loader
 from kinema.errors import DataError, first_few
-from kinema.evaluation.batches import Made, Seeing, Wanted, arithmetic
+from kinema.evaluation.batches import Made, Seeing, Wanted, arithmetic, see_on_cluster
 from kinema.evaluation.looks import Uniform
-from kinema.evaluation.on_cluster import arithmetic_of, see_on_cluster
 from kinema.evaluation.table import FeatureTable, Seen
 from kinema.video.decoders import in_recipes
 
@@ -118,24 +117,34 @@ def extract_features(
     asked = {name: given if isinstance(given, Seen) else Seen(given, usual) for name, given in encoders.items()}
     failed: dict[int, str] = {}
     with nullcontext() if cluster is None else connected(cluster):
-        how = arithmetic(device, precision) if cluster is None else arithmetic_of(cluster, device, precision)
+        if cluster is None:
+            how = arithmetic(device, precision)
+        else:
+            how = ask(cluster, arithmetic, device, precision, gpus=device != "cpu")
         recipe = {"clip": described(clip), "precision": how.precision, "device": how.device.type, **in_recipes()}
         table = FeatureTable(asked, paths, cache, recipe)
         missing = table.missing().items()
         todo = [Wanted(position, shown(paths[position]), tuple(names)) for position, names in missing]
         size = max(1, batch_size // clips)
         batches = [todo[first : first + size] for first in range(0, len(todo), size)]
+        see = Seeing(asked, clip, how, batch_size)
         if cluster is None:
-            made = _see_here(Seeing(asked, clip, how, batch_size), batches, workers)
+            made = _see_here(see, batches, workers)
         else:
-            made = see_on_cluster(cluster, asked, clip, batches, how, batch_size, device, precision)
+            made = see_on_cluster(cluster, see, batches, device, precision)
         with table, explaining():
             for found in track(made, "Reading videos", total=len(batches)) if todo else ():
                 failed |= found.failed
                 waiting += found.waited
                 for name, features in found.features.items():
                     table.add(name, {place: found.facts[place] for place in features}, list(features.values()))
-    _refuse_unreadable(failed, paths)
+    if failed:
+        first, *_ = order = sorted(failed)
+        unreadable = first_few([Path(paths[position]).name for position in order])
+        raise DataError(
+            f"{len(failed)} of {len(paths)} videos cannot be used: {unreadable} (the first: {failed[first]}); "
+            "repair them or take them out of the labels"
+        )
     values, duration, short, early = table.finished()
     return Features(
         values=values,
@@ -165,13 +174,3 @@ def _see_here(see: Seeing, batches: Sequence[Sequence[Wanted]], workers: int | N
     for batch, reads in zip(batches, loader, strict=True):
         yield see(batch, reads, time.perf_counter() - begun)
         begun = time.perf_counter()
-
-
-def _refuse_unreadable(failed: Mapping[int, str], paths: Sequence[str | Path]) -> None:
-    if failed:
-        first, *_ = order = sorted(failed)
-        names = first_few([Path(paths[position]).name for position in order])
-        raise DataError(
-            f"{len(failed)} of {len(paths)} videos cannot be used: {names} (the first: {failed[first]}); "
-            "repair them or take them out of the labels"
-        )

@@ -15,10 +15,10 @@ from torch import Tensor
 from kinema.common.progress import track
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
-from kinema.errors import ConfigError, DataError
-from kinema.evaluation.checks import checked_features
+from kinema.errors import DataError, refuse
 from kinema.evaluation.figures import Figure, classification
 from kinema.evaluation.folds import Folds
+from kinema.evaluation.neighbours import checked_features
 from kinema.evaluation.probe import LinearProbe, ProbeSpec, trainable_folds
 
 
@@ -45,17 +45,15 @@ class FewLabelSpec:
     probe: ProbeSpec = field(default_factory=ProbeSpec)
 
     def __post_init__(self) -> None:
-        for ok, problem in (
-            (
-                all(n >= 1 for n in self.per_class),
-                f"per_class must be at least 1, not {min(self.per_class, default=1)}",
-            ),
-            (all(n >= 2 for n in self.samples), f"samples must be at least 2, not {min(self.samples, default=2)}"),
-            (self.per_class or self.samples, "few labels need per_class or samples"),
-            (self.draws >= 1, f"draws must be at least 1, not {self.draws}"),
-        ):
-            if not ok:
-                raise ConfigError(problem)
+        fewest, least = min(self.per_class, default=1), min(self.samples, default=2)
+        refuse(
+            {
+                f"per_class must be at least 1, not {fewest}": fewest >= 1,
+                f"samples must be at least 2, not {least}": least >= 2,
+                "few labels need per_class or samples": self.per_class or self.samples,
+                f"draws must be at least 1, not {self.draws}": self.draws >= 1,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -179,11 +177,14 @@ def check_few(per_class: int | None, samples: int | None) -> None:
     Raises:
         ConfigError: one of them is not positive, or both are given.
     """
-    for name, count in (("per_class", per_class), ("samples", samples)):
-        if count is not None and count < 1:
-            raise ConfigError(f"{name} must be at least 1, not {count}")
-    if per_class is not None and samples is not None:
-        raise ConfigError("per_class counts the videos of each class and samples those of all; set one of them")
+    both = "per_class counts the videos of each class and samples those of all; set one of them"
+    refuse(
+        {
+            f"per_class must be at least 1, not {per_class}": per_class is None or per_class >= 1,
+            f"samples must be at least 1, not {samples}": samples is None or samples >= 1,
+            both: per_class is None or samples is None,
+        }
+    )
 
 
 def draw_few(
@@ -230,11 +231,9 @@ def _draw(
 ) -> tuple[float, float]:
     """Top-1 and mean over classes of one draw."""
     labels, scores = labelled.labels, []
-    groups = None if labelled.groups is None else np.array(labelled.groups)
     for number, fold in enumerate(folds):
         few = draw_few(fold.gallery, labels, np.random.default_rng([spec.seed, draw, number]), *size)
-        strength = probe.choose(values[few], labels[few], None if groups is None else groups[few])
-        scores.append(probe.scores(values[few], labels[few], values[fold.queries], [strength])[0])
+        scores.append(probe.answer(values, labelled, few, values[fold.queries])[0])
     found = classification(np.concatenate(scores), labels[folds.queries], labelled.classes)
     return found.top1, found.mean_class
 

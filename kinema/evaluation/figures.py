@@ -57,9 +57,7 @@ def classification(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str
     """
     ranks = np.argsort(-scores, axis=1, kind="stable")
     right = ranks == labels[:, None]
-    per_class = {
-        name: float(right[labels == index, 0].mean()) for index, name in enumerate(classes) if (labels == index).any()
-    }
+    per_class = by_class(right[:, 0], labels, classes)
     return Classification(
         top1=float(right[:, 0].mean()),
         top5=float(right[:, :5].any(1).mean()) if len(classes) > 5 else None,
@@ -68,3 +66,9 @@ def classification(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str
         predicted=ranks[:, 0],
         right=right[:, 0],
     )
+
+
+def by_class(right: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
+    """The share (N,) of videos that are right by the name of their class; those without a video do not count."""
+    there = [(name, labels == index) for index, name in enumerate(classes)]
+    return {name: float(right[own].mean()) for name, own in there if own.any()}

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +24,6 @@ from kinema.common.provenance import software_versions
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation.flow_scenes import TrueFlow, find_scenes
 from kinema.flow import parse_estimator
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 NO_MOTION = "no motion"
 """The row to compare with: what it costs to say that nothing moves."""
@@ -117,17 +114,13 @@ class FlowEvaluation:
             rows.append({"estimator": name, "scenes": len(own), "with_mask": masked, **mean})
         return rows
 
-    def table(self) -> Table:
-        """The means, for a terminal."""
-        from rich.table import Table
-
-        table = Table("estimator", "scenes", "with mask", *_HEADINGS)
-        for column in table.columns[1:]:
-            column.justify = "right"
+    def table(self) -> list[tuple[str, ...]]:
+        """The means, for a terminal: headings, and a row for each estimator."""
+        rows: list[tuple[str, ...]] = [("estimator", "scenes", "with mask", *_HEADINGS)]
         for row in self.means():
-            cells = [_cell(heading, row[column]) for heading, column in zip(_HEADINGS, _COLUMNS[2:], strict=True)]
-            table.add_row(row["estimator"], str(row["scenes"]), str(row["with_mask"]), *cells)
-        return table
+            cells = (_cell(heading, row[column]) for heading, column in zip(_HEADINGS, _COLUMNS[2:], strict=True))
+            rows.append((row["estimator"], str(row["scenes"]), str(row["with_mask"]), *cells))
+        return rows
 
     def write(self, out: str | Path) -> list[Path]:
         """Write everything as JSON, and a table of all scenes beside it as CSV; return both paths.

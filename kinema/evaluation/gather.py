@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from kinema.common.whitening import Whitening
-from kinema.config import ClipConfig
+from kinema.config import ClipConfig, ReadoutConfig, overlaid
 from kinema.errors import DataError
 from kinema.evaluation.features import Features, extract_features
 from kinema.evaluation.looks import Copies, Jittered, Shaken
-from kinema.evaluation.orders import Order, Reordered
 from kinema.evaluation.representation import Representation
+from kinema.evaluation.shortcuts import Order, Reordered
 from kinema.evaluation.table import Seen
-from kinema.models import OpenedEncoder, VideoEncoder
+from kinema.models import OpenedEncoder, VideoEncoder, open_encoder
 
 WINDOWS = 240
 """On which a whitening is fitted, at most or nearly so."""
@@ -176,3 +176,31 @@ def fitted_on(positions: Sequence[int]) -> tuple[tuple[int, ...], Copies]:
     drawn = np.random.default_rng(0).permutation(len(positions))[:WINDOWS]
     chosen = tuple(sorted(positions[place] for place in drawn.tolist()))
     return chosen, Copies(windows=min(OF_A_VIDEO, -(-WINDOWS // len(chosen))))
+
+
+def open_asked(
+    spec: str | Path,
+    readout: Mapping[str, Any] | None = None,
+    clip: Mapping[str, Any] | None = None,
+    *,
+    like: str | Path | None = None,
+    seed: int = 0,
+) -> tuple[OpenedEncoder, ClipConfig]:
+    """An encoder and the clips that it is to see.
+
+    Args:
+        spec: the encoder, as :func:`kinema.models.open_encoder` takes it.
+        readout: settings by name in place of the encoder's own.
+        clip: settings by name in place of what the encoder was made for.
+        like: with ``random``, a run whose architecture, clips and readout to take.
+        seed: with ``random``, of the weights.
+
+    Raises:
+        ConfigError: there is no such setting; or as of :func:`kinema.models.open_encoder`.
+        CheckpointError: as of :func:`kinema.models.open_encoder`.
+    """
+    opened = open_encoder(spec, like=like, seed=seed)
+    if readout is not None:
+        usual = opened.module.readout if isinstance(opened.module, VideoEncoder) else ReadoutConfig()
+        opened = open_encoder(spec, like=like, seed=seed, readout=overlaid("readout", usual, readout))
+    return opened, overlaid("clip", opened.clip, clip or {})

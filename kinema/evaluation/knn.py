@@ -15,10 +15,9 @@ from torch import Tensor
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
 from kinema.errors import DataError
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure, classification
 from kinema.evaluation.folds import make_folds
-from kinema.evaluation.neighbours import find_neighbours
+from kinema.evaluation.neighbours import checked_features, find_neighbours
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ and videos may come in any order.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -28,25 +29,30 @@ Draw = tuple[int, ...]
 """Whole numbers from which a look draws what is random for one video."""
 
 
-class Look(Protocol):
+@dataclass(frozen=True)
+class Look(ABC):
     """A way to look at a video.
 
     Attributes:
         averaged: whether the features of the clips are averaged, so that clips of the same frames may be shown once.
     """
 
-    averaged: ClassVar[bool]
+    averaged: ClassVar[bool] = True
 
     @property
     def variants(self) -> int:
         """Features of a video."""
+        return 1
 
     def spec(self) -> dict[str, Any]:
         """All that decides what is shown, as plain values."""
+        return {"look": type(self).__name__.lower(), **asdict(self)}
 
+    @abstractmethod
     def times(self, clip: ClipConfig, found: Timeline, draw: Draw) -> np.ndarray:
         """(n, T) float64: the times in seconds of the frames of the clips."""
 
+    @abstractmethod
     def show(self, frames: np.ndarray, rows: np.ndarray, size: tuple[int, int], draw: Draw) -> np.ndarray:
         """What is shown, (variants, n, T, *size, 3) uint8.
 
@@ -62,7 +68,7 @@ class Look(Protocol):
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Look):
     """Clips at equal distances, from the first possible to the last, as they are; the features are averaged.
 
     Attributes:
@@ -72,22 +78,11 @@ class Uniform:
         ConfigError: there is none.
     """
 
-    averaged: ClassVar[bool] = True
-
     clips: int = 10
 
     def __post_init__(self) -> None:
         if self.clips < 1:
             raise ConfigError(f"features need at least one clip a video, not {self.clips}; ten are usual")
-
-    @property
-    def variants(self) -> int:
-        """Features of a video."""
-        return 1
-
-    def spec(self) -> dict[str, Any]:
-        """All that decides what is shown, as plain values."""
-        return {"look": type(self).__name__.lower(), **asdict(self)}
 
     def times(self, clip: ClipConfig, found: Timeline, draw: Draw) -> np.ndarray:
         """(clips, T) float64 seconds."""
@@ -187,7 +182,7 @@ class Shaken(Uniform):
 
 
 @dataclass(frozen=True)
-class Copies:
+class Copies(Look):
     """Copies of windows at equal distances, as a whitening is fitted to, each with a feature of its own.
 
     Attributes:
@@ -206,10 +201,6 @@ class Copies:
     def variants(self) -> int:
         """Features of a video."""
         return self.windows * self.copies
-
-    def spec(self) -> dict[str, Any]:
-        """All that decides what is shown, as plain values."""
-        return {"look": "copies", **asdict(self)}
 
     def times(self, clip: ClipConfig, found: Timeline, draw: Draw) -> np.ndarray:
         """(windows * copies, T) float64 seconds."""

@@ -1,14 +1,38 @@
-"""The nearest videos of each query by cosine similarity, for every protocol that asks for them."""
+"""What protocols make of features first: they are checked, and each query's nearest videos are found."""
 
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from kinema.common.vectors import unit
+from kinema.data.labels import LabelledSet
+from kinema.errors import DataError
 from kinema.evaluation.folds import Fold, Folds
 
 CHUNK = 1024
 """Queries whose similarities are held in memory at once."""
+
+
+def checked_features(features: Tensor | np.ndarray, labelled: LabelledSet) -> np.ndarray:
+    """``features`` as (N, D) float64, one finite row for each video.
+
+    Raises:
+        ValueError: another shape.
+        DataError: a row is not finite; the file is named.
+    """
+    if isinstance(features, Tensor):
+        features = features.detach().float().cpu().numpy()
+    values = np.asarray(features, dtype=np.float64)
+    if values.ndim != 2 or len(values) != len(labelled):
+        raise ValueError(f"features of shape {values.shape} for {len(labelled)} videos; expected (N, D)")
+    wrong = np.flatnonzero(~np.isfinite(values).all(1))
+    if len(wrong):
+        raise DataError(
+            f"{len(wrong)} of {len(values)} features are not finite, the first is that of {labelled.files[wrong[0]]}; "
+            "the encoder's training has probably diverged"
+        )
+    return values
 
 
 def find_neighbours(

@@ -19,6 +19,7 @@ from kinema.evaluation.knn import KNNResult
 from kinema.evaluation.pairs import PairsResult
 from kinema.evaluation.probe import ProbeResult
 from kinema.evaluation.retrieval import RetrievalResult
+from kinema.evaluation.triplets import TripletsResult
 
 Result = RetrievalResult | KNNResult | ProbeResult | FewLabelResult | PairsResult | DiagnosisResult
 
@@ -65,7 +66,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; of all protocols, each has its figures below ``results``."""
-        told = {name: self._told(result) for name, result in self.results.items()}
+        told = {name: described(result, self.features) for name, result in self.results.items()}
         others = {name: result.to_dict() for name, result in self.baselines.items()}
         everything = {"results": told, "baselines": others, "left_out": dict(self.left_out)}
         return {
@@ -79,11 +80,6 @@ class Evaluation:
             "files": list(self.labelled.files),
         }
 
-    def _told(self, result: Result) -> dict[str, Any]:
-        figures = result.to_dict()
-        spec = {"protocol": figures.pop("spec"), "features": self.features}
-        return {"result": figures, "spec": spec, "spec_sha256": config_sha256(spec)}
-
     def summary(self) -> str:
         """The figures in a few lines for a terminal."""
         name = self.encoder["name"]
@@ -91,6 +87,13 @@ class Evaluation:
             return "\n".join([f"{name}: {self.result.summary()}", *self.notes])
         lines = [f"{name}, {protocol}: {result.summary()}" for protocol, result in self.results.items()]
         return "\n".join([*lines, *(f"{p} is left out: {why}" for p, why in self.left_out.items()), *self.notes])
+
+
+def described(result: Result | TripletsResult, features: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a protocol and what was measured, with its fingerprint, as plain values."""
+    figures = result.to_dict()
+    spec = {"protocol": figures.pop("spec"), "features": features}
+    return {"result": figures, "spec": spec, "spec_sha256": config_sha256(spec)}
 
 
 def describe_data(
@@ -107,16 +110,17 @@ def describe_data(
         "hours": features.duration / 3600,
         "classes": list(labelled.classes),
         "files_sha256": ids_sha256(labelled.files),
-        "labels_sha256": _labels_sha256(labelled),
+        "labels_sha256": labels_sha256(labelled),
     }
     if appearance is not None:
         facts["appearance_column"] = asked.appearance_column
         facts["appearance_classes"] = list(appearance.classes)
-        facts["appearance_sha256"] = _labels_sha256(appearance)
+        facts["appearance_sha256"] = labels_sha256(appearance)
     return {**facts, **labelled.facts}
 
 
-def _labels_sha256(labelled: LabelledSet) -> str:
+def labels_sha256(labelled: LabelledSet) -> str:
+    """A fingerprint of the videos and their labels, whatever the videos hold."""
     pairs = zip(labelled.files, labelled.labels, strict=True)
     return ids_sha256(f"{file},{labelled.classes[label]}" for file, label in pairs)
 

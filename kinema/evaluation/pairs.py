@@ -14,8 +14,8 @@ from torch import Tensor
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure
+from kinema.evaluation.neighbours import checked_features
 from kinema.evaluation.probe import ProbeSpec, evaluate_probe
 
 Pair = tuple[str, str]

@@ -15,9 +15,9 @@ from kinema.common.progress import track
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
 from kinema.errors import DataError
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure, classification
 from kinema.evaluation.folds import Folds, make_folds
+from kinema.evaluation.neighbours import checked_features
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -122,28 +122,24 @@ def evaluate_probe(
     """
     spec = spec or ProbeSpec()
     values = checked_features(features, labelled)
-    labels, count = labelled.labels, len(labelled.classes)
-    groups = np.array(labelled.groups) if labelled.groups is not None else None
     folds = trainable_folds(labelled, split, spec.seed)
-    probe = LinearProbe(spec, count)
-    scores, strengths = [], []
-    for fold in track(folds, "Linear probe", total=len(folds)):
-        train, targets = values[fold.gallery], labels[fold.gallery]
-        strength = probe.choose(train, targets, None if groups is None else groups[fold.gallery])
-        scores.append(probe.scores(train, targets, values[fold.queries], [strength])[0])
-        strengths.append(strength)
+    probe = LinearProbe(spec, len(labelled.classes))
+    rounds = track(folds, "Linear probe", total=len(folds))
+    found = [probe.answer(values, labelled, fold.gallery, values[fold.queries]) for fold in rounds]
     queries = folds.queries
-    figures = classification(np.concatenate(scores), labels[queries], labelled.classes)
+    figures = classification(
+        np.concatenate([scores for scores, _ in found]), labelled.labels[queries], labelled.classes
+    )
     return ProbeResult(
         spec=spec,
         scheme=folds.scheme,
         top1=figures.top1,
         top5=figures.top5,
         mean_class=figures.mean_class,
-        chance=float(folds.chance(labels).mean()),
+        chance=float(folds.chance(labelled.labels).mean()),
         per_class=figures.per_class,
         per_round=figures.per_round(folds),
-        strengths=strengths,
+        strengths=[strength for _, strength in found],
         not_converged=probe.not_converged,
         queries=queries.tolist(),
         predicted=figures.predicted.tolist(),
@@ -182,6 +178,15 @@ class LinearProbe:
         from threadpoolctl import ThreadpoolController
 
         return ThreadpoolController()
+
+    def answer(
+        self, values: np.ndarray, labelled: LabelledSet, train: np.ndarray, asked: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """(queries, classes) scores of ``asked``, after training on the videos ``train``, and the strength chosen."""
+        labels = labelled.labels[train]
+        groups = None if labelled.groups is None else np.array(labelled.groups)[train]
+        strength = self.choose(values[train], labels, groups)
+        return self.scores(values[train], labels, asked, [strength])[0], strength
 
     def choose(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> float:
         """The strength that predicts held-out parts best; the middle one if no part can be held out."""

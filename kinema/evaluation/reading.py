@@ -52,21 +52,12 @@ class Shown:
 class Read:
     """One video as it leaves a worker: what is shown of it by each look, and what else reading told."""
 
-    position: int
     shown: Mapping[Look, Shown]
     facts: Facts
 
 
-@dataclass(frozen=True)
-class Unread:
-    """A video that cannot be used, and why."""
-
-    position: int
-    error: str
-
-
-class ClipsOfVideos(Dataset[Read | Unread]):
-    """The clips of each video, read in one go from a file opened once.
+class ClipsOfVideos(Dataset[Read | str]):
+    """The clips of each video, read in one go from a file opened once; or why it cannot be used.
 
     Args:
         paths: the video files.
@@ -82,7 +73,7 @@ class ClipsOfVideos(Dataset[Read | Unread]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, position: int) -> Read | Unread:
+    def __getitem__(self, position: int) -> Read | str:
         from kinema.video import Video
 
         path, looks = self.paths[position], self.looks[position]
@@ -95,10 +86,10 @@ class ClipsOfVideos(Dataset[Read | Unread]):
                     found = timeline(video, last)
                     shown, _, _ = self._read(video, found, looks, path)
         except VideoError as error:
-            return Unread(position, str(error))
+            return str(error)
         except KinemaError as error:
-            return Unread(position, f"{path}: {error}")
-        return Read(position, shown, Facts(found.duration, is_short(self.config, found), early))
+            return f"{path}: {error}"
+        return Read(shown, Facts(found.duration, is_short(self.config, found), early))
 
     def _read(
         self, video: Video, found: Timeline, looks: Sequence[Look], path: str

@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from kinema.data.labels import LabelledSet
-from kinema.evaluation.checks import checked_features
+from kinema.evaluation.figures import by_class
 from kinema.evaluation.folds import Folds
-from kinema.evaluation.neighbours import find_neighbours
+from kinema.evaluation.neighbours import checked_features, find_neighbours
 
 T = TypeVar("T")
 Other = TypeVar("Other")
@@ -55,6 +55,12 @@ class Ways(Generic[T]):
     plain: T
     centred: T
     whitened: T | None
+
+    @classmethod
+    def of(cls, values: np.ndarray, whitening: Transform | None, measure: Callable[[np.ndarray, bool], T]) -> Ways[T]:
+        """What ``measure`` makes of features (N, D) in each way; it is told whether to centre them."""
+        white = None if whitening is None else measure(whitening.transform(values), False)
+        return cls(measure(values, False), measure(values, True), white)
 
     def items(self) -> Iterator[tuple[str, T]]:
         """Each way there is, by name."""
@@ -159,9 +165,7 @@ def retrieve(
         return retrieval_figures(values, labelled, folds, (1,), 0, centred).recall[1]
 
     def ways(features: Any, measure: Callable[[np.ndarray, bool], T]) -> Ways[T]:
-        values = checked_features(features, labelled)
-        white = None if seen.whitening is None else measure(seen.whitening.transform(values), False)
-        return Ways(measure(values, False), measure(values, True), white)
+        return Ways.of(checked_features(features, labelled), seen.whitening, measure)
 
     jittered = None
     if seen.jittered is not None:
@@ -189,10 +193,6 @@ def retrieval_figures(
     hits = labels[nearest] == labels[queries][:, None]
     return RetrievalFigures(
         recall={k: float(hits[:, :k].any(1).mean()) for k in ks},
-        per_class={
-            name: float(hits[labels[queries] == index, 0].mean())
-            for index, name in enumerate(labelled.classes)
-            if (labels[queries] == index).any()
-        },
+        per_class=by_class(hits[:, 0], labels[queries], labelled.classes),
         neighbours=nearest[:, :neighbours].tolist(),
     )

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from kinema.config.requests import Split
 from kinema.data.labels import LabelledSet
-from kinema.evaluation.checks import checked_features
 from kinema.evaluation.figures import Figure
 from kinema.evaluation.folds import Folds, make_folds
+from kinema.evaluation.neighbours import checked_features
 from kinema.evaluation.representation import (
     Found,
     Representation,

@@ -20,14 +20,13 @@ from kinema.data.labels import LabelledSet
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation.diagnosis import evaluate_diagnosis
 from kinema.evaluation.few_label import FewLabelSpec, evaluate_few_label
-from kinema.evaluation.gather import gather
+from kinema.evaluation.gather import gather, open_asked
 from kinema.evaluation.knn import evaluate_knn
-from kinema.evaluation.opening import open_asked
-from kinema.evaluation.orders import NORMAL, ORDERS
 from kinema.evaluation.outcome import Evaluation, Result, describe_data, notes_on
 from kinema.evaluation.pairs import checked_pairs, evaluate_pairs
 from kinema.evaluation.probe import evaluate_probe
 from kinema.evaluation.retrieval import evaluate_retrieval
+from kinema.evaluation.shortcuts import NORMAL, ORDERS
 
 FeatureSettings = TypeVar("FeatureSettings", bound=FeatureConfig)
 
@@ -176,11 +175,7 @@ def _fit_on(labelled: LabelledSet, split: Split) -> tuple[Sequence[int], bool]:
 def _whatever_is_possible(
     measures: Mapping[Protocol, Callable[[], Result]],
 ) -> tuple[dict[Protocol, Result], dict[Protocol, str]]:
-    """The results of all protocols that the data allow, and why they do not allow the others.
-
-    Raises:
-        DataError: they allow none.
-    """
+    """The results of all protocols that the data allow, one at the least, and why they do not allow the others."""
     results: dict[Protocol, Result] = {}
     left_out: dict[Protocol, str] = {}
     for name, measure in measures.items():

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from kinema.common.files import write_json
-from kinema.common.provenance import config_sha256, ids_sha256, software_versions
+from kinema.common.provenance import ids_sha256, software_versions
 from kinema.config import overlaid
 from kinema.config.requests import FeatureConfig
-from kinema.evaluation.gather import gather
-from kinema.evaluation.opening import open_asked
+from kinema.evaluation.gather import gather, open_asked
+from kinema.evaluation.outcome import described
 from kinema.evaluation.run import kept_beside
 from kinema.evaluation.triplets import TripletsResult, evaluate_triplets, find_triplets
 
@@ -36,13 +36,9 @@ class TripletsEvaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        figures = self.result.to_dict()
-        spec = {"protocol": figures.pop("spec"), "features": self.features}
         return {
             "protocol": "triplets",
-            "result": figures,
-            "spec": spec,
-            "spec_sha256": config_sha256(spec),
+            **described(self.result, self.features),
             "encoder": self.encoder,
             "data": {"triplets": self.result.triplets, "files_sha256": ids_sha256(self.files)},
             "versions": self.versions,

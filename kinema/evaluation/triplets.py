@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,29 +179,19 @@ def evaluate_triplets(
         whitening: how it was fitted, for the result.
         spec: what to measure.
     """
-    categories = [triplet.category for triplet in triplets]
+    found = partial(_found, [triplet.category for triplet in triplets])
     return TripletsResult(
         spec=spec or TripletsSpec(),
         triplets=len(triplets),
         chance_r1=1 / (2 * len(triplets)),
         chance_own=0.5,
-        readout=_ways(readout, categories),
-        pooled=_ways(pooled, categories),
+        readout=Ways.of(np.asarray(readout.values, np.float64), readout.whitening, found),
+        pooled=Ways.of(np.asarray(pooled.values, np.float64), pooled.whitening, found),
         whitening=whitening,
     )
 
 
-def _ways(seen: Representation, categories: Sequence[str]) -> Ways[TripletsFound]:
-    values = np.asarray(seen.values, np.float64)
-    white = None if seen.whitening is None else seen.whitening.transform(values)
-    return Ways(
-        _found(values, categories, centred=False),
-        _found(values, categories, centred=True),
-        None if white is None else _found(white, categories, centred=False),
-    )
-
-
-def _found(values: np.ndarray, categories: Sequence[str], centred: bool) -> TripletsFound:
+def _found(categories: Sequence[str], values: np.ndarray, centred: bool) -> TripletsFound:
     asked, others = values[0::3], np.concatenate((values[1::3], values[2::3]))
     if centred:
         asked, others = asked - asked.mean(0), others - others.mean(0)

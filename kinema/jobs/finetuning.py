@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,13 @@ from kinema.evaluation.features import extract_features
 from kinema.evaluation.few_label import check_few, draw_few
 from kinema.evaluation.figures import classification
 from kinema.evaluation.folds import Fold, Folds, training_folds
+from kinema.evaluation.outcome import labels_sha256
 from kinema.methods import Recognition
 from kinema.methods.beginning import network_settings, new_network
 from kinema.methods.recognition import CLASSIFIER_FILE, save_classifier
 from kinema.models.weights import weights_file
 from kinema.training.checks import check_finetuning
-from kinema.training.coordination import Together
-from kinema.training.fitted import Fitted
+from kinema.training.fitted import Fitted, recorded
 from kinema.training.folder import agreed_videos, run_folder
 from kinema.training.hardware import count_devices
 from kinema.training.ranks import find_place
@@ -106,90 +106,72 @@ def finetune(
     asked = asked_for(task)
     place = find_place(count_devices(config.trainer), config.trainer.nodes)
     with all_together(place, Path(out)) as together:
-        labelled = kept_labels(Path(out), videos, asked) if resume else None
-        labelled = labelled or read_labels(videos, task)
-        return _finetuned(together, task, labelled, asked, videos, out, config, preset, manifest, resume)
-
-
-def _finetuned(
-    together: Together,
-    task: FinetuneTask,
-    labelled: LabelledSet,
-    asked: Mapping[str, Any],
-    videos: str | Path,
-    out: str | Path,
-    config: FinetuneConfig,
-    preset: str,
-    manifest: str | Path | None,
-    resume: bool,
-) -> Recognised:
-    """What :func:`finetune` does, in each process."""
-    motion, weights = task.motion, task.weights
-    folds = training_folds(labelled, task.split, config.seed)
-    config = network_settings(config, motion, weights)
-    check_finetuning(config, motion)
-    check_boxes(config.clip, labelled.folder, labelled.paths)
-    check_few(task.per_class, task.samples)
-    rng = partial(np.random.default_rng, config.seed)
-    drawn = [draw_few(fold.gallery, labelled.labels, rng(), task.per_class, task.samples).tolist() for fold in folds]
-    with run_folder(out, together) as out:
-        if manifest is None and resume and (out / MANIFEST).exists():
+        labelled = (kept_labels(Path(out), videos, asked) if resume else None) or read_labels(videos, task)
+        motion, weights, classes = task.motion, task.weights, list(labelled.classes)
+        folds = training_folds(labelled, task.split, config.seed)
+        config = network_settings(config, motion, weights)
+        check_finetuning(config, motion)
+        check_boxes(config.clip, labelled.folder, labelled.paths)
+        check_few(task.per_class, task.samples)
+        rng = partial(np.random.default_rng, config.seed)
+        drawn = [
+            draw_few(fold.gallery, labelled.labels, rng(), task.per_class, task.samples).tolist() for fold in folds
+        ]
+        with run_folder(out, together) as out:
+            if manifest is None and resume and (out / MANIFEST).exists():
+                manifest = out / MANIFEST
+            entries = agreed_videos(videos, out, manifest, together, labelled.files)
             manifest = out / MANIFEST
-        entries = agreed_videos(videos, out, manifest, together, labelled.files)
-        manifest = out / MANIFEST
-        _refuse_missing(entries, manifest, labelled, folds)
-        if is_first():
-            keep_labels(out, labelled, asked)
-        rounds = []
-        for number, (fold, videos_drawn) in enumerate(zip(folds, drawn, strict=True), start=1):
-            place = out if len(folds) == 1 else out / f"round-{number}"
-            if len(folds) > 1 and is_first():
-                print(f"kinema finetune: round {number} of {len(folds)}", file=sys.stderr, flush=True)
-            chosen = {labelled.files[i]: int(labelled.labels[i]) for i in videos_drawn}
-            fitted = fit(
-                videos,
-                place,
-                config,
-                lambda: new_network(config, len(labelled.classes), motion, weights),
-                {
-                    "method": f"recognition with motion {motion}",
-                    "labels": ids_sha256([f"{file},{label}" for file, label in chosen.items()])[:12],
-                    "weights": "none" if weights is None else file_sha256(weights_file(weights))[:12],
-                },
-                together,
-                hierarchical=motion == "hcml",
-                facts={
-                    "method": "recognition",
-                    "preset": preset,
-                    "motion": motion,
-                    "classes": list(labelled.classes),
-                },
-                labels=chosen,
-                manifest=manifest,
-                resume=resume,
-                save=partial(_save, classes=labelled.classes),
-            )
-            if not fitted.trainer.first:
-                continue  # one of several processes tests
-            method = fitted.trainer.module.method
-            assert isinstance(method, Recognition)
-            rounds.append(_probabilities(method, labelled, fold, config))
-        results = _results(rounds, folds, labelled, config, task) if rounds else {}
-        if rounds:
-            write_json(out / RESULTS, results)
-            if len(folds.queries):
-                _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
-        networks = [out / f"round-{number}" for number in range(1, len(folds) + 1)] if len(folds) > 1 else []
-        tables = [out / RESULTS, *([out / PREDICTIONS] if len(folds.queries) else [])]
-        return Recognised(out, results, [*tables, *networks])
+            _refuse_missing(entries, manifest, labelled, folds)
+            if is_first():
+                keep_labels(out, labelled, asked)
+            runs = [out / f"round-{number}" for number in range(1, len(folds) + 1)] if len(folds) > 1 else [out]
+            rounds = []
+            for run, fold, videos_drawn in zip(runs, folds, drawn, strict=True):
+                if run != out and is_first():
+                    words = run.name.replace("-", " ")
+                    print(f"kinema finetune: {words} of {len(folds)}", file=sys.stderr, flush=True)
+                chosen = {labelled.files[i]: int(labelled.labels[i]) for i in videos_drawn}
+                fitted = fit(
+                    videos,
+                    run,
+                    config,
+                    lambda: new_network(config, len(classes), motion, weights),
+                    {
+                        "method": f"recognition with motion {motion}",
+                        "labels": ids_sha256([f"{file},{label}" for file, label in chosen.items()])[:12],
+                        "weights": "none" if weights is None else file_sha256(weights_file(weights))[:12],
+                    },
+                    together,
+                    hierarchical=motion == "hcml",
+                    facts={"method": "recognition", "preset": preset, "motion": motion, "classes": classes},
+                    labels=chosen,
+                    manifest=manifest,
+                    resume=resume,
+                    save=partial(_save, classes=classes),
+                )
+                if fitted.trainer.first:  # one of several processes tests
+                    rounds.append(_probabilities(_network(fitted), labelled, fold, config))
+            tested, results = len(folds.queries) > 0, dict[str, Any]()
+            if rounds:
+                results = _results(rounds, folds, labelled, config, task)
+                write_json(out / RESULTS, results)
+                if tested:
+                    _write_predictions(out / PREDICTIONS, rounds, folds, labelled)
+            tables = [out / RESULTS, *([out / PREDICTIONS] if tested else [])]
+            return Recognised(out, results, [*tables, *(run for run in runs if run != out)])
+
+
+def _network(fitted: Fitted) -> Recognition:
+    method = fitted.trainer.module.method
+    assert isinstance(method, Recognition)
+    return method
 
 
 def _save(fitted: Fitted, classes: Sequence[str]) -> None:
     """The network as it is now: the encoder and the classifier on it."""
-    method = fitted.trainer.module.method
-    assert isinstance(method, Recognition)
     fitted.save()
-    save_classifier(method, fitted.trainer.module.out / CLASSIFIER_FILE, classes)
+    save_classifier(_network(fitted), fitted.trainer.module.out / CLASSIFIER_FILE, classes)
 
 
 def _refuse_missing(entries: Sequence[ManifestEntry], path: Path, labelled: LabelledSet, folds: Folds) -> None:
@@ -242,8 +224,6 @@ def _results(
     queries = folds.queries
     tested = len(queries) > 0
     figures = classification(np.concatenate(rounds), labelled.labels[queries], labelled.classes) if tested else None
-    settings = asdict(config)
-    settings["flow"].pop("cache")
     return {
         "top1": figures and figures.top1,
         "top5": figures and figures.top5,
@@ -260,12 +240,10 @@ def _results(
             "samples": task.samples,
         },
         "motion": task.motion,
-        "config": settings,
+        "config": recorded(config),
         "data": {
             "videos": len(labelled),
-            "sha256": ids_sha256(
-                [f"{file},{labelled.classes[n]}" for file, n in zip(labelled.files, labelled.labels, strict=True)]
-            ),
+            "sha256": labels_sha256(labelled),
             **labelled.facts,
         },
         "versions": software_versions(),

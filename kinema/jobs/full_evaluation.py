@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kinema.common.files import make_folder, write_json, write_text
+from kinema.common.files import make_folder, write_csv, write_json
 from kinema.config.requests import EvaluationConfig, Protocol
 from kinema.evaluation import Evaluation, RetrievalResult, evaluate
-from kinema.evaluation.figures import Figure
 from kinema.evaluation.run import ONLY_OF, kept_beside
 from kinema.models.sources import HISTOGRAM, RANDOM
 
@@ -54,7 +52,7 @@ def evaluate_and_write(
         evaluation = replace(evaluation, baselines=retrieve_with_baselines(evaluation, run, data, config))
     files = [
         write_json(folder / RESULTS, evaluation.to_dict()),
-        write_text(folder / TABLE, figures_csv(evaluation)),
+        write_csv(folder / TABLE, figure_rows(evaluation)),
         write_evaluation_page(folder / PAGE, evaluation),
     ]
     return evaluation, files
@@ -86,20 +84,10 @@ def retrieve_with_baselines(
     return {name: result for name, result in found.items() if isinstance(result, RetrievalResult)}
 
 
-def figures_csv(evaluation: Evaluation) -> str:
+def figure_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
     """The figures of all protocols and baselines as a table with the columns protocol, figure, value and chance."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("protocol", "figure", "value", "chance"))
-
-    def write(protocol: str, figure: Figure) -> None:
-        numbers = ("" if number is None else f"{number:.6f}" for number in figure[1:])
-        writer.writerow((protocol, figure.name, *numbers))
-
-    for protocol, result in evaluation.results.items():
-        for figure in result.figures():
-            write(protocol, figure)
-    for name, found in evaluation.baselines.items():
-        for figure in found.figures():
-            write(f"retrieval by {name}", figure)
-    return table.getvalue()
+    yield ("protocol", "figure", "value", "chance")
+    baselines = {f"retrieval by {name}": found for name, found in evaluation.baselines.items()}
+    for protocol, result in (*evaluation.results.items(), *baselines.items()):
+        for name, *numbers in result.figures():
+            yield (protocol, name, *("" if number is None else f"{number:.6f}" for number in numbers))

@@ -42,7 +42,8 @@ class Kept:
     """
 
     def __init__(self, out: str | Path, about: dict[str, Any]):
-        self._out, self._path, self._about = out, place_beside(out), about
+        self._out, self._path = out, place_beside(out)
+        self._head, self._classes = _as_line(about), len(about["classes"])
         self._known: dict[str, tuple[int, int]] = {}
         self._open = ExitStack()
 
@@ -51,7 +52,7 @@ class Kept:
         busy = f"another process finds what goes into {self._out}: wait until it ends, or name another --out"
         with writing(self._path), self._open:
             self._open.enter_context(locked(self._path.with_suffix(".lock"), busy))
-            end = len(self._head())
+            end = len(self._head)
             for line in self._lines():
                 end += len(line.raw)
                 self._known[line.file] = line.state
@@ -59,7 +60,7 @@ class Kept:
             self._file.truncate(end if self._known else 0)
             self._file.seek(0, 2)
             if not self._known:
-                self._write(self._head())
+                self._write(self._head)
             self._open = self._open.pop_all()
         return self
 
@@ -91,18 +92,15 @@ class Kept:
             self._file.write(line)
             self._file.flush()
 
-    def _head(self) -> bytes:
-        return _as_line(self._about)
-
     def _lines(self) -> Iterator[_Line]:
         """Those that are whole, up to the first that is not."""
         if not self._path.is_file():
             return
         with self._path.open("rb") as file:
-            if file.readline() != self._head():
+            if file.readline() != self._head:
                 return
             for raw in file:
-                line = _line(raw, len(self._about["classes"]))
+                line = _line(raw, self._classes)
                 if line is None:
                     return
                 yield line

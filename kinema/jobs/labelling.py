@@ -47,15 +47,15 @@ class Taught:
 
 
 @dataclass(frozen=True)
-class LabelledLibrary:
-    """What was found in an index.
+class Found:
+    """What was found in the videos of an index, or in others.
 
     Attributes:
-        intervals: bouts, by video and time, with confidence.
+        intervals: bouts, or each video as a whole, by video and time, with confidence.
         budgets: how much time goes into each class.
-        videos: how many there are.
+        videos: how many there are, as far as they can be read.
         seconds: how long they are together, as far as their windows go.
-        notes: sentences on what was left out.
+        notes: sentences on what was left out, or could not be read to its end.
     """
 
     intervals: tuple[Interval, ...]
@@ -113,7 +113,7 @@ def teach(
     return Taught(classifier, counts, figures, tuple(notes))
 
 
-def label_library(library: Library, classifier: Classifier, config: BoutConfig | None = None) -> LabelledLibrary:
+def label_library(library: Library, classifier: Classifier, config: BoutConfig | None = None) -> Found:
     """The bouts of all videos of an index, in one pass over its vectors.
 
     Args:
@@ -147,7 +147,7 @@ def label_library(library: Library, classifier: Classifier, config: BoutConfig |
                 seconds, videos, finder, ends = seconds + ends, videos + 1, None, 0.0
             progress.advance(task, len(part.starts))
     names = [name for name in classifier.classes if name != BACKGROUND]
-    return LabelledLibrary(tuple(found), tuple(budgets(found, seconds, names)), videos, seconds, tuple(notes))
+    return Found(tuple(found), tuple(budgets(found, seconds, names)), videos, seconds, tuple(notes))
 
 
 def known_labels(

@@ -7,14 +7,14 @@ the end; a call that was stopped goes on from there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kinema.annotations.bouts import find_bouts
-from kinema.annotations.budgets import Budget, budgets
+from kinema.annotations.budgets import budgets
 from kinema.annotations.interval import Interval
 from kinema.common.progress import make_bar
 from kinema.config import BoutConfig, overlaid
@@ -22,6 +22,7 @@ from kinema.config.windows import PredictionConfig, Windowing
 from kinema.data.crops import check_boxes, described
 from kinema.errors import DataError, VideoError
 from kinema.jobs.journal import Kept, SaidWindow, place_beside
+from kinema.jobs.labelling import Found
 from kinema.methods.recognition import load_classifier
 from kinema.models.sources import clip_of
 from kinema.search.embedder import Embedder
@@ -35,25 +36,6 @@ VERSION = 1
 """Of what is kept on the way."""
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What a network found in videos.
-
-    Attributes:
-        intervals: bouts, or each video as a whole, by video and time, with confidence.
-        budgets: how much time goes into each class.
-        videos: how many could be read.
-        seconds: how long they are together, as far as their windows go.
-        notes: lines on videos that could not be read, or not to their end.
-    """
-
-    intervals: tuple[Interval, ...]
-    budgets: tuple[Budget, ...]
-    videos: int
-    seconds: float
-    notes: tuple[str, ...]
-
-
 def predict(
     videos: str | Path,
     run: str | Path,
@@ -61,7 +43,7 @@ def predict(
     bouts: BoutConfig | None,
     config: PredictionConfig | None = None,
     **settings: Any,
-) -> Predicted:
+) -> Found:
     """What a network finds in videos; of what was done before for the same file, nothing is done again.
 
     Args:
@@ -131,7 +113,7 @@ def predict(
         raise DataError(f"no video of {videos} can be read ({next(iter(notes.values()))}); see `kinema scan`")
     ordered = sorted(intervals, key=lambda one: (one.file, one.start))
     names = budgets(ordered, seconds, classes if bouts is None else ())
-    return Predicted(tuple(ordered), tuple(names), count, seconds, tuple(notes[path] for path in sorted(notes)))
+    return Found(tuple(ordered), tuple(names), count, seconds, tuple(notes[path] for path in sorted(notes)))
 
 
 def forget(out: str | Path) -> None:

@@ -11,16 +11,13 @@ from kinema.common.lazy import load_on_use
 
 if TYPE_CHECKING:
     from kinema.methods.base import Draws, Losses, Method, Views, draw, step_generator
-    from kinema.methods.dense_contrast import DenseContrast, DenseDraws, dense_info_nce, draw_dense
-    from kinema.methods.hcml import HCML, apply_phase
-    from kinema.methods.losses import LocalContrast, clip_info_nce, lmcl
+    from kinema.methods.hcml import HCML, MSCLWithHCML
+    from kinema.methods.losses import clip_info_nce, lmcl
     from kinema.methods.masked import MaskedMotion
-    from kinema.methods.momentum import MomentumEncoder, cosine_momentum
+    from kinema.methods.momentum import KeyQueue, MomentumEncoder, cosine_momentum
     from kinema.methods.motion_objective import MotionObjective
     from kinema.methods.mscl import MSCL
-    from kinema.methods.mscl_hcml import MSCLWithHCML
     from kinema.methods.progressive import Phase, ProgressiveSchedule
-    from kinema.methods.queue import KeyQueue
     from kinema.methods.recognition import Recognition, load_classifier
     from kinema.methods.registry import create_method, register_method, settings_for
     from kinema.methods.tubelet import TubeletContrast
@@ -28,11 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "HCML",
     "MSCL",
-    "DenseContrast",
-    "DenseDraws",
     "Draws",
     "KeyQueue",
-    "LocalContrast",
     "Losses",
     "MSCLWithHCML",
     "MaskedMotion",
@@ -44,13 +38,10 @@ __all__ = [
     "Recognition",
     "TubeletContrast",
     "Views",
-    "apply_phase",
     "clip_info_nce",
     "cosine_momentum",
     "create_method",
-    "dense_info_nce",
     "draw",
-    "draw_dense",
     "lmcl",
     "load_classifier",
     "register_method",
@@ -61,17 +52,14 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
-        "dense_contrast": ("DenseContrast", "DenseDraws", "dense_info_nce", "draw_dense"),
         "base": ("Draws", "Losses", "Method", "Views", "draw", "step_generator"),
-        "hcml": ("HCML", "apply_phase"),
-        "losses": ("LocalContrast", "clip_info_nce", "lmcl"),
+        "hcml": ("HCML", "MSCLWithHCML"),
+        "losses": ("clip_info_nce", "lmcl"),
         "masked": ("MaskedMotion",),
-        "momentum": ("MomentumEncoder", "cosine_momentum"),
+        "momentum": ("KeyQueue", "MomentumEncoder", "cosine_momentum"),
         "motion_objective": ("MotionObjective",),
         "mscl": ("MSCL",),
-        "mscl_hcml": ("MSCLWithHCML",),
         "progressive": ("Phase", "ProgressiveSchedule"),
-        "queue": ("KeyQueue",),
         "recognition": ("Recognition", "load_classifier"),
         "registry": ("create_method", "register_method", "settings_for"),
         "tubelet": ("TubeletContrast",),

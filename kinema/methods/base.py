@@ -15,6 +15,9 @@ from kinema.flow import FRA_ANGLES
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
 
+SETTINGS = "settings: "
+"""How a sentence begins that refuses a setting."""
+
 
 class Views(NamedTuple):
     """A batch: an augmented clip of each video, and what else the method asks for."""

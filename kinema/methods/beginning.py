@@ -79,14 +79,8 @@ def begin_pretraining(
     settings = settings_for(method, config)
     if weights is None:
         return settings, lambda: create_method(method, settings)
-    begun = _pretraining_settings(settings, motion, weights)
-    return begun, lambda: create_method(method, begun, _with_pyramid(starting_encoder(begun, motion, weights), begun))
-
-
-def _pretraining_settings(config: PretrainConfig, motion: Motion, weights: str | Path) -> PretrainConfig:
-    """The settings, with the motion hierarchy of an encoder whose hierarchy the method does not train as one."""
-    encoder = starting_encoder(config, motion, weights)
-    found, wanted = _architecture(ModelConfig(**encoder.card["model"])), _architecture(config.model)
+    encoder = starting_encoder(settings, motion, weights)
+    found, wanted = _architecture(ModelConfig(**encoder.card["model"])), _architecture(settings.model)
     if None in (found["pyramid"], wanted["pyramid"]):  # it is left out, or added
         found["pyramid"] = wanted["pyramid"]
     if others := differing(found, wanted):
@@ -94,7 +88,8 @@ def _pretraining_settings(config: PretrainConfig, motion: Motion, weights: str |
             f"{weights} holds another network than the settings under model ask for ({'; '.join(others)}); ask for "
             "the same, or begin without weights"
         )
-    return _with_hierarchy_of(encoder, config, motion)
+    begun = _with_hierarchy_of(encoder, settings, motion)
+    return begun, lambda: create_method(method, begun, _with_pyramid(starting_encoder(begun, motion, weights), begun))
 
 
 def network_settings(config: FinetuneConfig, motion: Motion, weights: str | Path | None) -> FinetuneConfig:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kinema.errors import ConfigError
+from kinema.methods.losses import Contrast
 
 
 class DenseDraws(NamedTuple):
@@ -46,15 +47,6 @@ def draw_dense(
     return DenseDraws(order.to(device), torch.randperm(count, generator=generator)[:others].to(device))
 
 
-class DenseContrast(NamedTuple):
-    """What :func:`dense_info_nce` returns."""
-
-    loss: Tensor
-    """The mean loss over clips, steps and places, a scalar."""
-    accuracy: Tensor
-    """The share of predictions that are more like their target than like any negative, from 0 to 1."""
-
-
 def dense_info_nce(
     prediction: Tensor,
     target: Tensor,
@@ -65,7 +57,7 @@ def dense_info_nce(
     spatial: bool = True,
     temporal: bool = True,
     videos: bool = True,
-) -> DenseContrast:
+) -> Contrast:
     """Which target is the one ``delta`` steps later, at this place of this video?
 
     Memory grows with B T P (P + T + N), for the P places and N other targets that were drawn.
@@ -116,7 +108,7 @@ def dense_info_nce(
         negatives = torch.cat(logits, dim=3) / temperature
         positive = positive / temperature
         loss = torch.logaddexp(positive, negatives.logsumexp(dim=3)) - positive
-        return DenseContrast(loss.mean(), (positive > negatives.amax(dim=3)).float().mean())
+        return Contrast(loss.mean(), (positive > negatives.amax(dim=3)).float().mean())
 
 
 def _drawn(features: Tensor, places: Tensor) -> Tensor:

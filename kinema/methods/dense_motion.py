@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from kinema.common.processes import gather
 from kinema.flow import direction_histogram, flow_gradients, magnitude, stabilise
 from kinema.flow.histogram import DIRECTIONS
-from kinema.methods.losses import LocalContrast
-from kinema.models.pooling import average_to
+from kinema.methods.losses import Contrast
+from kinema.models.backbone import average_to
 
 UNIT = 1 / 30
 """Seconds in which targets measure motion, whatever time a flow field spans."""
@@ -122,7 +122,7 @@ def draw_cells(motion: Tensor, count: int, generator: torch.Generator) -> Tensor
     return (weights / waits).topk(min(count, weights.shape[1]), dim=1).indices
 
 
-def dense_lmcl(rgb: Tensor, flow: Tensor, cells: Tensor, *, temperature: float = 0.1) -> LocalContrast:
+def dense_lmcl(rgb: Tensor, flow: Tensor, cells: Tensor, *, temperature: float = 0.1) -> Contrast:
     """Which cell's flow belongs to this cell's RGB, and the other way round?
 
     The positive of a cell is the same place and time in the other modality; the negatives are the other drawn cells of
@@ -143,7 +143,7 @@ def dense_lmcl(rgb: Tensor, flow: Tensor, cells: Tensor, *, temperature: float =
         logits = drawn(rgb) @ drawn(flow).T / temperature
     target = torch.arange(len(logits), device=logits.device)
     loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-    return LocalContrast(loss, (logits.argmax(dim=1) == target).float().mean())
+    return Contrast(loss, (logits.argmax(dim=1) == target).float().mean())
 
 
 def _grid(pyramid: Tensor) -> tuple[int, int, int]:
@@ -176,9 +176,7 @@ class DenseLMCL(nn.Module):
         self.rgb = nn.Conv3d(channels, channels, 1)
         self.flow = nn.Conv3d(sum(flow_widths[name] for name in self.STAGES), channels, 1)
 
-    def forward(
-        self, pyramid: Tensor, stages: dict[str, Tensor], flow: Tensor, generator: torch.Generator
-    ) -> LocalContrast:
+    def forward(self, pyramid: Tensor, stages: dict[str, Tensor], flow: Tensor, generator: torch.Generator) -> Contrast:
         """Loss and accuracy of a batch.
 
         Args:

@@ -2,7 +2,8 @@
 
 No code of the paper was ever released. The idea is the paper's: a hierarchy of motion features inside one network, the
 lowest learned by reconstructing frames, each higher one by predicting the future of the one below, one level after
-another, fused with the appearance. The form it takes here is ours, setting by setting: see :class:`HCMLConfig`.
+another, fused with the appearance. The form it takes here is ours, setting by setting: see :class:`HCMLConfig`. MSCL
+and HCML together, which neither paper has, are here too: MSCL's RGB encoder then holds the motion hierarchy.
 
 Patent notice: US 11,594,006 B2 (NVIDIA) covers a self-supervised hierarchical motion learning method; check whether it
 concerns you before you use this.
@@ -16,12 +17,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from kinema.config import HCMLConfig, ModelConfig, PretrainConfig, TrainConfig
+from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig, TrainConfig
 from kinema.data.plan import Plan
 from kinema.errors import ConfigError, refuse
-from kinema.methods.base import Draws, Losses, Method, Views, draw
-from kinema.methods.checks import SETTINGS
+from kinema.methods.base import SETTINGS, Draws, Losses, Method, Views, draw
 from kinema.methods.motion_objective import MotionObjective
+from kinema.methods.mscl import MSCL
 from kinema.methods.parts import with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder, build_encoder
@@ -29,7 +30,33 @@ from kinema.models.hierarchy import MotionFeatures, WithMotion
 from kinema.models.registry import narrow
 
 
-class HCML(Method):
+class Hierarchical(Method):
+    """A method whose encoder has a motion hierarchy, of which one level learns after another, and then all.
+
+    Attributes:
+        hcml: the hierarchy and its losses.
+        objective: what it learns from.
+    """
+
+    hierarchical = True
+    hcml: HCMLConfig
+    objective: MotionObjective
+
+    @property
+    def motion(self) -> WithMotion:
+        """The encoder's backbone, with its motion hierarchy."""
+        return motion_of(self.trained_encoder())
+
+    def schedule(self, plan: Plan) -> ProgressiveSchedule:
+        """One level after another, and then all together, with other losses if there are any."""
+        return ProgressiveSchedule(self.hcml, plan.length, plan.unit)
+
+    def enter(self, phase: Phase) -> None:
+        """Freeze what the phase does not train of the encoder; what is beside it gets no gradient in that phase."""
+        apply_phase(self.motion, self.objective, phase)
+
+
+class HCML(Hierarchical):
     """The method on its own, without labels: an encoder with a motion hierarchy, and what that learns from.
 
     Args:
@@ -41,11 +68,9 @@ class HCML(Method):
         ConfigError: a setting is out of range.
     """
 
-    hierarchical = True
-
     def __init__(self, model: ModelConfig, config: HCMLConfig, encoder: VideoEncoder | None = None):
         super().__init__()
-        self.config = config
+        self.hcml = config
         self.encoder = encoder or build_encoder(model, config)
         self.objective = MotionObjective(self.motion.motion_widths, config)
 
@@ -67,11 +92,6 @@ class HCML(Method):
         )
         refuse({problem: try_hierarchy(config).terms}, SETTINGS)
 
-    @property
-    def motion(self) -> WithMotion:
-        """The encoder's backbone, with its motion hierarchy."""
-        return motion_of(self.encoder)
-
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """The losses of a batch, of which the query clips alone are looked at; there are no keys.
 
@@ -90,14 +110,6 @@ class HCML(Method):
     def pairs_from(self, plan: Plan) -> int:
         """None: there are no keys."""
         return plan.steps
-
-    def schedule(self, plan: Plan) -> ProgressiveSchedule:
-        """One level after another, and then all."""
-        return ProgressiveSchedule(self.config, plan.length, plan.unit)
-
-    def enter(self, phase: Phase) -> None:
-        """Freeze what the phase does not train."""
-        apply_phase(self.motion, self.objective, phase)
 
 
 def motion_of(encoder: VideoEncoder) -> WithMotion:
@@ -151,3 +163,53 @@ def try_hierarchy(config: TrainConfig) -> Losses:
             raise ConfigError(
                 f"settings: hcml on clips of {clip.frames} x {clip.size[0]} x {clip.size[1]}: {error}"
             ) from error
+
+
+class MSCLWithHCML(Hierarchical, MSCL):
+    """All losses of MSCL on an encoder with a motion hierarchy, and HCML's; the key encoder has the hierarchy too.
+
+    While a level learns alone, MSCL's losses rest, as its other parts do.
+
+    Args:
+        model: the encoders.
+        config: MSCL's losses.
+        hcml: the hierarchy and its losses.
+        encoder: to begin with, of this architecture; None for an untrained one.
+
+    Raises:
+        ConfigError: a setting of the hierarchy is out of range.
+    """
+
+    def __init__(self, model: ModelConfig, config: MSCLConfig, hcml: HCMLConfig, encoder: VideoEncoder | None = None):
+        super().__init__(model, config, hcml, encoder)
+        self.hcml = hcml
+        self.objective = MotionObjective(self.motion.motion_widths, hcml)
+
+    @classmethod
+    def begin(cls, config: PretrainConfig, encoder: VideoEncoder | None = None) -> MSCLWithHCML:
+        """Of the settings under ``model``, ``mscl`` and ``hcml``."""
+        return cls(config.model, config.mscl, config.hcml, encoder)
+
+    @classmethod
+    def check(cls, config: PretrainConfig) -> None:
+        """See to both; MSCL's losses are enough for the hierarchy."""
+        super().check(config)
+        try_hierarchy(config)
+
+    def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
+        """HCML's losses of the query clips and, unless a level learns alone, MSCL's of the same pass.
+
+        Raises:
+            ConfigError: the clips are too short or too small for the hierarchy.
+        """
+        assert draws.generator is not None
+        terms, facts, keys = Losses({}, {}, {})
+        stages, motion = with_motion(self.rgb, self.look_at_clips, views.query, self.parts)
+        if phase is None or not phase.frozen:
+            terms, facts, keys = self.losses_of(stages, views, draws)
+        motion_terms, motion_facts = self.objective(views.query, motion, draws.generator, phase)
+        return Losses(terms | motion_terms, facts | motion_facts, keys)
+
+    def pairs_from(self, plan: Plan) -> int:
+        """That in which MSCL's losses begin."""
+        return next(phase.steps.start for phase in self.schedule(plan).phases if not phase.frozen)

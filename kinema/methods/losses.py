@@ -1,4 +1,4 @@
-"""The two contrastive losses of MSCL."""
+"""What MSCL compares clips by, an encoder and a projector for each modality, and its two contrastive losses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from kinema.models.encoder import FlowEncoder, VideoEncoder
 
 
 def _similarity(first: Tensor, second: Tensor) -> Tensor:
@@ -51,14 +53,14 @@ def clip_info_nce(
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
 
 
-class LocalContrast(NamedTuple):
-    """What :func:`lmcl` returns."""
+class Contrast(NamedTuple):
+    """What a contrast of parts of clips gives, be they moments or places."""
 
     loss: Tensor
-    """The mean loss over clips and time steps, a scalar."""
+    """The mean loss over all parts, a scalar."""
     accuracy: Tensor
-    """The share of time steps whose most similar flow is the one of that moment, from 0 to 1; chance is one in the
-    number of candidates."""
+    """The share of parts that are more like what belongs to them than like any other candidate, from 0 to 1; chance is
+    one in the number of candidates."""
 
 
 def in_step(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,7 +73,7 @@ def in_step(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return fewer(first), fewer(second)
 
 
-def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperature: float = 0.07) -> LocalContrast:
+def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperature: float = 0.07) -> Contrast:
     """Local Motion Contrastive Learning: which moment's flow belongs to this moment's RGB? (MSCL, section 3.2)
 
     The positive of an RGB time step is the flow of the same step; the negatives are the flow of the clip's other steps
@@ -89,4 +91,45 @@ def lmcl(rgb: Tensor, flow: Tensor, rotated: Tensor | None = None, *, temperatur
     target = torch.arange(steps, device=logits.device).expand(clips, steps)
     loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
     accuracy = (logits.argmax(dim=2) == target).float().mean()
-    return LocalContrast(loss, accuracy)
+    return Contrast(loss, accuracy)
+
+
+def projector(inputs: int, outputs: int) -> nn.Sequential:
+    """The MLP from a clip's feature to its contrastive embedding."""
+    return nn.Sequential(nn.Linear(inputs, inputs), nn.ReLU(inplace=True), nn.Linear(inputs, outputs))
+
+
+class RGBBranch(nn.Module):
+    """RGB encoder and projector."""
+
+    def __init__(self, encoder: VideoEncoder, embedding: int):
+        super().__init__()
+        self.encoder = encoder
+        self.last = list(encoder.backbone.stage_widths)[-1]
+        self.projector = projector(encoder.backbone.features, embedding)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> embeddings (B, D) of unit length."""
+        return self.embed(self.encoder.stages(clips))
+
+    def embed(self, stages: dict[str, Tensor]) -> Tensor:
+        """Stage outputs -> embeddings (B, D) of unit length."""
+        last = stages[self.last]
+        return F.normalize(self.projector(last.mean(dim=(2, 3, 4))).float(), dim=1)
+
+
+class FlowBranch(nn.Module):
+    """Flow encoder and projector."""
+
+    def __init__(self, encoder: FlowEncoder, embedding: int):
+        super().__init__()
+        self.encoder = encoder
+        self.projector = projector(encoder.features, embedding)
+
+    def forward(self, flow: Tensor) -> Tensor:
+        """(B, 2, S, H, W) -> embeddings (B, D) of unit length."""
+        return self.embed(self.encoder(flow))
+
+    def embed(self, local: Tensor) -> Tensor:
+        """Local features (B, S, C) -> embeddings (B, D) of unit length."""
+        return F.normalize(self.projector(local.mean(dim=1)).float(), dim=1)

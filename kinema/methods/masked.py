@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kinema.config import MaskedConfig, ModelConfig, PretrainConfig
-from kinema.errors import ConfigError
-from kinema.methods.base import Draws, Losses, Method, Views
-from kinema.methods.checks import check_masked
+from kinema.errors import ConfigError, refuse
+from kinema.methods.base import SETTINGS, Draws, Losses, Method, Views
 from kinema.methods.dense_motion import MotionPrediction
 from kinema.methods.parts import in_parts
 from kinema.methods.progressive import Phase
@@ -77,8 +76,17 @@ class MaskedMotion(Method):
 
     @classmethod
     def check(cls, config: PretrainConfig) -> None:
-        """See to the settings under ``masked``."""
-        check_masked(config.masked, config.clip)
+        """See to the settings under ``masked``, for clips of that geometry."""
+        masked, clip = config.masked, config.clip
+        most = (clip.frames, *clip.size)
+        fits = len(masked.cells) == 3 and all(
+            1 <= cells <= side for cells, side in zip(masked.cells, most, strict=True)
+        )
+        checks = {
+            "masked.share must lie above 0 and below 1": 0 < masked.share < 1,
+            f"masked.cells must be three numbers (time, height, width) from 1 to {most}, not {masked.cells}": fits,
+        }
+        refuse(checks, SETTINGS)
 
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """The error of the motion that is predicted of hidden cells; there are no keys."""

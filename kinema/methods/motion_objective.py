@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from kinema.config import HCMLConfig
-from kinema.errors import ConfigError
-from kinema.methods.checks import check_hcml
+from kinema.errors import ConfigError, refuse
+from kinema.methods.base import SETTINGS
 from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.methods.progressive import Phase
+from kinema.models.backbone import average_to
 from kinema.models.hierarchy import MotionFeatures
-from kinema.models.pooling import average_to
 from kinema.models.prime_motion import DisplacementHead
 
 
@@ -48,7 +48,15 @@ class MotionObjective(nn.Module):
 
     def __init__(self, widths: Mapping[int, int], config: HCMLConfig):
         super().__init__()
-        check_hcml(config)
+        checks = {
+            "hcml.temperature must be positive": config.temperature > 0,
+            "hcml.deltas must be one or several numbers from 1": bool(config.deltas) and min(config.deltas) >= 1,
+            "hcml.places must be at least 1 and hcml.others at least 0": config.places >= 1 and config.others >= 0,
+            "hcml.photometric, smoothness and contrast must not be negative": (
+                min(config.photometric, config.smoothness, config.contrast) >= 0
+            ),
+        }
+        refuse(checks, SETTINGS)
         self.config = config
         self.displacement = DisplacementHead(widths[0]) if 0 in widths and config.photometric else None
         self.predictors = nn.ModuleDict(

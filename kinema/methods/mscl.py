@@ -11,17 +11,14 @@ from torch import Tensor
 
 from kinema.common.processes import gather, rank_and_count
 from kinema.config import HCMLConfig, ModelConfig, MSCLConfig, PretrainConfig
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, refuse
 from kinema.flow import rotate_flow
-from kinema.methods.base import Draws, Losses, Method, Views
-from kinema.methods.branches import FlowBranch, RGBBranch
-from kinema.methods.checks import check_mscl
+from kinema.methods.base import SETTINGS, Draws, Losses, Method, Views
 from kinema.methods.dense_motion import DenseLMCL, MotionPrediction
-from kinema.methods.losses import clip_info_nce, in_step, lmcl
-from kinema.methods.momentum import MomentumEncoder
+from kinema.methods.losses import FlowBranch, RGBBranch, clip_info_nce, in_step, lmcl
+from kinema.methods.momentum import KeyQueue, MomentumEncoder, Negatives
 from kinema.methods.parts import in_parts
 from kinema.methods.progressive import Phase
-from kinema.methods.queue import KeyQueue, Negatives
 from kinema.models.encoder import PYRAMID, VideoEncoder, build_encoder, build_flow_encoder
 from kinema.models.hierarchy import MotionFeatures
 from kinema.models.pyramid import TemporalPyramid
@@ -84,8 +81,34 @@ class MSCL(Method):
 
     @classmethod
     def check(cls, config: PretrainConfig) -> None:
-        """See to the settings under ``mscl``."""
-        check_mscl(config.mscl, config.model)
+        """See to the settings under ``mscl``, and to what they ask of the encoder."""
+        mscl, model = config.mscl, config.model
+        weights = ("rgb", "flow", "cross", "lmcl", "fra_clips", "motion", "dense_lmcl")
+        checks = {
+            f"mscl.{name} must be at least 0, not {getattr(mscl, name):g}": getattr(mscl, name) >= 0
+            for name in ("queue", *weights)
+        }
+        checks |= {
+            "mscl.temperature must be positive": mscl.temperature > 0,
+            "mscl.momentum must lie between 0 and 1": 0 <= mscl.momentum <= 1,
+            "mscl.rgb, cross, lmcl, fra_clips, motion or dense_lmcl must be above 0, or the RGB encoder learns "
+            "nothing": any((mscl.rgb, mscl.cross, mscl.lmcl, mscl.fra_clips, mscl.dense)),
+            "mscl.motion and mscl.dense_lmcl look at the encoder's pyramid: set model.pyramid": (
+                model.pyramid is not None or not mscl.dense
+            ),
+            "model.pyramid learns from mscl.motion and mscl.dense_lmcl alone: set one of them above 0, or "
+            "model.pyramid to null": model.pyramid is None or mscl.dense,
+            "mscl.motion_boundaries and motion_stabilised need mscl.motion above 0": (
+                mscl.motion > 0 or not (mscl.motion_boundaries or mscl.motion_stabilised)
+            ),
+            "mscl.dense_cells must be at least 2": mscl.dense_cells >= 2,
+            "mscl.fra_negatives needs mscl.lmcl above 0": not mscl.fra_negatives or mscl.lmcl > 0,
+            "mscl.fra_after_enqueue needs mscl.fra_clips above 0 and a queue": (
+                not mscl.fra_after_enqueue or (mscl.fra_clips > 0 and mscl.queue > 0)
+            ),
+            "mscl: without a queue there must be batch_negatives": mscl.queue > 0 or mscl.batch_negatives,
+        }
+        refuse(checks, SETTINGS)
 
     @classmethod
     def needs_flow(cls, config: PretrainConfig) -> bool:

@@ -21,7 +21,7 @@ from kinema.methods.parts import in_parts, with_motion
 from kinema.methods.progressive import Phase, ProgressiveSchedule
 from kinema.models.encoder import VideoEncoder
 from kinema.models.hierarchy import MotionFeatures
-from kinema.models.weights import load_encoder
+from kinema.models.weights import load_encoder, refuse_absent
 
 CLASSIFIER_FILE = "classifier.safetensors"
 
@@ -125,12 +125,7 @@ def load_classifier(run: str | Path) -> tuple[Recognition, list[str]]:
         CheckpointError: the encoder or the classifier is missing, damaged, or they do not belong together.
     """
     path = Path(run) / CLASSIFIER_FILE
-    rounds = sorted(other.parent for other in Path(run).glob(f"round-*/{CLASSIFIER_FILE}"))
-    if not path.is_file():
-        way = (
-            f"it has one of each round: name {rounds[0]}, or another" if rounds else "train one with `kinema finetune`"
-        )
-        raise CheckpointError(f"there is no classifier at {path}; {way}")
+    refuse_absent(path, CLASSIFIER_FILE, "classifier", "kinema finetune")
     encoder = load_encoder(run)
     try:
         weights, about = read_tensors(path)

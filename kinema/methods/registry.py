@@ -7,12 +7,11 @@ from typing import TypeVar
 
 from kinema.common.registry import Registry
 from kinema.config import PretrainConfig
-from kinema.errors import ConfigError, KinemaError
+from kinema.errors import ConfigError, KinemaError, first_line
 from kinema.methods.base import Method
-from kinema.methods.hcml import HCML
+from kinema.methods.hcml import HCML, MSCLWithHCML
 from kinema.methods.masked import MaskedMotion
 from kinema.methods.mscl import MSCL, MoCo
-from kinema.methods.mscl_hcml import MSCLWithHCML
 from kinema.methods.tubelet import TubeletContrast
 from kinema.models.encoder import VideoEncoder
 
@@ -60,12 +59,9 @@ def create_method(name: str, config: PretrainConfig, encoder: VideoEncoder | Non
         ConfigError: there is no method of that name.
     """
     kind = METHODS.get(name)
-    if METHODS.is_own(name):
-        return kind.begin(config, encoder)
     try:
         return kind.begin(config, encoder)
-    except KinemaError:
-        raise
-    except Exception as error:  # it is not ours
-        said = (str(error).splitlines() or ["no words"])[0]
-        raise ConfigError(f"the method {name} cannot begin ({type(error).__name__}: {said})") from error
+    except Exception as error:
+        if METHODS.is_own(name) or isinstance(error, KinemaError):
+            raise
+        raise ConfigError(f"the method {name} cannot begin ({type(error).__name__}: {first_line(error)})") from error

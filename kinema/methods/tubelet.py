@@ -17,9 +17,8 @@ from torch.nn import functional as F
 
 from kinema.config import PretrainConfig, TubeletConfig
 from kinema.data.plan import Plan
-from kinema.errors import ConfigError
-from kinema.methods.base import Draws, Losses, Views
-from kinema.methods.checks import check_tubelet
+from kinema.errors import ConfigError, refuse
+from kinema.methods.base import SETTINGS, Draws, Losses, Views
 from kinema.methods.mscl import MoCo
 from kinema.methods.progressive import Phase
 from kinema.models.encoder import VideoEncoder
@@ -123,7 +122,15 @@ class TubeletContrast(MoCo):
     def check(cls, config: PretrainConfig) -> None:
         """See to the settings under ``tubelet`` and ``mscl``."""
         super().check(config)
-        check_tubelet(config.tubelet)
+        tubelet = config.tubelet
+        smallest, largest = tubelet.size
+        checks = {
+            "tubelet.count must be at least 1 and tubelet.turns at least 0": tubelet.count >= 1 and tubelet.turns >= 0,
+            "tubelet.size must be two shares above 0 and not above 1, the smaller first": 0 < smallest <= largest <= 1,
+            "tubelet.scale must be at least 1": tubelet.scale >= 1,
+            "tubelet.angle and tubelet.shear must not be negative": min(tubelet.angle, tubelet.shear) >= 0,
+        }
+        refuse(checks, SETTINGS)
 
     def losses(self, views: Views, draws: Draws, phase: Phase | None = None) -> Losses:
         """MoCo's loss of the query clips, twice with tubelets.

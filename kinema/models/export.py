@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from kinema.common.extras import needed_for
 from kinema.common.files import atomic_path
 from kinema.config import ClipConfig
-from kinema.errors import ConfigError
-
-BATCH = "batch"
+from kinema.errors import ConfigError, first_line
 
 
 def export_torch(encoder: nn.Module, clip: ClipConfig, path: str | Path) -> Path:
@@ -33,7 +31,7 @@ def export_torch(encoder: nn.Module, clip: ClipConfig, path: str | Path) -> Path
         OutputError: the file cannot be written.
     """
     with _quietly(), _explained(path, "torch.export"):
-        program = torch.export.export(encoder.eval(), (_clips(clip),), dynamic_shapes=({0: _batch()},))
+        program = torch.export.export(encoder.eval(), (_clips(clip),), dynamic_shapes=({0: torch.export.Dim("batch")},))
     with atomic_path(path) as temporary:
         torch.export.save(program, temporary)
     return Path(path)
@@ -58,16 +56,12 @@ def export_onnx(encoder: nn.Module, clip: ClipConfig, path: str | Path) -> Path:
             verbose=False,
             input_names=["clips"],
             output_names=["features"],
-            dynamic_shapes=({0: _batch()},),
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
         )
     assert program is not None
     with atomic_path(path) as temporary:
         program.save(str(temporary))
     return Path(path)
-
-
-def _batch() -> torch.export.Dim:
-    return torch.export.Dim(BATCH)
 
 
 def _clips(clip: ClipConfig) -> Tensor:
@@ -92,5 +86,5 @@ def _explained(path: str | Path, format: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the exporters raise whatever they meet
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error, type(error).__name__)
         raise ConfigError(f"{path} cannot be made: this encoder has no form in {format} ({reason})") from error

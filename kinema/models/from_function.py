@@ -6,8 +6,7 @@ import dataclasses
 import difflib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from kinema.config import ClipConfig, from_plain
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, first_line
 
 PREFIXES = ("torchvision", "hf")
 """What else stands before a colon where an encoder is named."""
@@ -33,14 +32,18 @@ def open_function(spec: str) -> tuple[nn.Module, dict[str, Any], ClipConfig]:
     Raises:
         ConfigError: there is no such function, it failed, or what it gave is no module with a clip of sense.
     """
-    with _current_folder():
+    folder = str(Path.cwd())
+    sys.path.append(folder)
+    try:
         make = find_function(
             spec, "a module on PYTHONPATH or in this folder", "one that takes nothing and gives a module"
         )
         try:
             module = make()
         except Exception as error:  # it is not ours
-            raise ConfigError(f"{spec}() failed with {type(error).__name__} ({_first_line(error)}); mend it") from error
+            raise ConfigError(f"{spec}() failed with {type(error).__name__} ({first_line(error)}); mend it") from error
+    finally:
+        sys.path.remove(folder)
     if not isinstance(module, nn.Module):
         raise ConfigError(f"{spec}() gave a {type(module).__name__}; let it give a torch.nn.Module")
     return module, _card(getattr(module, "card", {}), spec), _clip(getattr(module, "clip", ClipConfig()), spec)
@@ -63,28 +66,13 @@ def find_function(spec: str, where: str, which: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:  # it is not ours
         near = difflib.get_close_matches(place, PREFIXES)
         advice = f"did you mean {near[0]}:{name}?" if near else f"name {where}"
-        raise ConfigError(f"{spec} cannot be imported ({_first_line(error)}): {advice}") from error
+        raise ConfigError(f"{spec} cannot be imported ({first_line(error)}): {advice}") from error
     found = getattr(home, name, None)
     if not callable(found):
         near = difflib.get_close_matches(name, [known for known, value in vars(home).items() if callable(value)])
         advice = f"did you mean {' or '.join(near)}?" if near else f"name {which}"
         raise ConfigError(f"{home.__file__} has no function {name!r}: {advice}")
     return found
-
-
-@contextmanager
-def _current_folder() -> Iterator[None]:
-    """The current folder on Python's path, at its end."""
-    folder = str(Path.cwd())
-    sys.path.append(folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["no words"])[0]
 
 
 def _card(said: Any, spec: str) -> dict[str, Any]:

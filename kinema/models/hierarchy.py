@@ -19,10 +19,9 @@ from torch.nn import functional as F
 
 from kinema.config import HCMLConfig
 from kinema.errors import ConfigError, refuse
-from kinema.models.backbone import Backbone
-from kinema.models.pooling import average_to
+from kinema.models.adapted import add_tap, tapped
+from kinema.models.backbone import Backbone, average_to
 from kinema.models.prime_motion import PrimeMotion
-from kinema.models.taps import add_tap, tapped
 
 
 @dataclass

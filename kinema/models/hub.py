@@ -8,7 +8,7 @@ from pathlib import Path
 from kinema.common.extras import needed_for
 from kinema.common.files import make_folder, write_json, write_text
 from kinema.common.provenance import file_sha256
-from kinema.errors import CheckpointError, OutputError
+from kinema.errors import CheckpointError, OutputError, first_line
 from kinema.models.encoder import VideoEncoder
 from kinema.models.model_card import model_card
 from kinema.models.weights import ENCODER_FILE, load_encoder, save_encoder
@@ -73,7 +73,7 @@ def push_to_hub(encoder: VideoEncoder, repo: str, private: bool = False) -> str:
             HfApi().create_repo(repo, private=private, exist_ok=True)
             return str(HfApi().upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload an encoder"))
         except Exception as error:  # of the network, of the Hub, of the name or of the account
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = first_line(error, type(error).__name__)
             raise OutputError(
                 f"{repo} cannot be pushed to the Hugging Face Hub ({reason}); check the name, the network and "
                 "`hf auth login`"
@@ -96,7 +96,7 @@ def folder_of(name: str) -> Path:
         if not any(folder.glob("*.safetensors")):
             folder = Path(snapshot_download(name, allow_patterns=PATTERNS[1]))
     except Exception as error:  # of the network, of the Hub or of the name
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error, type(error).__name__)
         raise CheckpointError(
             f"{name} is no folder, and not to be had from the Hugging Face Hub ({reason}); check the name and the "
             "network, or name a folder"

@@ -1,15 +1,21 @@
-"""Clips through an encoder, for inference: in small passes, of which a CPU computes one on each of its cores."""
+"""Encoders for inference: in small passes, of which a CPU computes one on each of its cores; batch norms folded."""
 
 from __future__ import annotations
 
+import copy
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from kinema.common.precision import autocast_for
 from kinema.common.processes import on_a_core_each
+from kinema.models.resnet3d import PatchConv3d
 
 PIXELS_AT_ONCE = 600_000
 """Of all frames of a pass on a CPU: the memory of larger ones comes from the system anew each time, which takes as long
@@ -46,3 +52,45 @@ def features_of(encoder: nn.Module, clips: Tensor, device: torch.device, coarse:
         return run(clips)
     most = max(2, PIXELS_AT_ONCE // math.prod(clips.shape[1:4]))
     return torch.cat(on_a_core_each(run_alike, clips.tensor_split(math.ceil(len(clips) / most))))
+
+
+@contextmanager
+def evaluating(*modules: nn.Module) -> Iterator[None]:
+    """Modules in evaluation mode; in the end each of their parts is in the mode that it was in."""
+    modes = {part: part.training for module in modules for part in module.modules()}
+    try:
+        for module in modules:
+            module.eval()
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, PatchConv3d)
+"""By their very type: a subclass may compute its weights anew in each step."""
+
+
+def fold_batch_norms(module: nn.Module) -> nn.Module:
+    """A copy of a network for inference alone, with the same outputs but for rounding.
+
+    Every batch norm with running statistics that follows a convolution in an :class:`torch.nn.Sequential` becomes part
+    of that convolution's weights; whatever else there is stays as it is.
+
+    Args:
+        module: any network; it is not changed.
+
+    Returns:
+        The copy, in evaluation mode. It is not to be trained, nor its weights to be saved: they are others.
+    """
+    folded = copy.deepcopy(module).eval()
+    for chain in [part for part in folded.modules() if type(part).forward is nn.Sequential.forward]:
+        for (name, first), (following, second) in pairwise(list(chain.named_children())):
+            hooked = any(part._forward_pre_hooks or part._forward_hooks for part in (first, second))
+            if type(first) not in CONVOLUTIONS or hooked or not isinstance(second, _BatchNorm):
+                continue
+            if second.running_mean is not None:
+                assert isinstance(first, nn.Conv2d | nn.Conv3d)
+                setattr(chain, name, fuse_conv_bn_eval(first, second))
+                setattr(chain, following, nn.Identity())
+    return folded

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from kinema.common.tensors import read_weights
-from kinema.errors import CheckpointError
+from kinema.errors import CheckpointError, first_line
 from kinema.models.layouts import SOURCES, Source, source_of
 
 CONTAINERS = ("state_dict", "model_state", "model")
@@ -162,7 +162,7 @@ def _unpacked(path: Path) -> Any:
                 f"{path} holds pickled objects beside its weights, which kinema does not run; if you trust it, save "
                 "its weights alone with torch.save(torch.load(PATH, weights_only=False)['state_dict'], NEW)"
             ) from error
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error, type(error).__name__)
         if isinstance(error, pickle.UnpicklingError | LookupError | EOFError):  # say nothing, or advise to run the file
             reason = "torch.save did not write it, or not all of it"
         raise CheckpointError(f"{path} is damaged or no file of weights ({reason}); copy it again") from error

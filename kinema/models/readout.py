@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from kinema.common.registry import Registry
 from kinema.config import POOLED, ReadoutConfig
 from kinema.errors import ConfigError, refuse
-from kinema.models.pooling import average_to
+from kinema.models.backbone import average_to
 
 Own = TypeVar("Own", bound="Readout")
 

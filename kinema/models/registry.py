@@ -15,7 +15,7 @@ import torch
 
 from kinema.common.registry import Registry
 from kinema.config import ModelConfig
-from kinema.errors import CheckpointError, ConfigError
+from kinema.errors import CheckpointError, ConfigError, first_line
 from kinema.models.backbone import Backbone
 from kinema.models.from_function import find_function
 from kinema.models.libraries import LIBRARIES
@@ -148,14 +148,12 @@ def _gives_backbones(found: Callable[..., Any]) -> bool:
 
 
 def _made(name: str, factory: Factory, **settings: Any) -> Backbone:
-    """A backbone that is not kinema's."""
     try:
         network = factory(**settings)
     except ConfigError:
         raise
     except Exception as error:  # it is not ours
-        said = (str(error).splitlines() or ["no words"])[0]
-        raise ConfigError(f"model {name} cannot be made ({type(error).__name__}: {said})") from error
+        raise ConfigError(f"model {name} cannot be made ({type(error).__name__}: {first_line(error)})") from error
     if not isinstance(network, Backbone):
         raise ConfigError(f"model {name} is a {type(network).__name__}; let it be a kinema.models.Backbone")
     if problem := _incomplete(network):

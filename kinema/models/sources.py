@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from kinema.common.provenance import file_sha256
 from kinema.config import POOLED, ClipConfig, ModelConfig, ReadoutConfig, Settings, from_plain
-from kinema.errors import CheckpointError, ConfigError
+from kinema.errors import CheckpointError, ConfigError, first_line
 from kinema.models.encoder import VideoEncoder, random_encoder
-from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, name_of, weights_file
+from kinema.models.weights import ENCODER_FILE, WITH_KINEMA, hierarchy_of, load_encoder, name_of, weights_file
 
 RANDOM = "random"
 HISTOGRAM = "histogram"
@@ -102,15 +102,11 @@ def open_encoder(
 
 
 def _trained(path: str | Path, readout: ReadoutConfig | None) -> OpenedEncoder:
-    from kinema.models import load_encoder
-
     encoder = load_encoder(path, readout=readout)
     return OpenedEncoder(encoder, name_of(path), file_sha256(weights_file(path)), encoder.card, clip_of(encoder))
 
 
 def _random(like: str | Path | None, seed: int, readout: ReadoutConfig | None) -> OpenedEncoder:
-    from kinema.models import load_encoder
-
     card = {} if like is None else load_encoder(like).card
     readout = readout or _from_card(ReadoutConfig, card, "readout")
     encoder = random_encoder(_from_card(ModelConfig, card, "model"), seed, hierarchy_of(card), readout)
@@ -132,7 +128,6 @@ def _hugging_face(word: str, readout: ReadoutConfig | None) -> OpenedEncoder:
 def _foreign(
     name: str, module: nn.Module, card: dict[str, Any], clip: ClipConfig, readout: ReadoutConfig | None
 ) -> OpenedEncoder:
-    """An encoder that is not of kinema."""
     readout = readout or ReadoutConfig()
     if readout.stage != POOLED:
         raise ConfigError(
@@ -153,7 +148,7 @@ def _try_out(name: str, module: nn.Module, clip: ClipConfig) -> None:
     except Exception as error:  # it is not ours
         raise ConfigError(
             f"{name} failed on clips of the shape {tuple(clips.shape)} with {type(error).__name__} "
-            f"({str(error).splitlines()[0] if str(error) else 'no words'}); let its clip say what it takes"
+            f"({first_line(error)}); let its clip say what it takes"
         ) from error
     if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != 2:
         gave = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 
 from kinema.common.provenance import file_sha256
 from kinema.common.tensors import read_about, read_tensors, write_tensors
@@ -73,14 +73,21 @@ def load_encoder(path: str | Path, partial: bool = False, readout: ReadoutConfig
         ConfigError: the network has not got what ``readout`` wants.
     """
     path = weights_file(path)
-    if not path.is_file():
-        rounds = sorted(other.parent for other in path.parent.glob(f"round-*/{ENCODER_FILE}"))
-        way = (
-            f"it has one of each round: name {rounds[0]}, or another" if rounds else "train one with `kinema pretrain`"
-        )
-        raise CheckpointError(f"there is no encoder at {path}; {way}")
+    refuse_absent(path, ENCODER_FILE, "encoder", "kinema pretrain")
     encoder = _own(path) if has_card(path) else _published(path, partial)
     return encoder if readout is None else encoder.read_by(readout)
+
+
+def refuse_absent(path: Path, name: str, what: str, command: str) -> None:
+    """Refuse a file that is not there; a training in rounds has one of each, of that ``name``.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    if not path.is_file():
+        rounds = sorted(other.parent for other in path.parent.glob(f"round-*/{name}"))
+        way = f"it has one of each round: name {rounds[0]}, or another" if rounds else f"train one with `{command}`"
+        raise CheckpointError(f"there is no {what} at {path}; {way}")
 
 
 def weights_file(path: str | Path) -> Path:
@@ -116,7 +123,6 @@ def has_card(path: str | Path) -> bool:
 
 
 def _own(path: Path) -> VideoEncoder:
-    """An encoder that kinema wrote."""
     try:
         weights, about = read_tensors(path)
     except (SafetensorError, OSError) as error:
@@ -134,7 +140,8 @@ def _own(path: Path) -> VideoEncoder:
             f"{path} has no card that this version of kinema understands ({error!r}); it may come from another version"
         ) from error
     expected = _weighted(encoder).state_dict()
-    wrong = _differing(expected, weights)
+    found, wanted = ({name: value.shape for name, value in state.items()} for state in (weights, expected))
+    wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
     if wrong:
         raise CheckpointError(
             f"{path} holds another architecture than its card says: {len(wrong)} weights differ, first {wrong[0]}; "
@@ -157,7 +164,6 @@ def _weighted(encoder: VideoEncoder) -> nn.Module:
 
 
 def _published(path: Path, partial: bool) -> VideoEncoder:
-    """An encoder that others published."""
     published = read_published(path)
     name, settings = matching_model(published)
     channels = settings.pop("channels")
@@ -174,15 +180,6 @@ def _published(path: Path, partial: bool) -> VideoEncoder:
         "weights": {"file": path.name, "sha256": file_sha256(path), **encoder.report.counts},
     }
     return encoder.eval()
-
-
-def _differing(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """The names that are not in both, or not of the same shape."""
-    return sorted(
-        name
-        for name in expected.keys() | found.keys()
-        if name not in found or name not in expected or found[name].shape != expected[name].shape
-    )
 
 
 def hierarchy_of(card: dict[str, Any]) -> HCMLConfig | None:

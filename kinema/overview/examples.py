@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kinema.annotations.interval import Interval, by_file
-from kinema.config.examples import ExamplesConfig, Order
+from kinema.config.requests import ExamplesConfig, Order
 from kinema.errors import KinemaError
 from kinema.overview.labelled import LabelledFiles
 from kinema.report.pages import FPS, LONGEST_SHOWN, read_part

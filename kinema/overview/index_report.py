@@ -17,7 +17,7 @@ from kinema.common.addresses import address_of
 from kinema.common.clock import clock
 from kinema.common.progress import track
 from kinema.config import overlaid
-from kinema.config.examples import ExamplesConfig
+from kinema.config.requests import ExamplesConfig
 from kinema.errors import ConfigError
 from kinema.overview.ethogram import Activity, ethogram
 from kinema.overview.examples import Examples
@@ -85,7 +85,7 @@ def write_index_report(
             none.
         out: HTML file to write.
         config: which labels are shown; None for the defaults.
-        settings: fields of :class:`~kinema.config.examples.ExamplesConfig` by name, in place of those of ``config``.
+        settings: fields of :class:`~kinema.config.requests.ExamplesConfig` by name, in place of those of ``config``.
 
     Raises:
         ConfigError: the name of ``out`` is not that of a page.

@@ -11,7 +11,7 @@ from typing import Any
 from kinema.common.files import atomic_path, file_name, file_names, refuse_present, write_csv
 from kinema.common.progress import track
 from kinema.config import overlaid
-from kinema.config.examples import ExamplesConfig
+from kinema.config.requests import ExamplesConfig
 from kinema.errors import DataError, KinemaError, blaming
 from kinema.overview.examples import TILE, Example, Examples, contact_sheet, moving_grid, part_shown
 from kinema.overview.labelled import LabelledFiles
@@ -61,7 +61,7 @@ def write_snippets(
         out: the folder.
         config: which labels are shown; None for the defaults.
         clips: whether to cut each example out of its video, too, as ``clips/CLASS/VIDEO_START-END.mp4``.
-        settings: fields of :class:`~kinema.config.examples.ExamplesConfig` by name, in place of those of ``config``.
+        settings: fields of :class:`~kinema.config.requests.ExamplesConfig` by name, in place of those of ``config``.
 
     Returns:
         What was written of each class, and sentences on what could not be.

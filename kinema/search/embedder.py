@@ -23,8 +23,7 @@ from kinema.config import ClipConfig, ReadoutConfig
 from kinema.config.windows import Windowing
 from kinema.errors import ConfigError
 from kinema.models.encoder import VideoEncoder
-from kinema.models.folding import fold_batch_norms
-from kinema.models.passes import features_of
+from kinema.models.passes import features_of, fold_batch_norms
 from kinema.models.sources import OpenedEncoder, open_encoder, weights_sha256
 from kinema.search.windows import SeenWindow, WindowReader
 

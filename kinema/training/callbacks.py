@@ -1,4 +1,4 @@
-"""What happens around the training steps: checkpoints, stopping on request, and what is measured."""
+"""What happens around the training steps: checkpoints, stopping on request, what is measured, and what is told."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from kinema.common.clock import clock
 from kinema.common.files import atomic_path
 from kinema.common.processes import anywhere, is_first
+from kinema.common.progress import make_bar
 from kinema.data.left_out import Broken
 from kinema.errors import TrainingError
+from kinema.methods.progressive import ProgressiveSchedule
 
 if TYPE_CHECKING:
     from kinema.training.trainer import Trainer
@@ -160,3 +163,63 @@ class Loading(Callback):
         self._mark = now
         if trainer.step % trainer.module.plan.steps_per_epoch == 0:
             trainer.write({"data_wait": self.share}, trainer.step - 1)
+
+
+SECONDS = 30.0
+"""Between two lines."""
+
+
+class Telling(Callback):
+    """Shows the step, the loss and the time left for the whole training.
+
+    On a terminal it is a bar; elsewhere a line every :data:`SECONDS`, and when a phase or the training ends.
+
+    Args:
+        schedule: the training's phases; None for one that has none.
+        beside: facts that are told beside those of the step, as they are then.
+    """
+
+    def __init__(
+        self, schedule: ProgressiveSchedule | None = None, beside: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        self.schedule = schedule
+        self.beside = beside
+        self.bar = make_bar("loss")
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Start the clock."""
+        self._began = self._said = time.monotonic()
+        self._first = trainer.step
+        if trainer.first and not self.bar.disable:
+            self.bar.start()
+            self.bar.add_task("training", total=trainer.end, completed=self._first, loss="")
+
+    def after_step(self, trainer: Trainer) -> None:
+        """Move the bar, or say a line if it is time to."""
+        if not trainer.first:
+            return
+        step, facts = trainer.step, trainer.module.facts
+        phase = "" if self.schedule is None else self.schedule.phases[self.schedule.number(step - 1)].name
+        if not self.bar.disable:
+            found = "".join(f", {name} {value:.3f}" for name, value in self.beside.items())
+            doing, loss = f"training {phase}".strip(), f"loss {facts['loss']:.3f}{found}"
+            self.bar.update(self.bar.task_ids[0], completed=step, description=doing, loss=loss)
+            return
+        now = time.monotonic()
+        ended = self.schedule is not None and self.schedule.number(step) != self.schedule.number(step - 1)
+        if step == trainer.end or ended or now - self._said >= SECONDS:
+            left = (trainer.end - step) * (now - self._began) / (step - self._first)
+            self._said = now
+            facts = {**facts, **self.beside}
+            print(_line(f"{step}/{trainer.end}", phase, facts, left), file=sys.stderr, flush=True)
+
+    def on_end(self, trainer: Trainer, error: BaseException | None) -> None:
+        """Let the bar stand as it is."""
+        self.bar.stop()
+
+
+def _line(step: str, phase: str, facts: Mapping[str, float], left: float) -> str:
+    within = f" (phase {phase!r})" if phase else ""
+    told = sorted((name, value) for name, value in facts.items() if name not in ("momentum", "phase"))
+    words = ", ".join(f"{name} {value:.3f}" for name, value in told)
+    return f"step {step}{within}: {words}; {clock(left)} left"

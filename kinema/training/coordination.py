@@ -8,7 +8,10 @@ while it waits for the other's gradients. One of all says why.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import json
 import os
+import socket
 import sys
 import threading
 import traceback
@@ -16,6 +19,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
+from typing import Any
 
 import torch
 from torch import distributed
@@ -23,8 +27,7 @@ from torch import distributed
 from kinema.common.files import write_text
 from kinema.common.streams import in_one_line
 from kinema.errors import KinemaError, TrainingError, words_of
-from kinema.training.launching import begin_others
-from kinema.training.ranks import Place
+from kinema.training.ranks import ALONE, Place, begin_others
 
 WAITING = timedelta(days=1)
 """Longest that a process waits for others in a step: that they live, their lines say; the first may have to measure."""
@@ -48,15 +51,15 @@ class Together:
     """One process that trains alone, which agrees with itself; what several share.
 
     Attributes:
-        place: which process it is; None if it is alone.
+        place: which process it is, with the number ``rank``, from 0, of ``count``.
         store: by which the processes find each other.
         begun: the processes that this one began, on its node.
     """
 
     store: distributed.Store
 
-    def __init__(self, place: Place | None = None):
-        self.place = place
+    def __init__(self, place: Place = ALONE):
+        self.place, self.rank, self.count = place, place.rank, place.count
         self.begun: Sequence[Popen[bytes]] = ()
         self.changed = threading.Condition()
         self.reason: str | None = None
@@ -64,16 +67,6 @@ class Together:
         self.mine = False
         """Whether this process is the one to say so."""
         self.left = threading.Event()
-
-    @property
-    def rank(self) -> int:
-        """The number of this process, from 0."""
-        return 0 if self.place is None else self.place.rank
-
-    @property
-    def count(self) -> int:
-        """How many processes train together."""
-        return 1 if self.place is None else self.place.count
 
     def agree(self, name: str, value: str) -> str:
         """What the first process says under a name, which it alone need know: its ``value``; the others wait for it.
@@ -89,12 +82,12 @@ class Together:
         Raises:
             TrainingError: some have not come, or have failed.
         """
-        if self.place is not None and self.place.begins and not self.begun:
+        if self.place.begins and not self.begun:
             self.begun = begin_others(self.place)
 
     def join(self, device: torch.device) -> None:
         """Let the processes, once all are there, exchange tensors from now on; each trains on its ``device``."""
-        if self.place is not None and not distributed.is_initialized():
+        if self.count > 1 and not distributed.is_initialized():
             backend, own = ("nccl", device) if device.type == "cuda" else ("gloo", None)
             distributed.init_process_group(backend, None, WAITING, self.count, self.rank, self.store, device_id=own)
             atexit.register(distributed.destroy_process_group)
@@ -163,3 +156,54 @@ class Together:
             where = ""
         said = words_of(error, 300)
         return TrainingError(f"the process of rank {self.rank} failed with {type(error).__name__}: {said}{where}")
+
+
+forgotten_by_forks: set[socket.socket] = set()
+"""What is closed in forked processes, as those that read videos, lest they hold the lines of the one they came from."""
+
+
+def _forget() -> None:
+    for own in forgotten_by_forks:
+        with contextlib.suppress(OSError):
+            os.close(own.detach())  # whatever reads from it
+    forgotten_by_forks.clear()
+
+
+if hasattr(os, "register_at_fork"):  # where processes can fork
+    os.register_at_fork(after_in_child=_forget)
+
+
+class Line:
+    """One end of a line: a message is a JSON object in a line of text."""
+
+    def __init__(self, connection: socket.socket):
+        self.connection = connection
+        forgotten_by_forks.add(connection)
+        self._file = connection.makefile("r", encoding="utf-8")
+        self._lock = threading.Lock()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, seconds in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):  # a machine that is gone
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+
+    def send(self, **message: Any) -> None:
+        """Send a message; in vain if the other is gone, which reading tells."""
+        with self._lock, contextlib.suppress(OSError):
+            self.connection.sendall((json.dumps(message) + "\n").encode())
+
+    def read(self) -> dict[str, Any] | None:
+        """The next message; None at the end of the line."""
+        try:
+            text = self._file.readline()
+            message = json.loads(text) if text.endswith("\n") else None
+        except (OSError, ValueError):
+            return None
+        return message if isinstance(message, dict) else None
+
+    def close(self) -> None:
+        """Close it."""
+        forgotten_by_forks.discard(self.connection)
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self._file.close()
+        self.connection.close()

@@ -19,8 +19,7 @@ from kinema.data.pairs import Batch
 from kinema.data.plan import Plan, make_plan
 from kinema.methods.base import Method
 from kinema.training.coordination import Together
-from kinema.training.hardware import choose_device, choose_precision
-from kinema.training.memory import forget_peak, free_memory, peak_memory
+from kinema.training.hardware import choose_device, choose_precision, forget_peak, free_memory, peak_memory
 from kinema.training.module import TERM, TrainingModule
 from kinema.training.trainer import Trainer, seed_everything
 
@@ -153,7 +152,9 @@ def measure(
         scale, peak = batch / clips, many.peak + growth * (batch - clips)
         phases.append(PhaseCost(name, len(steps), many.seconds * scale, many.flops * scale, peak, many.losses))
     before = min(each.before for each in (least, *measured))  # what was freed before may have gone back since
-    return StepCost(tuple(phases), plan, clips, before, least.device, parameters, _share(measured))
+    whole = sum(each.seconds for each in measured) * torch.get_num_threads()
+    share = 1.0 if least.device.type == "cuda" else min(1.0, sum(each.processor for each in measured) / whole)
+    return StepCost(tuple(phases), plan, clips, before, least.device, parameters, share)
 
 
 @dataclass(frozen=True)
@@ -169,26 +170,14 @@ class _Measured:
     losses: tuple[str, ...]
     device: torch.device
 
-    @property
-    def growth(self) -> float:
-        """Bytes a clip, if all that the steps took is clips'; never too little."""
-        return max(1.0, (self.peak - self.before) / self.clips)
-
-
-def _share(steps: Sequence[_Measured]) -> float:
-    """Share of the processors' time that steps got; on a GPU 1."""
-    if steps[0].device.type == "cuda":
-        return 1.0
-    whole = sum(step.seconds for step in steps) * torch.get_num_threads()
-    return min(1.0, sum(step.processor for step in steps) / whole)
-
 
 def _affordable(least: _Measured, step_seconds: float, parts: int) -> Sequence[int]:
     """How many clips time and memory allow a measured step of so many parts, :data:`ENOUGH` in each at least."""
     allowed = [int(step_seconds / (least.seconds / least.clips))]
     free = free_memory(least.device)
     if free is not None:
-        allowed.append(int(MEMORY_SHARE * free / least.growth))
+        growth = max(1.0, (least.peak - least.before) / least.clips)  # as if all were clips': never too little
+        allowed.append(int(MEMORY_SHARE * free / growth))
     return [max(ENOUGH, clips // parts) * parts for clips in allowed]
 
 

@@ -1,11 +1,11 @@
-"""``metrics.csv``: written row by row, gone on with on resuming, and read from its end; never held as a whole."""
+"""``metrics.csv``: written row by row, and gone on with on resuming; never held as a whole."""
 
 from __future__ import annotations
 
 import csv
 import math
-import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
@@ -17,8 +17,8 @@ from kinema.common.files import atomic_path
 METRICS = "metrics.csv"
 FLUSH_SECONDS = 2.0
 """Longest that a row of the metrics waits for others before they are written."""
-BLOCK = 1 << 16
-"""Bytes that are read at a time from the end of a file."""
+EMPTY = ("", None)
+"""What stands in a cell for nothing."""
 
 
 class MetricsWriter:
@@ -31,10 +31,12 @@ class MetricsWriter:
         folder: the run's folder.
         step: rows of an earlier run from this step on are dropped: they come again.
         phases: names of the training's phases; beside the column ``phase``, their number, comes ``phase_name``.
+        epoch: steps of an epoch.
     """
 
-    def __init__(self, folder: Path, step: int, phases: Sequence[str] = ()):
+    def __init__(self, folder: Path, step: int, phases: Sequence[str] = (), epoch: int = 1):
         self.path, self.phases, self._step = folder / METRICS, phases, step
+        self._last = deque[Mapping[str, Any]](maxlen=epoch)
         self._columns: list[str] | None = None
         self._rows: list[dict[str, Any]] = []
         self._written = -math.inf
@@ -60,14 +62,25 @@ class MetricsWriter:
         rows, self._rows = self._rows, []
         if self._columns is None and self._step and self.path.is_file():
             self._columns = _header(self.path)
-            _rewrite(self.path, self._columns, (row for row in _rows(self.path) if int(row["step"]) < self._step))
-        columns = sorted({*(self._columns or ())}.union(*rows))
+            earlier = (row for row in _rows(self.path) if int(row["step"]) < self._step)
+            _rewrite(self.path, self._columns, map(self._noted, earlier))
+        columns = sorted({*(self._columns or ())}.union(*map(self._noted, rows)))
         if columns == self._columns:
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, columns).writerows(rows)
         else:
             _rewrite(self.path, columns, chain(() if self._columns is None else _rows(self.path), rows))
         self._columns = columns
+
+    def _noted(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        if row.get("loss") not in EMPTY:
+            self._last.append(row)
+        return row
+
+    @property
+    def last(self) -> list[dict[str, float]]:
+        """The numbers of the last steps' rows that are saved, as many as an epoch has, earlier calls' among them."""
+        return [_numbers(row) for row in self._last]
 
     def close(self) -> None:
         """Write all that has come."""
@@ -80,21 +93,8 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     return [_numbers(row) for row in _rows(path)]
 
 
-def last_metrics(path: Path, name: str, count: int) -> list[dict[str, float]]:
-    """The last ``count`` rows, as of :func:`read_metrics`, that have a number of this name; no more than these are
-    read."""
-    names, found = _header(path), list[dict[str, float]]()
-    for line in _lines_from_the_end(path):
-        (row,) = csv.DictReader([line], names)
-        if len(found) == count or list(row.values()) == names:
-            break
-        if row.get(name):
-            found.append(_numbers(row))
-    return found[::-1]
-
-
-def _numbers(row: Mapping[str, str]) -> dict[str, float]:
-    return {name: float(cell) for name, cell in row.items() if cell and name != "phase_name"}
+def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(cell) for name, cell in row.items() if cell not in EMPTY and name != "phase_name"}
 
 
 def _header(path: Path) -> list[str]:
@@ -113,20 +113,3 @@ def _rewrite(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, str]]
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _lines_from_the_end(path: Path) -> Iterator[str]:
-    """The whole lines of a file, the last one first."""
-    with path.open("rb") as file:
-        at, rest = file.seek(0, os.SEEK_END), b""
-        half = True  # what comes after the last end of a line is half a row, or nothing
-        while at:
-            length = min(BLOCK, at)
-            at = file.seek(at - length)
-            rest, *lines = (file.read(length) + rest).split(b"\n")
-            for line in lines[::-1]:
-                if not half:
-                    yield line.decode()
-                half = False
-        if not half:
-            yield rest.decode()

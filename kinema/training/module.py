@@ -52,12 +52,7 @@ TERM = "loss_"
 
 
 class _Found:
-    """Numbers that a step has found, on their way from the device.
-
-    Args:
-        values: by name.
-        videos: of the batch.
-    """
+    """Numbers that a step has found, by name, on their way from the device; and the videos of its batch."""
 
     def __init__(self, values: Mapping[str, Tensor], videos: Tensor):
         self.videos, self._names = videos, list(values)

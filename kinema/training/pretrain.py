@@ -15,7 +15,6 @@ from kinema.methods.beginning import begin_pretraining, motion_by
 from kinema.models.weights import ENCODER_FILE, name_of, weights_file
 from kinema.training.callbacks import CHECKPOINT
 from kinema.training.checks import check_pretraining, too_short
-from kinema.training.coordination import Together
 from kinema.training.folder import run_folder
 from kinema.training.hardware import count_devices
 from kinema.training.metrics import METRICS
@@ -92,45 +91,29 @@ def pretrain(
     """
     place = find_place(count_devices(config.trainer), config.trainer.nodes)
     with all_together(place, Path(out)) as together:
-        return _pretrained(together, videos, out, config, method, weights, preset, manifest, monitor, resume)
+        config, make = begin_pretraining(method, config, weights)
+        check_pretraining(config, method)
+        check_boxes(config.clip, Path(videos))
+        began = None if weights is None else {"name": name_of(weights), "sha256": file_sha256(weights_file(weights))}
+        if monitor is not None and monitor.every < 1:
+            raise ConfigError(f"a monitor measures every so many steps, at least 1, not {monitor.every}")
 
+        def warn(plan: Plan) -> str:
+            return too_short(plan.steps) if weights is None else ""
 
-def _pretrained(
-    together: Together,
-    videos: str | Path,
-    out: str | Path,
-    config: PretrainConfig,
-    method: str,
-    weights: str | Path | None,
-    preset: str,
-    manifest: str | Path | None,
-    monitor: Monitor | None,
-    resume: bool,
-) -> Run:
-    """What :func:`pretrain` does, in each process."""
-    config, make = begin_pretraining(method, config, weights)
-    check_pretraining(config, method)
-    check_boxes(config.clip, Path(videos))
-    began = None if weights is None else {"name": name_of(weights), "sha256": file_sha256(weights_file(weights))}
-    if monitor is not None and monitor.every < 1:
-        raise ConfigError(f"a monitor measures every so many steps, at least 1, not {monitor.every}")
-
-    def warn(plan: Plan) -> str:
-        return too_short(plan.steps) if weights is None else ""
-
-    with run_folder(out, together) as out:
-        fitted = fit(
-            videos,
-            out,
-            config,
-            make,
-            {"method": method, "weights": "none" if began is None else began["sha256"][:12]},
-            together,
-            hierarchical=motion_by(method) == "hcml",
-            facts={"method": method, "preset": preset, **({} if began is None else {"began_with": began})},
-            warn=warn,
-            manifest=manifest,
-            resume=resume,
-            monitor=monitor,
-        )
-    return Run(out, fitted.card(), fitted.loading.seconds - fitted.loading.earlier, fitted.loading.earlier)
+        with run_folder(out, together) as out:
+            fitted = fit(
+                videos,
+                out,
+                config,
+                make,
+                {"method": method, "weights": "none" if began is None else began["sha256"][:12]},
+                together,
+                hierarchical=motion_by(method) == "hcml",
+                facts={"method": method, "preset": preset, **({} if began is None else {"began_with": began})},
+                warn=warn,
+                manifest=manifest,
+                resume=resume,
+                monitor=monitor,
+            )
+        return Run(out, fitted.card(), fitted.loading.seconds - fitted.loading.earlier, fitted.loading.earlier)

@@ -1,12 +1,15 @@
-"""Which of the processes of a training this one is, as torchrun, SLURM or those who begin them by hand say."""
+"""Which of the processes of a training this one is, as those who begin them say; and beginning the others."""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
+import sys
 from dataclasses import dataclass
+from subprocess import Popen
 
+import __main__
 from kinema.errors import ConfigError
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE")
@@ -43,8 +46,12 @@ class Place:
         return frozenset(range(0, self.count, self.begins + 1)) - {self.rank}
 
 
-def find_place(devices: int, nodes: int) -> Place | None:
-    """This process's place; None where one process trains alone.
+ALONE = Place(0, 1, 0, 0, "", 0)
+"""The place of a process that trains alone."""
+
+
+def find_place(devices: int, nodes: int) -> Place:
+    """This process's place; :data:`ALONE` where one process trains alone.
 
     Where nobody says which process this is, it is the first of its node, and begins the others there.
 
@@ -61,11 +68,10 @@ def find_place(devices: int, nodes: int) -> Place | None:
         return _begun_by(TORCHRUN, devices, nodes)
     if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
         return _begun_by(SLURM, devices, nodes)
-    return _begun_by_hand(devices, nodes) if devices * nodes > 1 else None
+    return _begun_by_hand(devices, nodes) if devices * nodes > 1 else ALONE
 
 
-def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place | None:
-    """The place that a system's variables say."""
+def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place:
     try:
         rank, count, local, node = (int(os.environ[name]) for name in names[:4])
         on = int(os.environ.get(names[4], nodes))
@@ -82,7 +88,7 @@ def _begun_by(names: tuple[str, ...], devices: int, nodes: int) -> Place | None:
             f"0, of a node, of which there are {on}; change these settings, or begin as many processes on each node"
         )
     if count == 1:
-        return None
+        return ALONE
     hosts = os.environ.get("SLURM_NODELIST", "127.0.0.1")  # such as n[07-09,12],m3
     first = re.split("[ ,]", re.sub(r"\[([^],-]+)[^]]*\]", r"\1", hosts))[0]
     address = os.environ.get("MASTER_ADDR", first)
@@ -107,3 +113,14 @@ def _begun_by_hand(devices: int, nodes: int) -> Place:
         address, port = told.get("MASTER_ADDR", "127.0.0.1"), told.get("MASTER_PORT", free.getsockname()[1])
     begins = 0 if "LOCAL_RANK" in told else devices - 1
     return Place(node * devices + local, devices * nodes, local, node, address, int(port), begins)
+
+
+def begin_others(place: Place) -> list[Popen[bytes]]:
+    """Begin the others of this node: this program once more for each, whose environment says which it is. This one's
+    says from now on that they were begun, as later trainings of the program have to know."""
+    os.environ |= {"MASTER_ADDR": place.address, "MASTER_PORT": str(place.port)}
+    os.environ |= {"NODE_RANK": str(place.node), "LOCAL_RANK": str(place.local)}
+    module = getattr(__main__, "__spec__", None)
+    program = [os.path.abspath(sys.argv[0])] if module is None else ["-m", module.name]
+    call = [sys.executable, *program, *sys.argv[1:]]
+    return [Popen(call, env={**os.environ, "LOCAL_RANK": str(1 + other)}) for other in range(place.begins)]

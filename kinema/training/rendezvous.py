@@ -22,8 +22,7 @@ from torch.distributed import DistError, PrefixStore, TCPStore
 
 from kinema.errors import KinemaError, TrainingError, words_of
 from kinema.training import coordination as together
-from kinema.training.channel import Line, forgotten_by_forks
-from kinema.training.coordination import Together
+from kinema.training.coordination import Line, Together, forgotten_by_forks
 from kinema.training.ranks import Place
 
 _stores: list[TCPStore] = []
@@ -31,7 +30,6 @@ _stores: list[TCPStore] = []
 
 
 def _store(place: Place) -> PrefixStore:
-    """The store of the training."""
     of_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = TCPStore(
@@ -83,7 +81,6 @@ class First(Together):
     def complete(self) -> None:
         """Wait for all, too."""
         super().complete()
-        assert self.place is not None
         until = time.monotonic() + together.COMING
         while True:
             with self.changed:
@@ -92,7 +89,7 @@ class First(Together):
                     raise self.ended()
                 if self._all_came():
                     return
-                missing = sorted(set(range(1, self.place.count)) - self._came)
+                missing = sorted(set(range(1, self.count)) - self._came)
             for rank, process in enumerate(self.begun, start=1):
                 if process.poll() is not None and rank in missing:
                     raise TrainingError(f"the process of rank {rank} ended before the training began")
@@ -100,7 +97,7 @@ class First(Together):
                 names = ", ".join(map(str, missing))
                 self._coming = frozenset()  # none of them is waited for once more
                 raise TrainingError(
-                    f"the processes of rank {names} of {self.place.count} did not come within {together.COMING:g} s; "
+                    f"the processes of rank {names} of {self.count} did not come within {together.COMING:g} s; "
                     "begin all of them at the same time"
                 )
 
@@ -134,8 +131,7 @@ class First(Together):
         return noted
 
     def _all_came(self) -> bool:
-        assert self.place is not None
-        return len(self._came) == self.place.count - 1
+        return len(self._came) == self.count - 1
 
     def _accept(self) -> None:
         while True:
@@ -234,24 +230,23 @@ class Other(Together):
             if "end" in message:
                 self.fail("another process of the training has failed", mine=False)
         if message is None:
-            assert self.place is not None
             speaks = self.place.local == (1 if self.place.node == 0 else 0)  # once on each node
             self.fail("the first process was killed, or ended without a word; go on with --resume", mine=speaks)
 
 
 @contextmanager
-def all_together(place: Place | None, out: Path) -> Iterator[Together]:
+def all_together(place: Place, out: Path) -> Iterator[Together]:
     """Come together with the other processes of the training, and end with them.
 
     Args:
-        place: of this process; None if it trains alone.
+        place: of this process.
         out: the run's folder.
 
     Raises:
         TrainingError: the first process did not come; or another has failed, which one of all says why
             (:attr:`~kinema.errors.KinemaError.said`).
     """
-    if place is None:
+    if place.count == 1:
         yield Together()
         return
     process = First(place) if place.rank == 0 else Other(place)

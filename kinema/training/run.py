@@ -25,19 +25,17 @@ from kinema.data.plan import Plan, make_plan
 from kinema.data.training_data import TrainingData
 from kinema.errors import ConfigError, DataError, OutputError
 from kinema.methods.base import Method
-from kinema.training.callbacks import CHECKPOINT, Checkpoints, Loading
+from kinema.training.callbacks import CHECKPOINT, Checkpoints, Loading, Telling
 from kinema.training.checks import check_remaining
 from kinema.training.coordination import Together
 from kinema.training.fitted import Fitted
 from kinema.training.folder import agreed_videos
 from kinema.training.hardware import choose_device, choose_precision, threads_given_back, use_threads
-from kinema.training.launching import share_statistics
 from kinema.training.metrics import MetricsWriter
 from kinema.training.module import TrainingModule
-from kinema.training.progress import Telling
 from kinema.training.resuming import check_checkpoint, common_settings
 from kinema.training.snapshots import Keeping, Monitor
-from kinema.training.trainer import Trainer, seed_everything
+from kinema.training.trainer import Trainer, seed_everything, share_statistics
 from kinema.video import Manifest, usable
 from kinema.video.manifest import MANIFEST
 
@@ -82,7 +80,7 @@ def fit(
             finite.
         Stopped: the user asked to stop; a checkpoint was left.
     """
-    device = choose_device(config.trainer, 0 if together.place is None else together.place.local)
+    device = choose_device(config.trainer, together.place.local)
     precision = choose_precision(config.trainer, device)
     out = make_folder(out)
     checkpoint = out / CHECKPOINT
@@ -113,7 +111,7 @@ def fit(
     )
     end = min(plan.steps, (config.trainer.stop_after or plan.length) * plan.unit)
     phases = [phase.name for phase in module.schedule.phases] if module.schedule else []
-    metrics = MetricsWriter(out, step, phases) if together.rank == 0 else None
+    metrics = MetricsWriter(out, step, phases, plan.steps_per_epoch) if together.rank == 0 else None
     trainer = Trainer(module, together, device, precision, metrics)
     fitted = Fitted(trainer, Loading(), facts, warn(plan))
     every = config.trainer.keep_every

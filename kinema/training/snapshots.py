@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from kinema.common.files import make_folder
 from kinema.config import ReadoutConfig
 from kinema.errors import KinemaError
 from kinema.models.encoder import VideoEncoder
-from kinema.models.modes import evaluating
+from kinema.models.passes import evaluating
 from kinema.models.weights import save_encoder
 from kinema.training.callbacks import Callback
 from kinema.training.trainer import Trainer
@@ -90,27 +89,18 @@ class Keeping(Callback):
             save_encoder(encoder, self.out / ENCODERS / f"step-{step:06}.safetensors", self.describe())
 
     def _measure(self, monitor: Monitor, encoder: VideoEncoder, trainer: Trainer) -> None:
-        step = trainer.step
-        try:
-            with _as_read(encoder, self.readout):
+        step, before, card = trainer.step, encoder.readout, encoder.card
+        try:  # in evaluation mode, and read out in the run's way; afterwards it and the generators are as before
+            with torch.random.fork_rng(devices=[]), evaluating(encoder.read_by(self.readout)):
                 value = float(monitor.measure(encoder))
         except KinemaError as error:  # which is no reason to lose a training
             print(f"\n{monitor.name} is not known at step {step}: {error}", file=sys.stderr, flush=True)
             return
+        finally:
+            encoder.read_by(before)
+            encoder.card = card
         self.newest[monitor.name] = value
         trainer.write(self.newest, step - 1)
         if self.best is None or value > self.best[monitor.name]:
             self.best = {monitor.name: value, "step": step}
             save_encoder(encoder, self.out / BEST, {**self.describe(), "monitor": self.best})
-
-
-@contextmanager
-def _as_read(encoder: VideoEncoder, readout: ReadoutConfig) -> Iterator[None]:
-    """An encoder in evaluation mode, read out in the run's way; afterwards it and the generators are as before."""
-    before, card = encoder.readout, encoder.card
-    try:
-        with torch.random.fork_rng(devices=[]), evaluating(encoder.read_by(readout)):
-            yield
-    finally:
-        encoder.read_by(before)
-        encoder.card = card

@@ -13,13 +13,15 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from kinema.common.heap import freed_memory_kept
 from kinema.data.pairs import Batch
 from kinema.data.training_data import TrainingData
+from kinema.methods.base import Method
+from kinema.methods.momentum import KeyQueue, MomentumEncoder
 from kinema.training.callbacks import Callback
 from kinema.training.coordination import Together
-from kinema.training.launching import data_parallel
 from kinema.training.metrics import MetricsWriter
 from kinema.training.module import TrainingModule
 
@@ -169,3 +171,27 @@ class Trainer:
             if (name := type(callback).__name__) in state["callbacks"]:
                 callback.load_state_dict(state["callbacks"][name])
         self.data.load_state_dict(state["data"] if "data" in state else state["ClipPairsModule"])  # of Lightning
+
+
+def share_statistics(method: Method) -> None:
+    """Let batch norms of all that is trained take their statistics over all processes."""
+    for name, child in method.named_children():
+        if not isinstance(child, MomentumEncoder):
+            setattr(method, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))
+
+
+def data_parallel(module: nn.Module, device: torch.device) -> DistributedDataParallel:
+    """A module, on its device, whose gradients are the means over all processes.
+
+    Before each step all get the first's running statistics of batch normalisation, which frozen layers compute with;
+    but not its queues, which every process fills with the same keys, and which are many times larger.
+    """
+    alike = [
+        f"{name}.{buffer}"
+        for name, part in module.named_modules()
+        if isinstance(part, KeyQueue)
+        for buffer, _ in part.named_buffers()
+    ]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, alike)
+    # LMCL alone uses no projector, and a phase its own level alone
+    return DistributedDataParallel(module, [device] if device.type == "cuda" else None, find_unused_parameters=True)

@@ -17,8 +17,7 @@ from kinema.common.tensors import read_tensors
 from kinema.config import ClipConfig
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation import extract_features
-from kinema.evaluation.batches import Arithmetic
-from kinema.evaluation.on_cluster import Looking
+from kinema.evaluation.batches import Arithmetic, Seeing, looking
 
 pytestmark = pytest.mark.timeout(900)
 CLIP = ClipConfig(frames=4, step=0.1, short_side=32, size=(24, 24))
@@ -107,4 +106,4 @@ def write_levels() -> Any:
 def test_a_machine_that_computes_otherwise_is_refused() -> None:
     other = Arithmetic(torch.device("cuda"), True)
     with pytest.raises(ConfigError, match="it computes on cpu in 32, and others on cuda in bfloat16; say --device cpu"):
-        Looking({}, CLIP, other, 64, "cpu", "32")
+        looking(Seeing({}, CLIP, other, 64), "cpu", "32")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kinema.errors import DataError
 from kinema.evaluation import DiagnosisSpec, ProbeSpec, evaluate_diagnosis, evaluate_retrieval
 from kinema.evaluation.diagnosis import motion_share
-from kinema.evaluation.orders import NORMAL, ORDERS
+from kinema.evaluation.shortcuts import NORMAL, ORDERS
 
 SPEC = DiagnosisSpec(probe=ProbeSpec(strengths=(0.1, 1.0)))
 VIDEOS = 120

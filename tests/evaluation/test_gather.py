@@ -11,8 +11,7 @@ from kinema.common.whitening import Whitening
 from kinema.config import ClipConfig, ModelConfig, ReadoutConfig
 from kinema.errors import ConfigError
 from kinema.evaluation import evaluate
-from kinema.evaluation.gather import OF_A_VIDEO, WINDOWS, fitted_on, gather, gather_several
-from kinema.evaluation.opening import open_asked
+from kinema.evaluation.gather import OF_A_VIDEO, WINDOWS, fitted_on, gather, gather_several, open_asked
 from kinema.models import random_encoder, save_encoder
 
 CLIP = ClipConfig(frames=4, step=0.1, short_side=None, size=(32, 32))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from kinema.evaluation.orders import ORDERS, Reordered, frame_order
+from kinema.evaluation.shortcuts import ORDERS, Reordered, frame_order
 
 
 class Frames(nn.Module):

@@ -18,6 +18,7 @@ from kinema.common.provenance import file_sha256, ids_sha256
 from kinema.config import ModelConfig, ReadoutConfig
 from kinema.errors import CheckpointError, ConfigError, DataError, OutputError
 from kinema.evaluation import EvaluationConfig, evaluate
+from kinema.models import sources
 
 CLIP = {"frames": 4, "step": 0.1, "step_frames": None, "short_side": 32, "size": [24, 24]}
 QUICK = {"clips": 2, "workers": 0, "precision": "32"}
@@ -47,7 +48,7 @@ def run(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "encoder.safetensors").write_bytes(b"weights")
-    monkeypatch.setattr(kinema.models, "load_encoder", lambda path, **_: Shift())
+    monkeypatch.setattr(sources, "load_encoder", lambda path, **_: Shift())
     return folder
 
 
@@ -206,7 +207,7 @@ def test_a_card_of_another_version_is_refused(run, videos, monkeypatch):
             super().__init__()
             self.card = {"clip": {"framez": 8}}
 
-    monkeypatch.setattr(kinema.models, "load_encoder", lambda path, **_: Strange())
+    monkeypatch.setattr(sources, "load_encoder", lambda path, **_: Strange())
     with pytest.raises(CheckpointError, match=r"not of this version .*framez"):
         evaluate("retrieval", run, videos, **labelled(videos), **QUICK)
 
@@ -312,6 +313,6 @@ def test_an_encoder_that_has_diverged_is_named(run, videos, monkeypatch):
         def forward(self, clips):
             return super().forward(clips) * torch.nan
 
-    monkeypatch.setattr(kinema.models, "load_encoder", lambda path, **_: Lost())
+    monkeypatch.setattr(sources, "load_encoder", lambda path, **_: Lost())
     with pytest.raises(DataError, match=r"the encoder run gives features that are not finite, the first for .*0\.mp4"):
         evaluate("knn", run, videos, **labelled(videos), **QUICK)

@@ -20,7 +20,7 @@ from kinema.common.tensors import read_about
 from kinema.config import ClipConfig, ModelConfig
 from kinema.errors import DataError, OutputError
 from kinema.evaluation import extract_features
-from kinema.evaluation.orders import Reordered
+from kinema.evaluation.shortcuts import Reordered
 from kinema.evaluation.store import Facts, FeatureStore, Row, encoder_sha256
 from kinema.models import random_encoder
 

@@ -12,9 +12,8 @@ from kinema.cli import main
 from kinema.common.provenance import ORIGIN
 from kinema.config import FinetuneConfig, ModelConfig, MSCLConfig, PretrainConfig
 from kinema.errors import ConfigError
-from kinema.jobs.ablation import mean_and_spread
 from kinema.jobs.ablation.hcml import rungs as hcml_rungs
-from kinema.jobs.ablation.ladder import Ladder
+from kinema.jobs.ablation.ladder import Ladder, mean_and_spread
 from kinema.jobs.ablation.mscl import BESIDE, beside
 from kinema.jobs.ablation.mscl import rungs as mscl_rungs
 from kinema.report.ladder import Bar

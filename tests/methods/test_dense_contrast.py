@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kinema.errors import ConfigError
-from kinema.methods import DenseDraws, dense_info_nce, draw_dense
+from kinema.methods.dense_contrast import DenseDraws, dense_info_nce, draw_dense
 
 few = settings(max_examples=25, deadline=None)
 KINDS = ("spatial", "temporal", "videos")

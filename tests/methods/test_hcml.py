@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from kinema.config import HCMLConfig, ModelConfig
 from kinema.errors import ConfigError
-from kinema.methods import HCML, Losses, Phase, ProgressiveSchedule, Views, dense_info_nce, draw, draw_dense
+from kinema.methods import HCML, Losses, Phase, ProgressiveSchedule, Views, draw
+from kinema.methods.dense_contrast import dense_info_nce, draw_dense
 from kinema.methods.photometric import photometric_loss, smoothness
 from kinema.models import MotionFeatures, add_motion_hierarchy
 
@@ -127,7 +128,7 @@ def test_frames_between_the_steps_of_the_first_stage_are_left_out():
             return {"stage": self.stage(x)}
 
     hcml = method(levels=0)
-    hcml.encoder.add_module("backbone", add_motion_hierarchy(Slow(), hcml.config))
+    hcml.encoder.add_module("backbone", add_motion_hierarchy(Slow(), hcml.hcml))
     shown = clips(frames=7)
     still = torch.zeros(3, 2, 3, 32, 32)
     grey = (shown[:, :1] + shown[:, 1:2] + shown[:, 2:]) / 3
@@ -209,7 +210,7 @@ def test_it_learns_on_a_batch():
 def test_a_phase_trains_its_part_and_leaves_the_rest_untouched():
     hcml = method(levels=3)
     nn.init.normal_(hcml.objective.displacement.convolution.weight)  # zero at first, it would let no gradient through
-    schedule = ProgressiveSchedule(hcml.config, 8)
+    schedule = ProgressiveSchedule(hcml.hcml, 8)
     expected = {
         "prime": {"backbone.stem", "backbone.layer1", "prime", "displacement"},
         "level 1": {"levels.1", "predictors.1"},
@@ -236,7 +237,7 @@ def test_a_phase_trains_its_part_and_leaves_the_rest_untouched():
 
 def test_the_last_phase_trains_everything_again():
     hcml = method()
-    schedule = ProgressiveSchedule(hcml.config, 8)
+    schedule = ProgressiveSchedule(hcml.hcml, 8)
     hcml.enter(schedule.phases[1])
     assert not hcml.encoder.backbone.backbone.stem.training
     hcml.enter(schedule.phases[-1])

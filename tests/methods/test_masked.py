@@ -9,7 +9,6 @@ from torch import Tensor
 from kinema.config import ClipConfig, MaskedConfig, ModelConfig, PretrainConfig
 from kinema.errors import ConfigError
 from kinema.methods import MaskedMotion, Views, create_method, draw, settings_for
-from kinema.methods.checks import check_masked
 from kinema.methods.dense_motion import motion_loss, motion_target
 from kinema.methods.masked import draw_hidden, hide
 
@@ -121,4 +120,4 @@ def test_the_encoder_has_a_pyramid():
 )
 def test_settings_that_cannot_work(changes):
     with pytest.raises(ConfigError, match=rf"settings: masked\.{next(iter(changes))} must"):
-        check_masked(replace(CONFIG, **changes), ClipConfig(frames=4, size=(32, 32)))
+        MaskedMotion.check(PretrainConfig(masked=replace(CONFIG, **changes), clip=ClipConfig(frames=4, size=(32, 32))))

@@ -10,7 +10,6 @@ from torch import Tensor
 from kinema.config import ModelConfig, MSCLConfig, PretrainConfig, TubeletConfig
 from kinema.errors import ConfigError
 from kinema.methods import TubeletContrast, Views, create_method, draw, settings_for
-from kinema.methods.checks import check_tubelet
 from kinema.methods.tubelet import Tubelets, draw_tubelets, paste
 
 MODEL = ModelConfig(width=4, embedding=8)
@@ -115,7 +114,7 @@ def test_tubelets_are_drawn_as_the_settings_say():
 )
 def test_settings_that_cannot_work(changes):
     with pytest.raises(ConfigError, match=rf"settings: .*tubelet\.{next(iter(changes))}"):
-        check_tubelet(replace(TubeletConfig(), **changes))
+        TubeletContrast.check(PretrainConfig(tubelet=replace(TubeletConfig(), **changes)))
 
 
 # the method

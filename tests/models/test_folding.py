@@ -7,7 +7,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from kinema.config import HCMLConfig, ModelConfig
 from kinema.models import build_encoder, create_model, list_models
-from kinema.models.folding import fold_batch_norms
+from kinema.models.passes import fold_batch_norms
 
 
 def trained(network: nn.Module) -> nn.Module:

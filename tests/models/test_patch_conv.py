@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kinema.models.patch_conv import PatchConv3d
+from kinema.models.resnet3d import PatchConv3d
 
 
 def pair(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kinema.models.pooling import average_to
+from kinema.models.backbone import average_to
 
 
 @pytest.mark.parametrize("grid", [(4, 3, 2), (8, 6, 6), (3, 5, 7), (8, 12, 12)])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from kinema.models.taps import add_tap, tapped
+from kinema.models.adapted import add_tap, tapped
 
 ONES = torch.ones(1)
 

@@ -16,9 +16,9 @@ from kinema.errors import CheckpointError, ConfigError, DataError
 from kinema.methods import MSCL
 from kinema.training import pretrain
 from kinema.training.checks import check_finetuning, check_pretraining
-from kinema.training.launching import share_statistics
 from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.resuming import deciding
+from kinema.training.trainer import share_statistics
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from kinema.training.callbacks import (
     Checkpoints,
     Loading,
     Stopped,
+    Telling,
 )
-from kinema.training.progress import Telling
 
 
 @pytest.fixture

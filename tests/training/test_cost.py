@@ -14,7 +14,7 @@ from kinema.errors import ConfigError
 from kinema.methods import HCML, MSCL, Losses, Method, create_method
 from kinema.methods.parts import in_parts
 from kinema.training.cost import measure
-from kinema.training.memory import forget_peak, free_memory, peak_memory
+from kinema.training.hardware import forget_peak, free_memory, peak_memory
 from kinema.training.module import learning_rate, warmup_drops
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import torch.utils.tensorboard  # noqa: F401  # whose modules are not counted
 
 from kinema.training import metrics
 from kinema.training.callbacks import Checkpoints
-from kinema.training.metrics import FLUSH_SECONDS, METRICS, MetricsWriter, last_metrics, read_metrics
+from kinema.training.metrics import FLUSH_SECONDS, METRICS, MetricsWriter, read_metrics
 
 
 def log(writer: MetricsWriter, steps: range, **more: float) -> None:
@@ -48,20 +48,20 @@ def test_a_new_run_begins_a_new_file(tmp_path):
     assert losses(tmp_path) == [(0, 10), (1, 11)]
 
 
-@pytest.mark.parametrize("block", [7, 100, 1 << 16])
-def test_the_last_rows_are_those_of_the_whole_file(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(metrics, "BLOCK", block)
-    writer = MetricsWriter(tmp_path, 0)
+def test_the_last_rows_are_those_of_the_whole_file(tmp_path):
+    writer = MetricsWriter(tmp_path, 0, epoch=5)
     log(writer, range(30))
     writer.write({"data_wait": 0.5}, 29)
-    log(writer, range(30, 34), accuracy=0.5)
+    log(writer, range(30, 34), accuracy=0.0)
     rows = [row for row in read_metrics(tmp_path / METRICS) if "loss" in row]
-    for count in (1, 5, 34, 99):
-        assert last_metrics(tmp_path / METRICS, "loss", count) == rows[-count:]
-    assert last_metrics(tmp_path / METRICS, "data_wait", 3) == [{"step": 29, "data_wait": 0.5}]
+    assert writer.last == rows[-5:]
     with (tmp_path / METRICS).open("a") as file:
         file.write("16,1")  # half a row
-    assert last_metrics(tmp_path / METRICS, "loss", 5) == rows[-5:]
+    for step, epoch in ((33, 5), (34, 99)):
+        resumed = MetricsWriter(tmp_path, step, epoch=epoch)
+        resumed.save()
+        assert resumed.last == rows[:step][-epoch:]
+        log(resumed, range(step, 34), accuracy=0.0)
 
 
 def test_a_long_file_is_gone_on_with_and_read_without_being_held(tmp_path):
@@ -70,9 +70,9 @@ def test_a_long_file_is_gone_on_with_and_read_without_being_held(tmp_path):
     (tmp_path / METRICS).write_text("loss,step\r\n" + "".join(f"{10.0 + n},{n}\r\n" for n in range(count)))
     tracemalloc.start()
     try:
-        resumed = MetricsWriter(tmp_path, count - 5)
+        resumed = MetricsWriter(tmp_path, count - 5, epoch=9)
         log(resumed, range(count - 5, count), accuracy=0.5)
-        assert last_metrics(tmp_path / METRICS, "accuracy", 9)[0]["step"] == count - 5
+        assert [row["step"] for row in resumed.last] == list(range(count - 9, count))
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kinema.errors import ConfigError
-from kinema.training.ranks import Place, find_place
+from kinema.training.ranks import ALONE, Place, find_place
 
 
 def test_other_processes_than_the_settings_ask_for_are_refused(monkeypatch):
@@ -36,7 +36,7 @@ def test_the_first_of_a_job_s_nodes(monkeypatch, nodes, first):
     place = find_place(1, 2)
     assert (place.rank, place.address, place.port, place.coming, place.begins) == (1, first, 15017, {0}, 0)
     monkeypatch.setenv("SLURM_JOB_NAME", "interactive")  # in which srun has begun a shell
-    assert find_place(1, 1) is None
+    assert find_place(1, 1) == ALONE
     monkeypatch.delenv("SLURM_JOB_NAME")
     monkeypatch.delenv("SLURM_LOCALID")
     with pytest.raises(ConfigError, match=r"does not say which process this is \(SLURM_PROCID, .*SLURM_LOCALID"):

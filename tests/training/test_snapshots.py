@@ -18,7 +18,7 @@ from kinema.errors import CheckpointError, ConfigError, DataError, VideoError
 from kinema.evaluation import evaluate
 from kinema.jobs.monitoring import chosen_monitor, retrieval_monitor, synthetic_monitor
 from kinema.training import pretrain
-from kinema.training.from_checkpoint import encoder_from_checkpoint
+from kinema.training.fitted import encoder_from_checkpoint
 from kinema.training.metrics import METRICS, read_metrics
 from kinema.training.snapshots import Monitor
 

@@ -152,7 +152,7 @@ def test_what_is_said_on_top_takes_the_place_of_the_presets_length(monkeypatch, 
     on_top = settings_on("tiny", PretrainConfig, {"epochs": 3})
     assert (on_top.steps, on_top.epochs) == (None, 3)
     asked = []
-    monkeypatch.setattr("kinema.jobs.demo.demo", lambda out, config, **others: asked.append(config) or [])
+    monkeypatch.setattr("kinema.jobs.demo.job.demo", lambda out, config, **others: asked.append(config) or [])
     (tmp_path / "settings.yaml").write_text("epochs: 6\n")
     assert main(["demo", "--config", str(tmp_path / "settings.yaml")]) == 0
     assert main(["demo", "--epochs", "4"]) == main(["demo", "--steps", "9"]) == main(["demo"]) == 0

@@ -70,7 +70,10 @@ class Ladder:
             raise ConfigError(f"there is no rung {unknown[0]!r}; choose from {', '.join(self.rungs)}")
         out = make_folder(out)
         table = out / "results.csv"
-        rows = _read(table)
+        rows: list[dict[str, Any]] = []
+        if table.exists():
+            with table.open(newline="", encoding="utf-8") as file:
+                rows += csv.DictReader(file)
         done = {(row[self.setting], row["rung"], int(row["seed"])) for row in rows}
         for seed in seeds:
             for setting in settings:
@@ -134,10 +137,3 @@ def came_from(settings: Mapping[str, Any], folder: Path) -> dict[str, str]:
 def as_name(rung: str) -> str:
     """The name of a rung as part of a folder's."""
     return "".join(c if c.isalnum() else "_" for c in rung)
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))

@@ -20,8 +20,7 @@ from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import synthesise
 from kinema.evaluation import evaluate_probe
 from kinema.evaluation.gather import Gathered, gather_several
-from kinema.jobs.demo.drawing import DRAWN_WITH, NEIGHBOURS, draw_one_each
-from kinema.jobs.demo.people import find_people
+from kinema.jobs.demo.people import DRAWN_WITH, NEIGHBOURS, draw_one_each, find_people
 from kinema.jobs.synthetic_comparison import CLIPS, read_labels, retrieve
 from kinema.models import open_encoder
 from kinema.models.sources import RANDOM
@@ -110,7 +109,6 @@ def _gather(runs: Mapping[str, Run], config: PretrainConfig, motion: LabelledSet
 
 
 def _ways(each: Gathered) -> dict[Way, np.ndarray]:
-    """The features of one encoder by each way."""
     readout, pooled = np.asarray(each.readout.values), np.asarray(each.pooled.values)
     assert each.readout.whitening is not None and each.pooled.whitening is not None
     return {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kinema.common.processes import available_cores
 from kinema.data.labels import LabelledSet
 from kinema.data.synthetic import SynthConfig, synthesise
 from kinema.evaluation import RetrievalFigures, RetrievalResult, evaluate_retrieval
 from kinema.evaluation.gather import gather_several
-from kinema.jobs.demo.drawing import NEIGHBOURS, draw_one_each
 from kinema.models import open_encoder
 from kinema.models.sources import RANDOM
 from kinema.report.demo_content import SHOWN, LabelledVideo, PeopleContent, Query, Way
@@ -26,6 +27,26 @@ KINDS = ("pair",)
 LABELS = ("motion", "scene")
 QUERIES = 6
 """Motions of which a query is shown."""
+DRAWN_WITH = 0
+"""Seed of the draw."""
+NEIGHBOURS = 4
+"""Of a video that is shown, how many are shown beside it."""
+
+
+def draw_one_each(labels: Sequence[str], count: int | None = None) -> list[int]:
+    """A video of each label, drawn at random, in the order of the labels.
+
+    Args:
+        labels: of the videos.
+        count: labels that are drawn at random first; all by default.
+
+    Returns:
+        Positions of the videos.
+    """
+    rng = np.random.default_rng(DRAWN_WITH)
+    names = np.array(labels)
+    chosen = sorted(rng.permutation(np.unique(names))[:count].tolist())
+    return [int(rng.choice(np.flatnonzero(names == name))) for name in chosen]
 
 
 def find_people(out: Path, videos: int = VIDEOS) -> PeopleContent:

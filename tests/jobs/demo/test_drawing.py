@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kinema.jobs.demo.drawing import draw_one_each
+from kinema.jobs.demo.people import draw_one_each
 
 LABELS = ["walk", "jump", "run", "jump", "walk", "run", "walk", "jump"]
 
