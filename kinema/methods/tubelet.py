@@ -46,17 +46,14 @@ def draw_tubelets(
     Size, angle and slant change evenly from a beginning to an end; the way goes straight from place to place, and no
     corner is sharp.
     """
-    count = config.count
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(clips, count, *shape, generator=g)
+        return low + (high - low) * torch.rand(clips, config.count, *shape, generator=g)
 
-    def evenly(ends: Tensor, mode: str = "linear") -> Tensor:  # (B, M, K) -> (B, M, T)
-        return F.interpolate(ends, frames, mode=mode, align_corners=True)
+    def evenly(ends: Tensor) -> Tensor:  # (B, M, K) -> (B, M, T)
+        return F.interpolate(ends, frames, mode="linear", align_corners=True)
 
-    width = torch.tensor([size[1], size[0]]) / 2
-    places = uniform(-REACH, REACH, 2, config.turns + 2)
-    way = evenly(places.flatten(1, 2)).unflatten(1, (count, 2))
+    way = evenly(uniform(-REACH, REACH, 2, config.turns + 2).flatten(1, 2)).unflatten(1, (config.count, 2))
     if config.turns:
         way = F.avg_pool1d(F.pad(way.flatten(1, 2), (1, 1), mode="replicate"), 3, 1).view_as(way)
     half = uniform(*config.size) * min(size) / 2
@@ -66,7 +63,7 @@ def draw_tubelets(
     slant = torch.eye(2).expand_as(turn).clone()
     slant[..., 0, 1] = shear
     shape = turn @ slant * (scale * half.unsqueeze(-1))[..., None, None]
-    return Tubelets(way.transpose(2, 3) * width, shape, half)
+    return Tubelets(way.transpose(2, 3) * torch.tensor([size[1], size[0]]) / 2, shape, half)
 
 
 def paste(clips: Tensor, tubelets: Tubelets, g: torch.Generator) -> Tensor:
@@ -122,8 +119,7 @@ class TubeletContrast(MoCo):
     def check(cls, config: PretrainConfig) -> None:
         """See to the settings under ``tubelet`` and ``mscl``."""
         super().check(config)
-        tubelet = config.tubelet
-        smallest, largest = tubelet.size
+        tubelet, (smallest, largest) = config.tubelet, config.tubelet.size
         checks = {
             "tubelet.count must be at least 1 and tubelet.turns at least 0": tubelet.count >= 1 and tubelet.turns >= 0,
             "tubelet.size must be two shares above 0 and not above 1, the smaller first": 0 < smallest <= largest <= 1,
