@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +73,16 @@ def _entries(folder: Path) -> list[tuple[str, bool]]:
     if (address := address_of(folder)) is not None:
         return [(name, state.folder) for name, state in storage.listed(address)]
     with os.scandir(folder) as found:
-        return [(item.name, item.is_dir()) for item in found]
+        return [(item.name, _leads_to_folder(item)) for item in found]
+
+
+def _leads_to_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link that leads to itself is as one that leads nowhere
+            return False
+        raise
 
 
 def _listing(do: Callable[[Path], Found], folder: Path) -> Found:

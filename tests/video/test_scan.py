@@ -69,13 +69,14 @@ def test_videos_are_found_by_suffix_in_all_folders(tmp_path: Path) -> None:
     (tmp_path / "elsewhere/far.webm").touch()
     (tmp_path / "root/linked").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/circle").symlink_to(tmp_path / "root")
+    (tmp_path / "root/itself").symlink_to("itself")
     videos, others = find_videos(tmp_path / "root")
     assert [path.relative_to(tmp_path / "root").as_posix() for path in videos] == [
         "a/y.gif",
         "b/x.MP4",
         "linked/far.webm",
     ]
-    assert [path.name for path in others] == ["README", "notes.txt"]
+    assert [path.name for path in others] == ["README", "notes.txt", "itself"]
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch) -> None:
