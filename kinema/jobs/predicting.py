@@ -96,11 +96,15 @@ def predict(
                 if not isinstance(item, Finished):
                     held.setdefault(number, []).append(item)
                     continue
-                kept.add(todo[number], states[todo[number]], held.pop(number, []), item.error)
+                path, windows = todo[number], held.pop(number, [])
+                if item.error and not windows:  # not kept: it may be readable when the next call goes on
+                    notes[str(path)] = f"unreadable: {path}: {item.error}"
+                else:
+                    kept.add(path, states[path], windows, item.error)
                 progress.advance(task)
         for path, windows, fault in kept.read(states):
             if fault:
-                notes[str(path)] = f"{'partial' if windows else 'unreadable'}: {path}: {fault}"
+                notes[str(path)] = f"partial: {path}: {fault}"
             if not windows:
                 continue
             try:

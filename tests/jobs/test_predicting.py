@@ -12,12 +12,13 @@ from kinema.annotations import read_intervals
 from kinema.cli import main
 from kinema.common.locking import locked
 from kinema.config import ModelConfig
-from kinema.errors import OutputError
+from kinema.errors import OutputError, VideoError
 from kinema.jobs.predicting import predict
 from kinema.methods.recognition import CLASSIFIER_FILE, Recognition, save_classifier
 from kinema.models import load_encoder, random_encoder, save_encoder
 from kinema.models.weights import ENCODER_FILE
 from kinema.search.embedder import Embedder
+from kinema.search.windows import WindowReader
 
 
 def run(*words: object) -> int:
@@ -68,7 +69,7 @@ def test_what_is_done_is_not_done_again(trained, folder, tmp_path, monkeypatch):
     kept = tmp_path / ".out.csv.windows.jsonl"
     first = predict(folder, trained, out, None)
     lines = kept.read_text().splitlines()
-    assert len(lines) == 5 and json.loads(lines[0])["classes"] == ["a", "b"]
+    assert len(lines) == 4 and json.loads(lines[0])["classes"] == ["a", "b"]
     with kept.open("a") as file:
         file.write('{"file": "half of a li')  # as a kill leaves it
     shutil.copy(folder / "00000.mp4", folder / "new.mp4")
@@ -80,6 +81,23 @@ def test_what_is_done_is_not_done_again(trained, folder, tmp_path, monkeypatch):
     assert predict(folder, trained, out, None).intervals == again.intervals and sum(seen) == 2
     predict(folder, trained, out, None, stride=0.125)  # other windows: all anew
     assert sum(seen) > 2 + 8
+
+
+def test_what_could_not_be_read_is_tried_again(trained, folder, tmp_path, monkeypatch):
+    """As after access was given, which changes neither a file's size nor its time."""
+    out, read = tmp_path / "out.csv", WindowReader.read
+
+    def refusing(self, path, *rest, **more):
+        if Path(path).name == "00001.mp4":
+            raise VideoError(path, "permission denied")
+        return (yield from read(self, path, *rest, **more))
+
+    monkeypatch.setattr(WindowReader, "read", refusing)
+    first = predict(folder, trained, out, None)
+    assert first.videos == 2 and any("00001.mp4: permission denied" in note for note in first.notes)
+    monkeypatch.undo()
+    again = predict(folder, trained, out, None)
+    assert again.videos == 3 and len(again.notes) == 1 and "words.mp4" in again.notes[0]
 
 
 @pytest.mark.parametrize("damage", ["{}", "[1]", "\\0\\0", '{"file": "x", "state": 5, "times": [[1]]}', "[" * 9000])
