@@ -32,6 +32,8 @@ the same to a tenth (0.1 % in the median), for 1.7 times the time, and every fra
 JPEG_QUALITY = 80
 FLATTEST = 16
 """How many times longer than the other a thumbnail's longer side may be: JPEG ends at 65,500 pixels."""
+LONGEST = 86_400.0
+"""Seconds of a window."""
 LONGEST_STILL = 10.0
 """Seconds of a picture that stays on screen that are cut into windows: slides and damaged clocks have hours of them."""
 
@@ -57,8 +59,10 @@ class Layout:
         """The layout for a video of ``fps`` frames per second.
 
         Raises:
-            ConfigError: windows are shorter than a clip.
+            ConfigError: windows are shorter than a clip, or longer than a day.
         """
+        if (windowing.length or 0) > LONGEST:
+            raise ConfigError(f"windows of {windowing.length:g} s are longer than a day: lower the length")
         step = step_seconds(clip, fps)
         frames = clip.frames if windowing.length is None else round(windowing.length / step)
         if frames < clip.frames:

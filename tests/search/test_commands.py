@@ -67,9 +67,10 @@ def test_what_a_search_refuses(refused, indexed, videos, tmp_path):
     words.write_text("no video")
     sentence = refused("search", words, "--index", indexed.path, "--out", out)
     assert "it is not a video, or its header is damaged" in sentence
-    assert "shorter than the encoder's clip" in refused(
-        "index", videos, "--index", tmp_path / "new", "--encoder", indexed.embedder.source, "--length", 0.1
-    )
+    for length, said in ((0.1, "shorter than the encoder's clip"), (1e9, "longer than a day: lower the length")):
+        assert said in refused(
+            "index", videos, "--index", tmp_path / "new", "--encoder", indexed.embedder.source, "--length", length
+        )
     assert not out.exists()
 
 
