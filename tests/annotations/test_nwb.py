@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kinema.annotations import Interval, read_intervals, write_intervals
-from kinema.errors import DataError
+from kinema.errors import DataError, OutputError
 
 h5py = pytest.importorskip("h5py", reason="needs h5py: pip install kinema[pose]")
 pynwb = pytest.importorskip("pynwb", reason="needs PyNWB: pip install kinema[nwb]")
@@ -107,10 +107,27 @@ def test_sessions_without_labels_before_the_video_or_cut_short_are_refused(sessi
     assert not (tmp_path / "made.csv").exists()
 
 
+def test_a_table_that_lacks_a_column_is_refused(session, tmp_path, refused):
+    add_video(session)
+    session.add_trial(start_time=5.0, stop_time=6.0)
+    path = written(session, tmp_path / "session.nwb")
+    with h5py.File(path, "a") as file:
+        del file["intervals/trials/stop_time"]
+    assert f"{path}: it cannot be read as NWB" in refused("labels", "convert", path, tmp_path / "made.csv")
+
+
 def test_other_files_of_hdf5_are_refused(tmp_path):
     (tmp_path / "other.nwb").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
     with pytest.raises(DataError, match="cannot be read as NWB"):
         read_intervals(tmp_path / "other.nwb")
+
+
+def test_where_a_disk_is_full_the_file_is_named(small_disk):
+    disk, fill = small_disk
+    fill()
+    with pytest.raises(OutputError, match=r"cannot write .*labels\.nwb: No space left on device"):
+        write_intervals(disk / "labels.nwb", [Interval("a.mp4", 0.0, 1.0, "walk")])
+    assert [path.name for path in disk.iterdir()] == ["filling"]
 
 
 def test_a_file_of_any_name_is_written_without_a_word_and_has_an_identifier_of_its_own(tmp_path, recwarn):

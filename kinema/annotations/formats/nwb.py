@@ -6,9 +6,9 @@ The label is the first of the columns in :data:`LABELS` that is there, or else t
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -49,7 +49,9 @@ def _read(path: Path, videos: LabelledVideos) -> list[Interval]:
             tables = [session.trials, session.epochs, *session.intervals.values(), *session.events.values()]
             unique = {table.name: table for table in tables if table is not None}
             return [one for table in unique.values() for one in _rows(table, external, begin)]
-    except (OSError, RuntimeError) as error:  # of HDF5
+    except DataError:
+        raise
+    except Exception as error:  # HDF5, HDMF and PyNWB have errors of many kinds, some derived from no other
         raise DataError(f"it cannot be read as NWB ({words_of(error, 100)}); write it anew") from error
 
 
@@ -87,6 +89,8 @@ def _rows(table: Any, external: str | None, begin: float) -> Iterator[Interval]:
 def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) -> None:
     """A table of intervals, whose times are those of each video."""
     pynwb = _pynwb()
+    import h5py  # which PyNWB needs
+
     session = pynwb.NWBFile(
         session_description="labels of videos, in seconds from each video's first frame",
         identifier=str(uuid4()),
@@ -103,10 +107,10 @@ def _write(path: Path, intervals: Sequence[Interval], videos: LabelledVideos) ->
         values = {name: missing[name] if (value := getattr(one, name)) is None else value for name in optional}
         table.add_interval(start_time=one.start, stop_time=one.end, label=one.label, video=one.file, **values)
     session.add_time_intervals(table)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The file path provided")  # a name of another ending is the user's choice
-        with pynwb.NWBHDF5IO(path, "w") as io:
-            io.write(session)
+    content = BytesIO()  # where a disk is full, HDF5 cannot even close its file
+    with h5py.File(content, "w") as file, pynwb.NWBHDF5IO(mode="w", file=file) as io:
+        io.write(session)
+    path.write_bytes(content.getvalue())
 
 
 FORMAT = Format("nwb", "NWB", "nwb", ".nwb", _knows, _read, _write)
