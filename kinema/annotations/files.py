@@ -14,7 +14,7 @@ from kinema.annotations.formats.intervals import NEEDED
 from kinema.annotations.interval import Interval, by_file
 from kinema.annotations.registry import FORMATS, format_named, format_to_write
 from kinema.annotations.videos import LabelledVideos
-from kinema.common.files import atomic_path, refuse_pipe, refuse_present
+from kinema.common.files import atomic_path, make_folder, refuse_pipe, refuse_present
 from kinema.common.tables import read_table
 from kinema.errors import DataError, OutputError, first_few, words_of
 
@@ -118,10 +118,13 @@ def check_target(out: str | Path, format: str | None, *others: str | Path | None
     Raises:
         ConfigError: there is no such format.
         DataError: the file's name means none, or several.
-        OutputError: something is there, or two would be one file.
+        OutputError: something is there, two would be one file, or nothing can be written there.
     """
     format_to_write(Path(out), format)
     refuse_present(out, *others)
+    for place in (out, *others):
+        if place is not None:
+            make_folder(Path(place).parent)
 
 
 def check_videos(out: str | Path, format: str | None, count: Callable[[], int]) -> None:

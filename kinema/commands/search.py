@@ -182,10 +182,12 @@ def watch(
     finally:  # however it ends, what was seen is kept
         rest = live.finish()
         found += rest
-        print_seen(None, rest, bouts)
-        if out is not None and (found or ended):
-            for line in write_labels(out, found, to, fps):
-                print(in_one_line(line))
+        try:
+            print_seen(None, rest, bouts)
+        finally:  # nobody may be reading what is printed
+            if out is not None and (found or ended):
+                for line in write_labels(out, found, to, fps):
+                    print(in_one_line(line))
     if latencies:
         print(f"{len(latencies)} windows; latency {1e3 * statistics.median(latencies):.0f} ms (median)")
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import closing
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,25 @@ def test_watching_prints_and_writes_bouts(library, labels, tmp_path, capsys):
         interval.file == library.videos()[0].path and interval.label in said[0] and said[0].startswith("   0:00.0 to ")
     )
     assert said[-2:][0] == str(tmp_path / "seen.csv") and said[-1].startswith("2 windows; latency ")
+
+
+def test_bouts_are_written_where_nobody_reads_what_is_printed(library, labels, tmp_path, monkeypatch):
+    kept = teach(library, read_intervals(labels)[1], background=False).classifier.save(tmp_path / "c.safetensors")
+    words = ["watch", library.videos()[0].path, "--index", library.path, "--classifier", kept, "--shortest", 0]
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(import_module("kinema.commands.search"), "print_seen", gone)
+    run(*words, "--enter", 0.4, "--leave", 0.4, "--bouts", "--out", tmp_path / "seen.csv")
+    assert read_intervals(tmp_path / "seen.csv")[1]
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_the_work_begins(library, tmp_path, refused, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(import_module("kinema.commands.search"), "labels_of", lambda *_: pytest.fail("it has begun"))
+    words = ["watch", library.videos()[0].path, "--classifier", "any", "--out", tmp_path / "file/seen.csv"]
+    assert f"cannot write {tmp_path / 'file'}: Not a directory" in refused(*words)
 
 
 def test_what_has_no_label_is_none_of_the_classes_unless_it_is_said(library, tmp_path):
