@@ -149,7 +149,7 @@ class DiagnosisResult:
             share = "undefined" if self.motion_share is None else f"{self.motion_share:.3f}"
             parts += [f"appearance R@1 {self.appearance.r1:.3f} (by chance {self.appearance.chance:.3f})"]
             parts += [f"motion share {share}"]
-        parts += [f"the probe loses with frames {drops}"]
+        parts += [f"the probe is right in {self.motion.probe[NORMAL]:.3f} and loses with frames {drops}"]
         if self.similarity is not None:
             parts += [f"same motion is nearer than same appearance in {self.similarity.motion_first:.3f} of cases"]
         parts += [f"nearest to itself played backwards {self.backwards.itself:.3f}"]

@@ -63,6 +63,7 @@ def test_figures_in_closed_form(tables):
     assert result.motion_share == pytest.approx(lifts[0] / sum(lifts))
     assert json.loads(json.dumps(result.to_dict()))["motion_share"] == result.motion_share
     assert f"motion share {result.motion_share:.3f}" in result.summary()
+    assert f"the probe is right in {result.motion.probe[NORMAL]:.3f} and loses with frames" in result.summary()
 
 
 def test_similarities_against_the_slow_reference(labelled_set):
