@@ -59,13 +59,13 @@ def label(
         print_taught(taught)
     known = Classifier.load(classifier or "") if taught is None else taught.classifier
     done = label_library(library, known, config)
+    written = [] if save is None else [known.save(save)]  # all of it before anything is said, which may find no reader
+    if report is not None:
+        written.append(write_json(report, done.to_dict() | ({} if taught is None else taught.to_dict())))
+    lines = write_labels(out, done.intervals, to, fps)
     print_notes(done.notes)
     print_budgets(done.budgets, done.videos, done.seconds)
-    for path in () if save is None else (known.save(save),):
-        print(path)
-    if report is not None:
-        print(write_json(report, done.to_dict() | ({} if taught is None else taught.to_dict())))
-    for line in write_labels(out, done.intervals, to, fps):
+    for line in (*map(str, written), *lines):
         print(in_one_line(line))
 
 
@@ -98,12 +98,13 @@ def predict(
     check_target(out, to)
     check_videos(out, to, lambda: len(videos_at(videos)[1]))
     done = predict(videos, model, out, bouts if windows else None, config)
+    lines = write_labels(out, done.intervals, to, fps)
+    forget(out)
     for note in done.notes:
         print(in_one_line(note))
     print_budgets(done.budgets, done.videos, done.seconds)
-    for line in write_labels(out, done.intervals, to, fps):
+    for line in lines:
         print(in_one_line(line))
-    forget(out)
 
 
 def compare_labels(

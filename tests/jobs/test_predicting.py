@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +65,17 @@ def test_videos_as_wholes_and_their_bouts(trained, folder, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bouts.csv", "videos", "whole.csv"]
     assert run("predict", folder / "00000.mp4", "--model", trained, "--out", tmp_path / "one.csv") == 0
     assert [one.file for one in read_intervals(tmp_path / "one.csv")[1]] == ["00000.mp4"]
+
+
+def test_what_was_found_is_written_though_nobody_reads_of_it(trained, folder, tmp_path):
+    """Of ``kinema predict ... | head -0``: the file is there, and nothing is kept beside it any more."""
+    out, (reading, writing) = tmp_path / "out.csv", os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "kinema", "predict", folder, "--model", trained, "--out", out]
+    with os.fdopen(writing, "wb") as pipe:
+        subprocess.run([str(word) for word in words], stdout=pipe, stderr=subprocess.DEVNULL)
+    assert len(read_intervals(out)[1]) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "videos"]
 
 
 def test_what_is_done_is_not_done_again(trained, folder, tmp_path, monkeypatch):
