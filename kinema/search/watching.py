@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from kinema.annotations.bouts import BoutFinder
 from kinema.annotations.interval import Interval, posix
@@ -97,8 +98,6 @@ def watch(
             put(None)
         except BaseException as error:
             put(error)
-
-    from threadpoolctl import threadpool_limits
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
