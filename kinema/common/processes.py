@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from threadpoolctl import threadpool_limits
     from torch import Tensor
 
 Piece = TypeVar("Piece")
@@ -39,6 +40,13 @@ def on_a_core_each(work: Callable[[Piece], Made], parts: Sequence[Piece]) -> lis
             return list(pool.map(work, parts))
     finally:
         torch.set_num_threads(threads)  # the setting of a thread is also that of threads to come
+
+
+def one_product_thread() -> threadpool_limits:
+    """NumPy's products take one thread from now until this is left: a second one waits, at work, between small ones."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")
 
 
 def is_first() -> bool:

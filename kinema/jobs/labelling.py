@@ -12,6 +12,7 @@ from kinema.annotations.budgets import Budget, budgets
 from kinema.annotations.files import read_intervals
 from kinema.annotations.interval import Interval
 from kinema.common.addresses import shown
+from kinema.common.processes import one_product_thread
 from kinema.common.progress import make_bar
 from kinema.config import BoutConfig
 from kinema.errors import DataError
@@ -124,15 +125,12 @@ def label_library(library: Library, classifier: Classifier, config: BoutConfig |
     Raises:
         DataError: the classifier is of another encoder, or the index is damaged.
     """
-    from threadpoolctl import threadpool_limits
-
     library.check_classifier(classifier)
     roots = naming_roots(library.roots, [video.path for video in library.videos()])
     found: list[Interval] = []
     notes: list[str] = []
     seconds, videos, finder, ends = 0.0, 0, None, 0.0
-    # a second thread of a product waits, at work, for all that is done between two products
-    with threadpool_limits(1, "blas"), make_bar() as progress, snapshot(library.path) as db:
+    with one_product_thread(), make_bar() as progress, snapshot(library.path) as db:
         total = db.execute("SELECT count(*) FROM windows").fetchone()[0]
         task = progress.add_task("Labelling windows", total=total)
         for part in label_windows(db, classifier):

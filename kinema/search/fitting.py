@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from kinema.common.processes import one_product_thread
 from kinema.common.progress import track
 from kinema.common.vectors import unit
 from kinema.common.whitening import Basis, Whitening
@@ -112,7 +111,7 @@ def fit_basis(features: np.ndarray, embedder: Embedder) -> Basis:
     """A basis for the vectors of an index, fitted to :func:`copied_features` of some of its videos."""
     if not features.size:
         features = embedder.features(np.zeros((1, embedder.clip.frames, *embedder.clip.size, 3), np.uint8))[None]
-    with _one_thread():
+    with one_product_thread():
         return Basis.fit(unit(features).reshape(-1, features.shape[2]), VALUES)
 
 
@@ -121,14 +120,7 @@ def fit_whitening(features: np.ndarray, basis: Basis) -> Whitening | None:
     if features.shape[1] < LEAST:
         return None
     try:
-        with _one_thread():
+        with one_product_thread():
             return Whitening.fit(unit(basis.transform(features)))
     except DataError:  # a library of still pictures
         return None
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """NumPy's threads would keep cores busy after each product, of which there are few and small ones here."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, "blas")

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
+from kinema.common.processes import one_product_thread
 from kinema.search import values
 from kinema.search.comparing import Comparison, comparison
 from kinema.search.database import vectors_of, videos_of
@@ -85,12 +86,10 @@ def by_video(db: Database) -> Iterator[tuple[str, VideoWindows]]:
 
 def compared_video(db: Database, path: str) -> ComparedVideo:
     """The windows of a video, which there are, as they are compared; read in parts, so that they are there but once."""
-    from threadpoolctl import threadpool_limits
-
     windows, compared = video_windows(db, path), comparison(db)
     order = np.argsort(windows.ids)
     ids, vectors = windows.ids[order], np.zeros((0, 0), np.float32)
-    with threadpool_limits(1):  # threads wait longer for each other than such small parts take
+    with one_product_thread():
         for at in range(0, len(ids), AT_A_TIME):
             part = compared("motion", vectors_of(db, "motion", ids[at : at + AT_A_TIME])[1])
             if not at:

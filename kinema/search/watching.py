@@ -13,11 +13,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from kinema.annotations.bouts import BoutFinder
 from kinema.annotations.interval import Interval, posix
 from kinema.boxes.box import MOTION
+from kinema.common.processes import one_product_thread
 from kinema.config import BoutConfig
 from kinema.config.windows import Windowing
 from kinema.methods.recognition import CLASSIFIER_FILE, load_classifier
@@ -103,7 +103,7 @@ def watch(
     thread.start()
     told, threads = 0, cv2.getNumThreads()
     cv2.setNumThreads(1)  # frames are so small that a second thread costs more than it saves
-    limit = threadpool_limits(1, "blas")  # and so are the products of a few vectors
+    limit = one_product_thread()
     try:
         while True:
             items = [windows.get()]

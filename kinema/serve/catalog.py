@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kinema.common.addresses import shown
+from kinema.common.processes import one_product_thread
 from kinema.errors import ConfigError, DataError, KinemaError
 from kinema.search import Answer, Classifier, Filters, Hit, IndexedVideo, Library, Window
 from kinema.search.labelled_videos import short_name
@@ -167,10 +168,8 @@ class Catalog:
 
     def shares(self, classifier: Classifier, ids: Sequence[int]) -> np.ndarray:
         """(N, classes) probabilities of windows, by their numbers."""
-        from threadpoolctl import threadpool_limits
-
         parts = [ids[at : at + AT_A_TIME] for at in range(0, len(ids), AT_A_TIME)]
-        with threadpool_limits(1):  # threads wait longer for each other than such small parts take
+        with one_product_thread():
             shares = [classifier.predict(self.library.vectors(part)) for part in parts]
         return np.concatenate([np.zeros((0, len(classifier.classes)), np.float32), *shares])
 
